@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: the Flask service and the `jobprov` command. No SQL here."""

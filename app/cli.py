@@ -1,0 +1,5 @@
+"""The jobprov command."""
+
+
+def main() -> None:
+    """Run the command line."""

@@ -1,0 +1,1 @@
+"""Bytes and digests; knows nothing of jobs."""

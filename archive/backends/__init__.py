@@ -1,0 +1,1 @@
+"""Where the bytes lie: a local folder, memory."""

@@ -1,0 +1,1 @@
+"""What the project is about: job records, lineage, FHiCL, software, bundles. Knows no Flask."""

@@ -1,0 +1,1 @@
+"""The rerun bundle: plan, canonical tar, run and verify scripts, comparison."""

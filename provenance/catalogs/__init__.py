@@ -1,0 +1,1 @@
+"""SAM and MetaCat behind one Protocol."""

@@ -1,0 +1,82 @@
+"""The error tree of the package.
+
+ProvenanceError
+├── BadInputError        what a client sent is wrong: carries {field path: [messages]}
+│   └── RecordError      a job record that cannot be taken
+├── NotFoundError        the thing asked for is not recorded
+├── ConflictError        another final record stands where this one would go
+├── ForbiddenError       the token does not allow this
+├── LimitError           the answer would pass a limit, which it names
+├── SoftwareError        a git repository or ref could not be read
+├── BundleError          a bundle cannot be built or read
+└── UnreachableError     a service, database or storage does not answer
+
+`provenance.fhicl.FhiclError` is a ProvenanceError too. `app/errors.py` maps each to one HTTP status, once.
+Every error composes one sentence: what failed, where, what to do.
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+class ProvenanceError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+
+class BadInputError(ProvenanceError):
+    """What a client sent is wrong.
+
+    Attributes:
+        fields: messages by field path (`inputs[3].name`), as the HTTP answer shows them under `errors`.
+    """
+
+    def __init__(self, message: str, fields: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(message)
+        self.fields = {path: list(messages) for path, messages in (fields or {}).items()}
+
+
+class RecordError(BadInputError):
+    """A job record that cannot be taken; nothing of it was stored."""
+
+
+class NotFoundError(ProvenanceError):
+    """The thing asked for is not recorded.
+
+    Attributes:
+        nearest: names like the one asked for, best first.
+    """
+
+    def __init__(self, message: str, nearest: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.nearest = list(nearest)
+
+
+class ConflictError(ProvenanceError):
+    """Another final thing stands where this one would go; nothing was changed."""
+
+
+class ForbiddenError(ProvenanceError):
+    """The token does not allow this."""
+
+
+class LimitError(ProvenanceError):
+    """The answer would pass a limit.
+
+    Attributes:
+        limit: the limit's value; the message names it.
+    """
+
+    def __init__(self, message: str, limit: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class SoftwareError(ProvenanceError):
+    """A git repository or ref could not be read."""
+
+
+class BundleError(ProvenanceError):
+    """A bundle cannot be built or read."""
+
+
+class UnreachableError(ProvenanceError):
+    """A service, database or storage does not answer."""

@@ -1,0 +1,1 @@
+"""Where jobs run: HTCondor and this machine, behind one Protocol."""

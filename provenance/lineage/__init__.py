@@ -1,0 +1,1 @@
+"""Graphs of files and jobs: view graph, layout, drawings, exports. Knows no database."""

@@ -1,0 +1,1 @@
+"""marshmallow schemas of queries, small bodies and answers of the HTTP interface."""

@@ -1,0 +1,1 @@
+"""Use cases, one a file; a use case owns its transaction."""

@@ -1,0 +1,1 @@
+"""Git on the service: mirrors, ref -> commit -> tree, pins, canonical packs."""

@@ -1,0 +1,1 @@
+"""Reading logs and exit codes: rules as data, error classes."""
