@@ -1,0 +1,98 @@
+"""What must hold in a record beyond types: names, times, positions. Everything else is a gap, never an error."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from provenance.errors import RecordError
+from provenance.records.job_record import JobRecord
+
+_UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
+_UNSAFE_WORD = re.compile(r"[\x00-\x1f\x7f]")
+_UNSAFE_PATH_PART = re.compile(r"(^|/)\.\.(/|$)")
+_CHECKSUM = re.compile(r"^[A-Za-z0-9_.+-]{1,32}:[^\s\x00-\x1f]{1,256}$")
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def check_record(record: JobRecord) -> JobRecord:
+    """Return the record itself where every check holds.
+
+    Raises:
+        RecordError: with all the fields that fail, not only the first.
+    """
+    found: dict[str, list[str]] = {}
+    for path, message in _problems(record):
+        found.setdefault(path, []).append(message)
+    if found:
+        first = next(iter(found))
+        raise RecordError(f"{first}: {found[first][0]}.", found)
+    return record
+
+
+def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
+    if record.started_at is None and record.state not in ("killed", "lost"):
+        yield "started_at", "required but for killed and lost jobs"
+    for field in ("started_at", "ended_at", "sent_at"):
+        moment = getattr(record, field)
+        if moment is not None and not _keepable(moment):
+            yield field, "outside the years 1970 to 2199"
+    yield from _task_problems(record)
+    yield from _file_problems(record)
+    yield from _source_problems(record)
+    for place, log in enumerate(record.logs or ()):
+        if message := name_problem(log.name):
+            yield f"logs[{place}].name", message
+
+
+def _keepable(moment: datetime) -> bool:
+    try:
+        return EARLIEST <= moment.astimezone(UTC) < LATEST
+    except OverflowError:
+        return False
+
+
+def _task_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
+    if record.task is None:
+        return
+    for field in ("task_id", "campaign", "stage", "unit"):
+        word = getattr(record.task, field)
+        if word is not None and _UNSAFE_WORD.search(word):
+            yield f"task.{field}", "control characters"
+    if record.task.task_id is not None and "/" in record.task.task_id:
+        yield "task.task_id", "a task id has no slash"
+
+
+def _file_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
+    for kind, files in (("inputs", record.inputs), ("outputs", record.outputs)):
+        for place, file in enumerate(files or ()):
+            if message := name_problem(file.name):
+                yield f"{kind}[{place}].name", message
+            if file.namespace and (message := name_problem(file.namespace)):
+                yield f"{kind}[{place}].namespace", message
+            for index, checksum in enumerate(file.checksums or ()):
+                if not _CHECKSUM.match(checksum):
+                    yield f"{kind}[{place}].checksums[{index}]", "a checksum is algorithm:value"
+            if file.size_bytes is not None and file.size_bytes < 0:
+                yield f"{kind}[{place}].size_bytes", "less than zero"
+
+
+def _source_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
+    for place, script in enumerate(record.scripts or ()):
+        if _UNSAFE_WORD.search(script.name):
+            yield f"scripts[{place}].name", "control characters"
+    for place, configuration in enumerate(record.configurations or ()):
+        for index, file in enumerate(configuration.files or ()):
+            if _UNSAFE_WORD.search(file.name):
+                yield f"configurations[{place}].files[{index}].name", "control characters"
+
+
+def name_problem(name: str) -> str | None:
+    """Return why a file name is refused, or None. Any Unicode but control characters and `/` is taken."""
+    if _UNSAFE_NAME.search(name):
+        return "control characters or a slash in a file name"
+    if name in (".", ".."):
+        return "not a file name"
+    if len(name.encode(errors="replace")) > 3000:
+        return "longer than 3000 bytes"
+    return None

@@ -1,0 +1,352 @@
+"""The job record, version 1, as typed structs: what the service reads of one execution of one job.
+
+Not here: checks beyond types (`checks.py`), decoding (`decoding.py`). A field that is absent or null is None: unknown, never zero.
+Fields that these structs do not name stay in the record's exact bytes, which are what is kept.
+
+Source: docs/record.md, the published contract.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Instant = Annotated[datetime, Meta(tz=True)]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Meta(min_length=1, max_length=1000)]
+ExperimentName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+JobId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+Word = Annotated[str, Meta(max_length=1000)]
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+State = Literal["running", "succeeded", "failed", "killed", "lost"]
+
+PROVISIONAL: frozenset[str] = frozenset({"running", "lost"})
+"""States that a later record of the same witness replaces."""
+
+
+class Task(Struct, kw_only=True):
+    """What was submitted; (experiment, task_id) is its identity."""
+
+    task_id: Name | None = None
+    campaign: Word | None = None
+    stage: Word | None = None
+    unit: Word | None = None
+    project: Word | None = None
+    snapshot_id: Integer | None = None
+    sam_process_id: Integer | None = None
+    recovers: Word | None = None
+    submitted_by: Word | None = None
+    submit_command: list[str] | None = None
+
+
+class Batch(Struct, kw_only=True):
+    """The batch job that this was, as its batch system names it."""
+
+    system: Word | None = None
+    id: Word | None = None
+    global_job_id: Word | None = None
+    attempt: Integer | None = None
+    part: Integer | None = None
+    dag: str | None = None
+    section: str | None = None
+    queued_at: Instant | None = None
+    classad_sha256: Digest | None = None
+
+
+class Step(Struct, kw_only=True):
+    """One program of the job, in order."""
+
+    name: Word
+    role: Word | None = None
+    argv: list[str] | None = None
+    exit_code: Integer | None = None
+    signal: Integer | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+
+
+class Command(Struct, kw_only=True):
+    """What was run and where."""
+
+    argv: list[str] | None = None
+    working_directory: str | None = None
+    stdin_sha256: Digest | None = None
+    steps: list[Step] | None = None
+
+
+class Exit(Struct, kw_only=True):
+    """How the job ended; a signal is apart from the code."""
+
+    code: Integer | None = None
+    signal: Integer | None = None
+    failed_step: Word | None = None
+    error_class: Word | None = None
+    message: str | None = None
+
+
+class SourceFile(Struct, kw_only=True):
+    """An fcl file or script whose exact bytes are a blob; `name` of an fcl file is its include name."""
+
+    name: Name
+    path: str | None = None
+    sha256: Digest | None = None
+    found_in: Integer | None = None
+    mode: str | None = None
+    software: str | None = None
+    path_in_repository: str | None = None
+
+
+class FclConfiguration(Struct, kw_only=True):
+    """The FHiCL that one step read: files in the order first opened, each once."""
+
+    step: Word | None = None
+    main: str | None = None
+    process_name: str | None = None
+    search_path: list[str] | None = None
+    files: list[SourceFile] | None = None
+    parameter_set_id: str | None = None
+    final_sha256: Digest | None = None
+    overrides: list[str] | None = None
+
+
+class Submodule(Struct, kw_only=True):
+    """A git submodule of a checkout."""
+
+    path: str
+    repository: str | None = None
+    revision: str | None = None
+
+
+class Product(Struct, kw_only=True):
+    """Installed code: a UPS, Spack, CVMFS, rpm or pip product."""
+
+    manager: str | None = None
+    version: str | None = None
+    qualifiers: str | None = None
+    root_hash: str | None = None
+    prefix: str | None = None
+
+
+class Tarball(Struct, kw_only=True):
+    """Code that came as a tar file."""
+
+    sha256: Digest | None = None
+    path: str | None = None
+
+
+class Software(Struct, kw_only=True):
+    """One repository, product or tarball that the job used."""
+
+    name: Word | None = None
+    evidence: str | None = None
+    vcs: str | None = None
+    repository: str | None = None
+    requested_ref: str | None = None
+    ref_kind: str | None = None
+    revision: str | None = None
+    tree: str | None = None
+    describe: str | None = None
+    is_dirty: bool | None = None
+    worktree_tree: str | None = None
+    dirty_patch_sha256: Digest | None = None
+    objects_sha256: Digest | None = None
+    submodules: list[Submodule] | None = None
+    checkout: str | None = None
+    product: Product | None = None
+    tarball: Tarball | None = None
+
+
+class Container(Struct, kw_only=True):
+    """The container image that the job ran in."""
+
+    image: str | None = None
+    digest: str | None = None
+    resolved_path: str | None = None
+    root_hash: str | None = None
+
+
+class OperatingSystem(Struct, kw_only=True):
+    """Distribution, kernel and C library."""
+
+    id: str | None = None
+    version: str | None = None
+    kernel: str | None = None
+    libc: str | None = None
+
+
+class Environment(Struct, kw_only=True):
+    """Variables (those withheld by name only), container and operating system."""
+
+    variables: dict[str, str] | None = None
+    withheld: list[str] | None = None
+    container: Container | None = None
+    os: OperatingSystem | None = None
+    locale: str | None = None
+    timezone: str | None = None
+    umask: str | None = None
+    limits: dict[str, Any] | None = None
+    packages_sha256: Digest | None = None
+    libraries_sha256: Digest | None = None
+
+
+class Seed(Struct, kw_only=True):
+    """The seed of one random engine."""
+
+    step: str | None = None
+    module: str | None = None
+    instance: str | None = None
+    engine: str | None = None
+    seed: Integer | None = None
+    state_sha256: Digest | None = None
+    source: str | None = None
+
+
+class Condition(Struct, kw_only=True):
+    """A conditions tag that the job read."""
+
+    database: str | None = None
+    url: str | None = None
+    tag: str | None = None
+    validity: str | None = None
+    payload_sha256: Digest | None = None
+
+
+class Host(Struct, kw_only=True):
+    """Where it ran."""
+
+    hostname: Word | None = None
+    facility: Word | None = None
+    site: Word | None = None
+    slot: Word | None = None
+    is_onsite: bool | None = None
+    cpu_model: str | None = None
+    cpu_flags_sha256: Digest | None = None
+    cores: Integer | None = None
+    memory_bytes: Integer | None = None
+
+
+class Resources(Struct, kw_only=True):
+    """What it took; durations in seconds, sizes in bytes."""
+
+    wall_seconds: float | None = None
+    cpu_user_seconds: float | None = None
+    cpu_system_seconds: float | None = None
+    max_rss_bytes: Integer | None = None
+    max_vsize_bytes: Integer | None = None
+    read_bytes: Integer | None = None
+    write_bytes: Integer | None = None
+    requested_memory_bytes: Integer | None = None
+    cores_used: float | None = None
+
+
+class ModuleTime(Struct, kw_only=True):
+    """art's time and memory of one module."""
+
+    step: str | None = None
+    path: str | None = None
+    label: str | None = None
+    type: str | None = None
+    events: Integer | None = None
+    seconds_total: float | None = None
+    seconds_max: float | None = None
+    vsize_delta_bytes_max: Integer | None = None
+    rss_delta_bytes_max: Integer | None = None
+
+
+class Input(Struct, kw_only=True):
+    """A file that the job consumed: a mention. Its sha256 is identity only."""
+
+    name: Name
+    namespace: Word | None = None
+    experiment: ExperimentName | None = None
+    path: str | None = None
+    step: Word | None = None
+    size_bytes: Integer | None = None
+    checksums: list[str] | None = None
+    sha256: Digest | None = None
+    location: str | None = None
+    role: Word | None = None
+    opened_at: Instant | None = None
+    closed_at: Instant | None = None
+    events_read: Integer | None = None
+    status: Word | None = None
+
+
+class Output(Struct, kw_only=True):
+    """A file that the job produced: a claim. Its sha256 is identity only."""
+
+    name: Name
+    namespace: Word | None = None
+    path: str | None = None
+    step: Word | None = None
+    status: Word | None = None
+    size_bytes: Integer | None = None
+    checksums: list[str] | None = None
+    sha256: Digest | None = None
+    content_digest: str | None = None
+    location: str | None = None
+    data_tier: Word | None = None
+    file_format: Word | None = None
+    file_type: Word | None = None
+    data_stream: Word | None = None
+    event_count: Integer | None = None
+    first_event: Integer | None = None
+    last_event: Integer | None = None
+    runs: list[Any] | None = None
+    created_at: Instant | None = None
+    closed_at: Instant | None = None
+    parents: list[str] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Log(Struct, kw_only=True):
+    """A log whose bytes are a blob."""
+
+    name: Name
+    step: Word | None = None
+    sha256: Digest | None = None
+    size_bytes: Integer | None = None
+    is_truncated: bool | None = None
+
+
+class Hook(Struct, kw_only=True):
+    """The hook that wrote the record."""
+
+    version: str | None = None
+    python: str | None = None
+
+
+class JobRecord(Struct, kw_only=True):
+    """One execution of one job, as one witness saw it."""
+
+    schema_version: Annotated[int, Meta(ge=1)]
+    job_id: JobId
+    experiment: ExperimentName
+    state: State
+    witness: Word | None = None
+    task: Task | None = None
+    batch: Batch | None = None
+    retry_of: JobId | None = None
+    rerun_of: JobId | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    sent_at: Instant | None = None
+    command: Command | None = None
+    exit: Exit | None = None
+    configurations: list[FclConfiguration] | None = None
+    scripts: list[SourceFile] | None = None
+    software: list[Software] | None = None
+    environment: Environment | None = None
+    seeds: list[Seed] | None = None
+    threads: Integer | None = None
+    conditions: list[Condition] | None = None
+    host: Host | None = None
+    hosts: list[Any] | None = None
+    ranks: list[Any] | None = None
+    resources: Resources | None = None
+    modules: list[ModuleTime] | None = None
+    inputs: list[Input] | None = None
+    outputs: list[Output] | None = None
+    logs: list[Log] | None = None
+    hook: Hook | None = None
+    extra: dict[str, Any] | None = None

@@ -1,0 +1,73 @@
+"""One job out of what several witnesses saw.
+
+Field by field, the first witness in the precedence that has a value gives it; lists are taken whole. The result does not depend
+on the order of arrival. Where two witnesses contradict each other, both values are kept for the page to show.
+
+Source: record.md, "Witnesses".
+"""
+
+from typing import Any
+
+import msgspec
+
+from provenance.records.identity import witness_rank
+from provenance.records.job_record import PROVISIONAL
+
+# Each witness says these of itself; that they differ contradicts nothing.
+_OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version", "state"})
+
+
+class Contradiction(msgspec.Struct, frozen=True):
+    """A field of which witnesses say different things.
+
+    Attributes:
+        field: path, as `exit.code`.
+        values: what each witness says, by witness.
+    """
+
+    field: str
+    values: dict[str, Any]
+
+
+def merge_witnesses(records: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], list[Contradiction]]:
+    """Return the merged record and the contradictions, from plain JSON records by witness.
+
+    A final state goes before a provisional one whoever saw it: a witness that lost sight of the job does not
+    overrule one that saw it end.
+    """
+    ordered = sorted(records, key=lambda name: (records[name].get("state") in PROVISIONAL, witness_rank(name)))
+    merged: dict[str, Any] = {}
+    contradictions: list[Contradiction] = []
+    for name in ordered:
+        _fill(merged, records[name])
+    if len(ordered) > 1:
+        finals = {name: records[name] for name in ordered if records[name].get("state") not in PROVISIONAL}
+        contradictions = _contradictions(finals, "")
+    return merged, contradictions
+
+
+def _fill(target: dict[str, Any], source: dict[str, Any]) -> None:
+    for key, value in source.items():
+        held = target.get(key)
+        if held is None or held == []:
+            target[key] = dict(value) if isinstance(value, dict) else value
+        elif isinstance(held, dict) and isinstance(value, dict):
+            copy = dict(held)
+            _fill(copy, value)
+            target[key] = copy
+
+
+def _contradictions(records: dict[str, dict[str, Any]], prefix: str) -> list[Contradiction]:
+    found = []
+    for key in sorted({key for record in records.values() for key in record}):
+        if not prefix and key in _OWN and key != "state":
+            continue
+        values = {name: record[key] for name, record in records.items() if record.get(key) is not None}
+        path = f"{prefix}{key}"
+        if len(values) > 1 and all(isinstance(value, dict) for value in values.values()):
+            found += _contradictions(values, f"{path}.")
+        elif len(values) > 1 and not any(isinstance(value, list | dict) for value in values.values()):
+            first, *others = values.values()
+            if any(other != first for other in others):
+                found.append(Contradiction(path, values))
+    return found
