@@ -1,0 +1,215 @@
+"""The view of a graph: fewer, larger boxes that a person can read.
+
+Cycles become one box, inputs shared by many jobs become badges on the jobs, five or more alike siblings become one
+box with a count, and 1:1 chains of succeeded jobs become one box. The focus, its direct producers and consumers, and
+jobs that did not succeed are never hidden in a chain. Nothing is lost: each node is in one box or in badges, and each
+edge is in an arrow, inside a box or in a badge.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from provenance.lineage.cycles import strong_components
+from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, Node, neighbours
+from provenance.lineage.similarity import MINIMUM, alike
+
+SMALL = 14
+"""Graphs of at most this many nodes are drawn node by node."""
+
+BoxKind = Literal["file", "job", "files", "jobs", "chain", "cycle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """What is drawn as one thing.
+
+    Attributes:
+        key: the key of its first member; giving it to `fold` as `expanded` opens the box.
+        members: keys of the graph's nodes, in the graph's order; in chains upstream first.
+        lanes: how many alike siblings (or alike chains) it stands for.
+        badges: keys of the shared inputs of its jobs, in the graph's order.
+    """
+
+    key: str
+    kind: BoxKind
+    members: tuple[str, ...]
+    lanes: int = 1
+    badges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """All edges from one box to another; sure when one of them is."""
+
+    source: str
+    target: str
+    count: int
+    is_sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A folded graph.
+
+    Attributes:
+        graph: what was folded.
+        focus: key of the box that holds the focus.
+        inside: edges that lie within boxes.
+        badge_edges: edges that badges stand for.
+    """
+
+    graph: Graph
+    focus: str
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+    inside: int
+    badge_edges: int
+
+
+def fold(graph: Graph, *, expanded: Collection[str] = ()) -> View:
+    """The view of a graph; the boxes of the nodes in `expanded` are taken apart."""
+    shared = shared_files(graph)
+    edges = [edge for edge in graph.inner_edges() if edge.source not in shared]
+    badges = _badges(graph, shared)
+    nodes = {key: node for key, node in graph.by_key().items() if key not in shared}
+    groups = _Folding(nodes, edges, graph.focus, frozenset(expanded)).groups()
+    boxes = [_box(kind, members, lanes, badges) for kind, members, lanes in groups]
+    box_of = {key: box.key for box in boxes for key in box.members}
+    arrows, inside = _arrows(edges, box_of)
+    badge_edges = len(graph.inner_edges()) - len(edges)
+    return View(graph, box_of.get(graph.focus, graph.focus), tuple(boxes), arrows, inside, badge_edges)
+
+
+def shared_files(graph: Graph) -> set[str]:
+    """Keys of files that every job here only shares and that no job here produced; never the focus."""
+    nodes = graph.by_key()
+    edges = graph.inner_edges()
+    produced = {edge.target for edge in edges}
+    used_alone = {edge.source for edge in edges if (edge.role or _role(nodes[edge.source])) not in SHARED_ROLES}
+    used = {edge.source for edge in edges if isinstance(nodes[edge.source], FileNode)}
+    return used - used_alone - produced - {graph.focus}
+
+
+def _role(node: Node) -> str:
+    return node.role if isinstance(node, FileNode) else ""
+
+
+def _badges(graph: Graph, shared: Collection[str]) -> dict[str, list[str]]:
+    badges: dict[str, list[str]] = {}
+    for edge in graph.inner_edges():
+        if edge.source in shared:
+            badges.setdefault(edge.target, []).append(edge.source)
+    return badges
+
+
+def _box(kind: BoxKind, members: Sequence[str], lanes: int, badges: Mapping[str, Sequence[str]]) -> Box:
+    own = dict.fromkeys(badge for member in members for badge in badges.get(member, ()))
+    return Box(members[0], kind, tuple(members), lanes, tuple(own))
+
+
+def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[tuple[Arrow, ...], int]:
+    bundles: dict[tuple[str, str], list[Edge]] = {}
+    inside = 0
+    for edge in edges:
+        ends = (box_of[edge.source], box_of[edge.target])
+        if ends[0] == ends[1]:
+            inside += 1
+        else:
+            bundles.setdefault(ends, []).append(edge)
+    arrows = (Arrow(*ends, len(some), any(edge.is_sure for edge in some)) for ends, some in bundles.items())
+    return tuple(arrows), inside
+
+
+_Group = tuple[BoxKind, list[str], int]
+
+
+class _Folding:
+    """One folding; cycles are condensed to their first node, the unit, before anything is compared."""
+
+    def __init__(self, nodes: Mapping[str, Node], edges: Sequence[Edge], focus: str, expanded: Collection[str]) -> None:
+        self.nodes = nodes
+        self.focus = focus
+        self.expanded = expanded
+        after, _ = neighbours((edge.source, edge.target) for edge in edges)
+        order = {key: place for place, key in enumerate(nodes)}
+        components = [sorted(some, key=order.__getitem__) for some in strong_components(nodes, after)]
+        components.sort(key=lambda some: order[some[0]])
+        self.cycle = {some[0]: some for some in components if len(some) > 1}
+        self.units = [some[0] for some in components]
+        unit_of = {key: some[0] for some in components for key in some}
+        links = {(unit_of[edge.source], unit_of[edge.target]): None for edge in edges}
+        self.after, self.before = neighbours(ends for ends in links if ends[0] != ends[1])
+        self.focus_unit = unit_of.get(focus, focus)
+
+    def groups(self) -> list[_Group]:
+        if len(self.nodes) <= SMALL:
+            return [self._single(unit) for unit in self.units]
+        facts = {unit: self._facts(unit) for unit in self.units}
+        alone = {self.focus_unit, *self.cycle, *self.expanded}
+        siblings = alike(facts, self.after, self.before, alone=alone)
+        siblings = [part for some in siblings for part in self._opened(some)]
+        return self._with_chains(siblings)
+
+    def _facts(self, unit: str) -> tuple[object, ...]:
+        node = self.nodes[unit]
+        if isinstance(node, FileNode):
+            return ("file", node.experiment, node.data_tier, node.role, node.is_placeholder)
+        return ("job", node.campaign, node.stage, node.code_version, node.state)
+
+    def _opened(self, members: list[str]) -> list[list[str]]:
+        return [members] if len(members) >= MINIMUM else [[member] for member in members]
+
+    def _single(self, unit: str) -> _Group:
+        if unit in self.cycle:
+            return "cycle", self.cycle[unit], 1
+        return ("file" if isinstance(self.nodes[unit], FileNode) else "job"), [unit], 1
+
+    def _sibling(self, members: list[str]) -> _Group:
+        if len(members) == 1:
+            return self._single(members[0])
+        return ("files" if isinstance(self.nodes[members[0]], FileNode) else "jobs"), members, len(members)
+
+    def _with_chains(self, siblings: list[list[str]]) -> list[_Group]:
+        by_first = {members[0]: members for members in siblings}
+        first_of = {member: members[0] for members in siblings for member in members}
+        link = {first: after for first in by_first if (after := self._one_to_one(by_first, first_of, first))}
+        chains = self._chains(link)
+        hidden = {part for run in chains.values() for part in run[1:]}
+        groups: list[_Group] = []
+        for first, members in by_first.items():
+            if first in chains:
+                groups.append(("chain", [key for part in chains[first] for key in by_first[part]], len(members)))
+            elif first not in hidden:
+                groups.append(self._sibling(members))
+        return groups
+
+    def _chains(self, link: Mapping[str, str]) -> dict[str, list[str]]:
+        """Runs of job, file, job, ... that go 1:1, by their first job; runs of one job are left out."""
+        jobs = [first for first in link if not isinstance(self.nodes[first], FileNode)]
+        next_job = {job: link[link[job]] for job in jobs if link[job] in link}
+        chains = {}
+        for job in next_job.keys() - set(next_job.values()):
+            run = [job]
+            while run[-1] in next_job:
+                run += [link[run[-1]], next_job[run[-1]]]
+            chains[job] = run
+        return chains
+
+    def _one_to_one(self, by_first: Mapping[str, list[str]], first_of: Mapping[str, str], first: str) -> str | None:
+        """The group that follows this one member by member, where both may be hidden in a chain."""
+        members = by_first[first]
+        targets = [target for member in members for target in self.after.get(member, ())]
+        if len(targets) != len(members) or any(len(self.after.get(member, ())) != 1 for member in members):
+            return None
+        follower = first_of[targets[0]]
+        same = len(set(targets)) == len(targets) == len(by_first[follower])
+        alone = all(first_of[target] == follower and len(self.before[target]) == 1 for target in targets)
+        return follower if same and alone and self._may_hide(first) and self._may_hide(follower) else None
+
+    def _may_hide(self, unit: str) -> bool:
+        node = self.nodes[unit]
+        around = {*self.after.get(self.focus_unit, ()), *self.before.get(self.focus_unit, ()), self.focus_unit}
+        if unit in around or unit in self.cycle or unit in self.expanded:
+            return False
+        return isinstance(node, FileNode) or node.state == "succeeded"

@@ -1,0 +1,214 @@
+"""The lineage graph as values: files, jobs, and who consumed or produced what.
+
+The database layer fills these; everything else in this package reads them. A graph is a bounded cut of history around
+one file, the focus; `Omitted` says what lies outside the cut. Nothing here walks a database or knows a page.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+SHARED_ROLES = frozenset({"shared", "configuration"})
+"""Input roles of files that serve many jobs alike (record.md, `inputs[].role`); drawings show them as badges."""
+
+UNHAPPY_STATES = ("failed", "killed", "lost", "silent")
+"""States of jobs that did not end well, worst first; drawings never hide them in a larger box of other states."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileNode:
+    """One version of a file.
+
+    Attributes:
+        key: names the node within its graph, jobs included.
+        role: how the jobs of this graph use it, by the words of `inputs[].role`; an edge's own role goes before it.
+        size_bytes: None where no record tells.
+        is_placeholder: True when jobs or catalogs mention it but no record here produced it or described it.
+        version: the number of its claim, from 1; None where there is only one.
+        url: its page; drawings link to it.
+    """
+
+    key: str
+    name: str
+    namespace: str = ""
+    experiment: str = ""
+    role: str = ""
+    size_bytes: int | None = None
+    data_tier: str | None = None
+    is_placeholder: bool = False
+    version: int | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobNode:
+    """One execution of a job.
+
+    Attributes:
+        key: names the node within its graph, files included.
+        label: what people call it, the batch id where there is one.
+        state: a word of the record's `state`, or `silent`.
+        code_version: what it ran, shortest name that tells releases apart.
+        started_at: aware UTC.
+        url: its page; drawings link to it.
+    """
+
+    key: str
+    job_id: str
+    label: str = ""
+    state: str = "succeeded"
+    stage: str | None = None
+    task_id: str | None = None
+    campaign: str | None = None
+    code_version: str | None = None
+    started_at: datetime | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A file that a job consumed (file to job), or a file that it produced (job to file).
+
+    Attributes:
+        is_sure: False when only the name ties the two together (record.md, "Files and edges").
+        role: the role of the input in this job; empty for products.
+    """
+
+    source: str
+    target: str
+    is_sure: bool = True
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """How much of the history the graph leaves out.
+
+    Attributes:
+        by_stage: jobs left out, by stage.
+        by_kind: nodes left out, by `file` and `job`.
+        ancestors: nodes left out before the focus.
+        descendants: nodes left out after it.
+        inputs_of: direct neighbours left out before a node that is in the graph, by its key.
+        outputs_of: the same after it.
+    """
+
+    by_stage: Mapping[str, int] = field(default_factory=dict)
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+    ancestors: int = 0
+    descendants: int = 0
+    inputs_of: Mapping[str, int] = field(default_factory=dict)
+    outputs_of: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object under `omitted` of the lineage call, keys sorted."""
+        return {
+            "by_stage": dict(sorted(self.by_stage.items())),
+            "by_kind": dict(sorted(self.by_kind.items())),
+            "ancestors": self.ancestors,
+            "descendants": self.descendants,
+            "inputs_of": dict(sorted(self.inputs_of.items())),
+            "outputs_of": dict(sorted(self.outputs_of.items())),
+        }
+
+
+Node = FileNode | JobNode
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A cut of history around one file.
+
+    Attributes:
+        focus: key of the file that was asked for.
+        nodes: files and jobs, nearest to the focus first.
+        edges: between nodes of this graph; others are dropped by whoever reads them.
+        is_truncated: True when a limit, not the end of history, ended the walk.
+    """
+
+    focus: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...] = ()
+    omitted: Omitted = field(default_factory=Omitted)
+    is_truncated: bool = False
+
+    def by_key(self) -> dict[str, Node]:
+        """Every node under its key, in the graph's order."""
+        return {node.key: node for node in self.nodes}
+
+    def files(self) -> list[FileNode]:
+        """The files, in the graph's order."""
+        return [node for node in self.nodes if isinstance(node, FileNode)]
+
+    def jobs(self) -> list[JobNode]:
+        """The jobs, in the graph's order."""
+        return [node for node in self.nodes if isinstance(node, JobNode)]
+
+    def inner_edges(self) -> list[Edge]:
+        """The edges whose ends are both in this graph, each pair of ends once, in the graph's order."""
+        known = self.by_key()
+        seen: dict[tuple[str, str], Edge] = {}
+        for edge in self.edges:
+            if edge.source in known and edge.target in known:
+                seen.setdefault((edge.source, edge.target), edge)
+        return list(seen.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer of the lineage call (api.md): `nodes`, `edges`, `omitted`."""
+        return {
+            "focus": self.focus,
+            "nodes": [_node_json(node) for node in self.nodes],
+            "edges": [
+                {"source": edge.source, "target": edge.target, "is_sure": edge.is_sure, "role": edge.role}
+                for edge in self.inner_edges()
+            ],
+            "omitted": self.omitted.to_json(),
+            "is_truncated": self.is_truncated,
+        }
+
+
+def neighbours(edges: Iterable[tuple[str, str]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Targets by source and sources by target, each list in the order of `edges`."""
+    after: defaultdict[str, list[str]] = defaultdict(list)
+    before: defaultdict[str, list[str]] = defaultdict(list)
+    for source, target in edges:
+        after[source].append(target)
+        before[target].append(source)
+    return dict(after), dict(before)
+
+
+def utc_text(moment: datetime) -> str:
+    """A time as RFC 3339 in UTC with `Z`, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _node_json(node: Node) -> dict[str, Any]:
+    if isinstance(node, FileNode):
+        return {
+            "key": node.key,
+            "kind": "file",
+            "name": node.name,
+            "namespace": node.namespace,
+            "experiment": node.experiment,
+            "role": node.role,
+            "size_bytes": node.size_bytes,
+            "data_tier": node.data_tier,
+            "is_placeholder": node.is_placeholder,
+            "version": node.version,
+            "url": node.url,
+        }
+    return {
+        "key": node.key,
+        "kind": "job",
+        "job_id": node.job_id,
+        "label": node.label,
+        "state": node.state,
+        "stage": node.stage,
+        "task_id": node.task_id,
+        "campaign": node.campaign,
+        "code_version": node.code_version,
+        "started_at": None if node.started_at is None else utc_text(node.started_at),
+        "url": node.url,
+    }

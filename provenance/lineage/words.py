@@ -1,0 +1,166 @@
+"""Words for people: the first line of a lineage page, labels, sizes, and names made safe to show.
+
+Source: pages.md (first lines, units, missing values) and facts about names: they may hold any Unicode.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from provenance.lineage.graph import UNHAPPY_STATES, FileNode, Graph, JobNode, Node, neighbours
+
+MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
+THIN_SPACE = "\u2009"
+KILO = 1000
+
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+"""Control characters, direction marks and lone surrogates: they would drive a terminal, break XML or hide a name."""
+
+
+def shown(name: str) -> str:
+    """A name as it may be shown anywhere: what could drive a terminal or deceive an eye is a replacement mark."""
+    return _UNSAFE.sub("\ufffd", name)
+
+
+def elided(text: str, width: int) -> str:
+    """The text, its middle left out where it is wider than `width` columns; both ends tell names apart."""
+    text = shown(text)
+    if columns(text) <= width:
+        return text
+    head, tail = (width - 1) // 2, width - 1 - (width - 1) // 2
+    return f"{_cut(text, head)}…{_cut(text[::-1], tail)[::-1]}"
+
+
+def columns(text: str) -> int:
+    """Columns that a monospaced face needs: wide characters two, combining ones none."""
+    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def number(value: int) -> str:
+    """An integer with thin-spaced thousands."""
+    return f"{value:,}".replace(",", THIN_SPACE)
+
+
+def counted(value: int, word: str) -> str:
+    """`1 file`, `12 files`."""
+    return f"{number(value)} {word}" if value == 1 else f"{number(value)} {word}s"
+
+
+def size(size_bytes: int | None) -> str:
+    """A size in powers of ten with its unit; an en dash where it is unknown."""
+    if size_bytes is None:
+        return MISSING
+    value, unit = float(size_bytes), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):  # noqa: B007 - the last unit serves after the loop
+        if round(value) < KILO:
+            break
+        value /= KILO
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004
+
+
+def day(moment: datetime | None) -> str:
+    """A date in UTC, as `24 Nov 2026 16:01 UTC`; empty where it is unknown."""
+    return "" if moment is None else f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")
+
+
+def full_name(file: FileNode) -> str:
+    """`namespace:name`, bare without a namespace, with its version where there are several."""
+    name = f"{file.namespace}:{file.name}" if file.namespace else file.name
+    return name if file.version is None else f"{name} (version {file.version})"
+
+
+def title(node: Node) -> str:
+    """Everything known of a node in one line, names in full."""
+    return shown(", ".join(part for part in (_file_parts(node) if isinstance(node, FileNode) else _job_parts(node)) if part))
+
+
+def summary(graph: Graph) -> str:
+    """The first line of the lineage page, for example "114 files and 96 jobs made this; 3 failed on the way."""
+    edges = [(edge.source, edge.target) for edge in graph.inner_edges()]
+    after, before = neighbours(edges)
+    known = graph.by_key()
+    makers = [known[key] for key in reached(graph.focus, before)]
+    users = [known[key] for key in reached(graph.focus, after)]
+    sentences = []
+    if makers:
+        sentences.append(f"{_files_and_jobs(makers)} made this{_mishaps(graph)}.")
+    if users:
+        made = _files_and_jobs(users) if makers else f"{_files_and_jobs(users)} came of this{_mishaps(graph)}"
+        sentences.append(f"{made}." if not makers else f"{made} came of it.")
+    if not sentences:
+        sentences.append("No job is known that made or used this file.")
+    return " ".join([*sentences, *omissions(graph)])
+
+
+def omissions(graph: Graph) -> list[str]:
+    """What the graph leaves out, a sentence each; empty when it leaves out nothing."""
+    omitted = graph.omitted
+    parts = [counted(omitted.ancestors, "node") + " before"] * (omitted.ancestors > 0)
+    parts += [counted(omitted.descendants, "node") + " after"] * (omitted.descendants > 0)
+    if not parts:
+        return ["A limit ended the walk; there is more."] if graph.is_truncated else []
+    stages = [f"{number(count)} {shown(stage) or 'without a stage'}" for stage, count in _largest_first(omitted.by_stage)]
+    of_which = f" (jobs: {', '.join(stages)})" if stages else ""
+    return [f"Not shown: {' and '.join(parts)}{of_which}."]
+
+
+def reached(start: str, links: dict[str, list[str]]) -> list[str]:
+    """Keys that the links lead to from `start`, itself left out, nearest first."""
+    seen = {start: None}
+    for key in (queue := [start]):
+        for other in links.get(key, ()):
+            if other not in seen:
+                seen[other] = None
+                queue.append(other)
+    return list(seen)[1:]
+
+
+def _cut(text: str, width: int) -> str:
+    used, kept = 0, []
+    for char in text:
+        used += columns(char)
+        if used > width:
+            break
+        kept.append(char)
+    return "".join(kept)
+
+
+def _largest_first(counts: "Iterable[str] | dict[str, int]") -> list[tuple[str, int]]:
+    return sorted(dict(counts).items(), key=lambda item: (-item[1], item[0]))
+
+
+def _files_and_jobs(nodes: Iterable[Node]) -> str:
+    nodes = list(nodes)
+    jobs = sum(isinstance(node, JobNode) for node in nodes)
+    files = len(nodes) - jobs
+    return " and ".join(counted(count, word) for count, word in ((files, "file"), (jobs, "job")) if count)
+
+
+def _mishaps(graph: Graph) -> str:
+    states = [job.state for job in graph.jobs()]
+    said = [f"{number(count)} {state}" for state in UNHAPPY_STATES if (count := states.count(state))]
+    return f"; {', '.join(said)} on the way" if said else ""
+
+
+def _file_parts(file: FileNode) -> list[str]:
+    return [
+        full_name(file),
+        file.experiment,
+        file.data_tier or "",
+        size(file.size_bytes) if file.size_bytes is not None else "",
+        "only mentioned, never recorded" if file.is_placeholder else "",
+    ]
+
+
+def _job_parts(job: JobNode) -> list[str]:
+    return [
+        f"{job.stage or 'job'} {job.label or job.job_id}",
+        job.state,
+        f"code {job.code_version}" if job.code_version else "",
+        f"task {job.task_id}" if job.task_id else "",
+        f"campaign {job.campaign}" if job.campaign else "",
+        f"started {day(job.started_at)}" if job.started_at else "",
+    ]
