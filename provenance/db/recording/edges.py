@@ -1,0 +1,125 @@
+"""Which claims each seen identity of a file resolves to: the edges of the lineage graph.
+
+Pure: the answer for a name depends only on the set of its identities and claims, so that order of arrival cannot matter.
+
+* *sure*: identity and claim share a checksum, directly or through other identities of the name.
+* *possible*: nothing contradicts it (no algorithm with two values, no two sizes). Kept only where there is no sure one.
+* a claim of a job that did not succeed counts only when sure; a rerun claims nothing.
+* a *crowded* name (more claims than `CROWD`) links only identities that are equal and have a checksum: guessing among thousands
+  would be noise, and quadratic.
+
+Source: record.md, "Files and edges".
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+CROWD = 1000
+
+
+class IdentityFacts(NamedTuple):
+    """An identity of one file, as stored."""
+
+    id: int
+    size_bytes: int | None
+    checksums: str
+
+
+class ClaimFacts(NamedTuple):
+    """A claim to one file: which identity it claims, and whether its job succeeded. Claims of reruns are left out."""
+
+    id: int
+    identity_id: int
+    has_succeeded: bool
+
+
+class Link(NamedTuple):
+    """An edge: the identity resolves to the claim."""
+
+    identity_id: int
+    claim_id: int
+    is_sure: bool
+
+
+def resolve_name(identities: Sequence[IdentityFacts], claims: Sequence[ClaimFacts]) -> set[Link]:
+    """Return every link of one name."""
+    if not claims:
+        return set()
+    if len(claims) > CROWD:
+        return crowded_links(identities, claims)
+    group_of = _groups(identities)
+    known = {identity.id: _Known.of(identity) for identity in identities}
+    merged = _merge_known(known, group_of)
+    links: set[Link] = set()
+    for identity in identities:
+        links |= _links_of(identity, claims, group_of, merged)
+    return links
+
+
+def crowded_links(identities: Iterable[IdentityFacts], claims: Iterable[ClaimFacts]) -> set[Link]:
+    """Return the links of a crowded name: equal identities that have a checksum."""
+    checked = {identity.id for identity in identities if identity.checksums}
+    return {Link(claim.identity_id, claim.id, True) for claim in claims if claim.identity_id in checked}
+
+
+def _links_of(
+    identity: IdentityFacts, claims: Sequence[ClaimFacts], group_of: dict[int, int], merged: "dict[int, _Known]"
+) -> set[Link]:
+    group = group_of[identity.id]
+    has_checksum = bool(merged[group].values)
+    sure = {Link(identity.id, claim.id, True) for claim in claims if has_checksum and group_of[claim.identity_id] == group}
+    if sure:
+        return sure
+    mine = merged[group]
+    return {
+        Link(identity.id, claim.id, False)
+        for claim in claims
+        if claim.has_succeeded and not mine.contradicts(merged[group_of[claim.identity_id]])
+    }
+
+
+class _Known(NamedTuple):
+    """What is known of a group of identities: values by algorithm, and sizes."""
+
+    values: dict[str, set[str]]
+    sizes: set[int]
+
+    @classmethod
+    def of(cls, identity: IdentityFacts) -> "_Known":
+        values: dict[str, set[str]] = {}
+        for word in identity.checksums.split():
+            algorithm, _, value = word.partition(":")
+            values.setdefault(algorithm, set()).add(value)
+        return cls(values, set() if identity.size_bytes is None else {identity.size_bytes})
+
+    def contradicts(self, other: "_Known") -> bool:
+        if self.sizes and other.sizes and self.sizes.isdisjoint(other.sizes):
+            return True
+        return any(self.values[name].isdisjoint(other.values[name]) for name in self.values.keys() & other.values.keys())
+
+
+def _groups(identities: Sequence[IdentityFacts]) -> dict[int, int]:
+    """Return a representative for each identity; those that share a checksum, in steps, share it (union-find)."""
+    root = {identity.id: identity.id for identity in identities}
+
+    def find(number: int) -> int:
+        while root[number] != number:
+            root[number] = root[root[number]]
+            number = root[number]
+        return number
+
+    first: dict[str, int] = {}
+    for identity in identities:
+        for word in identity.checksums.split():
+            root[find(identity.id)] = find(first.setdefault(word, identity.id))
+    return {identity.id: find(identity.id) for identity in identities}
+
+
+def _merge_known(known: dict[int, _Known], group_of: dict[int, int]) -> dict[int, _Known]:
+    merged: dict[int, _Known] = {}
+    for number, group in group_of.items():
+        into = merged.setdefault(group, _Known({}, set()))
+        into.sizes.update(known[number].sizes)
+        for algorithm, values in known[number].values.items():
+            into.values.setdefault(algorithm, set()).update(values)
+    return merged

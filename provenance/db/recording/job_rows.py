@@ -1,0 +1,171 @@
+"""What one record means in the tables: the columns of its job, its claims, mentions and parents, by natural keys.
+
+Pure translation; `writing.py` finds the integer keys.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import zstandard
+
+from provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
+from provenance.records.decoding import utc
+from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output, Software
+
+STATES = ("running", "succeeded", "failed", "killed", "lost")
+MESSAGE_LENGTH = 300
+_PARENT_ROLES = (None, "primary", "secondary")
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class ClaimRow(NamedTuple):
+    """An output: what it claims, and the identities that are its parents."""
+
+    identity: SeenIdentity
+    position: int
+    output: Output
+    parents: tuple[SeenIdentity, ...]
+
+
+class MentionRow(NamedTuple):
+    """An input."""
+
+    identity: SeenIdentity
+    position: int
+    input: Input
+
+
+def job_columns(record: JobRecord, *, received_at: datetime) -> dict[str, Any]:
+    """Return the columns of `jobs` that need no other table."""
+    exit_, resources = record.exit, record.resources
+    cpu = [seconds for seconds in (resources.cpu_user_seconds, resources.cpu_system_seconds) if seconds is not None] if resources else []
+    return {
+        "uuid": record.job_id,
+        "state": STATES.index(record.state),
+        "unit": record.task.unit if record.task else None,
+        "batch_id": record.batch.id if record.batch else None,
+        "retry_of": record.retry_of,
+        "rerun_of": record.rerun_of,
+        "received_at": received_at,
+        "started_at": utc(record.started_at) if record.started_at else None,
+        "ended_at": utc(record.ended_at) if record.ended_at else None,
+        "exit_code": exit_.code if exit_ else None,
+        "exit_signal": exit_.signal if exit_ else None,
+        "failed_step": exit_.failed_step if exit_ else None,
+        "error_class": exit_.error_class if exit_ else None,
+        "message": exit_.message[:MESSAGE_LENGTH] if exit_ and exit_.message else None,
+        "wall_seconds": resources.wall_seconds if resources else None,
+        "cpu_seconds": sum(cpu) if cpu else None,
+        "max_rss_bytes": resources.max_rss_bytes if resources else None,
+    }
+
+
+def host_key(record: JobRecord) -> tuple[str, str, str] | None:
+    """Return (hostname, site, facility), '' for what is not said; None where nothing is."""
+    host = record.host
+    if host is None or not (host.hostname or host.site or host.facility):
+        return None
+    return host.hostname or "", host.site or "", host.facility or ""
+
+
+def stage_key(record: JobRecord) -> tuple[str, str] | None:
+    """Return (campaign, stage), '' for what is not said; None where neither is."""
+    task = record.task
+    if task is None or not (task.campaign or task.stage):
+        return None
+    return task.campaign or "", task.stage or ""
+
+
+def shared_document(value: FclConfiguration | Software | list[str]) -> tuple[str, bytes]:
+    """Return digest and JSON of what many jobs share, in one canonical form."""
+    body = _encode(value)
+    return hashlib.sha256(body).hexdigest(), body
+
+
+def environment_difference(variables: Mapping[str, str], base: Mapping[str, str]) -> bytes | None:
+    """Return what turns `base` into `variables`, packed; None where they are equal."""
+    changed = {name: value for name, value in variables.items() if base.get(name) != value}
+    gone = sorted(name for name in base if name not in variables)
+    if not changed and not gone:
+        return None
+    return pack(json.dumps([changed, gone], separators=(",", ":")).encode())
+
+
+def apply_difference(base: Mapping[str, str], difference: bytes | None) -> dict[str, str]:
+    """Return the variables of a job from its base and difference."""
+    if difference is None:
+        return dict(base)
+    changed, gone = json.loads(unpack(difference))
+    return {name: value for name, value in {**base, **changed}.items() if name not in set(gone)}
+
+
+def pack(body: bytes) -> bytes:
+    """Return `body` as one zstd frame (level 3, no trained dictionary: storage.md says why)."""
+    return zstandard.ZstdCompressor(level=3, write_content_size=True).compress(body)
+
+
+def unpack(packed: bytes) -> bytes:
+    """Return what `pack` was given."""
+    return zstandard.ZstdDecompressor().decompress(packed)
+
+
+def mention_rows(record: JobRecord, experiment_ids: Mapping[str, int]) -> list[MentionRow]:
+    """Return the inputs as mentions; an input may name another experiment."""
+    rows = []
+    for position, file in enumerate(record.inputs or ()):
+        experiment = experiment_ids[file.experiment or record.experiment]
+        key = FileKey(file.name, file.namespace or "", experiment)
+        rows.append(MentionRow(see_identity(key, file.size_bytes, file.checksums, file.sha256), position, file))
+    return rows
+
+
+def claim_rows(record: JobRecord, mentions: list[MentionRow], experiment_ids: Mapping[str, int]) -> list[ClaimRow]:
+    """Return the outputs as claims. Outputs that were never there (status `empty` and `not_kept` were) claim all the same."""
+    experiment = experiment_ids[record.experiment]
+    rows = []
+    for position, output in enumerate(record.outputs or ()):
+        key = FileKey(output.name, output.namespace or "", experiment)
+        identity = see_identity(key, output.size_bytes, output.checksums, output.sha256)
+        parents = dict.fromkeys(_parents(record, output, mentions, experiment))
+        rows.append(ClaimRow(identity, position, output, tuple(parents)))
+    return rows
+
+
+def _parents(
+    record: JobRecord, output: Output, mentions: list[MentionRow], experiment: int
+) -> Iterator[SeenIdentity]:
+    """Yield the parents of an output: those it declares, else the primary and secondary inputs of its step.
+
+    An input that an earlier step of the same job wrote stands for that output's own parents: a job's output never
+    satisfies its own input, and ancestry must not end inside a job.
+    """
+    if output.parents is not None:
+        for name in output.parents:
+            yield _declared_parent(name, mentions, experiment)
+        return
+    inside = {other.name: other for other in record.outputs or () if other.step != output.step}
+    done: set[str] = {output.name}
+    steps = [output.step]
+    while steps:
+        step = steps.pop()
+        for mention in mentions:
+            if mention.input.role not in _PARENT_ROLES or (step and mention.input.step and mention.input.step != step):
+                continue
+            made_here = inside.get(mention.input.name)
+            if made_here is None:
+                yield mention.identity
+            elif made_here.name not in done:
+                done.add(made_here.name)
+                steps.append(made_here.step)
+
+
+def _declared_parent(name: str, mentions: list[MentionRow], experiment: int) -> SeenIdentity:
+    namespace, _, bare = name.rpartition(":")
+    for mention in mentions:
+        if mention.input.name == name or (mention.input.name == bare and (mention.input.namespace or "") == namespace):
+            return mention.identity
+    return see_identity(FileKey(bare, namespace, experiment), None, None, None)

@@ -1,0 +1,106 @@
+"""Brings the stored edges of names up to date: `edges.resolve_name` says what they are, this writes the difference."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, Table, select, update
+
+from provenance.db.keys import chunks
+from provenance.db.recording.edges import CROWD, ClaimFacts, IdentityFacts, Link, crowded_links, resolve_name
+from provenance.db.recording.job_rows import STATES
+from provenance.db.tables import Claim, File, Identity, Job, Producer
+
+_SUCCEEDED = STATES.index("succeeded")
+_PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
+
+
+def link_files(connection: Connection, files: Iterable[int], new_claims: Sequence[int] = ()) -> None:
+    """Recompute, set-wise and name by name, which claims the identities of these files resolve to.
+
+    Args:
+        connection: in a transaction.
+        files: keys of the files of which identities, claims or states of claiming jobs changed.
+        new_claims: claims that were just inserted; of a name that was crowded before, only these are looked at.
+    """
+    for part in chunks(sorted(files)):
+        crowded = {
+            row[0] for row in connection.execute(select(File.id).where(File.id.in_(part), File.is_crowded.is_(True)))
+        }
+        _relink(connection, [number for number in part if number not in crowded])
+        if crowded:
+            _link_in_crowd(connection, crowded, new_claims)
+
+
+def _relink(connection: Connection, files: Sequence[int]) -> None:
+    if not files:
+        return
+    claims = _claims(connection, files)
+    crowds = [number for number, found in claims.items() if len(found) > CROWD]
+    if crowds:
+        connection.execute(update(File).where(File.id.in_(crowds)).values(is_crowded=True))
+    identities = _identities(connection, list(claims))
+    desired: set[Link] = set()
+    for number, found in claims.items():
+        desired |= resolve_name(identities[number], found)
+    _write_difference(connection, desired, _held(connection, files))
+
+
+def _link_in_crowd(connection: Connection, crowded: set[int], new_claims: Sequence[int]) -> None:
+    claims, facts = [], []
+    for part in chunks(new_claims):
+        query = (
+            select(Claim.id, Claim.identity_id, Identity.size_bytes, Identity.checksums)
+            .join(Identity, Identity.id == Claim.identity_id)
+            .join(Job, Job.id == Claim.job_id)
+            .where(Claim.id.in_(part), Claim.file_id.in_(crowded), Job.rerun_of.is_(None))
+        )
+        for claim, identity, size_bytes, checksums in connection.execute(query):
+            claims.append(ClaimFacts(claim, identity, has_succeeded=True))
+            facts.append(IdentityFacts(identity, size_bytes, checksums))
+    _write_difference(connection, crowded_links(facts, claims), set())
+
+
+def _identities(connection: Connection, files: Sequence[int]) -> dict[int, list[IdentityFacts]]:
+    found: dict[int, list[IdentityFacts]] = defaultdict(list)
+    query = select(Identity.file_id, Identity.id, Identity.size_bytes, Identity.checksums).where(
+        Identity.file_id.in_(files)
+    )
+    for row in connection.execute(query):
+        found[row[0]].append(IdentityFacts(row[1], row[2], row[3]))
+    return found
+
+
+def _claims(connection: Connection, files: Sequence[int]) -> dict[int, list[ClaimFacts]]:
+    """Return the claims that count: those of reruns do not."""
+    found: dict[int, list[ClaimFacts]] = defaultdict(list)
+    query = (
+        select(Claim.file_id, Claim.id, Claim.identity_id, Job.state)
+        .join(Job, Job.id == Claim.job_id)
+        .where(Claim.file_id.in_(files), Job.rerun_of.is_(None))
+    )
+    for row in connection.execute(query):
+        found[row[0]].append(ClaimFacts(row[1], row[2], row[3] == _SUCCEEDED))
+    return found
+
+
+def _held(connection: Connection, files: Sequence[int]) -> set[Link]:
+    query = (
+        select(Producer.identity_id, Producer.claim_id, Producer.is_sure)
+        .join(Identity, Identity.id == Producer.identity_id)
+        .where(Identity.file_id.in_(files))
+    )
+    return {Link(*row) for row in connection.execute(query)}
+
+
+def _write_difference(connection: Connection, desired: set[Link], held: set[Link]) -> None:
+    gone = sorted(held - desired)
+    for part in chunks(gone):
+        for link in part:
+            connection.execute(
+                _PRODUCERS.delete().where(
+                    _PRODUCERS.c.identity_id == link.identity_id, _PRODUCERS.c.claim_id == link.claim_id
+                )
+            )
+    fresh = sorted(desired - held)
+    if fresh:
+        connection.execute(_PRODUCERS.insert(), [link._asdict() for link in fresh])

@@ -1,0 +1,77 @@
+"""Software lists of records as shared rows: a release's list is stored once, however many jobs ran it."""
+
+import hashlib
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Table, select
+
+from provenance.db.keys import KnownKeys, chunks
+from provenance.db.recording.job_rows import pack, shared_document
+from provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
+from provenance.records.job_record import Software
+
+_SOFTWARE: Table = SoftwareRow.__table__  # type: ignore[assignment]
+_SETS: Table = SoftwareSet.__table__  # type: ignore[assignment]
+_MEMBERS: Table = SoftwareSetMember.__table__  # type: ignore[assignment]
+
+
+def software_set_digest(software: Sequence[Software]) -> str:
+    """Return the digest that names a software list: over those of its entries, in order."""
+    return hashlib.sha256(" ".join(shared_document(entry)[0] for entry in software).encode()).hexdigest()
+
+
+def repository_match_key(repository: str | None) -> str | None:
+    """Return the form in which repository addresses are compared: no credentials, scheme, final slash or `.git`."""
+    if not repository:
+        return None
+    address = repository.strip().rstrip("/").removesuffix(".git")
+    if "://" in address:
+        scheme, _, rest = address.partition("://")
+        host, slash, path = rest.partition("/")
+        host = host.rpartition("@")[2].lower()
+        return f"{host}{slash}{path}" if scheme != "file" else path and f"/{path.lstrip('/')}"
+    if ":" in address and not address.startswith("/"):
+        host, _, path = address.partition(":")
+        return f"{host.rpartition('@')[2].lower()}/{path.lstrip('/')}"
+    return address
+
+
+def intern_software_sets(
+    connection: Connection, known: KnownKeys, lists: Sequence[Sequence[Software]]
+) -> dict[str, int]:
+    """Return the integer key of each software list by `software_set_digest`, made where it is new."""
+    by_digest = {software_set_digest(entries): entries for entries in lists}
+    fresh = {digest: entries for digest, entries in by_digest.items() if known.get(_SETS, digest) is None}
+    entries = {shared_document(entry)[0]: entry for entries in fresh.values() for entry in entries}
+    software = intern_software(connection, known, entries)
+    keys = known.intern(connection, _SETS, ["sha256"], {digest: {"sha256": digest} for digest in by_digest})
+    held = {
+        row[0]
+        for part in chunks([keys[digest] for digest in fresh])
+        for row in connection.execute(select(_MEMBERS.c.software_set_id).where(_MEMBERS.c.software_set_id.in_(part)))
+    }
+    rows = [
+        {"software_set_id": keys[digest], "position": place, "software_id": software[shared_document(entry)[0]]}
+        for digest in sorted(fresh)
+        if keys[digest] not in held
+        for place, entry in enumerate(fresh[digest])
+    ]
+    if rows:
+        connection.execute(_MEMBERS.insert(), rows)
+    return keys
+
+
+def intern_software(connection: Connection, known: KnownKeys, entries: dict[str, Software]) -> dict[str, int]:
+    """Return the integer key of each software entry, by the digest of its document."""
+    rows = {
+        digest: {
+            "sha256": digest,
+            "name": entry.name,
+            "match_key": repository_match_key(entry.repository),
+            "requested_ref": entry.requested_ref,
+            "revision": entry.revision,
+            "document": pack(shared_document(entry)[1]),
+        }
+        for digest, entry in entries.items()
+    }
+    return known.intern(connection, _SOFTWARE, ["sha256"], rows)

@@ -1,0 +1,177 @@
+"""Jobs and what they share. All derived: from the ledger, and for running and lost jobs from provisional records."""
+
+from datetime import datetime
+
+from sqlalchemy import Float, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from provenance.db.base import Base, DigestBytes, Key, UtcInstant, UuidBytes
+
+
+class Stage(Base):
+    """A stage of a campaign; the campaign is its name, '' where none was said."""
+
+    __tablename__ = "stages"
+    __table_args__ = (UniqueConstraint("experiment_id", "campaign", "name"),)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
+    campaign: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+
+
+class TaskRow(Base):
+    """A task: one submission of a stage. `entry_id` is its declaration, where one was made."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (UniqueConstraint("experiment_id", "task_id"),)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
+    task_id: Mapped[str] = mapped_column(Text)
+    stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"), index=True)
+    entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.id"))
+
+
+class Host(Base):
+    """A worker node at a site; '' for what was not said."""
+
+    __tablename__ = "hosts"
+    __table_args__ = (UniqueConstraint("hostname", "site", "facility"),)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    hostname: Mapped[str] = mapped_column(Text)
+    site: Mapped[str] = mapped_column(Text, index=True)
+    facility: Mapped[str] = mapped_column(Text)
+
+
+class EnvironmentBase(Base):
+    """Variables that many jobs share: those of the first job of a stage and site. Jobs keep their difference."""
+
+    __tablename__ = "environment_bases"
+    __table_args__ = (UniqueConstraint("stage_id", "host_site"),)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    stage_id: Mapped[int] = mapped_column(Key)
+    host_site: Mapped[str] = mapped_column(Text)
+    variables: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class GapSet(Base):
+    """A list of gaps that many jobs share."""
+
+    __tablename__ = "gap_sets"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
+    document: Mapped[str] = mapped_column(Text)
+
+
+class Closure(Base):
+    """One FHiCL configuration: main file, search path and include closure. Shared by all jobs that ran it."""
+
+    __tablename__ = "closures"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
+    document: Mapped[bytes] = mapped_column(LargeBinary)
+    parameter_set_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class ClosureFile(Base):
+    """A file of a closure."""
+
+    __tablename__ = "closure_files"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"), primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sha256: Mapped[str | None] = mapped_column(DigestBytes, index=True)
+    name: Mapped[str] = mapped_column(Text)
+
+
+class Job(Base):
+    """One execution, merged from its witnesses: what lists, searches and lineage need. The record itself is in the ledger."""
+
+    __tablename__ = "jobs"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
+    uuid: Mapped[str] = mapped_column(UuidBytes)
+    state: Mapped[int] = mapped_column(SmallInteger)
+    task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
+    unit: Mapped[str | None] = mapped_column(Text)
+    batch_id: Mapped[str | None] = mapped_column(Text)
+    host_id: Mapped[int | None] = mapped_column(ForeignKey("hosts.id"))
+    software_set_id: Mapped[int | None] = mapped_column(ForeignKey("software_sets.id"))
+    environment_base_id: Mapped[int | None] = mapped_column(ForeignKey("environment_bases.id"))
+    environment_difference: Mapped[bytes | None] = mapped_column(LargeBinary)
+    retry_of: Mapped[str | None] = mapped_column(UuidBytes)
+    rerun_of: Mapped[str | None] = mapped_column(UuidBytes)
+    received_at: Mapped[datetime] = mapped_column(UtcInstant)
+    started_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    exit_code: Mapped[int | None] = mapped_column(Key)
+    exit_signal: Mapped[int | None] = mapped_column(Key)
+    failed_step: Mapped[str | None] = mapped_column(Text)
+    error_class: Mapped[str | None] = mapped_column(Text)
+    message: Mapped[str | None] = mapped_column(Text)
+    wall_seconds: Mapped[float | None] = mapped_column(Float)
+    cpu_seconds: Mapped[float | None] = mapped_column(Float)
+    max_rss_bytes: Mapped[int | None] = mapped_column(Key)
+    level: Mapped[int] = mapped_column(SmallInteger)
+    gap_set_id: Mapped[int | None] = mapped_column(ForeignKey("gap_sets.id"))
+
+    __table_args__ = (
+        UniqueConstraint("uuid", "experiment_id"),
+        Index("ix_jobs_task_id_state", "task_id", "state"),
+        Index("ix_jobs_batch_id", "batch_id"),
+        Index("ix_jobs_host_id", "host_id"),
+        Index("ix_jobs_software_set_id", "software_set_id"),
+    )
+
+
+class JobClosure(Base):
+    """Which configuration a step of a job ran."""
+
+    __tablename__ = "job_closures"
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"))
+
+    __table_args__ = (Index("ix_job_closures_closure_id", "closure_id", "job_id"), {"sqlite_with_rowid": False})
+
+
+class WitnessRecord(Base):
+    """A final record of one witness, or a revision of it (revision > 0). Its bytes are the ledger entry's."""
+
+    __tablename__ = "witness_records"
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    witness: Mapped[str] = mapped_column(String(1000), primary_key=True)
+    revision: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
+
+    __table_args__ = (Index("ix_witness_records_entry_id", "entry_id"), {"sqlite_with_rowid": False})
+
+
+class ProvisionalRecord(Base):
+    """A running or lost record of one witness: a working row outside the ledger, replaced by any later one."""
+
+    __tablename__ = "provisional_records"
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    witness: Mapped[str] = mapped_column(String(1000), primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(UtcInstant)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AwaitedBlob(Base):
+    """A blob that a job's record names and its experiment does not possess yet."""
+
+    __tablename__ = "awaited_blobs"
+    sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+
+    __table_args__ = (Index("ix_awaited_blobs_job_id", "job_id"), {"sqlite_with_rowid": False})
+
+
+class Verdict(Base):
+    """A rerun's outcome, appended; the document is the ledger entry's."""
+
+    __tablename__ = "verdicts"
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
+    level: Mapped[str] = mapped_column(String(8))
+    document: Mapped[str] = mapped_column(Text)
+    posted_at: Mapped[datetime] = mapped_column(UtcInstant)

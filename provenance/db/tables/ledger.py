@@ -1,0 +1,90 @@
+"""The ledger in the database: entries that wait to be sealed, and where the sealed ones lie.
+
+Source: storage.md, "Ledger".
+"""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from provenance.db.base import Base, DigestBytes, Key, UtcInstant
+
+
+class LedgerEntry(Base):
+    """One final write; immutable. `body` (zstd) stays until the entry is sealed, then segment and position say where it is."""
+
+    __tablename__ = "ledger_entries"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
+    kind: Mapped[str] = mapped_column(String(20))
+    received_at: Mapped[datetime] = mapped_column(UtcInstant)
+    submitter: Mapped[str | None] = mapped_column(String(200))
+    salt: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    segment: Mapped[int | None]
+    position: Mapped[int | None]
+
+    __table_args__ = (
+        Index(
+            "ix_ledger_entries_unsealed",
+            "experiment_id",
+            "id",
+            sqlite_where=text("segment IS NULL"),
+            postgresql_where=text("segment IS NULL"),
+        ),
+        Index("ix_ledger_entries_place", "experiment_id", "segment", "position"),
+    )
+
+
+class ChainHead(Base):
+    """The last segment of an experiment's chain that this database knows."""
+
+    __tablename__ = "chain_heads"
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), primary_key=True, autoincrement=False)
+    segment: Mapped[int]
+    head_sha256: Mapped[str] = mapped_column(DigestBytes)
+
+
+class Possession(Base):
+    """An experiment uploaded this blob, and so may name, read and bundle it. Entered in the ledger when sealed."""
+
+    __tablename__ = "possessions"
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), primary_key=True, autoincrement=False)
+    sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
+    is_entered: Mapped[bool] = mapped_column(default=False)
+
+    __table_args__ = (
+        Index(
+            "ix_possessions_not_entered",
+            "experiment_id",
+            sqlite_where=text("NOT is_entered"),
+            postgresql_where=text("NOT is_entered"),
+        ),
+        {"sqlite_with_rowid": False},
+    )
+
+
+class Conflict(Base):
+    """A second, different final record of one witness: answered 409, kept as evidence, changing nothing."""
+
+    __tablename__ = "conflicts"
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
+    witness: Mapped[str] = mapped_column(String(1000))
+    sha256: Mapped[str] = mapped_column(DigestBytes)
+
+
+class BundlePlan(Base):
+    """A bundle as first built: what it holds (a blob), and the digest that every later build must have."""
+
+    __tablename__ = "bundle_plans"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
+    number: Mapped[int]
+    level: Mapped[int]
+    ingredients_sha256: Mapped[str] = mapped_column(DigestBytes)
+    plan_sha256: Mapped[str] = mapped_column(DigestBytes)
+    tar_sha256: Mapped[str | None] = mapped_column(DigestBytes)
+    tar_bytes: Mapped[int | None] = mapped_column(Key)
+    entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.id"))

@@ -1,0 +1,55 @@
+"""What operators set up and what the service remembers to do. Not derived from the ledger, but for experiments."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from provenance.db.base import Base, DigestBytes, Key, UtcInstant
+
+
+class Experiment(Base):
+    """An experiment; made by the first token or record that names it."""
+
+    __tablename__ = "experiments"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class WriteToken(Base):
+    """A write token of an experiment, stored hashed (256 random bits need no slow hash)."""
+
+    __tablename__ = "write_tokens"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcInstant)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+
+
+class WorkItem(Base):
+    """Background work, leased by whoever drains it; (kind, key) is there once."""
+
+    __tablename__ = "work"
+    __table_args__ = (UniqueConstraint("kind", "key"),)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    key: Mapped[str] = mapped_column(String(200))
+    due_at: Mapped[datetime] = mapped_column(UtcInstant, index=True)
+    leased_until: Mapped[datetime | None] = mapped_column(UtcInstant)
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None] = mapped_column(Text)
+
+
+class DeadLetter(Base):
+    """A body that was authenticated but could not be decoded: kept, so that a bug in a hook loses nothing."""
+
+    __tablename__ = "dead_letters"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    experiment_id: Mapped[int | None] = mapped_column(ForeignKey("experiments.id"))
+    received_at: Mapped[datetime] = mapped_column(UtcInstant)
+    job_id: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str] = mapped_column(Text)
+    body: Mapped[bytes] = mapped_column(LargeBinary)

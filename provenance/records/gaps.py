@@ -1,0 +1,188 @@
+"""What would stop a rerun in ten years and can still be closed today.
+
+Each gap has a code (documented in docs/gaps.md), a sentence about this record, and what closes it. The *level* of a job is the
+highest closure level that the gaps leave complete: L0 description, L1 and code, fcl, scripts and environment, L2 and small inputs
+and conditions. L3 and L4 need an environment capsule, which no job of this version has.
+
+Source: record.md, bundle.md ("Closure levels").
+"""
+
+from collections.abc import Iterator, Mapping, Set
+
+import msgspec
+
+from provenance.records.identity import WITNESSES
+from provenance.records.job_record import JobRecord
+
+SMALL_INPUT_BYTES = 16 * 1024 * 1024
+
+GAPS: dict[str, tuple[int, str]] = {
+    # code: (the level that it stops; 9 stops none, how to close it)
+    "command-missing": (1, "Run the job under the hook (`job-end-hook.pyz run -- COMMAND`), or send `command.argv`."),
+    "environment-missing": (1, "Send `environment.variables`; the hook does, with secrets withheld."),
+    "fcl-missing": (1, "Upload the fcl file: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."),
+    "script-missing": (1, "Upload the script: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."),
+    "software-missing": (1, "Name the repository of the job's code: `--repository PATH` of the hook."),
+    "software-unresolved": (1, "Have an operator register the repository (`jobprov repository add`), and push the commit or tag to it."),
+    "dirty-tree-missing": (1, "Upload the objects of the changed files (`objects_sha256`), or commit and push before the next job."),
+    "input-missing": (2, "Upload the small input: the hook does up to 16 MiB a file."),
+    "input-without-checksum": (2, "Send `checksums` or `sha256` of the input; the hook hashes what it can read."),
+    "conditions-missing": (2, "Send the tag and `payload_sha256` of each conditions database, and upload the payload."),
+    "image-without-digest": (3, "Name the container image by digest, not only by tag."),
+    "output-without-checksum": (9, "Send `sha256` or `checksums` of the output, so that a rerun can be compared."),
+    "seed-unknown": (9, "Send `seeds`: `--metadata` of the hook, or have the program print them."),
+    "threads-unseeded": (9, "Run with one thread, or seed each event, so that the order of threads cannot matter."),
+    "log-missing": (9, "Send the logs; the hook keeps stdout and stderr."),
+    "blob-missing": (9, "Upload the blob: PUT /api/v1/blobs/{sha256}."),
+    "task-missing": (9, "Give the task id: `--task-id` of the hook, or POMS_TASK_ID."),
+    "exit-missing": (9, "Send `exit.code` or `exit.signal`; the batch history knows it too."),
+    "event-count-mismatch": (9, "Check the counts, or declare that the stage filters."),
+    "value-out-of-range": (9, "Mend the program that wrote the number; it was kept as sent, but not indexed."),
+    "unknown-word": (9, "Nothing to do if the hook is newer than the service; else mend the word."),
+    "witness-contradiction": (9, "Look at the job page: witnesses say different things."),
+}
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """One gap of one job."""
+
+    code: str
+    message: str
+    how_to_close: str
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What only the service knows about a record.
+
+    Attributes:
+        missing_blobs: digests that the record refers to and the experiment does not possess.
+        unresolved: why an entry of `software` has no commit in a mirror, by position; resolved ones are absent.
+        unheld_inputs: sha256 of small inputs that the experiment does not possess.
+        repairs: field paths of numbers out of range.
+        contradictions: fields of which witnesses say different things.
+    """
+
+    missing_blobs: Set[str] = frozenset()
+    unresolved: Mapping[int, str] = msgspec.field(default_factory=dict)
+    unheld_inputs: Set[str] = frozenset()
+    repairs: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
+
+
+def small_inputs(record: JobRecord) -> set[str]:
+    """Return the sha256 of each input that a bundle of level 2 holds."""
+    return {
+        file.sha256
+        for file in record.inputs or ()
+        if file.sha256 and file.size_bytes is not None and file.size_bytes <= SMALL_INPUT_BYTES
+    }
+
+
+def find_gaps(record: JobRecord, findings: Findings) -> list[Gap]:
+    """Return the gaps of a record, those that cost the lowest level first."""
+    found = [Gap(code, message, GAPS[code][1]) for code, message in _gaps(record, findings)]
+    return sorted(found, key=lambda gap: GAPS[gap.code][0])
+
+
+def level_of(gaps: list[Gap]) -> int:
+    """Return the highest closure level that is complete: 0, 1 or 2."""
+    return max(0, min([GAPS[gap.code][0] - 1 for gap in gaps] + [2]))
+
+
+def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+    yield from _command_gaps(record)
+    yield from _source_gaps(record, findings)
+    yield from _software_gaps(record, findings)
+    yield from _environment_gaps(record)
+    yield from _file_gaps(record, findings)
+    yield from _randomness_gaps(record)
+    yield from _report_gaps(record, findings)
+
+
+def _command_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
+    command = record.command
+    if command is None or not (command.argv or any(step.argv for step in command.steps or ())):
+        yield "command-missing", "The record does not say what was run."
+    if record.state in ("succeeded", "failed") and (
+        record.exit is None or (record.exit.code is None and record.exit.signal is None)
+    ):
+        yield "exit-missing", "The record does not say how the job ended."
+
+
+def _source_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+    missing = findings.missing_blobs
+    named: set[str] = set()
+    for configuration in record.configurations or ():
+        for file in configuration.files or ():
+            named.add(file.sha256 or "")
+            if file.sha256 is None or file.sha256 in missing:
+                yield "fcl-missing", f"The bytes of {file.name} are not here."
+    for script in record.scripts or ():
+        named.add(script.sha256 or "")
+        if script.sha256 is None or script.sha256 in missing:
+            yield "script-missing", f"The bytes of {script.name} are not here."
+    for log in record.logs or ():
+        named.add(log.sha256 or "")
+        if log.sha256 is None or log.sha256 in missing:
+            yield "log-missing", f"The bytes of log {log.name} are not here."
+    if not record.logs and record.state not in ("running", "lost"):
+        yield "log-missing", "The job has no log."
+    for software in record.software or ():
+        named |= {software.objects_sha256 or "", software.dirty_patch_sha256 or ""}
+    if others := missing - named:
+        yield "blob-missing", f"{len(others)} blobs that the record names are not here: {min(others)[:12]} and so on."
+
+
+def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+    if not record.software:
+        yield "software-missing", "The record names no repository, product or tarball."
+    for place, software in enumerate(record.software or ()):
+        name = software.name or software.repository or f"software[{place}]"
+        if place in findings.unresolved:
+            yield "software-unresolved", f"{name}: {findings.unresolved[place]}."
+        if software.is_dirty and (software.objects_sha256 is None or software.objects_sha256 in findings.missing_blobs):
+            yield "dirty-tree-missing", f"{name} was changed and not committed; its changed files are not here."
+
+
+def _environment_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
+    environment = record.environment
+    if environment is None or environment.variables is None:
+        yield "environment-missing", "The record has no environment variables."
+    if environment and environment.container and environment.container.image and not environment.container.digest:
+        yield "image-without-digest", f"The container image {environment.container.image} is named by tag only."
+    for condition in record.conditions or ():
+        if not condition.tag or not condition.payload_sha256:
+            yield "conditions-missing", f"Conditions of {condition.database or 'a database'} have no tag or payload."
+
+
+def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+    for file in record.inputs or ():
+        if not file.sha256 and not file.checksums:
+            yield "input-without-checksum", f"Input {file.name} has no checksum."
+        elif file.sha256 in findings.unheld_inputs:
+            yield "input-missing", f"Input {file.name} is small, but its bytes are not here."
+    for output in record.outputs or ():
+        if output.status in (None, "written") and not output.sha256 and not output.checksums and record.state == "succeeded":
+            yield "output-without-checksum", f"Output {output.name} has no checksum."
+    read = [file.events_read for file in record.inputs or () if file.role in (None, "primary")]
+    written = [output.event_count for output in record.outputs or ()]
+    if len(read) > 1 and len(written) == 1 and None not in read and None not in written and sum(read) != written[0]:  # type: ignore[arg-type]
+        yield "event-count-mismatch", f"The inputs had {sum(read)} events, the output has {written[0]}."  # type: ignore[arg-type]
+
+
+def _randomness_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
+    if not record.inputs and record.outputs and not record.seeds:
+        yield "seed-unknown", "A job without inputs that names no seed."
+    if record.threads is not None and record.threads > 1 and not record.seeds:
+        yield "threads-unseeded", f"{record.threads} threads and no seeds."
+
+
+def _report_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+    if record.task is None or record.task.task_id is None:
+        yield "task-missing", "The job belongs to no task."
+    for path in findings.repairs:
+        yield "value-out-of-range", f"The number in {path} is out of range."
+    for path in findings.contradictions:
+        yield "witness-contradiction", f"Witnesses differ in {path}."
+    if record.witness is not None and record.witness not in WITNESSES:
+        yield "unknown-word", f"The witness {record.witness!r} is not known here."
