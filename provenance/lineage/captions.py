@@ -8,9 +8,8 @@ from provenance.lineage.folding import Box, View
 from provenance.lineage.graph import UNHAPPY_STATES, FileNode, JobNode, Node
 from provenance.lineage.words import counted, elided, number, shown, size, title
 
-LABEL_WIDTH = 24
-DETAIL_WIDTH = 29
-BADGE_WIDTH = 24
+DETAIL_MORE = 4
+"""Details are set smaller, so more columns of them fit under a label."""
 TITLES_AT_MOST = 12
 FEW = 2
 
@@ -35,21 +34,16 @@ class Caption:
     is_placeholder: bool = False
 
 
-def caption(view: View, box: Box) -> Caption:
-    """The text of a box of this view."""
-    nodes = view.graph.by_key()
-    return _Captions(nodes).of(box)
-
-
-def captions(view: View) -> dict[str, Caption]:
-    """The text of each box, by its key."""
-    every = _Captions(view.graph.by_key())
+def captions(view: View, *, label_width: int) -> dict[str, Caption]:
+    """The text of each box, by its key; labels at most `label_width` columns wide."""
+    every = _Captions(view.graph.by_key(), label_width)
     return {box.key: every.of(box) for box in view.boxes}
 
 
 class _Captions:
-    def __init__(self, nodes: dict[str, Node]) -> None:
+    def __init__(self, nodes: dict[str, Node], width: int) -> None:
         self.nodes = nodes
+        self.width = width
 
     def of(self, box: Box) -> Caption:
         members = [self.nodes[key] for key in box.members]
@@ -58,12 +52,12 @@ class _Captions:
         badges = [node for key in box.badges if isinstance(node := self.nodes[key], FileNode)]
         label, detail = self._lines(box, files, jobs)
         return Caption(
-            label=elided(label, LABEL_WIDTH),
-            detail=elided(detail, DETAIL_WIDTH),
+            label=elided(label, self.width),
+            detail=elided(detail, self.width + DETAIL_MORE),
             title=_titles(members),
             state=worst_state(jobs) if jobs else None,
             url=safe_url(members[0].url) if len(members) == 1 else None,
-            badge=elided(_badge(badges), BADGE_WIDTH),
+            badge=elided(_badge(badges), self.width),
             badge_title=_titles(badges),
             is_placeholder=bool(files) and not jobs and files[0].is_placeholder,
         )
@@ -79,7 +73,7 @@ class _Captions:
             return f"{number(box.lanes)} × {jobs[0].stage or 'jobs'}", _jobs_detail(jobs)  # noqa: RUF001
         if box.kind == "cycle":
             return f"cycle of {number(len(box.members))}", "these lead to each other"
-        stages = " → ".join(dict.fromkeys(job.stage or "job" for job in jobs))
+        stages = " → ".join(_ends(list(dict.fromkeys(job.stage or "job" for job in jobs))))
         times = f"{number(box.lanes)} × " if box.lanes > 1 else ""  # noqa: RUF001
         return f"{times}{stages}", f"{counted(len(jobs), 'job')} in a row" if box.lanes == 1 else counted(len(jobs), "job")
 
@@ -102,6 +96,10 @@ def safe_url(url: str | None) -> str | None:
     if url and (url.startswith(("http://", "https://", "?", "#")) or (url.startswith("/") and not url.startswith("//"))):
         return shown(url)
     return None
+
+
+def _ends(stages: list[str]) -> list[str]:
+    return stages if len(stages) <= FEW + 1 else [stages[0], "…", stages[-1]]
 
 
 def _titles(nodes: Sequence[Node]) -> str:

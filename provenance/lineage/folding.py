@@ -12,10 +12,12 @@ from typing import Literal
 
 from provenance.lineage.cycles import strong_components
 from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, Node, neighbours
+from provenance.lineage.layers import layers
 from provenance.lineage.similarity import MINIMUM, alike
 
 SMALL = 14
-"""Graphs of at most this many nodes are drawn node by node."""
+SHALLOW = 7
+"""Graphs of at most this many nodes in at most so many layers are drawn node by node."""
 
 BoxKind = Literal["file", "job", "files", "jobs", "chain", "cycle"]
 
@@ -143,13 +145,17 @@ class _Folding:
         self.focus_unit = unit_of.get(focus, focus)
 
     def groups(self) -> list[_Group]:
-        if len(self.nodes) <= SMALL:
+        if self._is_small():
             return [self._single(unit) for unit in self.units]
         facts = {unit: self._facts(unit) for unit in self.units}
         alone = {self.focus_unit, *self.cycle, *self.expanded}
         siblings = alike(facts, self.after, self.before, alone=alone)
         siblings = [part for some in siblings for part in self._opened(some)]
         return self._with_chains(siblings)
+
+    def _is_small(self) -> bool:
+        links = [(source, target) for source, targets in self.after.items() for target in targets]
+        return len(self.nodes) <= SMALL and max(layers(self.units, links).values(), default=0) < SHALLOW
 
     def _facts(self, unit: str) -> tuple[object, ...]:
         node = self.nodes[unit]

@@ -8,8 +8,7 @@ the same picture. Lengths are in user units, pixels on a page.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from provenance.lineage.cycles import strong_components
-from provenance.lineage.graph import neighbours
+from provenance.lineage.layers import layers
 from provenance.lineage.ordering import order_layers
 from provenance.lineage.placing import place_layers
 
@@ -38,12 +37,13 @@ class Spacing:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a box lies: its corner nearest to the origin, its size and its layer, from 0."""
+    """Where a box lies: its corner nearest to the origin, its size, its layer (from 0) and where that layer ends."""
 
     along: float
     across: float
     size: Size
     layer: int
+    layer_end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +73,6 @@ def lay_out(sizes: Mapping[str, Size], edges: Iterable[tuple[str, str]], *, spac
 def layer_ends_differ(ends: tuple[str, str], layer_of: Mapping[str, int]) -> bool:
     """True for an edge between layers, False within one (inside a cycle)."""
     return layer_of[ends[0]] != layer_of[ends[1]]
-
-
-def layers(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """The layer of each node, from 0: after all that lead to it, and sources right before what they lead to."""
-    after, _ = neighbours(links)
-    components = strong_components(nodes, after)
-    part_of = {node: place for place, some in enumerate(components) for node in some}
-    later: list[set[int]] = [set() for _ in components]
-    for source, target in links:
-        if part_of[source] != part_of[target]:
-            later[part_of[source]].add(part_of[target])
-    depth = [0] * len(components)
-    is_source = [True] * len(components)
-    for part in range(len(components) - 1, -1, -1):  # components come latest first
-        for target in later[part]:
-            depth[target] = max(depth[target], depth[part] + 1)
-            is_source[target] = False
-    for part, targets in enumerate(later):
-        if is_source[part] and targets:
-            depth[part] = min(depth[target] for target in targets) - 1
-    return {node: depth[part_of[node]] for node in nodes}
 
 
 _Bends = dict[tuple[str, str], list[str]]
@@ -138,7 +117,7 @@ def _measured(
             start_of[node] = (start, start + depth)
             if node in sizes:
                 size = sizes[node]
-                places[node] = Place(start + (depth - size.along) / 2, middles[node] - size.across / 2, size, layer)
+                places[node] = Place(start, middles[node] - size.across / 2, size, layer, start + depth)
         start += depth + spacing.between_layers
     points = {
         ends: tuple((edge, middles[bend]) for bend in chain for edge in start_of[bend]) for ends, chain in bends.items()

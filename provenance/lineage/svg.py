@@ -27,7 +27,7 @@ Direction = Literal["right", "down"]
 
 LABEL_CHAR = 7.25
 """Width of a monospaced character at 12 px; an em of 0.6 and a little for faces that are wider."""
-DETAIL_CHAR = 6.65
+DETAIL_CHAR = 6.3
 BADGE_CHAR = 6.1
 PADDING = 10.0
 MARK_ROOM = 22.0
@@ -36,12 +36,15 @@ MARGIN = 14.0
 LEGEND_LINE = 20.0
 SHEETS = 3.0
 NARROW = 340.0
+WIDE_LABEL = 28
+NARROW_LABEL = 22
+"""Columns of a label on a wide page and on a phone, where two boxes lie side by side."""
 STUB = "\0stub "
 
 MONO = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 SANS = "system-ui, 'DejaVu Sans', sans-serif"
 INK, MUTED, LINE_COLOUR, PAPER, FOCUS = "#1b1f24", "#57606a", "#8c959f", "#ffffff", "#0072b2"
-FILE_FILL, FOCUS_FILL, BADGE_FILL = "#f3f5f8", "#ddeefa", "#eceff2"
+HAIR, FILE_FILL, FOCUS_FILL, BADGE_FILL = "#d0d7de", "#f3f5f8", "#ddeefa", "#eceff2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class _Picture:
         return root
 
     def _things(self) -> dict[str, _Thing]:
-        texts = captions(self.view)
+        texts = captions(self.view, label_width=WIDE_LABEL if self.is_right else NARROW_LABEL)
         things = {}
         for box in self.view.boxes:
             text = texts[box.key]
@@ -133,7 +136,7 @@ class _Picture:
             key: Size(thing.width, thing.height) if self.is_right else Size(thing.height, thing.width)
             for key, thing in self.things.items()
         }
-        return lay_out(sizes, self.arrows, spacing=Spacing(46.0, 14.0) if self.is_right else Spacing(34.0, 12.0))
+        return lay_out(sizes, self.arrows, spacing=Spacing(38.0, 14.0) if self.is_right else Spacing(34.0, 12.0))
 
     def _extent(self) -> tuple[float, float]:
         along, across = self.layout.along, self.layout.across
@@ -156,6 +159,8 @@ class _Picture:
         points = [_exit(source), *self.layout.bends.get(ends, ()), _entry(target)]
         if source.layer == target.layer:
             points = [_exit(source), _exit(target)]
+        elif source.layer_end > points[0][0]:  # straight to where the layer ends, so as not to cross wider boxes
+            points.insert(1, (source.layer_end, points[0][1]))
         path = _path(points, is_right=self.is_right)
         name = "lineage-edge" if is_sure else "lineage-edge is-possible"
         dashes = {} if is_sure else {"stroke-dasharray": "4 4"}
@@ -217,7 +222,7 @@ def _draw_shape(node: ET.Element, thing: _Thing) -> None:
     elif thing.caption.is_placeholder:
         edge = {"stroke": MUTED, "stroke-dasharray": "4 3", "fill": PAPER}
     elif thing.kind == "job":
-        edge = {"stroke": PAPER, "fill": PAPER}
+        edge = {"stroke": HAIR, "fill": PAPER}
     _rect(node, "lineage-shape", thing, radius, edge)
 
 
@@ -307,7 +312,8 @@ def _path(points: Sequence[tuple[float, float]], *, is_right: bool) -> str:
     parts = [f"M{at(*points[0])}"]
     for (along, across), (next_along, next_across) in zip(points, points[1:], strict=False):
         middle = (along + next_along) / 2
-        parts.append(f"C{at(middle, across)} {at(middle, next_across)} {at(next_along, next_across)}")
+        curve = f"C{at(middle, across)} {at(middle, next_across)} {at(next_along, next_across)}"
+        parts.append(f"L{at(next_along, next_across)}" if across == next_across else curve)
     along, across = points[-1]
     parts.append(f"M{at(along - 6, across - 3.5)}L{at(along - 0.5, across)}L{at(along - 6, across + 3.5)}")
     return "".join(parts)
