@@ -1,0 +1,55 @@
+"""Checked access to one module's parameters: missing, misspelt and mistyped ones are found before the first event."""
+
+from typing import Any
+
+from toyexp.errors import misconfigured
+from toyexp.fcl import Table
+
+_ALWAYS_ALLOWED = ("module_type",)
+
+
+def checked(label: str, given: Table, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the module `label`, completed by `defaults`.
+
+    A default that is a type says that the parameter has none and must be given; every other default says by its type
+    what the parameter may be. Whole numbers are taken for real ones.
+
+    Raises:
+        ConfigurationError: parameters are missing, of another type, or unknown to the module.
+    """
+    wrong = _unsupported(given, defaults) + _missing(given, defaults) + _mistyped(given, defaults)
+    if wrong:
+        module_type = str(given.get("module_type"))
+        raise misconfigured(label, module_type, ["Any parameters prefaced with '#' are optional.", *wrong])
+    values = {name: given.get(name, default) for name, default in defaults.items()}
+    return {name: float(value) if _type(defaults[name]) is float else value for name, value in values.items()}
+
+
+def _type(default: Any) -> type:
+    return default if isinstance(default, type) else type(default)
+
+
+def _unsupported(given: Table, defaults: dict[str, Any]) -> list[str]:
+    names = [name for name in given if name not in defaults and name not in _ALWAYS_ALLOWED]
+    lines = [f" +    {name:40} [ {given.places[name]} ]" for name in names]
+    return ["Unsupported parameters:", "", *lines] if lines else []
+
+
+def _missing(given: Table, defaults: dict[str, Any]) -> list[str]:
+    names = [name for name, default in defaults.items() if isinstance(default, type) and name not in given]
+    lines = [f" -    {name}: <{defaults[name].__name__}>" for name in names]
+    return ["Missing parameters:", "", *lines] if lines else []
+
+
+def _mistyped(given: Table, defaults: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, default in defaults.items():
+        if name in given and not _fits(given[name], _type(default)):
+            lines.append(f" *    {name}: {given[name]!r} is no {_type(default).__name__} [ {given.places[name]} ]")
+    return ["Type mismatch:", "", *lines] if lines else []
+
+
+def _fits(value: Any, wanted: type) -> bool:
+    if wanted is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
