@@ -1,0 +1,72 @@
+"""Documents in a local folder: `<name>.document`, a frame each, its stored digest bound to the name."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from archive.backends.durable import Arrival, flush_folder, make_folder
+from archive.backends.frames import decode_frame, encode_frame
+from archive.digest import digest_of
+from archive.errors import DocumentDamagedError, DocumentMissingError, FrameDamagedError
+from archive.store import check_document_name
+
+SUFFIX = ".document"
+
+
+class DocumentShelf:
+    """The documents below one folder."""
+
+    def __init__(self, root: Path, arriving: Path) -> None:
+        self.root = root
+        self._arriving = arriving
+
+    def path(self, name: str) -> Path:
+        """Where a document lies.
+
+        Raises:
+            BadNameError: no document may have that name.
+        """
+        return self.root / f"{check_document_name(name)}{SUFFIX}"
+
+    def put(self, name: str, data: bytes) -> bool:
+        """Store a document durably unless one of that name is there; returns whether it was stored."""
+        target = self.path(name)
+        make_folder(target.parent)
+        if target.exists():
+            is_new = False
+        else:
+            with Arrival(self._arriving) as arrival:
+                arrival.write(encode_frame(data, digest_of(data), bound_to=name))
+                arrival.flush()
+                is_new = arrival.link(target)
+        flush_folder(target.parent)  # also for one that is there: its writer may not have come so far yet
+        return is_new
+
+    def get(self, name: str) -> bytes:
+        """The bytes of a document, verified.
+
+        Raises:
+            BadNameError: no document may have that name.
+            DocumentMissingError: it is not stored.
+            DocumentDamagedError: its stored bytes changed.
+        """
+        path = self.path(name)
+        try:
+            frame = path.read_bytes()
+        except FileNotFoundError as error:
+            raise DocumentMissingError(name) from error
+        try:
+            return decode_frame(frame, bound_to=name)
+        except FrameDamagedError as error:
+            raise DocumentDamagedError(name, f"documents/{name}{SUFFIX}", error.detail) from error
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """The names that begin with a prefix, sorted."""
+        above, _slash, _rest = prefix.rpartition("/")
+        start = self.root / above
+        names = []
+        for folder, _folders, files in os.walk(start):
+            base = Path(folder).relative_to(self.root).as_posix()
+            stem = "" if base == "." else f"{base}/"
+            names += [stem + file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX)]
+        yield from sorted(name for name in names if name.startswith(prefix))

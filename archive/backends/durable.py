@@ -1,0 +1,136 @@
+"""Files that are there as a whole or not at all, whenever the power goes.
+
+A file arrives under a temporary name, is flushed, gets its name by a link (which refuses a name that is taken, so of
+two writers one wins), and then the folder is flushed. This is the only place of the archive that creates files.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from archive.errors import ArchiveUnreachableError
+
+_ABANDONED_SECONDS = 24 * 3600
+
+
+class Arrival:
+    """A file under a temporary name; what has not been linked when the block ends is gone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+        # read-only from the start: nothing in the archive is ever written twice
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary name; a linked file stays."""
+        os.close(self.fd)
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.fd, view) :]
+
+    def truncate(self, length: int) -> None:
+        """Throw away what was written past a length, and go on from there."""
+        os.ftruncate(self.fd, length)
+        os.lseek(self.fd, length, os.SEEK_SET)
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Overwrite bytes in what was written before the file has its name."""
+        os.pwrite(self.fd, data, offset)
+
+    def flush(self) -> None:
+        """Return once the bytes are on the disk."""
+        os.fsync(self.fd)
+
+    def link(self, target: Path) -> bool:
+        """Give the file its name; returns False when that name is taken. The folder is not flushed yet."""
+        try:
+            os.link(self.path, target)
+        except FileExistsError:
+            return False
+        return True
+
+    def replace(self, target: Path) -> None:
+        """Give the file a name that a damaged file has now. The folder is not flushed yet."""
+        self.path.replace(target)
+
+
+def flush_folder(folder: Path) -> None:
+    """Return once the names in a folder are on the disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and the folders above it, durably; one that is there is left alone."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    flush_folder(folder.parent)
+
+
+def sweep_arrivals(folder: Path) -> int:
+    """Remove what crashed writers left more than a day ago; returns how many files."""
+    before = time.time() - _ABANDONED_SECONDS
+    removed = 0
+    for path in list(folder.iterdir()):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < before:
+                path.unlink()
+                removed += 1
+    return removed
+
+
+@contextlib.contextmanager
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold a lock against every other holder, in this process and others; waits for it."""
+    with _lock(path, fcntl.LOCK_EX):
+        yield
+
+
+@contextlib.contextmanager
+def shared_lock(path: Path) -> Iterator[None]:
+    """Hold a lock together with other sharers, against exclusive holders; waits for it."""
+    with _lock(path, fcntl.LOCK_SH):
+        yield
+
+
+@contextlib.contextmanager
+def reaching(root: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into one error that names the archive."""
+    try:
+        yield
+    except OSError as error:
+        raise ArchiveUnreachableError(str(error.filename or root), error.strerror or str(error)) from error
+
+
+@contextlib.contextmanager
+def _lock(path: Path, kind: int) -> Iterator[None]:
+    # opened anew each time: a lock belongs to the open file, and threads must not share one
+    # NFS gives an exclusive lock only on a file that is open for writing
+    mode = os.O_RDWR if kind == fcntl.LOCK_EX else os.O_RDONLY
+    fd = os.open(path, mode | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, kind)
+        yield
+    finally:
+        os.close(fd)

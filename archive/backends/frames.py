@@ -1,0 +1,172 @@
+"""The frame: one blob or document as it is stored, self-describing and checked down to the last bit.
+
+    offset  bytes  what
+         0      4  0x184D2A5A, the magic number of a skippable zstd frame
+         4      4  92, the bytes of the skippable frame that follow
+         8      4  tag `jpb1`, which names this layout
+        12      8  bytes of the stored form (the zstd frame behind the header)
+        20      8  bytes of the content
+        28     32  SHA-256 of the content: the digest
+        60     32  SHA-256 of the stored form; some flipped bits in zstd decode unchanged
+        92      8  the first bytes of the SHA-256 of the 92 bytes above
+       100         the zstd frame
+
+All integers are little-endian. A decoder passes over skippable frames, so `zstd -dc` reads a loose blob, a document or
+a whole pack with nothing of ours at hand. Bytes that do not compress cost a few bytes in a thousand inside zstd, which
+keeps them as they are; there is no second codec. The stored digest of a document covers its name too, so documents
+that changed places are found.
+
+Source: RFC 8878, section 3.1.2 (skippable frames).
+"""
+
+import hashlib
+import struct
+import threading
+from dataclasses import dataclass
+
+import zstandard
+
+from archive.errors import FrameDamagedError
+
+TAG = b"jpb1"
+SKIPPABLE_MAGIC = 0x184D2A5A
+_CHECK_BYTES = 8
+_FIELDS = struct.Struct("<II4sQQ32s32s")
+HEADER_BYTES = _FIELDS.size + _CHECK_BYTES
+HEADER_START = struct.pack("<II4s", SKIPPABLE_MAGIC, HEADER_BYTES - 8, TAG)
+"""How every header begins; a walk finds its way again by these bytes."""
+
+_LEVEL = 3
+_codecs = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a frame says about itself; sizes in bytes, digests as 32 raw bytes."""
+
+    stored_bytes: int
+    size_bytes: int
+    sha256: bytes
+    stored_sha256: bytes
+
+    @property
+    def frame_bytes(self) -> int:
+        """The length of the whole frame in bytes, this header included."""
+        return HEADER_BYTES + self.stored_bytes
+
+
+def encode_header(header: Header) -> bytes:
+    """The 100 bytes of a header."""
+    fields = _FIELDS.pack(
+        SKIPPABLE_MAGIC,
+        HEADER_BYTES - 8,
+        TAG,
+        header.stored_bytes,
+        header.size_bytes,
+        header.sha256,
+        header.stored_sha256,
+    )
+    return fields + hashlib.sha256(fields).digest()[:_CHECK_BYTES]
+
+
+def decode_header(data: bytes) -> Header:
+    """The header at the start of some bytes.
+
+    Raises:
+        FrameDamagedError: they are too few, of another layout, or changed.
+    """
+    if len(data) < HEADER_BYTES:
+        raise FrameDamagedError(f"the header has {len(data)} of {HEADER_BYTES} bytes")
+    fields = data[: _FIELDS.size]
+    if hashlib.sha256(fields).digest()[:_CHECK_BYTES] != data[_FIELDS.size : HEADER_BYTES]:
+        raise FrameDamagedError("the header does not match its check")
+    if not fields.startswith(HEADER_START):
+        raise FrameDamagedError("the header is of another layout")
+    return Header(*_FIELDS.unpack(fields)[3:])
+
+
+def encode_frame(content: bytes, sha256: str, *, bound_to: str = "") -> bytes:
+    """One frame with some content and its digest; a document binds its name into the stored digest."""
+    stored = _compressor().compress(content)
+    header = Header(
+        stored_bytes=len(stored),
+        size_bytes=len(content),
+        sha256=bytes.fromhex(sha256),
+        stored_sha256=_stored_digest(stored, bound_to),
+    )
+    return encode_header(header) + stored
+
+
+def decode_frame(frame: bytes, *, bound_to: str = "") -> bytes:
+    """The content of one frame, verified in its stored and its plain form.
+
+    Raises:
+        FrameDamagedError: it is cut, has bytes too many, or one of its digests does not match.
+    """
+    header = decode_header(frame)
+    if len(frame) != header.frame_bytes:
+        raise FrameDamagedError(f"the frame has {len(frame)} bytes, its header says {header.frame_bytes}")
+    stored = frame[HEADER_BYTES:]
+    if _stored_digest(stored, bound_to) != header.stored_sha256:
+        raise FrameDamagedError("the stored bytes do not match their digest")
+    content = decompress(stored)
+    if hashlib.sha256(content).digest() != header.sha256:
+        raise FrameDamagedError("the content does not match its digest")
+    return content
+
+
+def decompress(stored: bytes) -> bytes:
+    """The content of one zstd frame.
+
+    Raises:
+        FrameDamagedError: it does not decode.
+    """
+    try:
+        return zstandard.ZstdDecompressor().decompressobj().decompress(stored)
+    except zstandard.ZstdError as error:
+        raise FrameDamagedError(f"zstd says {error}") from error
+
+
+class FrameStream:
+    """A frame whose content comes in chunks: the stored form piece by piece, the header when all is known."""
+
+    def __init__(self) -> None:
+        self._compression = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+        self._stored_sha256 = hashlib.sha256()
+        self._stored_bytes = 0
+        self._size_bytes = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes to append to the stored form for a chunk of content; often none."""
+        self._size_bytes += len(chunk)
+        return self._stored(self._compression.compress(chunk))
+
+    def finish(self) -> bytes:
+        """The last bytes of the stored form."""
+        return self._stored(self._compression.flush())
+
+    def header(self, sha256: str) -> Header:
+        """The header of the finished frame, for content of that digest."""
+        return Header(self._stored_bytes, self._size_bytes, bytes.fromhex(sha256), self._stored_sha256.digest())
+
+    def _stored(self, data: bytes) -> bytes:
+        self._stored_sha256.update(data)
+        self._stored_bytes += len(data)
+        return data
+
+
+def _stored_digest(stored: bytes, bound_to: str) -> bytes:
+    sha256 = hashlib.sha256()
+    if bound_to:
+        sha256.update(bound_to.encode() + b"\0")
+    sha256.update(stored)
+    return sha256.digest()
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    """This thread's compressor; one must not be used by two threads at once, and making one costs more than a use."""
+    try:
+        compressor: zstandard.ZstdCompressor = _codecs.compressor
+    except AttributeError:
+        compressor = _codecs.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    return compressor

@@ -1,0 +1,96 @@
+"""Reading a local archive through, every bit of it, and saying what is wrong."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from archive.backends.copies import CHUNK_BYTES, Copy, OpenFile
+from archive.backends.documents import DocumentShelf
+from archive.backends.packs import SUFFIX as PACK_SUFFIX
+from archive.backends.packs import Pack
+from archive.backends.shelves import LooseShelf, PackShelf
+from archive.errors import BadNameError, BlobDamagedError, DocumentDamagedError, DocumentMissingError
+from archive.store import Finding, FindingKind
+
+
+def inspect_loose(loose: LooseShelf, has_intact: Callable[[str], bool]) -> Iterator[Finding]:
+    """What is wrong with the loose blobs; one that a sealer moves away meanwhile is not."""
+    for sha256 in loose.digests():
+        copy = loose.find(sha256)
+        if copy is not None:
+            yield from _inspect_copy(copy, has_intact)
+
+
+def inspect_packs(packs: PackShelf, has_intact: Callable[[str], bool]) -> Iterator[Finding]:
+    """What is wrong with the packs: their frames one by one, their indexes, and each file as a whole."""
+    for pack in packs.refresh():
+        if pack.index_damage is not None:
+            yield Finding(FindingKind.INDEX_DAMAGED, pack.name, f"packs/{pack.name}", pack.index_damage)
+        for copy in pack.copies():
+            yield from _inspect_copy(copy, has_intact)
+        yield from _inspect_file(pack)
+
+
+def inspect_documents(documents: DocumentShelf) -> Iterator[Finding]:
+    """What is wrong with the documents."""
+    for name in documents.names():
+        where = str(documents.path(name).relative_to(documents.root.parent))
+        try:
+            documents.get(name)
+        except DocumentDamagedError as error:
+            yield Finding(FindingKind.DOCUMENT_DAMAGED, name, error.where, error.detail)
+        except DocumentMissingError:
+            yield Finding(FindingKind.DOCUMENT_MISSING, name, where, "it was removed while the archive was read")
+
+
+def inspect_names(loose: LooseShelf, packs: PackShelf, documents: DocumentShelf) -> Iterator[Finding]:
+    """Files that lie where the archive puts none, by name; a blob under a wrong name is one of them."""
+    for path in _files(loose.root):
+        if loose.path(path.name.split(".")[0]) != path:
+            yield _stray(path, loose.root)
+    for path in _files(packs.root):
+        if path.parent != packs.root or path.suffix != PACK_SUFFIX:
+            yield _stray(path, packs.root)
+    for path in _files(documents.root):
+        try:
+            is_ours = documents.path(path.relative_to(documents.root).as_posix().removesuffix(".document")) == path
+        except BadNameError:
+            is_ours = False
+        if not is_ours:
+            yield _stray(path, documents.root)
+
+
+def _inspect_copy(copy: Copy, has_intact: Callable[[str], bool]) -> Iterator[Finding]:
+    try:
+        copy.check_content()
+    except BlobDamagedError as error:
+        kind = FindingKind.COPY_DAMAGED if has_intact(copy.sha256) else FindingKind.BLOB_DAMAGED
+        yield Finding(kind, copy.sha256, copy.where, error.detail)
+
+
+def _inspect_file(pack: Pack) -> Iterator[Finding]:
+    actual = _file_digest(pack.file)
+    if f"{actual}{PACK_SUFFIX}" != pack.name:
+        detail = f"the file has SHA-256 {actual}, not the one that names it"
+        yield Finding(FindingKind.PACK_DAMAGED, pack.name, f"packs/{pack.name}", detail)
+
+
+def _file_digest(file: OpenFile) -> str:
+    sha256 = hashlib.sha256()
+    offset = 0
+    while chunk := file.read_at(offset, CHUNK_BYTES):
+        sha256.update(chunk)
+        offset += len(chunk)
+    return sha256.hexdigest()
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        yield from (Path(folder) / file for file in sorted(files))
+
+
+def _stray(path: Path, root: Path) -> Finding:
+    where = str(path.relative_to(root.parent))
+    return Finding(FindingKind.STRAY, path.name, where, "the archive puts no file of this name here")

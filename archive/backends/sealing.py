@@ -1,0 +1,133 @@
+"""Sealing: loose blobs and small packs become new packs.
+
+Each step leaves every blob readable, whenever the power goes: a pack is flushed, named, and its folder flushed, before
+anything that it replaces is removed. What a crash leaves behind is a second copy, which the next seal clears away.
+Small packs are folded in as the bits of a binary counter are, so that their number grows with the logarithm of the
+number of seals, and each blob is copied about as often.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from archive.backends.copies import Copy
+from archive.backends.packs import Pack, PackWriter
+from archive.backends.shelves import LooseShelf, PackShelf, is_intact
+from archive.errors import BlobDamagedError
+from archive.store import SealReport
+
+
+@dataclass
+class Sealer:
+    """One run of the sealer; its owner holds the lock."""
+
+    loose: LooseShelf
+    packs: PackShelf
+    arriving: Path
+    pack_limit_bytes: int
+    _writer: PackWriter | None = None
+    _written: set[str] = field(default_factory=set)
+    _published: set[str] = field(default_factory=set)
+    _unpublished: list[str] = field(default_factory=list)
+    _damaged: list[str] = field(default_factory=list)
+    _packed: int = 0
+    _left_loose: int = 0
+
+    def run(self) -> SealReport:
+        """Pack what is loose, and say what was done."""
+        self.packs.flush()  # a pack of a sealer that crashed may have a name that is not on the disk yet
+        packs = self.packs.refresh()
+        merged = _choose_merged(packs, self._loose_bytes(), self.pack_limit_bytes)
+        kept = [pack for pack in packs if pack not in merged]
+        try:
+            for sha256 in list(self.loose.digests()):
+                self._take_loose(sha256, kept)
+            emptied = [pack for pack in merged if self._take_pack(pack, kept)]
+            self._publish()
+            emptied = [pack for pack in emptied if pack.name not in self._published]
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+        self.packs.remove(emptied)
+        self.packs.refresh()
+        return SealReport(self._packed, len(self._published), len(emptied), self._left_loose, tuple(self._damaged))
+
+    def _loose_bytes(self) -> int:
+        return sum(self.loose.path(sha256).stat().st_size for sha256 in self.loose.digests())
+
+    def _take_loose(self, sha256: str, kept: Sequence[Pack]) -> None:
+        if _holds_intact(kept, sha256):
+            self.loose.remove(sha256)
+            return
+        copy = self.loose.find(sha256)
+        if copy is None:
+            return  # an operator removed it
+        try:
+            is_packed = self._add(copy)
+        except BlobDamagedError:
+            self._damaged.append(sha256)
+            return
+        self._left_loose += not is_packed
+        self._packed += is_packed
+
+    def _take_pack(self, pack: Pack, kept: Sequence[Pack]) -> bool:
+        """Copy the blobs of a small pack; returns whether all of them lie elsewhere now."""
+        is_emptied = True
+        for copy in pack.copies():
+            if copy.sha256 in self._written or _holds_intact(kept, copy.sha256):
+                continue
+            try:
+                self._add(copy)
+            except BlobDamagedError:
+                self._damaged.append(copy.sha256)
+                is_emptied = False
+        return is_emptied
+
+    def _add(self, copy: Copy) -> bool:
+        """Append a copy to the pack at hand, or to the next one; returns False when it is larger than a pack."""
+        header = copy.header()
+        if self._writer is not None and self._writer.size_with(header) > self.pack_limit_bytes:
+            self._publish()
+        if self._writer is None:
+            self._writer = PackWriter(self.arriving)
+        if self._writer.size_with(header) > self.pack_limit_bytes:
+            return False
+        self._writer.add(copy, header)
+        self._written.add(copy.sha256)
+        self._unpublished.append(copy.sha256)
+        return True
+
+    def _publish(self) -> None:
+        """Finish the pack at hand durably, then remove the loose files of its blobs."""
+        if self._writer is not None and self._unpublished:
+            self._published.add(self._writer.publish(self.packs.root))
+            self.packs.flush()
+            for sha256 in self._unpublished:
+                self.loose.remove(sha256)
+            self._unpublished = []
+            self._writer.close()
+            self._writer = None
+
+
+def _choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> list[Pack]:
+    """The small packs that are folded into what is sealed now: each no larger than all that is below it."""
+    chosen: list[Pack] = []
+    total = fresh_bytes
+    for pack in sorted(packs, key=lambda pack: pack.size_bytes):
+        if pack.size_bytes > total or total + pack.size_bytes > limit_bytes:
+            break
+        chosen.append(pack)
+        total += pack.size_bytes
+    return chosen
+
+
+def _holds_intact(packs: Sequence[Pack], sha256: str) -> bool:
+    return any(is_intact(copy) for copy in _copies(packs, sha256))
+
+
+def _copies(packs: Sequence[Pack], sha256: str) -> Iterator[Copy]:
+    raw = bytes.fromhex(sha256)
+    for pack in packs:
+        copy = pack.find(raw)
+        if copy is not None:
+            yield copy

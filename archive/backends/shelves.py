@@ -1,0 +1,134 @@
+"""The two places of a local archive where blobs lie: loose, a file each, and in packs."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from archive.backends.copies import Copy, OpenFile
+from archive.backends.durable import Arrival, exclusive_lock, flush_folder, make_folder, shared_lock
+from archive.backends.packs import SUFFIX as PACK_SUFFIX
+from archive.backends.packs import Pack
+from archive.digest import is_digest
+from archive.errors import BlobDamagedError
+
+SUFFIX = ".zst"
+_FOLDER_NAME_LENGTH = 2
+
+
+class LooseShelf:
+    """Blobs in files of their own: `ab/<digest>.zst`, a frame each, in at most 256 folders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._ready: set[str] = set()
+
+    def path(self, sha256: str) -> Path:
+        """Where a blob lies when it is loose."""
+        return self.root / sha256[:_FOLDER_NAME_LENGTH] / f"{sha256}{SUFFIX}"
+
+    def holds(self, sha256: str) -> bool:
+        """Whether a blob is loose."""
+        return os.path.exists(f"{self.root}/{sha256[:_FOLDER_NAME_LENGTH]}/{sha256}{SUFFIX}")  # noqa: PTH110 -- a third of the time, and `missing` asks thousands
+
+    def find(self, sha256: str) -> Copy | None:
+        """The loose copy of a blob, or None."""
+        try:
+            file = OpenFile(self.path(sha256))
+        except FileNotFoundError:
+            return None
+        return Copy(sha256, file, f"loose/{sha256[:_FOLDER_NAME_LENGTH]}/{sha256}{SUFFIX}")
+
+    def admit(self, arrival: Arrival, sha256: str) -> bool:
+        """Name a flushed file after its digest, replacing a damaged one; returns False when an intact one is there.
+
+        The folder is not flushed yet: `flush` does it.
+        """
+        target = self.path(sha256)
+        self._make_folder(target.parent)
+        if arrival.link(target):
+            return True
+        there = self.find(sha256)
+        if there is not None and is_intact(there):
+            return False
+        arrival.replace(target)
+        return True
+
+    def flush(self, sha256: str) -> None:
+        """Return once the name of a loose blob is on the disk."""
+        flush_folder(self.path(sha256).parent)
+
+    def remove(self, sha256: str) -> None:
+        """Remove a loose copy, if it is still there."""
+        self.path(sha256).unlink(missing_ok=True)
+
+    def digests(self) -> Iterator[str]:
+        """The digests of the loose blobs, sorted."""
+        for folder in _names(self.root):
+            for name in _names(self.root / folder):
+                sha256 = name.removesuffix(SUFFIX)
+                if name.endswith(SUFFIX) and is_digest(sha256) and sha256[:_FOLDER_NAME_LENGTH] == folder:
+                    yield sha256
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder.name not in self._ready:
+            make_folder(folder)
+            self._ready.add(folder.name)
+
+
+class PackShelf:
+    """The packs, as they were when this process last looked."""
+
+    def __init__(self, root: Path, lock: Path) -> None:
+        self.root = root
+        self._lock = lock
+        self._threads = threading.Lock()
+        self._packs: dict[tuple[str, int], Pack] = {}
+
+    def known(self) -> Sequence[Pack]:
+        """The packs as last seen."""
+        return tuple(self._packs.values())
+
+    def refresh(self) -> Sequence[Pack]:
+        """The packs as they are now.
+
+        A blob on its way from one place to the next is seen in one of them, because its old place goes last, and
+        because no pack is removed while this looks.
+        """
+        with self._threads, shared_lock(self._lock):
+            # by inode too: a seal may put a sound pack in the place of a damaged one
+            with os.scandir(self.root) as entries:
+                found = sorted((entry.name, entry.inode()) for entry in entries if entry.name.endswith(PACK_SUFFIX))
+            if found != list(self._packs):
+                self._packs = {key: self._packs.get(key) or Pack(self.root / key[0]) for key in found}
+            return tuple(self._packs.values())
+
+    def remove(self, packs: Sequence[Pack]) -> None:
+        """Remove packs whose blobs lie elsewhere by now."""
+        with exclusive_lock(self._lock):
+            for pack in packs:
+                with contextlib.suppress(FileNotFoundError):
+                    pack.path.unlink()
+
+    def flush(self) -> None:
+        """Return once the names of the packs are on the disk."""
+        flush_folder(self.root)
+
+
+def is_intact(copy: Copy) -> bool:
+    """Whether the stored form of a copy is what it was."""
+    try:
+        copy.check()
+    except BlobDamagedError:
+        return False
+    return True
+
+
+def _names(folder: Path) -> list[str]:
+    """The names in a folder, sorted; none when it is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries)
+    except NotADirectoryError:
+        return []

@@ -1,0 +1,17 @@
+"""The local backend behaves as every backend does."""
+
+from pathlib import Path
+
+import pytest
+from archive_behaviour import StoreBehaviour
+
+from archive.backends.local import LocalStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "archive")
+
+
+class TestLocalStore(StoreBehaviour):
+    pass
