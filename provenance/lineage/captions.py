@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 
 from provenance.lineage.folding import Box, View
 from provenance.lineage.graph import UNHAPPY_STATES, FileNode, JobNode, Node
@@ -75,7 +74,9 @@ class _Captions:
             return f"cycle of {number(len(box.members))}", "these lead to each other"
         stages = " → ".join(_ends(list(dict.fromkeys(job.stage or "job" for job in jobs))))
         times = f"{number(box.lanes)} × " if box.lanes > 1 else ""  # noqa: RUF001
-        return f"{times}{stages}", f"{counted(len(jobs), 'job')} in a row" if box.lanes == 1 else counted(len(jobs), "job")
+        return f"{times}{stages}", f"{counted(len(jobs), 'job')} in a row" if box.lanes == 1 else counted(
+            len(jobs), "job"
+        )
 
 
 def worst_state(jobs: Sequence[JobNode]) -> str:
@@ -86,14 +87,21 @@ def worst_state(jobs: Sequence[JobNode]) -> str:
 
 def name_pattern(names: Sequence[str]) -> str:
     """What names have in common, `*` for the rest: `reco_r*.root`."""
-    start = commonprefix(list(names))
-    end = commonprefix([name[len(start) :][::-1] for name in names])[::-1]
+    start = _common_start(names)
+    end = _common_start([name[len(start) :][::-1] for name in names])[::-1]
     return f"{start}*{end}"
+
+
+def _common_start(names: Sequence[str]) -> str:
+    low, high = min(names), max(names)
+    return low[: next((i for i, char in enumerate(low) if high[i : i + 1] != char), len(low))]
 
 
 def safe_url(url: str | None) -> str | None:
     """The URL where it leads to a page, None where a browser might run it."""
-    if url and (url.startswith(("http://", "https://", "?", "#")) or (url.startswith("/") and not url.startswith("//"))):
+    if url and (
+        url.startswith(("http://", "https://", "?", "#")) or (url.startswith("/") and not url.startswith("//"))
+    ):
         return shown(url)
     return None
 

@@ -18,10 +18,10 @@ def layers(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, 
     depth = [0] * len(components)
     is_source = [True] * len(components)
     for part in range(len(components) - 1, -1, -1):  # components come latest first
-        for target in later[part]:
-            depth[target] = max(depth[target], depth[part] + 1)
-            is_source[target] = False
-    for part, targets in enumerate(later):
-        if is_source[part] and targets:
-            depth[part] = min(depth[target] for target in targets) - 1
+        for next_part in later[part]:
+            depth[next_part] = max(depth[next_part], depth[part] + 1)
+            is_source[next_part] = False
+    for part, next_parts in enumerate(later):
+        if is_source[part] and next_parts:
+            depth[part] = min(depth[next_part] for next_part in next_parts) - 1
     return {node: depth[part_of[node]] for node in nodes}

@@ -5,7 +5,7 @@ Source: pages.md (first lines, units, missing values) and facts about names: the
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from provenance.lineage.graph import UNHAPPY_STATES, FileNode, Graph, JobNode, Node, neighbours
@@ -14,9 +14,7 @@ MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing v
 THIN_SPACE = "\u2009"
 KILO = 1000
 
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
-)
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 """Control characters, direction marks and lone surrogates: they would drive a terminal, break XML or hide a name."""
 
 
@@ -74,7 +72,9 @@ def full_name(file: FileNode) -> str:
 
 def title(node: Node) -> str:
     """Everything known of a node in one line, names in full."""
-    return shown(", ".join(part for part in (_file_parts(node) if isinstance(node, FileNode) else _job_parts(node)) if part))
+    return shown(
+        ", ".join(part for part in (_file_parts(node) if isinstance(node, FileNode) else _job_parts(node)) if part)
+    )
 
 
 def summary(graph: Graph) -> str:
@@ -102,7 +102,9 @@ def omissions(graph: Graph) -> list[str]:
     parts += [counted(omitted.descendants, "node") + " after"] * (omitted.descendants > 0)
     if not parts:
         return ["A limit ended the walk; there is more."] if graph.is_truncated else []
-    stages = [f"{number(count)} {shown(stage) or 'without a stage'}" for stage, count in _largest_first(omitted.by_stage)]
+    stages = [
+        f"{number(count)} {shown(stage) or 'without a stage'}" for stage, count in _largest_first(omitted.by_stage)
+    ]
     of_which = f" (jobs: {', '.join(stages)})" if stages else ""
     return [f"Not shown: {' and '.join(parts)}{of_which}."]
 
@@ -128,8 +130,8 @@ def _cut(text: str, width: int) -> str:
     return "".join(kept)
 
 
-def _largest_first(counts: "Iterable[str] | dict[str, int]") -> list[tuple[str, int]]:
-    return sorted(dict(counts).items(), key=lambda item: (-item[1], item[0]))
+def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _files_and_jobs(nodes: Iterable[Node]) -> str:

@@ -1,0 +1,146 @@
+"""The picture for phones: a row for each box, newest first, with lines beside the rows that join them.
+
+Each box that has inputs opens a lane, which goes down to the last of them; so a picture is as wide as its text and a
+few lanes, however wide the graph is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from provenance.lineage.folding import View
+from provenance.lineage.graph import neighbours
+from provenance.lineage.marks import add_mark
+from provenance.lineage.pencil import (
+    FILE_FILL,
+    FOCUS,
+    FOCUS_FILL,
+    LINE_COLOUR,
+    MUTED,
+    PAPER,
+    Legend,
+    draw_legend,
+    edge_path,
+    frame,
+    legend_height,
+    node_element,
+    number_text,
+    write_lines,
+)
+from provenance.lineage.sheet import Item, Links, Sheet, sheet_of
+from provenance.lineage.words import omissions, summary
+
+WIDTH = 332.0
+"""With its margins, 360 px: the narrowest screen that pages serve."""
+LANE = 18.0
+GUTTER_AT_MOST = 126.0
+LABEL_WIDTH = 27
+ROW = 46.0
+BADGE_ROOM = 22.0
+STUB_ROW = 30.0
+BEND = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Keys from top to bottom, the lane of each, and how many lanes there are."""
+
+    order: Sequence[str]
+    lane_of: Mapping[str, int]
+    lanes: int
+
+
+def rows_element(view: View, links: Links) -> ET.Element:
+    """The picture as an `<svg>` element."""
+    sheet = sheet_of(view, links, label_width=LABEL_WIDTH)
+    rows = arrange(list(sheet.items), list(sheet.arrows), first=view.focus)
+    step = min(LANE, GUTTER_AT_MOST / max(1, rows.lanes))
+    heights = [_height(sheet.items[key]) for key in rows.order]
+    tops = [sum(heights[:row]) for row in range(len(heights))]
+    place = {key: (step * rows.lane_of[key] + 9, top + 14) for key, top in zip(rows.order, tops, strict=True)}
+    height = sum(heights) + 8
+    legend = Legend(omissions(view.graph), sheet.states())
+    root, body = frame("lineage-down", WIDTH, height + legend_height(legend, WIDTH), summary(view.graph))
+    _draw_edges(body, sheet, place)
+    for key, top in zip(rows.order, tops, strict=True):
+        _draw_row(body, sheet.items[key], place[key][0], step * rows.lanes + 6, top)
+    draw_legend(body, legend, height, WIDTH)
+    return root
+
+
+def arrange(keys: Sequence[str], links: Sequence[tuple[str, str]], *, first: str) -> Rows:
+    """Rows in which everything stands below what came of it; what made a box follows it as closely as can be."""
+    order = _order(keys, links, first)
+    row_of = {key: row for row, key in enumerate(order)}
+    _, before = neighbours(ends for ends in links if row_of[ends[0]] > row_of[ends[1]])
+    last_row = {key: max(row_of[source] for source in sources) for key, sources in before.items()}
+    lane_of: dict[str, int] = {}
+    busy_until: list[int] = []
+    for row, key in enumerate(order):
+        lane = next((lane for lane, until in enumerate(busy_until) if until <= row), len(busy_until))
+        if lane == len(busy_until):
+            busy_until.append(row)
+        busy_until[lane] = last_row.get(key, row)
+        # a lane that ends at this row is free for it; one that ends in itself is free for the next
+        busy_until[lane] = max(busy_until[lane], row + 1) if key not in last_row else busy_until[lane]
+        lane_of[key] = lane
+    return Rows(order, lane_of, len(busy_until))
+
+
+def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) -> list[str]:
+    after, before = neighbours(links)
+    waiting = {key: len(after.get(key, ())) for key in keys}
+    stack = [key for key in reversed(keys) if not waiting[key] and key != first]
+    stack += [first] * (waiting.get(first) == 0)
+    order: list[str] = []
+    left = dict.fromkeys(keys)
+    while left:
+        key = stack.pop() if stack else next(iter(left))  # the latter only within cycles
+        if key not in left:
+            continue
+        del left[key]
+        order.append(key)
+        for source in reversed(before.get(key, ())):
+            waiting[source] -= 1
+            if not waiting[source]:
+                stack.append(source)
+    return order
+
+
+def _height(item: Item) -> float:
+    return STUB_ROW if item.kind == "stub" else ROW + BADGE_ROOM * bool(item.text.badge)
+
+
+def _draw_edges(body: ET.Element, sheet: Sheet, place: Mapping[str, tuple[float, float]]) -> None:
+    edges = ET.SubElement(body, "g", {"aria-hidden": "true"})
+    for (source, target), is_sure in sheet.arrows.items():
+        (x, y), (lane, top) = place[source], place[target]
+        down = BEND if y > top else -BEND
+        n = number_text
+        bend = "" if lane == x else f"V{n(y - down)}Q{n(lane)} {n(y)} {n(x)} {n(y)}"
+        head = f"M{n(lane - 3.5)} {n(top + 16)}L{n(lane)} {n(top + 10.5)}L{n(lane + 3.5)} {n(top + 16)}"
+        edge_path(edges, f"M{n(lane)} {n(top)}{bend or f'V{n(y)}'}{head}", is_sure=is_sure)
+
+
+def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -> None:
+    node = node_element(body, f"lineage-{item.kind}", item.text, (0, top), is_focus=item.is_focus)
+    attributes = {"y": "-3", "width": number_text(WIDTH), "height": number_text(_height(item) - 4), "rx": "4"}
+    look = {"fill": FOCUS_FILL, "fill-opacity": "1"} if item.is_focus else {"fill": PAPER, "fill-opacity": "0"}
+    ET.SubElement(node, "rect", {"class": "lineage-row", **attributes, **look})
+    if item.text.state:
+        add_mark(node, item.text.state, x, 14)
+    elif item.kind != "stub":
+        _draw_file(node, item, x)
+    write_lines(node, item.text, (left, 18), is_bold=item.is_focus or item.text.state is not None)
+
+
+def _draw_file(node: ET.Element, item: Item, x: float) -> None:
+    """A small rounded box in the lane; two for several files."""
+    for shift in (3.0, 0.0) if item.is_folded else (0.0,):
+        place = {"x": number_text(x - 7 + shift), "y": number_text(9 + shift), "width": "14", "height": "10", "rx": "3"}
+        look = {"fill": FILE_FILL, "stroke": LINE_COLOUR}
+        if item.is_focus:
+            look = {"fill": FOCUS, "stroke": FOCUS}
+        elif item.text.is_placeholder:
+            look = {"fill": PAPER, "stroke": MUTED, "stroke-dasharray": "3 2"}
+        ET.SubElement(node, "rect", {"class": "lineage-shape", **place, **look})

@@ -1,0 +1,76 @@
+"""What goes on a picture, before anything has a place: boxes with their text, stubs for what is left out, arrows."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from provenance.lineage.captions import Caption, captions, safe_url
+from provenance.lineage.folding import Box, View
+from provenance.lineage.words import counted, number
+
+STUB = "\0stub "
+FOLDED = frozenset({"files", "jobs", "chain", "cycle"})
+
+
+def _nowhere(_key: str) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where folded things lead: `expand` and `more` take the key of a box or node and return a URL or None."""
+
+    expand: Callable[[str], str | None] = _nowhere
+    more: Callable[[str], str | None] = _nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to draw; `kind` is a box's kind, or `stub`."""
+
+    text: Caption
+    kind: str
+    is_focus: bool = False
+
+    @property
+    def is_folded(self) -> bool:
+        """True where it stands for several nodes."""
+        return self.kind in FOLDED
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Items by key, and arrows between them: True where sure."""
+
+    items: dict[str, Item] = field(default_factory=dict)
+    arrows: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+    def states(self) -> list[str]:
+        """The states whose marks occur, in the order of the items."""
+        return list(dict.fromkeys(item.text.state for item in self.items.values() if item.text.state))
+
+
+def sheet_of(view: View, links: Links, *, label_width: int) -> Sheet:
+    """The items and arrows of a view."""
+    texts = captions(view, label_width=label_width)
+    sheet = Sheet(arrows={(arrow.source, arrow.target): arrow.is_sure for arrow in view.arrows})
+    for box in view.boxes:
+        text = texts[box.key]
+        if len(box.members) > 1:
+            text = replace(text, url=safe_url(links.expand(box.key)))
+        sheet.items[box.key] = Item(text, box.kind, box.key == view.focus)
+    omitted = view.graph.omitted
+    for box in view.boxes:
+        _add_stub(sheet, box, omitted.inputs_of, "before", links)
+        _add_stub(sheet, box, omitted.outputs_of, "after", links)
+    return sheet
+
+
+def _add_stub(sheet: Sheet, box: Box, counts: Mapping[str, int], side: str, links: Links) -> None:
+    left_out = sum(counts.get(member, 0) for member in box.members)
+    if left_out <= 0:
+        return
+    stub = f"{STUB}{side} {box.key}"
+    url = safe_url(links.more(box.key)) or sheet.items[box.key].text.url
+    words = f"{counted(left_out, 'neighbour')} {side} this, not shown"
+    sheet.items[stub] = Item(Caption(label=f"+{number(left_out)}", detail="", title=words, url=url), "stub")
+    sheet.arrows[(stub, box.key) if side == "before" else (box.key, stub)] = True
