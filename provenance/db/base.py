@@ -53,7 +53,8 @@ class UtcInstant(TypeDecorator[datetime]):
         """Return the moment, aware and in UTC."""
         if value is None:
             return None
-        return EPOCH + value * _MICROSECOND if dialect.name == "sqlite" else value.astimezone(UTC)
+        moment: datetime = EPOCH + value * _MICROSECOND if dialect.name == "sqlite" else value.astimezone(UTC)
+        return moment
 
 
 class UuidBytes(TypeDecorator[str]):

@@ -1,11 +1,11 @@
 """What must hold in a record beyond types: names, times, positions. Everything else is a gap, never an error."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from provenance.errors import RecordError
-from provenance.records.job_record import JobRecord
+from provenance.records.job_record import Input, JobRecord, Output
 
 _UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
 _UNSAFE_WORD = re.compile(r"[\x00-\x1f\x7f]")
@@ -64,8 +64,9 @@ def _task_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
 
 
 def _file_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
-    for kind, files in (("inputs", record.inputs), ("outputs", record.outputs)):
-        for place, file in enumerate(files or ()):
+    for kind, files in (("inputs", record.inputs or []), ("outputs", record.outputs or [])):
+        listed: Sequence[Input | Output] = files
+        for place, file in enumerate(listed):
             if message := name_problem(file.name):
                 yield f"{kind}[{place}].name", message
             if file.namespace and (message := name_problem(file.namespace)):

@@ -15,7 +15,7 @@ import msgspec
 
 from provenance.errors import RecordError
 from provenance.records.checks import check_record
-from provenance.records.job_record import JobRecord
+from provenance.records.job_record import ExperimentName, JobId, JobRecord
 
 LIMIT_BYTES = 8 * 1024 * 1024
 SCHEMA_VERSION = 1
@@ -33,13 +33,13 @@ class DecodedRecord(msgspec.Struct, frozen=True):
     Attributes:
         body: the exact bytes, as they are kept.
         raw: the same as plain JSON values, unknown fields included.
-        record: the typed reading of version 1.
+        record: the typed reading of version 1; None where the record is of a later version, to be kept unread.
         repairs: field paths whose value could not be kept in its typed form, for the gap `value-out-of-range`.
     """
 
     body: bytes
     raw: dict[str, Any]
-    record: JobRecord
+    record: JobRecord | None
     repairs: tuple[str, ...] = ()
 
 
@@ -55,6 +55,8 @@ def decode_record(body: bytes) -> DecodedRecord:
             {"": [f"longer than {LIMIT_BYTES} bytes"]},
         )
     raw = parse_object(body)
+    if _is_later(raw):
+        return DecodedRecord(body, raw, None)
     record, repairs = _typed(body, raw)
     return DecodedRecord(body, raw, check_record(record), repairs)
 
@@ -74,19 +76,48 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return raw
 
 
+class _Envelope(msgspec.Struct):
+    """What every version of the record has."""
+
+    schema_version: int
+    job_id: JobId
+    experiment: ExperimentName
+
+
+def _is_later(raw: dict[str, Any]) -> bool:
+    """Return whether the record is of a version that this service does not read yet; its names must hold all the same."""
+    version = raw.get("schema_version")
+    if isinstance(version, bool) or not isinstance(version, int) or version <= SCHEMA_VERSION:
+        return False
+    try:
+        msgspec.convert(raw, _Envelope)
+    except msgspec.ValidationError as problem:
+        path, message = split_message(str(problem))
+        raise RecordError(f"{path or 'The record'}: {message}.", {path: [message]}) from None
+    return True
+
+
 def _typed(body: bytes, raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
     if not _NANOSECONDS.search(body):
         try:
             return _fast.decode(body), ()
         except (msgspec.ValidationError, msgspec.DecodeError):
             pass  # the slow way repairs, or finds the words
-    repairs: list[str] = []
-    repaired = _repair(raw, "", repairs)
     try:
-        return msgspec.convert(repaired, JobRecord), tuple(repairs)
+        return read_plain(raw)
     except msgspec.ValidationError as problem:
         path, message = split_message(str(problem))
         raise RecordError(f"{path or 'The record'}: {message}.", {path: [message]}) from None
+
+
+def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
+    """Return the typed reading of plain JSON values, and the field paths that had to be repaired.
+
+    Raises:
+        msgspec.ValidationError: a type is wrong beyond repair.
+    """
+    repairs: list[str] = []
+    return msgspec.convert(_repair(raw, "", repairs), JobRecord), tuple(repairs)
 
 
 def split_message(text: str) -> tuple[str, str]:

@@ -352,7 +352,8 @@ def _insert_claims(
 ) -> tuple[set[int], list[int]]:
     flat = [(job, row) for job, rows in claims.items() for row in rows]
     numbers = allocate_keys(connection, table_of(Claim), len(flat))
-    claim_values, parent_values = [], []
+    claim_values: list[dict[str, Any]] = []
+    parent_values: list[dict[str, int]] = []
     for number, (job, row) in zip(numbers, flat, strict=True):
         claim_values.append(
             {

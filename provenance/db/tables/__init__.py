@@ -17,7 +17,7 @@ from provenance.db.tables.jobs import (
     Verdict,
     WitnessRecord,
 )
-from provenance.db.tables.ledger import BundlePlan, ChainHead, Conflict, LedgerEntry, Possession
+from provenance.db.tables.ledger import BundlePlan, ChainHead, Conflict, LedgerEntry, Possession, UnreadRecord
 from provenance.db.tables.operators import DeadLetter, Experiment, WorkItem, WriteToken
 from provenance.db.tables.software import RefObservation, Repository, Resolution, SoftwareRow, SoftwareSet, SoftwareSetMember
 
@@ -54,6 +54,7 @@ __all__ = [
     "SoftwareSetMember",
     "Stage",
     "TaskRow",
+    "UnreadRecord",
     "Verdict",
     "WitnessRecord",
     "WorkItem",

@@ -88,3 +88,12 @@ class BundlePlan(Base):
     tar_sha256: Mapped[str | None] = mapped_column(DigestBytes)
     tar_bytes: Mapped[int | None] = mapped_column(Key)
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.id"))
+
+
+class UnreadRecord(Base):
+    """A record of a later schema version: kept, not indexed, until the service understands it."""
+
+    __tablename__ = "unread_records"
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    job_uuid: Mapped[str] = mapped_column(String(36), index=True)
+    sha256: Mapped[str] = mapped_column(DigestBytes)

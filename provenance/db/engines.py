@@ -1,0 +1,83 @@
+"""Opens the database: SQLite by default, PostgreSQL by URL, with the settings that each needs.
+
+Source: storage.md, "SQLite, PostgreSQL" (WAL, synchronous FULL, BEGIN IMMEDIATE for the one writer).
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from provenance.errors import UnreachableError
+
+BUSY_MILLISECONDS = 15_000
+
+
+class Database(NamedTuple):
+    """Two engines on one database: readers never wait for the writer, and the writer takes its lock at once."""
+
+    reading: Engine
+    writing: Engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether one process alone may write."""
+        return self.reading.dialect.name == "sqlite"
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.reading.dispose()
+        self.writing.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Return the engines for `url`; nothing is connected yet.
+
+    Raises:
+        UnreachableError: the URL cannot be understood, or names a database that is not supported.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UnreachableError(f"{url!r} is no database URL; say sqlite:///FILE or postgresql+psycopg://HOST/NAME.") from None
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(url, parsed.database)
+    if parsed.get_backend_name() == "postgresql":
+        engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=12, max_overflow=8, pool_pre_ping=True)
+        return Database(engine, engine)
+    raise UnreachableError(f"{parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL.")
+
+
+def _open_sqlite(url: str, file: str | None) -> Database:
+    if not file or file == ":memory:":
+        raise UnreachableError("An SQLite database needs a file: in memory, each connection would have its own.")
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    reading = create_engine(url, pool_size=16, max_overflow=16)
+    writing = create_engine(url, pool_size=1, max_overflow=4)
+    for engine, begin in ((reading, "BEGIN"), (writing, "BEGIN IMMEDIATE")):
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _beginner(begin))
+    return Database(reading, writing)
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say so, by the event below
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={BUSY_MILLISECONDS}",
+        "foreign_keys=ON",
+        "cache_size=-65536",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _beginner(statement: str) -> Any:
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql(statement)
+
+    return begin

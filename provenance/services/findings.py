@@ -1,0 +1,102 @@
+"""What only the service knows about records: which blobs are here, which code is resolved. Set-wise, for a batch."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from provenance.db.keys import KnownKeys, chunks
+from provenance.db.recording.job_rows import shared_document
+from provenance.db.recording.software_rows import repository_match_key
+from provenance.db.tables import Experiment, Possession, Repository, SoftwareRow
+from provenance.records.gaps import Findings, small_inputs
+from provenance.records.job_record import JobRecord, Software
+from provenance.records.references import referenced_blobs
+
+
+class Reading(NamedTuple):
+    """A job as all its witnesses say it.
+
+    Attributes:
+        record: the typed reading.
+        repairs: field paths of numbers out of range.
+        raw: plain JSON values, unknown fields included.
+        contradictions: fields of which witnesses say different things.
+    """
+
+    record: JobRecord
+    repairs: tuple[str, ...]
+    raw: dict[str, Any]
+    contradictions: tuple[str, ...]
+
+
+def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence[Reading]) -> list[Findings]:
+    """Return the findings for each reading, in order. `known` remembers what cannot become untrue; readers pass None."""
+    if not readings:
+        return []
+    notes = known.notes if known is not None else {}
+    referenced = [referenced_blobs(reading.raw) for reading in readings]
+    inputs = [small_inputs(reading.record) for reading in readings]
+    wanted: dict[str, set[str]] = {}
+    for reading, blobs, small in zip(readings, referenced, inputs, strict=True):
+        wanted.setdefault(reading.record.experiment, set()).update(blobs, small)
+    held = {name: _possessed(connection, notes, name, digests) for name, digests in wanted.items()}
+    unresolved = _unresolved(connection, notes, [entry for r in readings for entry in r.record.software or ()])
+    return [
+        Findings(
+            missing_blobs=blobs - held[reading.record.experiment],
+            unresolved={
+                place: unresolved[digest]
+                for place, entry in enumerate(reading.record.software or ())
+                if (digest := shared_document(entry)[0]) in unresolved
+            },
+            unheld_inputs=small - held[reading.record.experiment],
+            repairs=reading.repairs,
+            contradictions=reading.contradictions,
+        )
+        for reading, blobs, small in zip(readings, referenced, inputs, strict=True)
+    ]
+
+
+def possessed_blobs(connection: Connection, experiment: str, digests: Iterable[str]) -> set[str]:
+    """Return those of `digests` that the experiment uploaded."""
+    return _possessed(connection, {}, experiment, set(digests))
+
+
+def _possessed(connection: Connection, notes: dict[Any, Any], experiment: str, digests: set[str]) -> set[str]:
+    held: set[str] = notes.setdefault(("possessed", experiment), set())
+    if len(held) > 500_000:  # noqa: PLR2004 - 60 MB; a fresh start costs one query a batch
+        held.clear()
+    unknown = sorted(digests - held)
+    for part in chunks(unknown):
+        query = (
+            select(Possession.sha256)
+            .join(Experiment, Experiment.id == Possession.experiment_id)
+            .where(Experiment.name == experiment, Possession.sha256.in_(part))
+        )
+        held.update(row[0] for row in connection.execute(query))
+    return digests & held
+
+
+def _unresolved(connection: Connection, notes: dict[Any, Any], entries: Sequence[Software]) -> dict[str, str]:
+    """Return why software entries have no commit in a mirror, by digest of their document."""
+    resolved: set[str] = notes.setdefault("resolved", set())
+    by_digest = {shared_document(entry)[0]: entry for entry in entries}
+    unknown = [digest for digest in by_digest if digest not in resolved]
+    if not unknown:
+        return {}
+    for part in chunks(unknown):
+        query = select(SoftwareRow.sha256).where(SoftwareRow.sha256.in_(part), SoftwareRow.resolution_id.is_not(None))
+        resolved.update(row[0] for row in connection.execute(query))
+    registered = {row[0] for row in connection.execute(select(Repository.match_key))}
+    return {digest: _reason(by_digest[digest], registered) for digest in unknown if digest not in resolved}
+
+
+def _reason(entry: Software, registered: set[str]) -> str:
+    if entry.tarball and entry.tarball.sha256:
+        return "code from a tar file; its repository is not known"
+    if not entry.repository:
+        return "no repository is named"
+    if repository_match_key(entry.repository) not in registered:
+        return f"repository {entry.repository} is not registered here"
+    return f"{entry.revision or entry.requested_ref or 'its version'} is not resolved yet"

@@ -1,0 +1,88 @@
+"""What is held of jobs already: the current record of each witness, and the job that they make together."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select, tuple_
+
+from provenance.db.keys import chunks
+from provenance.db.recording.job_rows import unpack
+from provenance.db.tables import Job, ProvisionalRecord, WitnessRecord
+from provenance.records.decoding import read_plain
+from provenance.records.merging import merge_witnesses
+from provenance.services.findings import Reading
+from provenance.services.ledger import Documents, read_entries
+
+
+class FinalRecord(NamedTuple):
+    """The current final record of one witness: its newest revision.
+
+    Attributes:
+        revision: 0 as first sent.
+        entry: key of its ledger entry.
+        body: the record's exact bytes.
+    """
+
+    revision: int
+    entry: int
+    body: bytes
+
+
+class HeldJob(NamedTuple):
+    """A job as it stands: records by witness."""
+
+    key: int
+    received_at: datetime
+    finals: dict[str, FinalRecord]
+    provisional: dict[str, bytes]
+
+    def records_but(self, witness: str | None) -> dict[str, dict[str, Any]]:
+        """Return the plain records of all witnesses but one; of a witness with both, the final one."""
+        bodies = {**self.provisional, **{name: final.body for name, final in self.finals.items()}}
+        return {name: json.loads(body) for name, body in bodies.items() if name != witness}
+
+    def next_revision(self, witness: str) -> int:
+        """Return the number that a correction of this witness's record gets."""
+        return self.finals[witness].revision + 1 if witness in self.finals else 1
+
+
+def load_held(connection: Connection, store: Documents, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], HeldJob]:
+    """Return what is held of each job in `wanted`, by (job_id, experiment key); jobs not recorded are left out."""
+    found: dict[tuple[str, int], HeldJob] = {}
+    for part in chunks(wanted):
+        query = select(Job.uuid, Job.experiment_id, Job.id, Job.received_at)
+        for row in connection.execute(query.where(tuple_(Job.uuid, Job.experiment_id).in_(part))):
+            found[row[0], row[1]] = HeldJob(row[2], row[3], {}, {})
+    fill_records(connection, store, {job.key: job for job in found.values()})
+    return found
+
+
+def fill_records(connection: Connection, store: Documents, jobs: dict[int, HeldJob]) -> None:
+    """Read the current record of each witness of these jobs into them."""
+    places: dict[int, tuple[int, str, int]] = {}
+    for part in chunks(list(jobs)):
+        finals = select(WitnessRecord.job_id, WitnessRecord.witness, WitnessRecord.revision, WitnessRecord.entry_id)
+        newest: dict[tuple[int, str], tuple[int, int]] = {}
+        for job, witness, revision, entry in connection.execute(finals.where(WitnessRecord.job_id.in_(part))):
+            newest[job, witness] = max(newest.get((job, witness), (-1, 0)), (revision, entry))
+        places.update({entry: (job, witness, revision) for (job, witness), (revision, entry) in newest.items()})
+        working = select(ProvisionalRecord.job_id, ProvisionalRecord.witness, ProvisionalRecord.body)
+        for holder, name, body in connection.execute(working.where(ProvisionalRecord.job_id.in_(part))):
+            jobs[holder].provisional[name] = unpack(body)
+    for entry, body in read_entries(connection, store, places).items():
+        job, witness, revision = places[entry]
+        jobs[job].finals[witness] = FinalRecord(revision, entry, record_bytes(body, revision))
+
+
+def record_bytes(body: bytes, revision: int) -> bytes:
+    """Return the record's exact bytes from a ledger body: as it is, or inside a revision's document."""
+    return body if revision == 0 else str(json.loads(body)["record"]).encode()
+
+
+def read_together(records: dict[str, dict[str, Any]]) -> Reading:
+    """Return the job that the plain records of its witnesses make together."""
+    raw, contradictions = merge_witnesses(records)
+    record, repairs = read_plain(raw)
+    return Reading(record, repairs, raw, tuple(contradiction.field for contradiction in contradictions))

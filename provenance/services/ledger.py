@@ -1,0 +1,74 @@
+"""The ledger: every final write is one immutable entry, committed in the transaction of its rows.
+
+Source: storage.md, "Ledger". Sealing is `seal_ledger.py`, replaying `rebuild_database.py`.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection, Table, select
+
+from provenance.db.keys import allocate_keys, chunks
+from provenance.db.recording.job_rows import pack, unpack
+from provenance.db.tables import Experiment, LedgerEntry
+from provenance.services.segments import SegmentReader
+
+_ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
+
+
+class NewEntry(NamedTuple):
+    """An entry about to be written; `body` is what a replay will see."""
+
+    experiment_id: int
+    kind: str
+    received_at: datetime
+    submitter: str | None
+    body: bytes
+
+
+class Documents(Protocol):
+    """The part of the archive that sealed segments are read from."""
+
+    def get_document(self, name: str) -> bytes:
+        """Return the document's bytes."""
+
+
+def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[int]:
+    """Write entries; return their keys, in order."""
+    numbers = allocate_keys(connection, _ENTRIES, len(entries))
+    rows = [
+        {**entry._asdict(), "id": number, "salt": os.urandom(16), "body": pack(entry.body)}
+        for number, entry in zip(numbers, entries, strict=True)
+    ]
+    if rows:
+        connection.execute(_ENTRIES.insert(), rows)
+    return numbers
+
+
+def append_document(connection: Connection, entry: NewEntry, document: dict[str, Any]) -> int:
+    """Write one entry whose body is a small JSON document; return its key."""
+    body = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return append_entries(connection, [entry._replace(body=body)])[0]
+
+
+def read_entries(connection: Connection, store: Documents, numbers: Iterable[int]) -> dict[int, bytes]:
+    """Return the bodies of entries by key, from the row or from the sealed segment."""
+    found: dict[int, bytes] = {}
+    sealed: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    query = select(LedgerEntry.id, LedgerEntry.body, LedgerEntry.segment, LedgerEntry.position, Experiment.name).join(
+        Experiment, Experiment.id == LedgerEntry.experiment_id
+    )
+    for part in chunks(sorted(set(numbers))):
+        for row in connection.execute(query.where(LedgerEntry.id.in_(part))):
+            if row.body is not None:
+                found[row.id] = unpack(row.body)
+            else:
+                sealed.setdefault((row.name, row.segment), []).append((row.id, row.position))
+    for (experiment, segment), places in sealed.items():
+        reader = SegmentReader.open(store, experiment, segment)
+        for number, position in places:
+            found[number] = reader.body(position)
+    return found

@@ -1,0 +1,266 @@
+"""Takes job records: the one use case that everything else stands on.
+
+Each record gets its own answer; a batch is written set-wise. Idempotent within (experiment, job_id, witness): the same final record
+again changes nothing, a different one is kept as evidence and answered 409, a provisional one gives way to a final one.
+
+Source: record.md, "Identity and finality"; api.md, `PUT /jobs/{job_id}`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import Connection, delete, select
+
+from provenance.db.keys import KnownKeys, allocate_keys, chunks
+from provenance.db.recording.job_rows import pack
+from provenance.db.recording.writing import JobDraft, intern_experiments, table_of, write_jobs
+from provenance.db.tables import (
+    AwaitedBlob,
+    Conflict,
+    Job,
+    ProvisionalRecord,
+    UnreadRecord,
+    WitnessRecord,
+)
+from provenance.records.decoding import DecodedRecord
+from provenance.records.gaps import Gap, find_gaps, level_of
+from provenance.records.job_record import PROVISIONAL
+from provenance.services.findings import Reading, find_for
+from provenance.services.held_jobs import HeldJob, load_held, read_together
+from provenance.services.ledger import Documents, NewEntry, append_entries
+
+Change = Literal["created", "same", "replaced", "ignored", "conflict", "unread"]
+STATUS: dict[Change, int] = {
+    "created": 201,
+    "same": 200,
+    "replaced": 200,
+    "ignored": 200,
+    "conflict": 409,
+    "unread": 202,
+}
+
+
+class Submission(NamedTuple):
+    """A decoded record with who sent it and when.
+
+    Attributes:
+        reason: why this corrects the record; makes it a revision.
+    """
+
+    decoded: DecodedRecord
+    received_at: datetime
+    submitter: str | None = None
+    reason: str | None = None
+
+    @property
+    def witness(self) -> str:
+        """Return who saw the job."""
+        return str(self.decoded.raw.get("witness") or "wrapper")
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether a later record may replace this one."""
+        return self.decoded.raw.get("state") in PROVISIONAL
+
+
+class Outcome(NamedTuple):
+    """What became of one record."""
+
+    job_id: str
+    change: Change
+    level: int = 0
+    gaps: list[Gap] = []  # noqa: RUF012 - never changed
+    missing_blobs: list[str] = []  # noqa: RUF012
+
+
+class _Batch(NamedTuple):
+    """What one call works on: where it writes, and what is held of the jobs already, by (job_id, experiment key)."""
+
+    connection: Connection
+    known: KnownKeys
+    experiments: dict[str, int]
+    held: dict[tuple[str, int], HeldJob]
+
+    def key_of(self, submission: Submission) -> tuple[str, int]:
+        """Return what names the job in the database."""
+        return submission.decoded.raw["job_id"], self.experiments[submission.decoded.raw["experiment"]]
+
+    def held_of(self, submission: Submission) -> HeldJob | None:
+        """Return what is held of the submission's job."""
+        return self.held.get(self.key_of(submission))
+
+
+def record_jobs(
+    connection: Connection, known: KnownKeys, store: Documents, submissions: Sequence[Submission]
+) -> list[Outcome]:
+    """Return the outcome of each submission, in order. Several of one job are taken one after the other."""
+    outcomes: dict[int, Outcome] = {}
+    rest = list(enumerate(submissions))
+    while rest:
+        first: dict[tuple[str, str], tuple[int, Submission]] = {}
+        later = []
+        for place, submission in rest:
+            key = (submission.decoded.raw["experiment"], submission.decoded.raw["job_id"])
+            if key in first:
+                later.append((place, submission))
+            else:
+                first[key] = (place, submission)
+        outcomes.update(_record_distinct(connection, known, store, list(first.values())))
+        rest = later
+    return [outcomes[place] for place in range(len(submissions))]
+
+
+def _record_distinct(
+    connection: Connection, known: KnownKeys, store: Documents, numbered: list[tuple[int, Submission]]
+) -> dict[int, Outcome]:
+    experiments = intern_experiments(connection, known, {s.decoded.raw["experiment"] for _, s in numbered})
+    batch = _Batch(connection, known, experiments, {})
+    batch.held.update(load_held(connection, store, [batch.key_of(submission) for _, submission in numbered]))
+    accepted: list[tuple[int, Submission, Change]] = []
+    unchanged: list[tuple[int, Submission, Change]] = []
+    for place, submission in numbered:
+        change = _decide(submission, batch.held_of(submission))
+        if change in ("created", "replaced"):
+            accepted.append((place, submission, change))
+        else:
+            _keep_aside(batch, submission, change)
+            unchanged.append((place, submission, change))
+    return {**_write(batch, accepted), **_describe_unchanged(batch, unchanged)}
+
+
+def _decide(submission: Submission, held: HeldJob | None) -> Change:
+    if submission.decoded.record is None:
+        return "unread"
+    if held is None:
+        return "created"
+    final = held.finals.get(submission.witness)
+    if submission.reason is not None or final is None:
+        return "replaced" if submission.witness in (*held.finals, *held.provisional) else "created"
+    if submission.is_provisional:
+        return "ignored"
+    return "same" if _is_same(final.body, submission.decoded) else "conflict"
+
+
+def _is_same(earlier: bytes, decoded: DecodedRecord) -> bool:
+    return earlier == decoded.body or json.loads(earlier) == decoded.raw
+
+
+def _keep_aside(batch: _Batch, submission: Submission, change: Change) -> None:
+    """Keep what changes nothing but must not be lost: evidence of a conflict, records of a later schema."""
+    if change not in ("conflict", "unread"):
+        return
+    decoded, held = submission.decoded, batch.held_of(submission)
+    sha256 = hashlib.sha256(decoded.body).hexdigest()
+    if change == "conflict" and held is not None:
+        known = select(Conflict.entry_id).where(Conflict.job_id == held.key, Conflict.sha256 == sha256)
+    else:
+        known = select(UnreadRecord.entry_id).where(
+            UnreadRecord.job_uuid == decoded.raw["job_id"], UnreadRecord.sha256 == sha256
+        )
+    if batch.connection.execute(known).first() is not None:
+        return
+    experiment = batch.experiments[decoded.raw["experiment"]]
+    new = NewEntry(experiment, change, submission.received_at, submission.submitter, decoded.body)
+    [entry] = append_entries(batch.connection, [new])
+    if change == "conflict" and held is not None:
+        row = {"entry_id": entry, "job_id": held.key, "witness": submission.witness, "sha256": sha256}
+        batch.connection.execute(table_of(Conflict).insert(), [row])
+    else:
+        row = {"entry_id": entry, "job_uuid": decoded.raw["job_id"], "sha256": sha256}
+        batch.connection.execute(table_of(UnreadRecord).insert(), [row])
+
+
+def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dict[int, Outcome]:
+    if not accepted:
+        return {}
+    submissions = [submission for _, submission, _ in accepted]
+    fresh = [batch.key_of(submission) for submission in submissions if batch.held_of(submission) is None]
+    new_keys = dict(zip(fresh, allocate_keys(batch.connection, table_of(Job), len(fresh)), strict=True))
+    readings = [_merge(submission, batch.held_of(submission)) for submission in submissions]
+    findings = find_for(batch.connection, batch.known, readings)
+    drafts, outcomes = [], {}
+    for (place, submission, change), reading, found in zip(accepted, readings, findings, strict=True):
+        held, gaps = batch.held_of(submission), find_gaps(reading.record, found)
+        received_at = min(submission.received_at, held.received_at) if held else submission.received_at
+        key = held.key if held else new_keys[batch.key_of(submission)]
+        drafts.append(JobDraft(key, held is None, reading.record, received_at, level_of(gaps), gaps))
+        outcomes[place] = Outcome(reading.record.job_id, change, level_of(gaps), gaps, sorted(found.missing_blobs))
+    write_jobs(batch.connection, batch.known, drafts)
+    _write_witnesses(batch, [draft.key for draft in drafts], submissions)
+    missing = {draft.key: found.missing_blobs for draft, found in zip(drafts, findings, strict=True)}
+    write_awaited(batch.connection, missing, replace=[draft.key for draft in drafts if not draft.is_new])
+    return outcomes
+
+
+def _merge(submission: Submission, held: HeldJob | None) -> Reading:
+    """Return the job as its witnesses say it: those that are held, and the one that comes now."""
+    decoded = submission.decoded
+    others = held.records_but(submission.witness) if held is not None else {}
+    if decoded.record is not None and not others:
+        return Reading(decoded.record, decoded.repairs, decoded.raw, ())
+    return read_together({**others, submission.witness: decoded.raw})
+
+
+def _describe_unchanged(batch: _Batch, unchanged: list[tuple[int, Submission, Change]]) -> dict[int, Outcome]:
+    """Return the answers for records that changed nothing: grade and gaps as they are today."""
+    outcomes = {place: Outcome(submission.decoded.raw["job_id"], change) for place, submission, change in unchanged}
+    there = {place: held for place, submission, _ in unchanged if (held := batch.held_of(submission)) is not None}
+    readings = [read_together(held.records_but(None)) for held in there.values()]
+    for place, reading, found in zip(there, readings, find_for(batch.connection, batch.known, readings), strict=True):
+        gaps = find_gaps(reading.record, found)
+        outcomes[place] = Outcome(
+            outcomes[place].job_id, outcomes[place].change, level_of(gaps), gaps, sorted(found.missing_blobs)
+        )
+    return outcomes
+
+
+def _write_witnesses(batch: _Batch, jobs: Sequence[int], submissions: Sequence[Submission]) -> None:
+    entries: list[NewEntry] = []
+    rows: list[dict[str, Any]] = []
+    working: list[dict[str, Any]] = []
+    for job, submission in zip(jobs, submissions, strict=True):
+        held = batch.held_of(submission)
+        if held is not None and submission.witness in held.provisional:
+            _remove_provisional(batch.connection, job, submission.witness)
+        row = {"job_id": job, "witness": submission.witness}
+        if submission.is_provisional:
+            working.append({**row, "received_at": submission.received_at, "body": pack(submission.decoded.body)})
+            continue
+        revision = held.next_revision(submission.witness) if submission.reason is not None and held is not None else 0
+        rows.append({**row, "revision": revision})
+        entries.append(_entry_of(submission, batch.experiments, revision))
+    numbers = append_entries(batch.connection, entries)
+    if rows:
+        values = [{**row, "entry_id": number} for row, number in zip(rows, numbers, strict=True)]
+        batch.connection.execute(table_of(WitnessRecord).insert(), values)
+    if working:
+        batch.connection.execute(table_of(ProvisionalRecord).insert(), working)
+
+
+def _remove_provisional(connection: Connection, job: int, witness: str) -> None:
+    connection.execute(
+        delete(ProvisionalRecord).where(ProvisionalRecord.job_id == job, ProvisionalRecord.witness == witness)
+    )
+
+
+def _entry_of(submission: Submission, experiments: dict[str, int], revision: int) -> NewEntry:
+    experiment = experiments[submission.decoded.raw["experiment"]]
+    body = submission.decoded.body
+    kind = "record"
+    if submission.reason is not None:
+        kind = "revision"
+        document = {"reason": submission.reason, "revision": revision, "record": body.decode()}
+        body = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
+    return NewEntry(experiment, kind, submission.received_at, submission.submitter, body)
+
+
+def write_awaited(connection: Connection, missing: Mapping[int, Iterable[str]], *, replace: Sequence[int]) -> None:
+    """Note which blobs each of these jobs still waits for; what was noted of the jobs in `replace` goes first."""
+    for part in chunks(replace):
+        connection.execute(delete(AwaitedBlob).where(AwaitedBlob.job_id.in_(part)))
+    rows = [{"sha256": sha256, "job_id": job} for job, digests in missing.items() for sha256 in sorted(digests)]
+    if rows:
+        connection.execute(table_of(AwaitedBlob).insert(), rows)

@@ -1,0 +1,148 @@
+"""Sealed segments of the ledger: a chain header that stays for ever, and a body of zstd frames of 128 entries.
+
+A segment is two documents of the archive: `ledger/EXPERIMENT/00000001.head`, JSON, whose existence commits the segment, and
+`ledger/EXPERIMENT/00000001-DIGEST.body`. The head names the digest of the head before it, so that the heads of an experiment are
+a chain; it holds the envelope of each entry (position, kind, time, leaf). A leaf is SHA-256 over a salt and the entry's bytes:
+proof of what was sealed, and no clue to what an erased entry said.
+
+Source: storage.md, "Sealing".
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+
+import zstandard
+
+from provenance.errors import ProvenanceError
+
+FRAME_ENTRIES = 128
+GENESIS = "0" * 64
+
+
+class SegmentError(ProvenanceError):
+    """A sealed segment does not hold what its chain says."""
+
+
+class SealedEntry(NamedTuple):
+    """One entry as sealed.
+
+    Attributes:
+        kind: `record`, `revision`, `verdict`, …
+        received_at: when the service took it, UTC.
+        submitter: name of the token, or None.
+        salt: 16 random bytes.
+        body: the exact bytes.
+    """
+
+    kind: str
+    received_at: datetime
+    submitter: str | None
+    salt: bytes
+    body: bytes
+
+    @property
+    def leaf(self) -> str:
+        """Return SHA-256 of salt and bytes."""
+        return hashlib.sha256(self.salt + self.body).hexdigest()
+
+
+class _Documents(Protocol):
+    def get_document(self, name: str) -> bytes: ...
+
+
+def head_name(experiment: str, segment: int) -> str:
+    """Return the name of a segment's head in the archive."""
+    return f"ledger/{experiment}/{segment:08d}.head"
+
+
+def body_name(experiment: str, segment: int, sha256: str) -> str:
+    """Return the name of a segment's body in the archive."""
+    return f"ledger/{experiment}/{segment:08d}-{sha256[:16]}.body"
+
+
+def write_segment(experiment: str, segment: int, previous: str, entries: Sequence[SealedEntry]) -> tuple[bytes, bytes]:
+    """Return head and body of a segment; the same entries give the same bytes."""
+    frames, offsets, body = [], [], b""
+    for start in range(0, len(entries), FRAME_ENTRIES):
+        offsets.append(sum(map(len, frames)))
+        frames.append(_pack_frame(entries[start : start + FRAME_ENTRIES]))
+    body = b"".join(frames)
+    head = {
+        "version": 1,
+        "experiment": experiment,
+        "segment": segment,
+        "previous": previous,
+        "body_sha256": hashlib.sha256(body).hexdigest(),
+        "frames": [*offsets, len(body)],
+        "entries": [[entry.kind, entry.received_at.isoformat(), entry.leaf] for entry in entries],
+    }
+    return json.dumps(head, separators=(",", ":")).encode() + b"\n", body
+
+
+def _pack_frame(entries: Sequence[SealedEntry]) -> bytes:
+    parts = []
+    for entry in entries:
+        submitter = (entry.submitter or "").encode()
+        parts += [struct.pack("<HI", len(submitter), len(entry.body)), entry.salt, submitter, entry.body]
+    return zstandard.ZstdCompressor(level=9, write_content_size=True, write_checksum=True).compress(b"".join(parts))
+
+
+class SegmentReader:
+    """Reads one sealed segment and checks it against its head."""
+
+    def __init__(self, head: bytes, body: bytes) -> None:
+        self.head: dict[str, Any] = json.loads(head)
+        self.head_sha256 = hashlib.sha256(head).hexdigest()
+        self._body = body
+        if hashlib.sha256(body).hexdigest() != self.head["body_sha256"]:
+            raise SegmentError(
+                f"The body of segment {self.head['segment']} of {self.head['experiment']} is damaged; "
+                "restore it from a copy of the archive (its digest stands in the head)."
+            )
+
+    @classmethod
+    def open(cls, store: _Documents, experiment: str, segment: int) -> "SegmentReader":
+        """Return the reader of a segment in the archive; the last few are kept in memory."""
+        return _open_cached(store, experiment, segment)
+
+    def __len__(self) -> int:
+        return len(self.head["entries"])
+
+    def body(self, position: int) -> bytes:
+        """Return the exact bytes of the entry at `position` (from 0)."""
+        return self._frame(position // FRAME_ENTRIES)[position % FRAME_ENTRIES].body
+
+    def entries(self) -> Iterator[SealedEntry]:
+        """Yield every entry in order, each checked against its leaf."""
+        for frame in range(len(self.head["frames"]) - 1):
+            for place, entry in enumerate(self._frame(frame)):
+                if entry.leaf != self.head["entries"][frame * FRAME_ENTRIES + place][2]:
+                    raise SegmentError(f"Entry {frame * FRAME_ENTRIES + place} differs from its leaf; the segment was tampered with.")
+                yield entry
+
+    def _frame(self, number: int) -> list[SealedEntry]:
+        start, end = self.head["frames"][number : number + 2]
+        return list(self._unpack_frame(number, zstandard.ZstdDecompressor().decompress(self._body[start:end])))
+
+    def _unpack_frame(self, number: int, frame: bytes) -> Iterator[SealedEntry]:
+        offset, place = 0, number * FRAME_ENTRIES
+        while offset < len(frame):
+            submitter_length, length = struct.unpack_from("<HI", frame, offset)
+            salt = frame[offset + 6 : offset + 22]
+            start = offset + 22 + submitter_length
+            kind, received_at, _ = self.head["entries"][place]
+            submitter = frame[offset + 22 : start].decode() or None
+            yield SealedEntry(kind, datetime.fromisoformat(received_at), submitter, salt, frame[start : start + length])
+            offset, place = start + length, place + 1
+
+
+@lru_cache(maxsize=8)
+def _open_cached(store: _Documents, experiment: str, segment: int) -> SegmentReader:
+    head = store.get_document(head_name(experiment, segment))
+    sha256 = json.loads(head)["body_sha256"]
+    return SegmentReader(head, store.get_document(body_name(experiment, segment, sha256)))
