@@ -1,0 +1,86 @@
+"""Talking to a git server: list its refs, fetch them aside, ask for one commit. Nothing known is overwritten.
+
+Source: git-ls-remote(1), git-fetch(1).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from provenance.errors import SoftwareError
+from provenance.software.git_command import GitError, Limits, run_git
+from provenance.software.names import is_ref_name, is_sha256_oid
+from provenance.software.urls import RepositoryUrl
+
+MAX_REFS = 200_000
+_LISTING = Limits(wall_seconds=120.0, file_bytes=64 << 20)
+
+
+def list_remote(mirror: Path, url: RepositoryUrl, *, settings: Sequence[str] = ()) -> dict[str, str]:
+    """Return the server's branches and tags: object id by full ref, a tag object's own id for annotated tags.
+
+    Raises:
+        SoftwareError: no answer, or one that cannot be used.
+    """
+    answer = run_git(
+        ["ls-remote", "--refs", "--heads", "--tags", "--", fetch_address(url)],
+        git_dir=mirror,
+        transports=(url.scheme,),
+        settings=settings,
+        limits=_LISTING,
+    )
+    refs = {ref: oid for oid, _, ref in (line.partition("\t") for line in answer.lines) if is_ref_name(ref)}
+    if len(refs) > MAX_REFS:
+        raise SoftwareError(f"Repository {url.public} has {len(refs)} refs: more than {MAX_REFS} are not mirrored.")
+    if any(is_sha256_oid(oid) for oid in refs.values()):
+        raise SoftwareError(f"Repository {url.public} is in git's SHA-256 format, which is not supported yet.")
+    return refs
+
+
+def fetch_refs(mirror: Path, url: RepositoryUrl, aside: str, *, settings: Sequence[str], limits: Limits) -> None:
+    """Fetch branches and tags with all they need into refs under `aside`, which then mirrors the server exactly.
+
+    Not with --atomic: git 2.47 aborts where a pruned `a` makes room for `a/b`, and a fetch cut short harms nobody,
+    as refs aside are only looked at after a whole one.
+    """
+    refspecs = [f"+refs/{kind}/*:{aside}{kind}/*" for kind in ("heads", "tags")]
+    _fetch(mirror, url, ["--prune"], refspecs, settings=settings, limits=limits)
+
+
+def fetch_commit(mirror: Path, url: RepositoryUrl, commit: str, *, settings: Sequence[str], limits: Limits) -> None:
+    """Fetch one commit by its id; a server that refuses is no error, the caller looks whether it is here."""
+    try:
+        _fetch(mirror, url, [], [commit], settings=settings, limits=limits)
+    except GitError as error:
+        if error.exit_code is None:  # no answer in time says nothing about the commit
+            raise
+
+
+def fetch_address(url: RepositoryUrl) -> str:
+    """Return the url as git is given it: a path, or a url without password."""
+    return url.path if url.scheme == "file" else url.public
+
+
+def _fetch(
+    mirror: Path,
+    url: RepositoryUrl,
+    options: list[str],
+    refspecs: list[str],
+    *,
+    settings: Sequence[str],
+    limits: Limits,
+) -> None:
+    fixed = [
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        "--no-recurse-submodules",
+    ]
+    run_git(
+        [*fixed, *options, "--", fetch_address(url), *refspecs],
+        git_dir=mirror,
+        transports=(url.scheme,),
+        settings=settings,
+        limits=limits,
+    )

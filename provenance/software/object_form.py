@@ -1,0 +1,143 @@
+"""The inside of git objects: bytes to commits, tags and trees. Pure functions, no git, no files.
+
+Source: "Git Objects" in gitformat-pack(5) and Documentation/technical of git; "hash of type, blank, size, NUL, content".
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from provenance.errors import SoftwareError
+
+KINDS = ("commit", "tree", "blob", "tag")  # in the order of their numbers in packs, 1 to 4
+TREE_MODE = "040000"
+GITLINK_MODE = "160000"  # a submodule: the id is a commit of another repository
+SYMLINK_MODE = "120000"
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    """One entry below a tree; `path` is relative to the tree asked for, bytes beyond UTF-8 as surrogates."""
+
+    path: str
+    mode: str
+    oid: str
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether it is a folder."""
+        return self.mode == TREE_MODE
+
+    @property
+    def is_gitlink(self) -> bool:
+        """Whether it is a submodule, whose objects lie elsewhere."""
+        return self.mode == GITLINK_MODE
+
+
+@dataclass(frozen=True)
+class CommitFields:
+    """What a commit says."""
+
+    tree: str
+    parents: tuple[str, ...]
+    authored_at: datetime | None
+    committed_at: datetime | None
+    subject: str
+
+
+@dataclass(frozen=True)
+class TagFields:
+    """What an annotated tag says: the object under it and that object's type."""
+
+    target: str
+    target_kind: str
+    name: str
+    is_signed: bool
+
+
+def object_id(kind: str, content: bytes) -> str:
+    """Return the SHA-1 object id of `content`."""
+    return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(content)) + content, usedforsecurity=False).hexdigest()
+
+
+def parse_commit(content: bytes) -> CommitFields:
+    """Return the fields of a commit; dates that cannot be read are None, as old histories hold such.
+
+    Raises:
+        SoftwareError: it names no tree.
+    """
+    header, _, message = content.partition(b"\n\n")
+    fields = [line.split(b" ", 1) for line in header.split(b"\n") if b" " in line and not line.startswith(b" ")]
+    first = dict(reversed(fields))  # the first of a name counts
+    if b"tree" not in first:
+        raise SoftwareError("A commit object names no tree: the repository is damaged.")
+    parents = tuple(value.decode("ascii", "replace") for name, value in fields if name == b"parent")
+    subject = message.lstrip(b"\n").split(b"\n", 1)[0].decode("utf-8", "replace")
+    return CommitFields(
+        first[b"tree"].decode("ascii", "replace"),
+        parents,
+        _moment(first.get(b"author", b"")),
+        _moment(first.get(b"committer", b"")),
+        subject,
+    )
+
+
+def parse_tag(content: bytes) -> TagFields:
+    """Return the fields of an annotated tag.
+
+    Raises:
+        SoftwareError: it names no object.
+    """
+    header, _, message = content.partition(b"\n\n")
+    fields = dict(line.split(b" ", 1) for line in header.split(b"\n") if b" " in line)
+    try:
+        target, kind = fields[b"object"].decode("ascii"), fields[b"type"].decode("ascii")
+    except (KeyError, UnicodeDecodeError) as error:
+        raise SoftwareError("A tag object names no object: the repository is damaged.") from error
+    is_signed = b"-----BEGIN " in message
+    return TagFields(target, kind, fields.get(b"tag", b"").decode("utf-8", "replace"), is_signed)
+
+
+def parse_tree(content: bytes) -> list[TreeEntry]:
+    """Return the direct entries of a tree, in git's order.
+
+    Raises:
+        SoftwareError: it is cut off or its entries have no mode.
+    """
+    entries, at = [], 0
+    while at < len(content):
+        blank, end = content.find(b" ", at, at + 8), content.find(b"\0", at)
+        if blank < 0 or end < blank or end + 21 > len(content):
+            raise SoftwareError("A tree object is cut off: the repository is damaged.")
+        name = content[blank + 1 : end].decode("utf-8", "surrogateescape")
+        mode = content[at:blank].decode("ascii", "replace").zfill(6)
+        entries.append(TreeEntry(name, mode, content[end + 1 : end + 21].hex()))
+        at = end + 21
+    return entries
+
+
+def walk_tree(read_tree: Callable[[str, str], bytes], tree: str, prefix: str = "") -> Iterator[TreeEntry]:
+    """Yield every entry below `tree`, folders before what is in them.
+
+    Args:
+        read_tree: gives the content of a tree by its id and its path.
+        tree: the id of the tree to walk.
+        prefix: put before every path; empty or ending in a slash.
+    """
+    pending = [(prefix, tree)]
+    while pending:
+        folder, oid = pending.pop()
+        for entry in parse_tree(read_tree(oid, folder.rstrip("/"))):
+            found = TreeEntry(folder + entry.path, entry.mode, entry.oid)
+            yield found
+            if found.is_tree:
+                pending.append((found.path + "/", found.oid))
+
+
+def _moment(person: bytes) -> datetime | None:
+    """The time at the end of `Name <address> seconds zone`."""
+    try:
+        return datetime.fromtimestamp(int(person.rsplit(b">", 1)[-1].split()[0]), UTC)
+    except (ValueError, IndexError, OverflowError, OSError):
+        return None

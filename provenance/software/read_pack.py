@@ -1,0 +1,129 @@
+"""Reading packs without git, so that a bundle can lay out plain files from a blob alone.
+
+Only packs whose objects are whole can be read (canonical ones are); a pack of git's own with differences is
+refused, not guessed. Every object's id is computed from its bytes, and the trailer is checked.
+
+Source: gitformat-pack(5).
+"""
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provenance.errors import SoftwareError
+from provenance.software.object_form import KINDS, TREE_MODE, object_id, parse_commit, walk_tree
+from provenance.software.pack_form import PACK_MAGIC, PACK_VERSION
+
+_CHUNK = 1 << 16
+_TRAILER_BYTES = 20
+_MAX_OBJECT_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class PackedObject:
+    """One object of a pack."""
+
+    oid: str
+    kind: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class TreeFile:
+    """One file of a commit: `mode` is git's (100644, 100755, 120000 for a link whose target is the content)."""
+
+    path: str
+    mode: str
+    content: bytes
+
+
+def iterate_objects(pack: bytes | memoryview) -> Iterator[PackedObject]:
+    """Yield every object of a pack in its order.
+
+    Raises:
+        SoftwareError: no pack, a damaged one, or one with differences; raised where reading comes to it.
+    """
+    data = memoryview(pack)
+    _check_ends(data)
+    at = 12
+    for _ in range(int.from_bytes(data[8:12], "big")):
+        kind, size, at = _entry_header(data, at)
+        content, at = _inflate(data, at, size)
+        yield PackedObject(object_id(kind, content), kind, content)
+    if at != len(data) - _TRAILER_BYTES:
+        raise SoftwareError("A git pack holds more bytes than its objects: it is damaged.")
+
+
+def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:
+    """Return the files of a commit (or tree) in the byte order of their paths; submodules are left out.
+
+    Raises:
+        SoftwareError: the pack is damaged, or lacks an object of the commit.
+    """
+    objects = {found.oid: found for found in iterate_objects(pack)}
+
+    def content(oid: str, path: str) -> bytes:
+        if oid not in objects:
+            raise SoftwareError(f"The pack lacks object {oid} ({path or 'the root tree'}) of {commit}.")
+        return objects[oid].content
+
+    root = content(commit, "the commit")
+    tree = parse_commit(root).tree if objects[commit].kind == "commit" else commit
+    files = [
+        TreeFile(entry.path, entry.mode, content(entry.oid, entry.path))
+        for entry in walk_tree(content, tree)
+        if entry.mode != TREE_MODE and not entry.is_gitlink
+    ]
+    return sorted(files, key=lambda file: file.path.encode("utf-8", "surrogateescape"))
+
+
+def _check_ends(data: memoryview) -> None:
+    if len(data) < 12 + _TRAILER_BYTES or data[:4] != PACK_MAGIC or int.from_bytes(data[4:8], "big") != PACK_VERSION:
+        raise SoftwareError("These bytes are not a git pack of version 2.")
+    computed = hashlib.sha1(data[:-_TRAILER_BYTES], usedforsecurity=False).digest()
+    if computed != data[-_TRAILER_BYTES:]:
+        raise SoftwareError("The SHA-1 at the end of a git pack does not fit its bytes: it is damaged.")
+
+
+def _entry_header(data: memoryview, at: int) -> tuple[str, int, int]:
+    """Type, size and the place behind them."""
+    end = len(data) - _TRAILER_BYTES
+    if at >= end:
+        raise SoftwareError("A git pack ends before its last object: it is damaged.")
+    byte = data[at]
+    number, size, shift = byte >> 4 & 7, byte & 0x0F, 4
+    while byte & 0x80:
+        at += 1
+        if at >= end:
+            raise SoftwareError("A git pack ends within an object's header: it is damaged.")
+        byte = data[at]
+        size |= (byte & 0x7F) << shift
+        shift += 7
+    if not 1 <= number <= len(KINDS):
+        raise SoftwareError(f"A git pack holds an object of type {number}, a difference: only whole ones are read.")
+    if size > _MAX_OBJECT_BYTES:
+        raise SoftwareError(f"A git pack claims an object of {size} bytes: more than {_MAX_OBJECT_BYTES} are not read.")
+    return KINDS[number - 1], size, at + 1
+
+
+def _inflate(data: memoryview, at: int, size: int) -> tuple[bytes, int]:
+    """The content at a place, and the place behind it; never more than the announced size is unpacked."""
+    inflater, parts, left = zlib.decompressobj(), [], size
+    try:
+        while not inflater.eof:
+            chunk = inflater.unconsumed_tail or data[at : at + min(_CHUNK, left + 32)]
+            if not inflater.unconsumed_tail:
+                at += len(chunk)
+            if not chunk:
+                raise SoftwareError("A git pack ends within an object: it is damaged.")
+            part = inflater.decompress(chunk, left + 1)
+            left -= len(part)
+            if left < 0:
+                raise SoftwareError("A git pack holds an object longer than it says: it is damaged.")
+            parts.append(part)
+    except zlib.error as error:
+        raise SoftwareError(f"A git pack holds an object that cannot be unpacked: {error}.") from error
+    if left:
+        raise SoftwareError("A git pack holds an object shorter than it says: it is damaged.")
+    return b"".join(parts), at - len(inflater.unused_data)

@@ -1,0 +1,30 @@
+"""Fixtures: repositories to mirror, pack and dirty."""
+
+from pathlib import Path
+
+import pytest
+from software_repositories import MakeRepository, Repository
+
+
+@pytest.fixture
+def make_repository(tmp_path: Path) -> MakeRepository:
+    return lambda name: Repository(tmp_path / name)
+
+
+@pytest.fixture
+def production(make_repository: MakeRepository) -> Repository:
+    """A small production repository: nested folders, modes, a link, an odd name, two commits, tags of both kinds."""
+    repository = make_repository("upstream")
+    repository.write("fcl/reco.fcl", '#include "prolog.fcl"\nprocess_name: Reco\n')
+    repository.write("fcl/prolog.fcl", "BEGIN_PROLOG\nx: 1\nEND_PROLOG\n")
+    repository.write("bin/run.sh", "#!/bin/sh\nexit 0\n").chmod(0o755)
+    repository.write("empty", "")
+    repository.write("table.bin", bytes(range(256)) * 600)
+    repository.write("odd näme\twith tab", "odd\n")
+    (repository.path / "latest.fcl").symlink_to("fcl/reco.fcl")
+    repository.commit("first")
+    repository.git("tag", "light-1")
+    repository.write("fcl/prolog.fcl", "BEGIN_PROLOG\nx: 2\nEND_PROLOG\n")
+    repository.commit("second", date="2024-02-03T00:00:00+00:00")
+    repository.git("tag", "-a", "v1", "-m", "release one")
+    return repository
