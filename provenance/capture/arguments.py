@@ -1,0 +1,194 @@
+"""What a command line tells: fcl, inputs, outputs, program and script files.
+
+Source: the option tables of art's artapp (`art --help`); `lar`, `mu2e`, `nova`, `gm2` and `uboone` share them. Other
+programs are read the same way once they name an fcl file by `-c`; else each argument is judged by what lies there.
+"""
+
+import os
+import re
+
+ART_PROGRAMS = frozenset("art art_ut lar lar_ut mu2e nova gm2 uboone gallery".split())
+INTERPRETERS = re.compile(
+    r"^(?:python|perl|ruby|node|php|lua|tclsh|R(?:script)?|(?:ba|da|z|k|c|tc)?sh|root(?:\.exe)?)[\d.]*$"
+)
+DATA_SUFFIXES = (
+    ".root",
+    ".h5",
+    ".hdf5",
+    ".hepmc",
+    ".hepmc3",
+    ".lhe",
+    ".parquet",
+    ".npz",
+    ".npy",
+    ".raw",
+    ".dat",
+    ".art",
+)
+_ONE = {
+    "-c": "config",
+    "--config": "config",
+    "-S": "list",
+    "--source-list": "list",
+    "-T": "histogram",
+    "--TFileName": "histogram",
+    "--config-out": "final",
+    "--process-name": "process_name",
+    "--timing-db": "timing",
+    "--memcheck-db": "memory",
+}
+_OVERRIDES = frozenset(
+    "-n --nevts -e --estart --nskip -j --nschedules --nthreads --parallelism --process-name --tmpdir --prune-config"
+    " --errorOnSIGINT --errorOnMissingConsumes --rethrow-all --trace".split()
+)
+
+
+class CommandLine:
+    """What was found in one command line; paths are as written.
+
+    Attributes:
+        is_art: whether it is art's or was written like art's.
+        config: the fcl file's name as given, to be looked up.
+        sources, outputs: names of files; an output may hold art's `%` patterns.
+        final, process_name: `--config-out` and `--process-name`.
+        overrides: the options that change the configuration, as given.
+    """
+
+    def __init__(self, argv):
+        self.argv = argv
+        self.is_art = bool(argv) and os.path.basename(argv[0]) in ART_PROGRAMS
+        self.config = self.final = self.process_name = None
+        self.sources, self.lists, self.outputs, self.overrides = [], [], [], []
+        if not self.is_art:
+            self.is_art = _names_fcl(argv)
+        if self.is_art:
+            self._read(argv[1:])
+
+    def _read(self, words):
+        index = 0
+        while index < len(words):
+            name, value, step = _split(words, index)
+            kind = _ONE.get(name)
+            if name in ("-s", "--source"):
+                values, step = _values(words, index, value)
+                self.sources.extend(values)
+            elif name in ("-o", "--output"):
+                self.outputs.append(value)
+            elif kind == "config":
+                self.config = value
+            elif kind == "list":
+                self.lists.append(value)
+            elif kind == "histogram":
+                self.outputs.append(value)
+            elif kind == "final":
+                self.final = value
+            elif name in _OVERRIDES:
+                self.overrides.extend(words[index : index + step])
+            else:
+                step = 1
+            if kind == "process_name":
+                self.process_name = value
+            index += step
+        self.sources = [value for value in self.sources if value]
+        self.outputs = [_without_label(value) for value in self.outputs if value]
+
+    def listed_sources(self):
+        """Return the inputs that the `-S` lists name; raises OSError where a list cannot be read."""
+        names = []
+        for path in self.lists:
+            with open(path) as stream:
+                lines = (line.strip() for line in stream)
+                names.extend(line for line in lines if line and not line.startswith("#"))
+        return names
+
+
+def _names_fcl(argv):
+    for index, word in enumerate(argv):
+        if word in ("-c", "--config") and argv[index + 1 : index + 2] and argv[index + 1].endswith(".fcl"):
+            return True
+        if word.startswith(("--config=", "-c")) and word.endswith(".fcl"):
+            return True
+    return False
+
+
+def _split(words, index):
+    """Return (option, value, words used) at an index; `--name=value`, `--name value`, `-nvalue` and `-n value`."""
+    word = words[index]
+    if word.startswith("--"):
+        name, equals, value = word.partition("=")
+        if equals:
+            return name, value, 1
+    elif len(word) > 2 and word[0] == "-" and word[1].isalpha():
+        return word[:2], word[2:], 1
+    else:
+        name = word
+    if index + 1 < len(words):
+        return name, words[index + 1], 2
+    return name, None, 1
+
+
+def _values(words, index, first):
+    """Return (values, words used) of an option that takes several values."""
+    if "=" in words[index] or not words[index] in ("-s", "--source"):
+        return [first], 1
+    end = index + 1
+    while end < len(words) and not words[end].startswith("-"):
+        end += 1
+    return words[index + 1 : end], end - index
+
+
+def _without_label(value):
+    """Return art's `-o [label:]file` without its label; a URL keeps its scheme."""
+    label, colon, rest = value.partition(":")
+    return rest if colon and re.match(r"^\w+$", label) and not rest.startswith("//") else value
+
+
+def as_glob(pattern):
+    """Return art's output pattern (`%l_%r_%#.root`, `%ifb`) as a glob; other names are returned as they are."""
+    return re.sub(r"%(?:0?\d*)?(?:if[bdenps]|t[cor]|[lprRsS#])", "*", pattern) if "%" in pattern else pattern
+
+
+def program_files(argv, which):
+    """Return the files of code in a command line: the program where it is a script or local, an interpreter's script."""
+    if not argv:
+        return []
+    program = which(argv[0])
+    files = []
+    is_interpreter = bool(INTERPRETERS.match(os.path.basename(argv[0])))
+    if program and not is_interpreter and (_is_script(program) or not _is_system(program)):
+        files.append(program if os.sep not in argv[0] else argv[0])
+    if is_interpreter:
+        files.extend(_script_argument(argv[1:]))
+    elif os.path.basename(argv[0]) in ("env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"):
+        rest = _after_prefix(argv[1:])
+        files = program_files(rest, which)
+    return files
+
+
+def _script_argument(words):
+    skip = False
+    for word in words:
+        if word in ("-c", "-e", "-m") and not skip:
+            return []
+        if skip or word in ("-W", "-X", "-o"):
+            skip = not skip
+            continue
+        if not word.startswith("-") and os.path.isfile(word):
+            return [word]
+    return []
+
+
+def _after_prefix(words):
+    for index, word in enumerate(words):
+        if not word.startswith("-") and "=" not in word and not re.match(r"^[\d.]+[smhd]?$", word):
+            return words[index:]
+    return []
+
+
+def _is_script(path):
+    with open(path, "rb") as stream:
+        return stream.read(2) == b"#!"
+
+
+def _is_system(path):
+    return os.path.realpath(path).startswith(("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/"))

@@ -1,0 +1,145 @@
+"""Who this job is: batch system, task and job id, from the job and machine ads and from known variables.
+
+Source: HTCondor long-form ads named by _CONDOR_JOB_AD and _CONDOR_MACHINE_AD (frozen at job start), jobsub_lite's,
+POMS's, justIN's and SAM's variables. The ads are preferred to the environment.
+"""
+
+import re
+import uuid
+
+from provenance.capture.draft import moment, without_empty
+
+NAMESPACE = uuid.UUID("6f2a0c1e-5b7d-5e0a-9c3f-23518a16f001")  # record.md, Identity
+_LINE = re.compile(r"^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
+
+
+def read_ad(path):
+    """Return the attributes of a long-form ad; strings, numbers and booleans are decoded, expressions stay text."""
+    with open(path, "rb") as stream:
+        return parse_ad(stream.read(4 << 20).decode("utf-8", "replace"))
+
+
+def parse_ad(text):
+    """Return the attributes of an ad's text."""
+    matches = (_LINE.match(line) for line in text.splitlines())
+    return {match.group(1): _ad_value(match.group(2)) for match in matches if match}
+
+
+def _ad_value(text):
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", text[1:-1])
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def ads(environment, draft):
+    """Return (job ad, machine ad); each empty outside HTCondor."""
+    found = []
+    for name in ("_CONDOR_JOB_AD", "_CONDOR_MACHINE_AD"):
+        path = environment.get(name)
+        found.append(draft.attempt("job or machine ad", read_ad, path) or {} if path else {})
+    return found
+
+
+def describe_batch(environment, ad):
+    """Return the record's `batch`, without its part; empty where no batch system is seen."""
+    if ad.get("GlobalJobId"):
+        return _condor(environment, ad)
+    if environment.get("JOBSUBJOBID"):
+        identity = environment["JOBSUBJOBID"]
+        return without_empty(
+            {
+                "system": "htcondor",
+                "id": identity,
+                "global_job_id": identity,
+                "section": environment.get("JOBSUBJOBSECTION") or None,
+                "dag": environment.get("DAGMANJOBID") or None,
+            }
+        )
+    if environment.get("SLURM_JOB_ID"):
+        cluster = environment.get("SLURM_CLUSTER_NAME", "")
+        return {
+            "system": "slurm",
+            "id": environment["SLURM_JOB_ID"],
+            "global_job_id": "{}#{}".format(cluster, environment["SLURM_JOB_ID"]),
+            "attempt": 1 + _integer(environment.get("SLURM_RESTART_COUNT"), 0),
+        }
+    return {}
+
+
+def _condor(environment, ad):
+    schedd = str(ad["GlobalJobId"]).split("#", 1)[0]
+    identity = "{}.{}@{}".format(ad.get("ClusterId", ""), ad.get("ProcId", ""), schedd)
+    dag = ad.get("DAGManJobId") or environment.get("DAGMANJOBID")
+    return without_empty(
+        {
+            "system": "htcondor",
+            "id": str(ad.get("JobsubJobId") or environment.get("JOBSUBJOBID") or identity),
+            "global_job_id": str(ad["GlobalJobId"]),
+            "attempt": ad["NumShadowStarts"] if isinstance(ad.get("NumShadowStarts"), int) else 1,
+            "dag": str(dag) if dag else None,
+            "section": environment.get("JOBSUBJOBSECTION") or None,
+            "queued_at": moment(ad["QDate"]) if isinstance(ad.get("QDate"), int) else None,
+        }
+    )
+
+
+def name_job(batch):
+    """Return the job id: the same for every witness under a batch system, random elsewhere."""
+    if not batch.get("global_job_id"):
+        return str(uuid.uuid4())
+    identity = "{}|{}|{}".format(batch["global_job_id"], batch.get("attempt", 1), batch.get("part", 0))
+    return str(uuid.uuid5(NAMESPACE, identity))
+
+
+def name_experiment(options, environment, ad):
+    """Return the experiment, or None where nothing tells."""
+    return (
+        options.experiment
+        or environment.get("EXPERIMENT")
+        or environment.get("SAM_EXPERIMENT")
+        or ad.get("Jobsub_Group")
+        or environment.get("JOBSUB_GROUP")
+        or environment.get("GROUP")
+        or None
+    )
+
+
+def describe_task(options, environment, ad):
+    """Return the record's `task`, without its unit."""
+
+    def first(*names):
+        values = (environment.get(name) or ad.get(name) for name in names)
+        return next((str(value) for value in values if value not in (None, "")), None)
+
+    return without_empty(
+        {
+            "task_id": options.task_id or first("POMS_TASK_ID", "POMS4_SUBMISSION_ID", "JUSTIN_WORKFLOW_ID"),
+            "campaign": options.campaign or first("POMS4_CAMPAIGN_NAME", "POMS_CAMPAIGN_NAME"),
+            "stage": options.stage or first("POMS4_CAMPAIGN_STAGE_NAME", "JUSTIN_STAGE_ID"),
+            "project": options.project or first("SAM_PROJECT_NAME", "SAM_PROJECT"),
+            "submitted_by": options.submitted_by or first("GRID_USER", "Owner"),
+        }
+    )
+
+
+def name_unit(options, environment, ad, inputs):
+    """Return what a retry has in common with its first try: the one input, else the index within the task."""
+    primary = [entry["name"] for entry in inputs if entry.get("role") == "primary"]
+    if options.unit or len(primary) == 1:
+        return options.unit or primary[0]
+    index = environment.get("PROCESS") or environment.get("SLURM_ARRAY_TASK_ID") or ad.get("ProcId")
+    return str(index) if index not in (None, "") else None
+
+
+def _integer(text, default):
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        return default

@@ -1,0 +1,113 @@
+"""The include closure of an fcl file: every file that art opens, with its exact bytes.
+
+It follows the reference includer (fhicl-cpp's `intermediate_table` reading, as facts of its behaviour): the main file
+is looked up in "./" and then in FHICL_FILE_PATH, absolute names as they are; included files in FHICL_FILE_PATH only,
+even absolute ones, which are glued behind each folder. Values are not evaluated here; the service does that.
+"""
+
+import hashlib
+import os
+import re
+
+_NAME = re.compile(rb"^[ \t]*process_name[ \t]*:[ \t]*\"?(\w+)", re.MULTILINE)
+_MOST_FILES = 5000
+
+
+class Closure:
+    """Opens one configuration.
+
+    Attributes:
+        files: record entries (name, path, sha256, found_in), in the order first opened, each once.
+        contents: digest -> bytes.
+        problems: sentences about what art will not find either.
+    """
+
+    def __init__(self, main, search_path):
+        self.search_path = search_path
+        self.files, self.contents, self.problems = [], {}, []
+        self._includes = {}  # path -> included names, each file read once
+        self.main_content = None
+        path, index = self._locate_main(main)
+        if path is None:
+            self.problems.append("fcl file {} is neither here nor in FHICL_FILE_PATH".format(main))
+            return
+        self.main_content = self._open(main, path, index)
+        self._follow(path)
+
+    def process_name(self):
+        """Return the process name that the main file sets, or None."""
+        found = _NAME.findall(self.main_content or b"")
+        return found[-1].decode() if found else None
+
+    def _follow(self, main):
+        """Walk the includes depth first, as the includer does; without recursion, since names come from files."""
+        stack = [iter(self._includes[main])]
+        while stack and len(self.files) < _MOST_FILES:
+            name = next(stack[-1], None)
+            if name is None:
+                stack.pop()
+                continue
+            path, index = self._search(name)
+            if path is None:
+                self._problem('include "{}" is not in FHICL_FILE_PATH'.format(name))
+            elif path not in self._includes:
+                self._open(name, path, index)
+                stack.append(iter(self._includes.get(path, ())))
+
+    def _open(self, name, path, index):
+        try:
+            with open(path, "rb") as stream:
+                content = stream.read()
+        except IsADirectoryError:
+            content = None  # opens and gives no lines, as there
+        except OSError as error:
+            self._problem("fcl file {} cannot be read: {}".format(path, error.strerror))
+            content = None
+        if content is None:
+            self._includes[path] = []
+            return None
+        digest = hashlib.sha256(content).hexdigest()
+        self.contents[digest] = content
+        entry = {"name": name, "path": path[2:] if path.startswith("./") else path, "sha256": digest}
+        if index is not None:
+            entry["found_in"] = index
+        self.files.append(entry)
+        self._includes[path] = included_names(content)
+        return content
+
+    def _locate_main(self, name):
+        if name.startswith("/"):
+            return (name, None) if os.path.exists(name) else (None, None)
+        if os.path.exists("./" + name):
+            return "./" + name, None
+        return self._search(name)
+
+    def _search(self, name):
+        for index, folder in enumerate(self.search_path):
+            path = re.sub("/+", "/", folder + "/" + name)
+            if os.path.exists(path):
+                return path, index
+        return None, None
+
+    def _problem(self, sentence):
+        if sentence not in self.problems and len(self.problems) < 20:
+            self.problems.append(sentence)
+
+
+def search_path(environment):
+    """Return the folders of FHICL_FILE_PATH; empty components drop out, unset means the working folder, as in art."""
+    if "FHICL_FILE_PATH" not in environment:
+        return ["."]
+    return [folder for folder in environment["FHICL_FILE_PATH"].split(":") if folder]
+
+
+def included_names(content):
+    """Return the names that a file's `#include` lines ask for; malformed lines, which art refuses, give none."""
+    if b"#include" not in content:
+        return []
+    names = []
+    for line in content.replace(b"\r", b"\n").split(b"\n"):
+        line = line.rstrip(b" \t\r\n")
+        if line.startswith(b'#include "') and len(line) > 11 and line.endswith(b'"'):
+            names.append(os.fsdecode(line[10:-1]))
+    return names

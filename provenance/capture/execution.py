@@ -1,0 +1,181 @@
+"""The job's command itself: started, signals passed on, its end passed through exactly.
+
+The command gets a process group of its own, so that a signal to the hook reaches everything the command started; on a
+terminal it stays in the foreground group, where the terminal's signals reach it directly.
+"""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from provenance.capture import logs
+from provenance.capture.draft import now
+
+_PASSED_ON = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGCONT", "SIGALRM")
+_DRAIN_SECONDS = 2.0  # for children that were left behind and still hold the output
+
+
+class Outcome:
+    """How a command ended.
+
+    Attributes:
+        code: what a shell shows: the exit code, 128 + signal, 127 not found, 126 not executable.
+        signal: number of the signal that ended it, or None.
+        usage: its resource usage with that of its children, or None where it never ran.
+        started_at, ended_at, wall_seconds: when and how long.
+        logs: [(name, content, whether cut)].
+        held: streams that a process left behind still writes to.
+        error: why it could not be started, or None.
+    """
+
+    def __init__(self):
+        self.code, self.signal, self.usage, self.error = 0, None, None, None
+        self.started_at, self.ended_at, self.wall_seconds = now(), None, 0.0
+        self.logs, self.held = [], []
+
+
+class Signals:
+    """Passes signals on to the command; before it runs they are kept, after it they only end the waiting."""
+
+    def __init__(self):
+        self.process, self.has_group = None, False
+        self.pending, self.passed_on, self.is_over, self.asked_to_stop = [], [], False, False
+        self._old = {}
+
+    def install(self):
+        """Take over every signal that is not ignored already; an ignored one stays ignored for the command too."""
+        for name in _PASSED_ON:
+            number = getattr(signal, name)
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                self._old[number] = signal.signal(number, self._handle)
+
+    def attach(self, process, has_group):
+        """Pass on what came early, and from now on everything."""
+        self.process, self.has_group = process, has_group
+        pending, self.pending = self.pending, []
+        for number in pending:
+            self._send(number)
+
+    def _handle(self, number, _frame):
+        if self.is_over:
+            self.asked_to_stop = self.asked_to_stop or number != signal.SIGCONT
+        elif self.process is None:
+            self.pending.append(number)
+        elif self.has_group or number not in (signal.SIGINT, signal.SIGQUIT):  # a terminal sends those to all
+            self._send(number)
+
+    def _send(self, number):
+        self.passed_on.append(number)
+        try:
+            if self.has_group:
+                os.killpg(self.process.pid, number)
+            else:
+                os.kill(self.process.pid, number)
+        except OSError:
+            pass
+
+
+def execute(argv, signals, during=None):
+    """Run a command and return its Outcome; `during` is called once it runs, and must return at once."""
+    outcome = Outcome()
+    streams = _streams()
+    begun = time.monotonic()
+    try:
+        process = _start(argv, streams, signals)
+    except OSError as error:
+        outcome.error = "{}: {}".format(argv[0], error.strerror)
+        outcome.code = 126 if error.errno in (errno.ENOEXEC, errno.EACCES) else 127
+        sys.stderr.write("jobprov: {}\n".format(outcome.error))
+        process = None
+    for stream in set(streams.values()):
+        stream.begin()
+    if process is not None:
+        if during:
+            during()
+        _, status, outcome.usage = os.wait4(process.pid, 0)
+        process.returncode = 0  # reaped here; subprocess must not wait again
+        _set_end(outcome, status)
+    signals.is_over = True
+    outcome.ended_at, outcome.wall_seconds = now(), time.monotonic() - begun
+    outcome.logs = _collect(streams)
+    outcome.held = [stream for stream in set(streams.values()) if getattr(stream, "is_held", bool)()]
+    return outcome
+
+
+def leave(outcome):
+    """End the hook as the command ended: the same exit code, or the same signal."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+    for stream in outcome.held:
+        if os.fork() == 0:
+            stream.relay()
+            os._exit(0)
+    if outcome.signal is not None:
+        _die_by(outcome.signal)
+    os._exit(outcome.code)
+
+
+def _start(argv, streams, signals):
+    has_group = not _is_foreground()
+    out, err = logs.targets(streams)
+    more = {"stdout": out, "stderr": err, "preexec_fn": os.setpgrp if has_group else None, "close_fds": False}
+    try:
+        process = subprocess.Popen(argv, **more)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        process = subprocess.Popen(["/bin/sh"] + argv, **more)  # a script without `#!`, as every shell does
+    signals.attach(process, has_group)
+    return process
+
+
+def _is_foreground():
+    """Tell whether a terminal controls us: its signals and its input belong to the foreground group."""
+    try:
+        return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _streams():
+    try:
+        return logs.open_streams()
+    except OSError:
+        return {}
+
+
+def _collect(streams):
+    try:
+        return logs.collect(streams, _DRAIN_SECONDS)
+    except OSError:
+        return []
+
+
+def _set_end(outcome, status):
+    if os.WIFSIGNALED(status):
+        outcome.signal = os.WTERMSIG(status)
+        outcome.code = 128 + outcome.signal
+    else:
+        outcome.code = os.WEXITSTATUS(status)
+
+
+def _die_by(number):
+    """End by the same signal, so that whoever waits sees the same; no core of ours over the job's."""
+    import resource  # noqa: PLC0415 - only for a job that died
+
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+        os.kill(os.getpid(), number)
+        time.sleep(0.2)
+    except (OSError, ValueError):
+        pass

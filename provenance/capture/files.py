@@ -1,0 +1,202 @@
+"""Files that a job reads and writes, with size, SHA-256 and adler32.
+
+Inputs are looked at before the command, since it may change or remove them; outputs after it. Hashing has a budget of
+its own: what it cuts off is noted, and the file is recorded without digests. A URL is recorded, never opened.
+"""
+
+import glob
+import hashlib
+import os
+import re
+import time
+import zlib
+
+from provenance.capture.arguments import DATA_SUFFIXES, as_glob
+from provenance.capture.draft import SMALL_BYTES, moment, without_empty
+
+_URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_CHUNK = 1024 * 1024
+_TYPED = ("data_tier", "file_format", "file_type", "data_stream")
+
+
+class OutOfTimeError(Exception):
+    """The budget for hashing is used up."""
+
+
+class Clock:
+    """Counts the seconds left of a budget."""
+
+    def __init__(self, seconds):
+        self._end = time.monotonic() + seconds
+
+    def left(self):
+        """Return the seconds left, never negative."""
+        return max(0.0, self._end - time.monotonic())
+
+    def check(self):
+        """Raise OutOfTimeError at the end of the budget."""
+        if not self.left():
+            raise OutOfTimeError("the time for hashing is used up")
+
+
+def hash_file(path, clock):
+    """Return (size in bytes, SHA-256, `adler32:` and 8 hex digits); raises OSError and OutOfTimeError."""
+    sha256, adler32, size = hashlib.sha256(), 1, 0
+    with open(path, "rb") as stream:
+        for chunk in iter(lambda: stream.read(_CHUNK), b""):
+            clock.check()
+            sha256.update(chunk)
+            adler32 = zlib.adler32(chunk, adler32)
+            size += len(chunk)
+    return size, sha256.hexdigest(), "adler32:{:08x}".format(adler32 & 0xFFFFFFFF)
+
+
+def describe_inputs(step, named):
+    """Return input entries, not hashed yet, of [(name as written, role)]; each once."""
+    entries, seen = [], set()
+    for path, role in named:
+        if path in seen:
+            continue
+        seen.add(path)
+        entry = {"name": path.rstrip("/").rsplit("/", 1)[-1], "step": step, "role": role, "status": "consumed"}
+        entry["location" if _URL.match(path) else "path"] = path
+        entries.append(entry)
+    return entries
+
+
+def hash_inputs(draft, entries, clock, limit=None):
+    """Add size and digests to entries up to a size limit in bytes; keep small files; return those still to do."""
+    later = []
+    for entry in entries:
+        path = entry.get("path")
+        if path is None:
+            continue
+        try:
+            size = os.stat(path).st_size
+            if not os.path.isfile(path):
+                draft.note("input {} is no regular file".format(path))
+            elif limit is not None and size > limit:
+                later.append(entry)
+            else:
+                _hash_input(draft, entry, path, clock)
+        except OSError as error:
+            draft.note("input {}: {}".format(path, error.strerror))
+        except OutOfTimeError as error:
+            entry["size_bytes"] = size
+            draft.note("input {}: {}".format(path, error))
+    return later
+
+
+def _hash_input(draft, entry, path, clock):
+    size, digest, checksum = hash_file(path, clock)
+    entry.update(size_bytes=size, sha256=digest, checksums=[checksum])
+    if size <= SMALL_BYTES:
+        draft.add_file(digest, path)
+
+
+def expand(patterns):
+    """Return [(pattern, paths that it matches now)]; a name that exists is itself, whatever characters it holds."""
+    found = []
+    for pattern in patterns:
+        paths = [pattern] if os.path.exists(pattern) else sorted(glob.glob(as_glob(pattern)))
+        found.append((pattern, paths))
+    return found
+
+
+def describe_outputs(draft, step, patterns, clock):
+    """Return entries of the outputs that exist; one that was named and is not there becomes a note."""
+    entries, seen = [], set()
+    for pattern, paths in expand(patterns):
+        if not paths:
+            draft.note("output {} was named and is not there".format(pattern))
+        for path in paths:
+            if path not in seen and not _URL.match(path):
+                seen.add(path)
+                entry = draft.attempt("output " + path, _output, draft, step, path, clock)
+                entries.extend([entry] if entry else [])
+    return entries
+
+
+def _output(draft, step, path, clock):
+    status = os.stat(path)
+    if not os.path.isfile(path):
+        draft.note("output {} is no regular file".format(path))
+        return None
+    entry = {
+        "name": os.path.basename(path),
+        "path": path,
+        "step": step,
+        "size_bytes": status.st_size,
+        "status": "written" if status.st_size else "empty",
+        "closed_at": moment(status.st_mtime),
+    }
+    try:
+        entry["size_bytes"], entry["sha256"], checksum = hash_file(path, clock)
+        entry["checksums"] = [checksum]
+    except OutOfTimeError as error:
+        draft.note("output {}: {}".format(path, error))
+    return entry
+
+
+def apply_metadata(entry, metadata):
+    """Put KEY=VALUE pairs into an output: known keys into their fields, all others into `metadata`."""
+    for key, value in metadata.items():
+        short = key[5:] if key.startswith("core.") else key
+        if short in _TYPED:
+            entry[short] = value
+        elif short in ("event_count", "first_event", "last_event") and re.match(r"^\d{1,18}$", str(value)):
+            entry[short] = int(value)
+        else:
+            entry.setdefault("metadata", {})[key] = value
+
+
+def found_on_command_line(argv, known):
+    """Return [(argument, signature)] for arguments that may be files: present ones by inode and time, others None."""
+    candidates = []
+    for word in argv[1:]:
+        path = word.split("=", 1)[1] if word.startswith("--") and "=" in word else word
+        if not path or path.startswith("-") or path in known or len(path) > 1000 or "\n" in path:
+            continue
+        if os.path.isfile(path) or (not os.path.exists(path) and _may_be_file(path)):
+            candidates.append((path, signature(path)))
+    return candidates
+
+
+def _may_be_file(path):
+    return os.path.splitext(path)[1].lower() in DATA_SUFFIXES or ("/" in path and os.path.isdir(os.path.dirname(path)))
+
+
+def signature(path):
+    """Return what changes when a file is written, or None where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return [status.st_ino, status.st_size, int(status.st_mtime * 1000000)]
+
+
+def guess_role(path):
+    """Return the role of an input that only stood on the command line: data by its suffix, else configuration."""
+    return "primary" if os.path.splitext(path)[1].lower() in DATA_SUFFIXES else "configuration"
+
+
+def describe_declared(draft, parents):
+    """Return parents as outputs name them, or None where none was declared."""
+    return [parent.rsplit("/", 1)[-1] for parent in parents] or None
+
+
+def pairs(draft, words):
+    """Return {key: value} of KEY=VALUE words; others become notes."""
+    found = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and key:
+            found[key] = value
+        else:
+            draft.note("--metadata {} is no KEY=VALUE".format(word))
+    return found
+
+
+def known(entry, *names):
+    """Return a part of an entry, without what is missing."""
+    return without_empty({name: entry.get(name) for name in names})

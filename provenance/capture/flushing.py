@@ -1,0 +1,147 @@
+"""From a finished draft to the service: kept in the spool first, sent second; and the leftovers of earlier jobs."""
+
+import io
+import os
+
+from provenance.capture import delivery, spool as spools
+from provenance.capture.files import Clock
+
+_BUDGET_SECONDS = 20.0
+
+
+def keep(spool, draft, options):
+    """Return the path of the spooled entry; the entry itself, in memory, where no spool can be written."""
+    instructions = {"url": options.url}
+    if spool is not None:
+        try:
+            return spools.keep(spool, draft, instructions)
+        except OSError as error:
+            draft.note("the spool cannot be written: {}".format(error.strerror))
+    buffer = io.BytesIO()
+    spools.write(buffer, draft, instructions)
+    return buffer
+
+
+def send(path, spool, draft, options, environment, speaker):
+    """Send one entry, and say in one line what became of it; it stays in the spool where that fails."""
+    job_id = draft.record["job_id"]
+    for note in draft.notes:
+        speaker.detail(note)
+    is_kept = not isinstance(path, io.BytesIO)
+    where = "kept in {}".format(spool) if is_kept else "lost, since no spool can be written"
+    if not options.url:
+        speaker.say("recorded {} ({}; no --url or JOBPROV_URL to send it to)".format(job_id, where))
+        return
+    owned = spools.claim(path) if is_kept else path
+    if owned is None:
+        speaker.say("recorded {} (another process is sending it)".format(job_id))
+        return
+    try:
+        answer = deliver(owned, options, environment, Clock(options.number("budget-seconds", _BUDGET_SECONDS)))
+    except delivery.RefusedError as error:
+        if is_kept:
+            spools.reject(owned, str(error))
+        speaker.say(
+            "refused {}: {} ({})".format(job_id, error, "kept in {}/rejected".format(spool) if is_kept else where)
+        )
+    except Exception as error:
+        if is_kept:
+            spools.release(owned)
+        speaker.say("not sent {}: {} ({}; `flush` sends it later)".format(job_id, error, where))
+    else:
+        if is_kept:
+            os.unlink(owned)
+        speaker.say("recorded {} ({})".format(job_id, summary(answer)))
+        for gap in answer.get("gaps") or ():
+            speaker.detail("gap {}: {}".format(gap.get("code"), gap.get("message")))
+
+
+def deliver(owned, options, environment, clock, url=None):
+    """Send an entry and return the service's answer; raises delivery.LaterError, delivery.RefusedError, OSError."""
+    token = delivery.read_token(options, environment)
+    return delivery.deliver(owned, options.url or url, token, clock)
+
+
+def summary(answer):
+    """Return `grade L2, 1 gap`, as far as the service told."""
+    gaps = answer.get("gaps")
+    words = ["grade {}".format(answer["grade"])] if answer.get("grade") else []
+    if isinstance(gaps, list):
+        words.append("no gaps" if not gaps else "{} gap{}".format(len(gaps), "" if len(gaps) == 1 else "s"))
+    return ", ".join(words) or "taken"
+
+
+def announce(record, options, environment):
+    """Send a `running` record at once, once, and unspooled: only the end of a job is a promise."""
+    if not options.url:
+        return
+    fields = (
+        "schema_version",
+        "job_id",
+        "witness",
+        "state",
+        "experiment",
+        "task",
+        "batch",
+        "started_at",
+        "command",
+        "hook",
+    )
+    running = {name: record[name] for name in fields if name in record}
+    service = delivery.Service(options.url, delivery.read_token(options, environment), Clock(5.0))
+    try:
+        body = delivery.gzip_bytes(spools.encode(running))
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        service.call("PUT", "/jobs/" + record["job_id"], body, headers)
+    finally:
+        service.close()
+
+
+def flush(options, environment, speaker):
+    """Send everything in a spool, oldest first; return 0 when nothing is left, 3 otherwise.
+
+    A service that does not answer ends it at once; a refused entry does not hold up the next ones.
+    """
+    if options.words:
+        options.values["spool"] = options.words[0]
+    spool = spools.find(options, environment)
+    if spool is None:
+        speaker.say("no spool to send from")
+        return 3
+    sent = refused = 0
+    problem = None
+    for path in spools.ready(spool):
+        owned = spools.claim(path)
+        if owned is None:
+            continue
+        try:
+            deliver(
+                owned, options, environment, Clock(options.number("budget-seconds", _BUDGET_SECONDS)), _address(owned)
+            )
+            os.unlink(owned)
+            sent += 1
+        except delivery.RefusedError as error:
+            spools.reject(owned, str(error))
+            speaker.say("refused {}: {}".format(os.path.basename(path), error))
+            refused += 1
+        except Exception as error:
+            spools.release(owned)
+            problem = error
+            break
+    left = len(spools.ready(spool))
+    speaker.say(
+        "sent {}, refused {}, left {}{}".format(sent, refused, left, " ({})".format(problem) if problem else "")
+    )
+    return 3 if left or refused or problem else 0
+
+
+def _address(owned):
+    """Return the address that the entry was made for; only used where none is given now."""
+    import json  # noqa: PLC0415
+    import zipfile  # noqa: PLC0415
+
+    try:
+        with zipfile.ZipFile(owned) as entry:
+            return json.loads(entry.read("delivery.json").decode("utf-8")).get("url")
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+        return None

@@ -1,0 +1,320 @@
+"""One job on its way to a record: what is gathered before, while and after its commands run."""
+
+import os
+import sys
+
+from provenance.capture import (
+    VERSION,
+    arguments,
+    batch,
+    code,
+    execution,
+    failure,
+    files,
+    logs,
+    repositories,
+    surroundings,
+)
+from provenance.capture import redaction, sidecar, spool as spools
+from provenance.capture.draft import SMALL_BYTES, Draft, now, without_empty
+
+_STAGES = {
+    "setup": "setup",
+    "copy_in": "stage_in",
+    "stage_in": "stage_in",
+    "copy_out": "stage_out",
+    "stage_out": "stage_out",
+}
+_SECONDS_BEFORE = 5.0  # for hashing small inputs while the command waits
+
+
+class Job:
+    """Gathers one record.
+
+    Attributes:
+        draft: the record so far.
+        options, environment: what was asked for and what is set.
+    """
+
+    def __init__(self, options, environment, spool, draft=None):
+        self.options, self.environment, self.spool = options, environment, spool
+        self.draft = draft or Draft()
+        self.job_ad, self.machine_ad = batch.ads(environment, self.draft)
+        self.repositories = repositories.Repositories(self.draft)
+        self.later = []  # what is done while the command runs
+
+    def begin(self, part_of=None):
+        """Open the record: who it is and when it began."""
+        found = batch.describe_batch(self.environment, self.job_ad)
+        if found.get("global_job_id"):
+            identity = "{}|{}".format(found["global_job_id"], found.get("attempt", 1))
+            asked = self.options.number("part", None)
+            found["part"] = int(asked) if asked is not None else spools.take_part(self.spool, identity)
+            found.setdefault("attempt", 1)
+        experiment = batch.name_experiment(self.options, self.environment, self.job_ad)
+        if experiment is None:
+            self.draft.note("no experiment was named: set --experiment, JOBPROV_EXPERIMENT or EXPERIMENT")
+        record = self.draft.record
+        record.update(
+            {
+                "schema_version": 1,
+                "job_id": self.options.job_id or batch.name_job(found),
+                "witness": "wrapper",
+                "state": "running",
+                "experiment": str(experiment or "unknown"),
+                "started_at": now(),
+                "command": {
+                    "argv": redaction.redact_arguments(part_of or self.options.command),
+                    "working_directory": os.getcwd(),
+                },
+                "hook": {"version": VERSION, "python": "{}.{}.{}".format(*sys.version_info[:3])},
+            }
+        )
+        record.update(
+            without_empty(
+                {"rerun_of": self.options.rerun_of, "retry_of": self.options.retry_of, "batch": found or None}
+            )
+        )
+        task = batch.describe_task(self.options, self.environment, self.job_ad)
+        if task:
+            record["task"] = task
+        self.later.append(self._look_around)
+        for folder in self.options.repository:
+            self.draft.attempt("repository " + folder, self.repositories.add, folder)
+
+    def before(self, argv, name=None, role=None):
+        """Gather what a command is about to use, and return the step that `after` takes."""
+        step = Step(argv, name, role)
+        line = step.line
+        options, draft = self.options, self.draft
+        code.capture_scripts(draft, argv, options.script, self.repositories)
+        opened = code.capture_configurations(
+            draft, step.name, line, options.config, self.environment, self.repositories
+        )
+        named = [(path, "primary") for path in options.input] + [(path, "shared") for path in options.shared_input]
+        if not options.input:
+            listed = draft.attempt("source list", line.listed_sources) or []
+            named += [(path, "primary") for path in line.sources + listed]
+        known = set(path for path, _ in named) | opened | set(options.output) | set(line.outputs)
+        known.update(entry["path"] for entry in draft.record.get("scripts", ()))
+        step.candidates = [] if line.is_art else files.found_on_command_line(argv, known)
+        if not options.input:
+            named += [(path, files.guess_role(path)) for path, state in step.candidates if state]
+        else:
+            named += [
+                (path, "configuration")
+                for path, state in step.candidates
+                if state and files.guess_role(path) == "configuration"
+            ]
+        step.inputs = files.describe_inputs(step.name, named)
+        rest = files.hash_inputs(draft, step.inputs, files.Clock(_SECONDS_BEFORE), SMALL_BYTES)
+        if rest:
+            self.later.append(
+                lambda: files.hash_inputs(draft, rest, files.Clock(self.options.number("hash_seconds", 120)))
+            )
+        self.later.append(self.repositories.finish)
+        return step
+
+    def meanwhile(self):
+        """Do what need not be done before the command runs."""
+        while self.later:
+            self.draft.attempt("looking around", self.later.pop(0))
+
+    def after(self, step, outcome, prefix=""):
+        """Gather what a command left: logs, outputs, sidecars."""
+        draft, record = self.draft, self.draft.record
+        record.setdefault("command", {}).setdefault("steps", []).append(step.describe(outcome))
+        for name, content, is_cut in outcome.logs:
+            self._keep_log(prefix + name, step.name, content, is_cut)
+        draft.attempt("configuration as run", code.capture_final_configuration, draft, step.name, step.line)
+        step.drop_outputs_from_inputs()
+        draft.extend("inputs", step.inputs)
+        patterns = self.options.output or (step.line.outputs + step.found_outputs())
+        self.add_outputs(step.name, patterns, outcome.code == 0, step.inputs)
+        seeds = step.seeds()
+        draft.extend("seeds", seeds)
+
+    def add_outputs(self, step, patterns, is_success, inputs):
+        """Describe outputs that are there, and write their sidecars where their step succeeded."""
+        draft, options = self.draft, self.options
+        clock = files.Clock(options.number("hash_seconds", 120))
+        done = {entry["path"] for entry in draft.record.get("outputs", ())}
+        entries = [entry for entry in files.describe_outputs(draft, step, patterns, clock) if entry["path"] not in done]
+        metadata = files.pairs(draft, options.metadata)
+        self._take_settings(metadata, step)
+        declared = files.describe_declared(draft, options.parent)
+        for entry in entries:
+            files.apply_metadata(entry, metadata)
+            found = draft.attempt("sidecar of " + entry["path"], sidecar.read, entry["path"])
+            if found:
+                sidecar.complete_output(entry, found)
+            if declared:
+                entry["parents"] = declared
+            if found is not None and is_success and not options.no_sidecar:
+                usual = [item["name"] for item in inputs if item.get("role") in ("primary", "secondary")]
+                draft.attempt(
+                    "sidecar of " + entry["path"], sidecar.write, entry, found, self._identity(), declared or usual
+                )
+        draft.extend("outputs", [without_empty(entry) for entry in entries])
+
+    def finish(self, outcome, state):
+        """Complete the record of a job that is one command."""
+        failed = None
+        if state != "succeeded":
+            names = [step["name"] for step in self.draft.record["command"].get("steps", ()) if step.get("exit_code")]
+            failed = (names[0] if names else None,) + failure.explain(outcome)
+        self._close(outcome, state, failed)
+
+    def close(self, outcome, failed, was_told):
+        """Complete the record of a job of several steps; `failed` tells the first that failed, as `step` kept it."""
+        state = "succeeded"
+        if outcome.code or (failed and failed[1] == "payload"):
+            last = execution.Outcome()
+            last.code, last.signal = (failed[2], failed[3]) if failed else (outcome.code, None)
+            state = failure.name_state(last, was_told)
+            outcome.signal = last.signal
+        self._close(outcome, state, (failed[0], failed[4], failed[5]) if failed else None)
+
+    def _close(self, outcome, state, failed):
+        record, options = self.draft.record, self.options
+        for path in options.log:
+            found = self.draft.attempt("log " + path, logs.read_log, path)
+            if found:
+                self._keep_log(os.path.basename(path), None, *found)
+        record["state"], record["ended_at"] = state, outcome.ended_at
+        record["exit"] = without_empty({"code": outcome.code, "signal": outcome.signal})
+        if failed:
+            record["exit"].update(without_empty(dict(zip(("failed_step", "error_class", "message"), failed))))
+        unit = batch.name_unit(options, self.environment, self.job_ad, record.get("inputs", ()))
+        if unit is not None and record.get("task", {}).get("task_id"):
+            record["task"]["unit"] = unit
+        record["sent_at"] = now()
+        self.draft.record = redact_strings(record)
+
+    def add_inputs(self, named):
+        """Record inputs of the whole job, of no particular step."""
+        entries = files.describe_inputs(None, named)
+        files.hash_inputs(self.draft, entries, files.Clock(self.options.number("hash_seconds", 120)))
+        self.draft.extend("inputs", [without_empty(entry) for entry in entries])
+
+    def _look_around(self):
+        record = self.draft.record
+        record["environment"] = surroundings.describe_environment(self.draft, self.environment, self.job_ad)
+        record["host"] = surroundings.describe_host(self.draft, self.environment, self.machine_ad)
+        self.draft.extend("software", self.draft.attempt("products", surroundings.list_products, self.environment))
+
+    def _keep_log(self, name, step, content, is_cut):
+        digest = self.draft.add_text(content, "log " + name)
+        size = len(self.draft.blobs[digest])
+        self.draft.extend(
+            "logs",
+            [without_empty({"name": name, "step": step, "sha256": digest, "size_bytes": size, "is_truncated": is_cut})],
+        )
+
+    def _identity(self):
+        record = self.draft.record
+        return without_empty({"prov.job_id": record["job_id"], "prov.task_id": record.get("task", {}).get("task_id")})
+
+    def _take_settings(self, metadata, step):
+        """Move `seed` and `threads` out of the metadata into their own fields; options --seed and --threads likewise."""
+        words = list(self.options.seed)
+        for key in [key for key in metadata if key == "seed" or key.startswith("seed.")]:
+            words.append("{}={}".format(key[5:], metadata.pop(key)))
+        seeds = []
+        for word in words:
+            module, _, value = word.rpartition("=")
+            if value.isdigit():
+                seeds.append(
+                    without_empty({"step": step, "module": module or None, "seed": int(value), "source": "declared"})
+                )
+        have = self.draft.record.get("seeds", [])
+        self.draft.extend("seeds", [seed for seed in seeds if seed not in have])
+        threads = metadata.pop("threads", None) or self.options.threads
+        if threads and str(threads).isdigit():
+            self.draft.record["threads"] = int(threads)
+
+
+class Step:
+    """One command of a job.
+
+    Attributes:
+        line: what its command line tells.
+        candidates: [(argument, signature before)] that may be files.
+        inputs: its input entries.
+    """
+
+    def __init__(self, argv, name, role):
+        self.argv, self.line = argv, arguments.CommandLine(argv)
+        self.name = name or _usual_name(argv)
+        self.role = role or _STAGES.get(self.name, "payload")
+        self.candidates, self.inputs = [], []
+
+    def describe(self, outcome):
+        """Return the record's entry of this step."""
+        return without_empty(
+            {
+                "name": self.name,
+                "role": self.role,
+                "argv": redaction.redact_arguments(self.argv),
+                "exit_code": outcome.code,
+                "signal": outcome.signal,
+                "started_at": outcome.started_at,
+                "ended_at": outcome.ended_at,
+            }
+        )
+
+    def found_outputs(self):
+        """Return the arguments that have become files, or other files, since the command began."""
+        return [path for path, before in self.candidates if files.signature(path) not in (before, None)]
+
+    def drop_outputs_from_inputs(self):
+        """Take out what only looked like an input: it was there from an earlier run and is written anew."""
+        written = set(self.found_outputs())
+        self.inputs = [entry for entry in self.inputs if entry.get("path") not in written]
+
+    def seeds(self):
+        """Return seeds entries of `--seed N` on the command line."""
+        found = []
+        for index, word in enumerate(self.argv):
+            name, equals, value = word.partition("=")
+            if name in ("--seed", "--random-seed"):
+                value = value if equals else "".join(self.argv[index + 1 : index + 2])
+                if value.isdigit():
+                    found.append({"step": self.name, "seed": int(value), "source": "command line"})
+        return found
+
+
+class Totals:
+    """Adds up what the commands of a job used, after os.wait4."""
+
+    @staticmethod
+    def add(record, outcome, ad):
+        """Add one command's usage to the record's `resources`."""
+        totals = record.setdefault("resources", {"wall_seconds": 0.0})
+        totals["wall_seconds"] = round(totals["wall_seconds"] + outcome.wall_seconds, 6)
+        if outcome.usage is not None:
+            totals["cpu_user_seconds"] = round(totals.get("cpu_user_seconds", 0.0) + outcome.usage.ru_utime, 6)
+            totals["cpu_system_seconds"] = round(totals.get("cpu_system_seconds", 0.0) + outcome.usage.ru_stime, 6)
+            scale = 1 if sys.platform == "darwin" else 1024
+            totals["max_rss_bytes"] = max(totals.get("max_rss_bytes", 0), outcome.usage.ru_maxrss * scale)
+        if isinstance(ad.get("RequestMemory"), int):
+            totals["requested_memory_bytes"] = ad["RequestMemory"] * 1024 * 1024
+
+
+def redact_strings(value):
+    """Return the value with secrets taken out of every string in it: nothing leaves that a rule knows."""
+    if isinstance(value, str):
+        return redaction.redact_text(value) if len(value) > 11 else value
+    if isinstance(value, dict):
+        return {redact_strings(key): redact_strings(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [redact_strings(item) for item in value]
+    return value
+
+
+def _usual_name(argv):
+    program = os.path.basename(argv[0])
+    if arguments.INTERPRETERS.match(program):
+        script = next((word for word in argv[1:] if not word.startswith("-") and os.path.isfile(word)), None)
+        program = os.path.splitext(os.path.basename(script))[0] if script else program
+    return program or "command"

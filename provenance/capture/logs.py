@@ -1,0 +1,200 @@
+"""Standard output and error of a job: passed on untouched, and kept as a log, whole or as head and tail.
+
+Where a stream goes to a regular file, as under a batch system, the job writes there itself and the file is read
+afterwards. Else a thread passes bytes on as they come. Two streams that are one (`2>&1`) stay one, in their order.
+"""
+
+import os
+import select
+import stat
+import subprocess
+import threading
+
+HEAD_BYTES, TAIL_BYTES = 256 * 1024, 768 * 1024
+_LOOK_SECONDS = 0.5
+_NAMES = {1: "stdout", 2: "stderr"}
+
+
+class Buffer:
+    """Keeps the first and last bytes of a stream, and counts all."""
+
+    def __init__(self):
+        self.head, self.tail, self.total = bytearray(), bytearray(), 0
+
+    def add(self, chunk):
+        """Take more bytes of the stream."""
+        self.total += len(chunk)
+        room = HEAD_BYTES - len(self.head)
+        if room > 0:
+            self.head += chunk[:room]
+            chunk = chunk[room:]
+        self.tail += chunk
+        if len(self.tail) > 2 * TAIL_BYTES:
+            del self.tail[:-TAIL_BYTES]
+
+    def content(self):
+        """Return (bytes kept, whether something is missing in the middle); a line says how much."""
+        del self.tail[:-TAIL_BYTES]
+        missing = self.total - len(self.head) - len(self.tail)
+        if missing <= 0:
+            return bytes(self.head + self.tail), False
+        line = "\n[jobprov: {} bytes left out here]\n".format(missing).encode()
+        return bytes(self.head) + line + bytes(self.tail), True
+
+
+class FileStream:
+    """A stream that already goes to a regular file: read there, from where the job began to write."""
+
+    target = None  # the job inherits it
+
+    def __init__(self, number):
+        self.number = number
+        self._path = "/proc/self/fd/{}".format(number)
+        with open(self._path, "rb"):
+            pass
+        status = os.fstat(number)
+        position = os.lseek(number, 0, os.SEEK_CUR)
+        flags = _flags(number)
+        self._start = status.st_size if flags & os.O_APPEND else position
+
+    def begin(self):
+        """Nothing to start: the job writes by itself."""
+
+    def finish(self, seconds):
+        """Return the buffer with what was written since."""
+        buffer = Buffer()
+        with open(self._path, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            stream.seek(self._start)
+            buffer.add(stream.read(min(HEAD_BYTES, max(0, size - self._start))))
+            rest = max(stream.tell(), size - TAIL_BYTES)
+            buffer.total += rest - stream.tell()
+            stream.seek(rest)
+            buffer.add(stream.read(TAIL_BYTES))
+        return buffer
+
+
+class PipeStream:
+    """A stream passed on by a thread."""
+
+    def __init__(self, number):
+        self.number = number
+        self._reader, self.target = os.pipe()
+        self.buffer = Buffer()
+        self._is_stopped = False
+        self._thread = threading.Thread(target=self._pass_on)
+        self._thread.daemon = True
+
+    def begin(self):
+        """Start passing on, once the job holds the other end."""
+        os.close(self.target)
+        self._thread.start()
+
+    def finish(self, seconds):
+        """Return the buffer; wait at most some seconds for children that still hold the stream."""
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._is_stopped = True
+            self._thread.join(2 * _LOOK_SECONDS)
+        return self.buffer
+
+    def relay(self):
+        """Pass on what is still to come until the last holder closes the stream; nothing is kept."""
+        if self._is_stopped:
+            self._is_stopped = False
+            self._pass_on()
+
+    def is_held(self):
+        """Tell whether a process left behind still holds the stream open."""
+        return self._is_stopped
+
+    def _pass_on(self):
+        while not self._is_stopped:
+            if not select.select([self._reader], [], [], _LOOK_SECONDS)[0]:
+                continue
+            try:
+                chunk = os.read(self._reader, 65536)
+                if chunk:
+                    _write(self.number, chunk)
+            except OSError:
+                chunk = b""  # nobody reads on: closing our end tells the job in the usual way
+            if not chunk:
+                os.close(self._reader)
+                return
+            self.buffer.add(chunk)
+
+
+def open_streams():
+    """Return the streams for a job's output and error: {1: stream, 2: stream}, the same one twice where they are one."""
+    streams = {}
+    for number in (1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            continue  # closed: the job gets it closed as well
+        if number == 2 and 1 in streams and _is_same(1, 2):
+            streams[2] = streams[1]
+        else:
+            streams[number] = _open(number)
+    return streams
+
+
+def targets(streams):
+    """Return what subprocess takes for stdout and stderr; None lets the job inherit."""
+    out, err = streams.get(1), streams.get(2)
+    if out is not None and out is err and out.target is not None:
+        return out.target, subprocess.STDOUT
+    return getattr(out, "target", None), getattr(err, "target", None)
+
+
+def collect(streams, seconds):
+    """Return [(log name, content, whether cut)] of all streams that hold something."""
+    found, seen = [], []
+    for number in sorted(streams):
+        stream = streams[number]
+        if stream in seen:
+            continue
+        seen.append(stream)
+        content, is_cut = stream.finish(seconds).content()
+        if content:
+            found.append((_NAMES[number], content, is_cut))
+    return found
+
+
+def read_log(path):
+    """Return (content, whether cut) of a log file; raises OSError."""
+    buffer = Buffer()
+    with open(path, "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        buffer.add(stream.read(HEAD_BYTES))
+        if size > HEAD_BYTES + TAIL_BYTES:
+            buffer.total += size - TAIL_BYTES - stream.tell()
+            stream.seek(size - TAIL_BYTES)
+        buffer.add(stream.read(TAIL_BYTES))
+    return buffer.content()
+
+
+def _open(number):
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        try:
+            return FileStream(number)
+        except OSError:
+            pass  # not readable by this user, or no /proc
+    return PipeStream(number)
+
+
+def _is_same(one, two):
+    first, second = os.fstat(one), os.fstat(two)
+    return (first.st_dev, first.st_ino, first.st_rdev) == (second.st_dev, second.st_ino, second.st_rdev)
+
+
+def _flags(number):
+    import fcntl  # noqa: PLC0415 - not everywhere, and only files need it
+
+    return fcntl.fcntl(number, fcntl.F_GETFL)
+
+
+def _write(number, chunk):
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(number, view) :]

@@ -1,0 +1,104 @@
+"""The hook's options: from the command line, else from JOBPROV_… in the environment, else nothing.
+
+Not argparse: it costs a fifth of the time that the hook may take before a job, and it exits on a slip, which would
+stop the job. An unknown option is a warning here.
+"""
+
+ONE = (
+    "url token-file spool experiment task-id campaign stage unit project submitted-by job-id part name role exit-code"
+    " rerun-of retry-of threads budget-seconds hash-seconds"
+).split()
+MANY = "input shared-input output parent config script repository log metadata seed".split()
+FLAGS = "no-sidecar announce verbose".split()
+
+USAGE = """usage: job-end-hook.pyz run [options] -- COMMAND...      run a command and record it
+       job-end-hook.pyz start [options]                 open a record, inside a job script
+       job-end-hook.pyz step [--name N] -- COMMAND...   run one step of it
+       job-end-hook.pyz end [--exit-code N] [options]   close and send it
+       job-end-hook.pyz flush [SPOOL] [options]         send what is left in a spool
+       job-end-hook.pyz condor-exit [exit|evict]        HTCondor exit hook or PostCmd: job ad on stdin
+options, each also as JOBPROV_NAME in the environment (several values: one a line):
+  --{}
+each of these may be given several times:
+  --{}
+without a value:
+  --{}
+""".format(" --".join(ONE), " --".join(MANY), " --".join(FLAGS))
+
+
+class Options:
+    """What was asked for; a missing value is None, a list, or False by its kind.
+
+    Attributes:
+        command: the words after `--`.
+        words: words that are neither options nor command.
+        warnings: sentences about words that could not be used.
+    """
+
+    def __init__(self, words, environment):
+        self.values = _from_environment(environment)
+        self.command, self.words, self.warnings = [], [], []
+        self._read(list(words))
+
+    def __getattr__(self, name):
+        try:
+            return self.values[name.replace("_", "-")]
+        except KeyError:
+            raise AttributeError(name)
+
+    def number(self, name, default):
+        """Return the option as seconds or count; the default where it is missing or no finite number."""
+        value = self.values.get(name.replace("_", "-"))
+        if value is None:
+            return default
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < 1e9:
+            self.warnings.append("--{} {} is no number of use; {} is used".format(name, value, default))
+            return default
+        return number
+
+    def _read(self, words):
+        explicit = set()
+        while words:
+            word = words.pop(0)
+            if word == "--":
+                self.command = words
+                return
+            name, equals, value = word.partition("=")
+            name = name[2:] if name.startswith("--") else None
+            if name is None:
+                self.words.append(word)
+            elif name in FLAGS:
+                self.values[name] = True
+            elif name in ONE or name in MANY:
+                if not equals and not words:
+                    self.warnings.append("--{} has no value".format(name))
+                    return
+                self._set(name, value if equals else words.pop(0), explicit)
+            else:
+                self.warnings.append("unknown option {}".format(word))
+
+    def _set(self, name, value, explicit):
+        if name in ONE:
+            self.values[name] = value
+            return
+        if name not in explicit:  # the command line replaces what the environment said
+            self.values[name] = []
+            explicit.add(name)
+        self.values[name].append(value)
+
+
+def _from_environment(environment):
+    values = {}
+    for name in ONE + MANY + FLAGS:
+        text = environment.get("JOBPROV_" + name.upper().replace("-", "_"))
+        if name in MANY:
+            values[name] = [line.strip() for line in (text or "").splitlines() if line.strip()]
+        elif name in FLAGS:
+            values[name] = (text or "").lower() in ("1", "true", "yes", "on")
+        else:
+            values[name] = text or None
+    return values

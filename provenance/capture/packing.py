@@ -1,0 +1,68 @@
+"""Folds the capture modules into the one file `job-end-hook.pyz`: the same bytes from the same sources, always.
+
+A zip with a `#!` line in front, as the standard library's zipapp makes it, but with fixed times, modes and order; a
+folder's listing, umask, locale or clock play no part. Only what a job needs goes in.
+"""
+
+import ast
+import hashlib
+import io
+import os
+import zipfile
+
+SHEBANG = b"#!/usr/bin/env python3\n"
+_MAIN = b"""import os
+import sys
+
+from provenance.capture.commands import main
+
+sys.exit(main(sys.argv[1:], dict(os.environ)))
+"""
+_LEFT_OUT = frozenset(["packing.py"])
+_FIRST_TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can tell
+
+
+def build(target):
+    """Write the hook to a path, executable, and return its SHA-256. Raises OSError."""
+    content = packed(sources())
+    temporary = "{}.{}.tmp".format(target, os.getpid())
+    with open(temporary, "wb") as stream:
+        stream.write(content)
+    os.chmod(temporary, 0o755)
+    os.replace(temporary, target)
+    return hashlib.sha256(content).hexdigest()
+
+
+def sources():
+    """Return {name in the hook: bytes} of everything that goes into it."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    found = {"__main__.py": _MAIN, "provenance/__init__.py": b""}
+    for name in os.listdir(folder):
+        if name.endswith(".py") and name not in _LEFT_OUT:
+            with open(os.path.join(folder, name), "rb") as stream:
+                found["provenance/capture/" + name] = bare(stream.read().decode("utf-8")).encode("utf-8")
+    return found
+
+
+def bare(source):
+    """Return Python source with docstrings and comment lines emptied; line numbers in tracebacks stay true."""
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            first, last = node.body[0].lineno - 1, node.body[0].end_lineno
+            indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
+            lines[first:last] = [indent + '""' if len(node.body) == 1 else ""] + [""] * (last - first - 1)
+    return "\n".join("" if line.lstrip().startswith("#") else line for line in lines) + "\n"
+
+
+def packed(files):
+    """Return the hook's bytes: stored, since compressed bytes differ between implementations of deflate."""
+    target = io.BytesIO()
+    target.write(SHEBANG)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            information = zipfile.ZipInfo(name, _FIRST_TIME)
+            information.create_system = 3
+            information.external_attr = 0o644 << 16
+            archive.writestr(information, files[name])
+    return target.getvalue()

@@ -1,0 +1,123 @@
+"""Rules that keep secrets out of everything the hook writes or sends.
+
+Variables are withheld by name or by value (the name is kept, the value is not); texts such as scripts, fcl, logs and
+argument lists are redacted by value. A redacted place says which rule hit it. No digest of a secret is ever made.
+Deliberately not here: entropy guesses. They flag every git commit and digest, which is what a record is made of.
+"""
+
+import re
+
+_NAME = re.compile(
+    r"(?:^|_)(?:TOKENS?|PASS|PASSWD|PASSWORDS?|PASSPHRASE|PWD|SECRETS?|CREDS?|CREDENTIALS?|AUTH|COOKIES?|SESSION"
+    r"|API_?KEY|ACCESS_KEY|PRIVATE_KEY|SECRET_KEY|SIGNING_KEY|ENCRYPTION_KEY|DEPLOY_KEY|AUTHORIZATION)(?:_|$)"
+    r"|(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|DBPASS|SECRET|APIKEY|_PAT)$"
+    r"|^(?:CONDOR_INHERIT|CONDOR_PRIVATE_.*|_CONDOR_CREDS|SSH_AUTH_SOCK|PGPASSFILE_CONTENT|NETRC)$",
+    re.IGNORECASE,
+)
+# These name a place, not a secret: the path is kept where the value is one.
+_PLACE_NAME = re.compile(r"(?:_FILE|_PATH|_DIR|_PROXY|CCNAME)$", re.IGNORECASE)
+_PLACE_VALUE = re.compile(r"^(?:(?:FILE|DIR):)?[./~][^\s]*$")
+_HARMLESS_NAMES = frozenset(["PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "DESKTOP_SESSION"])
+_HARMLESS_VALUES = frozenset(["", "0", "1", "true", "false", "yes", "no", "on", "off"])
+
+# rule name -> pattern; the group `keep`, where there is one, stays in front of the mark.
+_RULES = [
+    (
+        "pem",
+        rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    ),
+    ("jwt", rb"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),
+    ("aws-key-id", rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    (
+        "service-token",
+        rb"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|hv[sbr]\.[A-Za-z0-9_-]{16,}"
+        rb"|xox[abposr]-[A-Za-z0-9-]{10,}|prov_[A-Za-z0-9]+_[A-Za-z0-9_-]{40,}|AIza[0-9A-Za-z_-]{35}|npm_[A-Za-z0-9]{30,}"
+        rb"|pypi-[A-Za-z0-9_-]{30,}|sk_live_[A-Za-z0-9]{16,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
+        rb"|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,})",
+    ),
+    ("url-password", rb"(?P<keep>://)[^/\s:@'\"<>$]*:(?![$%<{])[^/\s@'\"<>]+(?=@)"),
+    (
+        "authorization",
+        rb"(?i)(?P<keep>\b(?:bearer|authorization:\s*(?:basic|token))\s+)(?![$<{])[A-Za-z0-9._~+/=-]{16,}",
+    ),
+    (
+        "signed-query",
+        rb"(?i)(?P<keep>[?&](?:X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-Signature|sig|signature|access_token"
+        rb"|authz|token|api_?key)=)(?![$<{])[^&\s\"'<>]{6,}",
+    ),
+    (
+        "assignment",
+        rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key|access_token|auth_token"
+        rb"|private_key|refresh_token)[\"']?\s*[:=]\s*)(?:\"(?![$<{%])[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}')",
+    ),
+    (
+        "assignment",
+        rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key|access_token|auth_token"
+        rb"|private_key|refresh_token)=)(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)",
+    ),
+]
+_COMPILED = [(name, re.compile(pattern, re.DOTALL)) for name, pattern in _RULES]
+_OPTION = re.compile(
+    r"^--?(?:[a-z0-9]+[-_])*(?:password|passwd|passphrase|token|secret|api-?key|access-key|credentials?)$", re.I
+)
+
+
+def redact(content):
+    """Return (content without secrets, names of the rules that hit), for bytes of any kind of text."""
+    hits = set()
+    for name, pattern in _COMPILED:
+        content, count = pattern.subn(_mark(name), content)
+        if count:
+            hits.add(name)
+    return content, sorted(hits)
+
+
+def redact_text(text):
+    """Return the text without secrets; undecodable bytes, as the system hands them on, survive."""
+    return redact(text.encode("utf-8", "surrogateescape"))[0].decode("utf-8", "surrogateescape")
+
+
+def redact_arguments(arguments):
+    """Return the argument list without secrets: by value, and by the option that stands before or in the argument."""
+    clean, hide_next = [], False
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if hide_next and not argument.startswith("-"):
+            clean.append("<redacted:option>")
+        elif equals and _OPTION.match(name) and not _is_harmless(name, value):
+            clean.append(name + "=<redacted:option>")
+        else:
+            clean.append(redact_text(argument))
+        hide_next = bool(_OPTION.match(argument))
+    return clean
+
+
+def split_environment(environment):
+    """Return (variables to keep, names withheld, sorted); the hook's own settings are in neither."""
+    kept, withheld = {}, []
+    for name, value in environment.items():
+        if name.startswith("JOBPROV_"):
+            continue
+        if is_secret(name, value):
+            withheld.append(name)
+        else:
+            kept[name] = value
+    return kept, sorted(withheld)
+
+
+def is_secret(name, value):
+    """Tell whether a variable's value has to stay on the worker node."""
+    if _NAME.search(name) and not _is_harmless(name, value):
+        return True
+    return bool(redact(value.encode("utf-8", "surrogateescape"))[1])
+
+
+def _is_harmless(name, value):
+    if name in _HARMLESS_NAMES or value.lower() in _HARMLESS_VALUES:
+        return True
+    return bool(_PLACE_NAME.search(name) and _PLACE_VALUE.match(value))
+
+
+def _mark(name):
+    mark = b"<redacted:" + name.encode() + b">"
+    return lambda match: (match.groupdict().get("keep") or b"") + mark

@@ -1,0 +1,217 @@
+"""The spool: records that are on their way, one file each, written whole or not at all.
+
+    SPOOL/ready/TIME-JOB.jobprov       to be sent; a zip of `record.json`, `delivery.json` and `blobs/<sha256>`
+    SPOOL/claimed/…jobprov.HOST-PID    being sent by that process
+    SPOOL/rejected/…                   refused by the service, with `…reason.txt` beside it
+    SPOOL/open/JOB/                    a job between `start` and `end`
+    SPOOL/parts/                       how many records a batch job has so far
+
+A claim is a rename, so that two processes never send one file; a claim whose process is gone goes back.
+"""
+
+import hashlib
+import json
+import os
+import re
+import socket
+import tempfile
+import time
+import zipfile
+
+_SUFFIX = ".jobprov"
+_STALE_SECONDS = 3600
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def find(options, environment):
+    """Return the folder of the spool: the one asked for, else the first that can be written; None where none can."""
+    places = [options.spool] if options.spool else _usual_places(environment)
+    for place in places:
+        try:
+            for name in ("ready", "claimed", "rejected", "open", "parts"):
+                os.makedirs(os.path.join(place, name), mode=0o700, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(os.path.join(place, "ready"), os.W_OK) and os.stat(place).st_uid in (os.geteuid(), 0):
+            return os.path.abspath(place)
+    return None
+
+
+def _usual_places(environment):
+    places = []
+    scratch, home = environment.get("_CONDOR_SCRATCH_DIR"), environment.get("HOME")
+    if scratch and os.path.isdir(scratch):
+        places.append(os.path.join(scratch, "jobprov-spool"))
+    if home and os.path.isdir(home):
+        places.append(os.path.join(home, ".jobprov", "spool"))
+    places.append(os.path.join(tempfile.gettempdir(), "jobprov-spool-{}".format(os.geteuid())))
+    return places
+
+
+def take_part(spool, identity):
+    """Return how many records this batch job has had before this one; 0 without a spool."""
+    if spool is None:
+        return 0
+    name = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    for part in range(10000):
+        try:
+            os.close(os.open(os.path.join(spool, "parts", "{}.{}".format(name, part)), os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            continue
+        except OSError:
+            break
+        return part
+    return 0
+
+
+def keep(spool, draft, delivery):
+    """Write record and blobs to `ready`, durable when this returns, and return the path; raises OSError."""
+    name = "{:.6f}-{}{}".format(time.time(), draft.record["job_id"], _SUFFIX)
+    final = os.path.join(spool, "ready", name)
+    temporary = os.path.join(spool, "ready", "." + name)
+    try:
+        with open(temporary, "wb") as stream:
+            os.fchmod(stream.fileno(), 0o600)
+            write(stream, draft, delivery)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, final)
+    except OSError:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    _sync_folder(os.path.dirname(final))
+    return final
+
+
+def write(stream, draft, delivery):
+    """Write an entry to a stream; a file that changed since it was hashed is left out, with a note in the record."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as entry:
+        for digest in sorted(draft.blobs):
+            content = _content(draft, digest)
+            if content is not None:
+                _add(entry, "blobs/" + digest, content)
+        if draft.notes:
+            draft.record.setdefault("extra", {})["hook_notes"] = draft.notes
+        _add(entry, "record.json", encode(draft.record))
+        _add(entry, "delivery.json", encode(delivery))
+
+
+def encode(value):
+    """Return JSON bytes; NUL and lone surrogates, which a record may not hold, are written as visible escapes."""
+    return json.dumps(_clean(value), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+
+
+def ready(spool):
+    """Return the paths of what is to be sent, oldest first; claims whose process is gone come back first."""
+    _return_stale(spool)
+    folder = os.path.join(spool, "ready")
+    names = [name for name in os.listdir(folder) if name.endswith(_SUFFIX) and not name.startswith(".")]
+    return [os.path.join(folder, name) for name in sorted(names, key=_age)]
+
+
+def claim(path):
+    """Return the path under which this process owns the entry, or None where another one was faster."""
+    owned = "{}.{}-{}".format(path, socket.gethostname(), os.getpid())
+    owned = os.path.join(os.path.dirname(os.path.dirname(path)), "claimed", os.path.basename(owned))
+    try:
+        os.rename(path, owned)
+        os.utime(owned, None)
+    except OSError:
+        return None
+    return owned
+
+
+def release(owned):
+    """Put a claimed entry back to be sent later."""
+    os.rename(owned, _place(owned, "ready"))
+
+
+def reject(owned, reason):
+    """Put a claimed entry aside for good, with the reason beside it."""
+    final = _place(owned, "rejected")
+    with open(final + ".reason.txt", "w", encoding="utf-8") as stream:
+        stream.write(reason + "\n")
+    os.rename(owned, final)
+
+
+def _place(owned, folder):
+    name = os.path.basename(owned)
+    name = name[: name.index(_SUFFIX) + len(_SUFFIX)]
+    return os.path.join(os.path.dirname(os.path.dirname(owned)), folder, name)
+
+
+def _return_stale(spool):
+    folder = os.path.join(spool, "claimed")
+    for name in os.listdir(folder):
+        owned = os.path.join(folder, name)
+        host, _, process = name.rsplit(_SUFFIX + ".", 1)[-1].rpartition("-")
+        try:
+            is_old = time.time() - os.stat(owned).st_mtime > _STALE_SECONDS
+            if is_old or (host == socket.gethostname() and not _runs(int(process))):
+                release(owned)
+        except (OSError, ValueError):
+            continue  # somebody else was faster
+
+
+def _runs(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _age(name):
+    match = re.match(r"^(\d+\.\d+)", name)
+    return (float(match.group(1)) if match else 0.0, name)
+
+
+def _content(draft, digest):
+    held = draft.blobs[digest]
+    if isinstance(held, bytes):
+        return held
+    try:
+        with open(held, "rb") as stream:
+            content = stream.read()
+    except OSError as error:
+        draft.note("{} could not be kept: {}".format(held, error.strerror))
+        return None
+    if hashlib.sha256(content).hexdigest() != digest:
+        draft.note("{} changed while the job ran and is not kept".format(held))
+        return None
+    return content
+
+
+def _add(entry, name, content):
+    information = zipfile.ZipInfo(name, _FIXED_TIME)
+    information.compress_type = zipfile.ZIP_DEFLATED
+    information.external_attr = 0o600 << 16
+    entry.writestr(information, content)
+
+
+def _clean(value):
+    if isinstance(value, str):
+        return _clean_text(value)
+    if isinstance(value, dict):
+        return {_clean_text(str(key)): _clean(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(item) for item in value]
+    return value
+
+
+def _clean_text(text):
+    return re.sub("[\x00\ud800-\udfff]", lambda match: "\\x{:02x}".format(ord(match.group()) & 0xFF), text)
+
+
+def _sync_folder(folder):
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError:
+        pass

@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+"""Build the job-end hook: `scripts/build_hook.py [TARGET]`, job-end-hook.pyz by default; prints its SHA-256."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from provenance.capture.packing import build
+
+
+def main() -> int:
+    """Build it, and say what was built."""
+    target = sys.argv[1] if len(sys.argv) > 1 else "job-end-hook.pyz"
+    print(f"{build(target)}  {target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

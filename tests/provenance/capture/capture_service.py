@@ -1,0 +1,122 @@
+"""A service that speaks the three calls of the hook, remembers every byte, and misbehaves on demand."""
+
+import gzip
+import hashlib
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Service:
+    """A real HTTP server on loopback.
+
+    Attributes:
+        blobs, records: what it holds; `requests`: (method, path, status) in order; `received`: every body as sent.
+        faults: answers to give first, each a (status, headers, body) or a function of the handler; used up in order.
+        secret: bytes that a blob must not hold.
+        gaps: what it answers to a record.
+    """
+
+    def __init__(self) -> None:
+        self.blobs, self.records, self.requests, self.received, self.headers = {}, {}, [], [], []
+        self.faults, self.secret, self.gaps, self.lock = [], None, [], threading.Lock()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"service": self}))
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def only_record(self) -> dict:
+        (record,) = self.records.values()
+        return json.loads(record)
+
+    def count(self, method: str, path: str = "") -> int:
+        return sum(1 for request in self.requests if request[0] == method and path in request[1])
+
+
+class _Handler(BaseHTTPRequestHandler):
+    service: Service
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self._answer(self._missing)
+
+    def do_PUT(self) -> None:
+        self._answer(self._blob if "/blobs/" in self.path else self._job)
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+    def _answer(self, usual) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        service = self.service
+        with service.lock:
+            service.received.append(body)
+            service.headers.append(dict(self.headers))
+            fault = service.faults.pop(0) if service.faults else None
+        if callable(fault):
+            fault = fault(self, lambda: usual(body))
+        status, headers, answer = fault or usual(body)
+        if status == "cut":
+            service.requests.append((self.command, self.path, status))
+            self.close_connection = True
+            return
+        content = json.dumps(answer).encode()
+        service.requests.append((self.command, self.path, status))
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _missing(self, body: bytes):
+        wanted = json.loads(body)["sha256"]
+        return 200, {}, {"missing": [digest for digest in wanted if digest not in self.service.blobs]}
+
+    def _blob(self, body: bytes):
+        digest = self.path.rsplit("/", 1)[1]
+        if hashlib.sha256(body).hexdigest() != digest:
+            return 422, {}, {"title": "digest differs"}
+        if self.service.secret and self.service.secret in body:
+            return 422, {}, {"type": "/problems/secret-found", "title": "secret-found", "detail": "rule 7"}
+        with self.service.lock:
+            is_new = digest not in self.service.blobs
+            self.service.blobs[digest] = body
+        return 201 if is_new else 200, {}, {}
+
+    def _job(self, body: bytes):
+        job_id = self.path.rsplit("/", 1)[1]
+        record = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+        with self.service.lock:
+            old = self.service.records.get(job_id)
+            provisional = old is None or json.loads(old)["state"] == "running"
+            if not provisional and old != record:
+                return 409, {}, {"title": "differs"}
+            self.service.records[job_id] = record
+        gaps = self.service.gaps
+        return 201 if old is None else 200, {}, {"job_id": job_id, "grade": "L2", "gaps": gaps, "missing_blobs": []}
+
+
+def answers_after_giving_up(seconds: float):
+    """Take the request in, but answer only after some seconds."""
+
+    def fault(_handler, usual):
+        answer = usual()
+        time.sleep(seconds)
+        return answer
+
+    return fault
+
+
+def takes_then_cuts(_handler, usual):
+    """Take the request in, then cut the line without an answer."""
+    usual()
+    return "cut", {}, {}

@@ -1,0 +1,189 @@
+"""Sending: what arrives, what stays, and what a service that misbehaves does to it."""
+
+import json
+import socket
+import subprocess
+import time
+import zipfile
+
+from capture_service import answers_after_giving_up, takes_then_cuts
+
+
+def record_job(runner, service, *words, **more):
+    return runner("run", "--url", service.url, *words, "--", "sh", "-c", "echo hello", **more)
+
+
+def test_record_and_its_blobs_arrive_and_nothing_stays_in_the_spool(runner, service):
+    service.gaps = [{"code": "no-fcl", "message": "no fcl"}]
+
+    done = record_job(runner, service)
+
+    record = service.only_record()
+    assert record["state"] == "succeeded"
+    assert done.stdout == b"hello\n"
+    assert done.stderr.decode() == f"jobprov: recorded {record['job_id']} (grade L2, 1 gap)\n"
+    assert service.blobs[record["logs"][0]["sha256"]] == b"hello\n"
+    assert runner.entries() == runner.entries("claimed") == []
+
+
+def test_verbose_tells_each_gap_in_one_line(runner, service):
+    service.gaps = [{"code": "no-fcl", "message": "no fcl\nat all"}, {"code": "no-git", "message": "no git"}]
+
+    done = record_job(runner, service, "--verbose")
+
+    assert "jobprov: gap no-fcl: no fcl at all\njobprov: gap no-git: no git\n" in done.stderr.decode()
+
+
+def test_blobs_that_the_service_has_are_not_sent_again(runner, service):
+    record_job(runner, service)
+    first = service.count("PUT", "/blobs/")
+
+    record_job(runner, service)
+
+    assert service.count("PUT", "/blobs/") == first > 0
+    assert len(service.records) == 2
+
+
+def test_nothing_new_takes_two_requests_and_under_three_kilobytes(runner, service):
+    record_job(runner, service)
+    service.requests.clear(), service.received.clear()
+
+    record_job(runner, service)
+
+    assert len(service.requests) == 2
+    assert sum(len(body) for body in service.received) < 3000
+
+
+def test_token_is_sent_from_file_or_variable_and_never_recorded(runner, service, tmp_path):
+    (tmp_path / "token").write_text("file-token-canary\n")
+
+    record_job(runner, service, "--token-file", str(tmp_path / "token"))
+    record_job(runner, service, environment={"JOBPROV_TOKEN": "variable-token-canary"})
+
+    assert {headers["Authorization"] for headers in service.headers} == {
+        "Bearer file-token-canary",
+        "Bearer variable-token-canary",
+    }
+    assert not any(b"canary" in record for record in service.records.values())
+
+
+def test_busy_service_is_tried_again(runner, service):
+    service.faults = [(503, {"Retry-After": "0.1"}, {}), (500, {}, {"detail": "oops"})]
+
+    record_job(runner, service)
+
+    assert len(service.records) == 1
+    assert [request[2] for request in service.requests[:2]] == [503, 500]
+
+
+def test_retry_after_is_obeyed(runner, service):
+    service.faults = [(429, {"Retry-After": "1"}, {})]
+    begun = time.monotonic()
+
+    record_job(runner, service)
+
+    assert time.monotonic() - begun > 1
+    assert len(service.records) == 1
+
+
+def test_retry_after_beyond_the_budget_leaves_the_entry_in_the_spool(runner, service):
+    service.faults = [(503, {"Retry-After": "600"}, {})]
+
+    done = record_job(runner, service, "--budget-seconds", "3")
+
+    assert done.returncode == 0
+    assert len(runner.entries()) == 1
+    assert b"not sent" in done.stderr
+
+
+def test_answer_lost_after_the_service_took_the_record_makes_no_second_one(runner, service):
+    service.faults = [None, None, takes_then_cuts, takes_then_cuts]
+
+    record_job(runner, service)
+
+    assert len(service.records) == 1
+    assert 409 not in [request[2] for request in service.requests]
+    assert runner.entries() == []
+
+
+def test_refused_record_is_put_aside_with_the_reason(runner, service):
+    service.faults = [(403, {}, {"title": "Forbidden", "detail": "token is for nova"})]
+
+    done = record_job(runner, service)
+
+    assert done.returncode == 0
+    entry, reason = runner.entries("rejected")
+    assert "token is for nova" in reason.read_text()
+    assert zipfile.ZipFile(entry).read("record.json")
+    assert b"refused" in done.stderr
+
+
+def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(runner, service):
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{dead.getsockname()[1]}"
+    for number in range(3):
+        runner("run", "--url", address, "--budget-seconds", "1", "--", "sh", "-c", f"echo {number}")
+    kept = [json.loads(zipfile.ZipFile(entry).read("record.json"))["job_id"] for entry in runner.entries()]
+
+    done = runner("flush", str(runner.spool), "--url", service.url)
+
+    assert done.returncode == 0
+    assert [request[1].rsplit("/", 1)[1] for request in service.requests if "/jobs/" in request[1]] == kept
+    assert len(kept) == 3
+    assert runner.entries() == []
+
+
+def test_two_flushes_at_once_send_each_entry_once(runner, service):
+    for number in range(12):
+        runner("run", "--", "sh", "-c", f"echo {number}")
+    command = [runner.python, runner.hook, "flush", str(runner.spool), "--url", service.url]
+
+    both = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
+    codes = [process.wait(30) for process in both]
+
+    assert codes[0] in (0, 3)
+    assert len(service.records) == 12
+    assert service.count("PUT", "/jobs/") == 12
+
+
+def test_claim_of_a_process_that_is_gone_comes_back(runner, service):
+    runner("run", "--", "true")
+    (entry,) = runner.entries()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    entry.rename(runner.spool / "claimed" / f"{entry.name}.{socket.gethostname()}-{gone.pid}")
+
+    runner("flush", str(runner.spool), "--url", service.url)
+
+    assert len(service.records) == 1
+
+
+def test_slow_service_holds_the_job_up_no_longer_than_the_budget(runner, service):
+    service.faults = [answers_after_giving_up(30)]
+    begun = time.monotonic()
+
+    done = record_job(runner, service, "--budget-seconds", "2")
+
+    assert time.monotonic() - begun < 5
+    assert done.returncode == 0
+    assert len(runner.entries()) + len(runner.entries("claimed")) == 1
+
+
+def test_secret_that_only_the_service_knows_is_taken_out_and_noted(runner, service):
+    service.secret = b"purple-elephant"
+
+    runner("run", "--url", service.url, "--", "sh", "-c", "echo purple-elephant")
+
+    record = service.only_record()
+    (log,) = record["logs"]
+    assert b"purple-elephant" not in service.blobs[log["sha256"]]
+    assert any("secret" in note for note in record["extra"]["hook_notes"])
+
+
+def test_announced_job_is_seen_running(runner, service):
+    done = runner("run", "--url", service.url, "--announce", "--", "sleep", "1")
+
+    assert done.returncode == 0
+    assert service.count("PUT", "/jobs/") == 2
+    assert service.only_record()["state"] == "succeeded"
