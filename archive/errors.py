@@ -2,7 +2,7 @@
 
 ArchiveError
 ├── BadDigestError            a text that is no SHA-256 in lower-case hex: carries it
-├── BadNameError              a name that no document may have: carries it and why
+├── BadNameError              a name that no document may have: carries it
 ├── BadUrlError               an archive address that cannot be opened: carries it and why
 ├── DigestMismatchError       bytes that are not what was announced: carries both digests
 ├── BlobTooLargeError         a stream that passed its limit, which it carries
@@ -32,10 +32,12 @@ class BadDigestError(ArchiveError):
 class BadNameError(ArchiveError):
     """A name that no document may have."""
 
-    def __init__(self, name: str, why: str) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.why = why
-        super().__init__(f"The document name {name[:80]!r} is refused: {why}.")
+        super().__init__(
+            f"No document may be named {name[:80]!r}; join parts of A-Z a-z 0-9 . _ - by slashes, none of them "
+            "beginning with a dot, ending in .document or longer than 200 characters, 500 in all."
+        )
 
 
 class BadUrlError(ArchiveError):

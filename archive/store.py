@@ -16,10 +16,9 @@ from archive.errors import BadNameError
 PACK_LIMIT_BYTES = 256_000_000
 """The largest pack that a seal writes, index included."""
 
-_NAME = re.compile(r"[A-Za-z0-9._/-]+", re.ASCII)
+_PART = r"(?!\.)[A-Za-z0-9._-]{1,200}(?<!\.document)"
+_NAME = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
 _NAME_LIMIT = 500
-_PART_LIMIT = 200
-_RESERVED_SUFFIX = ".document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class SealReport:
     Attributes:
         packed: blobs that were loose and lie in packs now.
         packs_written: new packs.
-        packs_merged: small packs that were folded into new ones and removed.
+        packs_merged: packs that were removed because their blobs lie in other packs now.
         left_loose: loose blobs that stay so, being larger than a pack.
         damaged: digests of loose or packed blobs that were found damaged and left where they are.
     """
@@ -55,7 +54,7 @@ class ArchiveStats:
     """How much an archive holds.
 
     Attributes:
-        blobs: distinct blobs (one that lies in two packs, after a crash, counts twice until a later seal).
+        blobs: distinct blobs (one that lies in two packs, after a crash, counts twice until the next seal).
         loose: blobs that no pack holds yet.
         packs: pack files.
         stored_bytes: bytes on disk of loose blobs and packs, documents excluded.
@@ -173,20 +172,20 @@ class Store(Protocol):
 
 
 def check_document_name(name: str) -> str:
-    """The same name, once it is known to be a document name.
-
-    A name is parts of `A-Z a-z 0-9 . _ -` joined by slashes; no part is empty, begins with a dot or ends in `.document`.
+    """The same name, once it is known that a document may have it.
 
     Raises:
-        BadNameError: it is not; the error says why.
+        BadNameError: none may.
     """
-    if len(name) > _NAME_LIMIT or _NAME.fullmatch(name) is None:
-        raise BadNameError(name, f"use 1 to {_NAME_LIMIT} of A-Z a-z 0-9 . _ / -")
-    for part in name.split("/"):
-        if not part or part.startswith(".") or part.endswith(_RESERVED_SUFFIX) or len(part) > _PART_LIMIT:
-            raise BadNameError(
-                name,
-                f"each part between slashes has 1 to {_PART_LIMIT} characters, "
-                f"does not begin with a dot and does not end in {_RESERVED_SUFFIX}",
-            )
+    if not is_document_name(name):
+        raise BadNameError(name)
     return name
+
+
+def is_document_name(name: str) -> bool:
+    """Whether a document may have a name: parts of `A-Z a-z 0-9 . _ -` joined by slashes.
+
+    A part has 1 to 200 characters, does not begin with a dot and does not end in `.document`, which is how a local
+    archive tells files from folders; the whole has at most 500.
+    """
+    return len(name) <= _NAME_LIMIT and _NAME.fullmatch(name) is not None

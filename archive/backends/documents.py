@@ -8,7 +8,7 @@ from archive.backends.durable import Arrival, flush_folder, make_folder
 from archive.backends.frames import decode_frame, encode_frame
 from archive.digest import digest_of
 from archive.errors import DocumentDamagedError, DocumentMissingError, FrameDamagedError
-from archive.store import check_document_name
+from archive.store import check_document_name, is_document_name
 
 SUFFIX = ".document"
 
@@ -69,4 +69,4 @@ class DocumentShelf:
             base = Path(folder).relative_to(self.root).as_posix()
             stem = "" if base == "." else f"{base}/"
             names += [stem + file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX)]
-        yield from sorted(name for name in names if name.startswith(prefix))
+        yield from sorted(name for name in names if name.startswith(prefix) and is_document_name(name))

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from archive.backends.copies import CHUNK_BYTES, Copy, OpenFile
+from archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
 from archive.backends.documents import DocumentShelf
 from archive.backends.packs import SUFFIX as PACK_SUFFIX
 from archive.backends.packs import Pack
 from archive.backends.shelves import LooseShelf, PackShelf
-from archive.errors import BadNameError, BlobDamagedError, DocumentDamagedError, DocumentMissingError
-from archive.store import Finding, FindingKind
+from archive.errors import BlobDamagedError, DocumentDamagedError, DocumentMissingError
+from archive.store import Finding, FindingKind, is_document_name
 
 
 def inspect_loose(loose: LooseShelf, has_intact: Callable[[str], bool]) -> Iterator[Finding]:
@@ -24,7 +25,7 @@ def inspect_loose(loose: LooseShelf, has_intact: Callable[[str], bool]) -> Itera
 
 def inspect_packs(packs: PackShelf, has_intact: Callable[[str], bool]) -> Iterator[Finding]:
     """What is wrong with the packs: their frames one by one, their indexes, and each file as a whole."""
-    for pack in packs.refresh():
+    for pack in packs.reopen():
         if pack.index_damage is not None:
             yield Finding(FindingKind.INDEX_DAMAGED, pack.name, f"packs/{pack.name}", pack.index_damage)
         for copy in pack.copies():
@@ -53,11 +54,8 @@ def inspect_names(loose: LooseShelf, packs: PackShelf, documents: DocumentShelf)
         if path.parent != packs.root or path.suffix != PACK_SUFFIX:
             yield _stray(path, packs.root)
     for path in _files(documents.root):
-        try:
-            is_ours = documents.path(path.relative_to(documents.root).as_posix().removesuffix(".document")) == path
-        except BadNameError:
-            is_ours = False
-        if not is_ours:
+        name = path.relative_to(documents.root).as_posix().removesuffix(DOCUMENT_SUFFIX)
+        if path.suffix != DOCUMENT_SUFFIX or not is_document_name(name):
             yield _stray(path, documents.root)
 
 

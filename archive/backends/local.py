@@ -228,8 +228,7 @@ class LocalStore:
 
 
 def _is_packed(packs: Sequence[Pack], sha256: str) -> bool:
-    raw = bytes.fromhex(sha256)
-    return any(pack.index.find(raw) is not None for pack in packs)
+    return any(pack.holds(sha256) for pack in packs)
 
 
 def _content_bytes(copy: Copy) -> int:

@@ -101,6 +101,10 @@ class Pack:
         offset = self.index.find(sha256)
         return None if offset is None else self._copy(sha256.hex(), offset)
 
+    def holds(self, sha256: str) -> bool:
+        """Whether a blob is in this pack."""
+        return self.index.find(bytes.fromhex(sha256)) is not None
+
     def copies(self) -> Iterator[Copy]:
         """A copy of every blob, by digest."""
         for sha256, offset in self.index.entries():

@@ -37,7 +37,11 @@ class Sealer:
         """Pack what is loose, and say what was done."""
         self.packs.flush()  # a pack of a sealer that crashed may have a name that is not on the disk yet
         packs = self.packs.refresh()
-        merged = _choose_merged(packs, self._loose_bytes(), self.pack_limit_bytes)
+        # a pack whose index is damaged may hold more than a walk finds, so it is kept for its operator
+        sound = [pack for pack in packs if pack.index_damage is None]
+        redundant = _choose_redundant(sound)
+        needed = [pack for pack in sound if pack not in redundant]
+        merged = redundant + _choose_merged(needed, self._loose_bytes(), self.pack_limit_bytes)
         kept = [pack for pack in packs if pack not in merged]
         try:
             for sha256 in list(self.loose.digests()):
@@ -107,6 +111,19 @@ class Sealer:
             self._unpublished = []
             self._writer.close()
             self._writer = None
+
+
+def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
+    """The packs whose blobs all lie in other packs too, left by a sealer that died before it removed them.
+
+    A pack that is needed shows it by its first blob, so this costs next to nothing on other days.
+    """
+    chosen: list[Pack] = []
+    for pack in sorted(packs, key=lambda pack: pack.size_bytes):
+        others = [other for other in packs if other is not pack and other not in chosen]
+        if all(any(other.holds(sha256) for other in others) for sha256, _offset in pack.index.entries()):
+            chosen.append(pack)
+    return chosen
 
 
 def _choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> list[Pack]:

@@ -104,6 +104,11 @@ class PackShelf:
                 self._packs = {key: self._packs.get(key) or Pack(self.root / key[0]) for key in found}
             return tuple(self._packs.values())
 
+    def reopen(self) -> Sequence[Pack]:
+        """The packs as they are now, their indexes read again."""
+        self._packs = {}
+        return self.refresh()
+
     def remove(self, packs: Sequence[Pack]) -> None:
         """Remove packs whose blobs lie elsewhere by now."""
         with exclusive_lock(self._lock):
