@@ -99,11 +99,8 @@ def _common_start(names: Sequence[str]) -> str:
 
 def safe_url(url: str | None) -> str | None:
     """The URL where it leads to a page, None where a browser might run it."""
-    if url and (
-        url.startswith(("http://", "https://", "?", "#")) or (url.startswith("/") and not url.startswith("//"))
-    ):
-        return shown(url)
-    return None
+    is_local = url is not None and url[:1] in {"/", "?", "#"} and url[1:2] not in {"/", "\\"}
+    return shown(url) if url and (is_local or url.startswith(("http://", "https://"))) else None
 
 
 def _ends(stages: list[str]) -> list[str]:

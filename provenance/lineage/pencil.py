@@ -20,7 +20,7 @@ MARK_ROOM = 22.0
 MARGIN = 14.0
 LEGEND_LINE = 20.0
 
-MONO = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+MONO = "ui-monospace, monospace"
 SANS = "system-ui, 'DejaVu Sans', sans-serif"
 INK, MUTED, LINE_COLOUR, PAPER, FOCUS = "#1b1f24", "#57606a", "#8c959f", "#ffffff", "#0072b2"
 HAIR, FILE_FILL, FOCUS_FILL, BADGE_FILL = "#d0d7de", "#f3f5f8", "#ddeefa", "#eceff2"
@@ -51,24 +51,22 @@ def frame(name: str, width: float, height: float, words: str) -> tuple[ET.Elemen
     outer_width, outer_height = number_text(width + 2 * MARGIN), number_text(height + 2 * MARGIN)
     size = {"width": outer_width, "height": outer_height}
     view = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {outer_width} {outer_height}"}
-    about = {"class": f"lineage {name}", "role": "group", "aria-label": words, "font-family": SANS}
-    root = ET.Element("svg", {**view, **size, **about})
+    about = {"class": f"lineage {name}", "role": "group", "aria-label": words}
+    look = {"font-family": SANS, "font-size": "12", "fill": INK}
+    root = ET.Element("svg", {**view, **size, **about, **look})
     ET.SubElement(root, "rect", {"class": "lineage-background", **size, "fill": PAPER})
     shift = f"translate({number_text(MARGIN)} {number_text(MARGIN)})"
     return root, ET.SubElement(root, "g", {"transform": shift})
 
 
 def node_element(parent: ET.Element, name: str, text: Caption, corner: Point, *, is_focus: bool) -> ET.Element:
-    """The group of one box, a link where it has a page, named for screen readers and with its tooltip."""
+    """The group of one box, a link where it has a page, with its tooltip, which names it to screen readers too."""
     states = " is-focus" * is_focus + " is-placeholder" * text.is_placeholder
-    words = " ".join(f"{text.title}{', the file asked for' * is_focus}".split("\n"))
     place = f"translate({number_text(corner[0])} {number_text(corner[1])})"
-    named = {"class": f"lineage-node {name}{states}", "transform": place, "aria-label": words}
-    if text.url:
-        node = ET.SubElement(parent, "a", {**named, "href": text.url})
-    else:
-        node = ET.SubElement(parent, "g", {**named, "role": "img"})
-    ET.SubElement(node, "title").text = text.title
+    named = {"class": f"lineage-node {name}{states}", "transform": place}
+    tag, more = ("a", {"href": text.url}) if text.url else ("g", {"role": "img"})
+    node = ET.SubElement(parent, tag, {**named, **more})
+    ET.SubElement(node, "title").text = f"{text.title}{', the file asked for' * is_focus}"
     return node
 
 
@@ -82,7 +80,7 @@ def write_lines(node: ET.Element, text: Caption, at: Point, *, is_bold: bool) ->
     """Adds label, detail and badge, the label's base line at the point."""
     left, top = at
     weight = {"font-weight": "700"} if is_bold else {}
-    write(node, "lineage-label", text.label, at, {"font-family": MONO, "font-size": "12", "fill": INK, **weight})
+    write(node, "lineage-label", text.label, at, {"font-family": MONO, **weight})
     if text.detail:
         top += 16
         write(node, "lineage-detail", text.detail, (left, top), {"font-size": "11", "fill": MUTED})
@@ -90,12 +88,16 @@ def write_lines(node: ET.Element, text: Caption, at: Point, *, is_bold: bool) ->
         _badge(node, text, (left, top + 7))
 
 
+def edge_group(parent: ET.Element) -> ET.Element:
+    """The group that edges go into, which gives them their look."""
+    look = {"fill": "none", "stroke": LINE_COLOUR, "stroke-width": "1.4"}
+    return ET.SubElement(parent, "g", {"class": "lineage-edges", "aria-hidden": "true", **look})
+
+
 def edge_path(parent: ET.Element, path: str, *, is_sure: bool) -> None:
     """Adds an edge; dashed where it is only possible."""
-    name = "lineage-edge" if is_sure else "lineage-edge is-possible"
-    dashes = {} if is_sure else {"stroke-dasharray": "4 4"}
-    look = {"fill": "none", "stroke": LINE_COLOUR, "stroke-width": "1.4"}
-    ET.SubElement(parent, "path", {"class": name, "d": path, **look, **dashes})
+    look = {} if is_sure else {"class": "is-possible", "stroke-dasharray": "4 4"}
+    ET.SubElement(parent, "path", {"d": path, **look})
 
 
 def legend_height(legend: Legend, width: float) -> float:
@@ -107,7 +109,7 @@ def draw_legend(parent: ET.Element, legend: Legend, top: float, width: float) ->
     """Adds the notes and the marks with their words, wrapped to the width."""
     lines = _note_lines(legend, width)
     for row, line in enumerate(lines):
-        write(parent, "lineage-note", line, (0, top + LEGEND_LINE * row + 14), {"font-size": "12", "fill": INK})
+        write(parent, "lineage-note", line, (0, top + LEGEND_LINE * row + 14), {})
     marks = ET.SubElement(parent, "g", {"class": "lineage-legend", "aria-hidden": "true"})
     for row, items in enumerate(_rows(legend.states, width), len(lines)):
         middle = top + LEGEND_LINE * row + 10

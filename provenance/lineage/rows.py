@@ -15,11 +15,13 @@ from provenance.lineage.pencil import (
     FILE_FILL,
     FOCUS,
     FOCUS_FILL,
+    LABEL_CHAR,
     LINE_COLOUR,
     MUTED,
     PAPER,
     Legend,
     draw_legend,
+    edge_group,
     edge_path,
     frame,
     legend_height,
@@ -34,7 +36,8 @@ WIDTH = 332.0
 """With its margins, 360 px: the narrowest screen that pages serve."""
 LANE = 18.0
 GUTTER_AT_MOST = 126.0
-LABEL_WIDTH = 27
+LABEL_WIDTH = 26
+"""Columns of a label at least; more where few lanes leave room."""
 ROW = 46.0
 BADGE_ROOM = 22.0
 STUB_ROW = 30.0
@@ -55,6 +58,8 @@ def rows_element(view: View, links: Links) -> ET.Element:
     sheet = sheet_of(view, links, label_width=LABEL_WIDTH)
     rows = arrange(list(sheet.items), list(sheet.arrows), first=view.focus)
     step = min(LANE, GUTTER_AT_MOST / max(1, rows.lanes))
+    left = step * rows.lanes + 8
+    sheet = sheet_of(view, links, label_width=max(LABEL_WIDTH, int((WIDTH - left) / LABEL_CHAR)))
     heights = [_height(sheet.items[key]) for key in rows.order]
     tops = [sum(heights[:row]) for row in range(len(heights))]
     place = {key: (step * rows.lane_of[key] + 9, top + 14) for key, top in zip(rows.order, tops, strict=True)}
@@ -63,7 +68,7 @@ def rows_element(view: View, links: Links) -> ET.Element:
     root, body = frame("lineage-down", WIDTH, height + legend_height(legend, WIDTH), summary(view.graph))
     _draw_edges(body, sheet, place)
     for key, top in zip(rows.order, tops, strict=True):
-        _draw_row(body, sheet.items[key], place[key][0], step * rows.lanes + 6, top)
+        _draw_row(body, sheet.items[key], place[key][0], left, top)
     draw_legend(body, legend, height, WIDTH)
     return root
 
@@ -112,24 +117,33 @@ def _height(item: Item) -> float:
 
 
 def _draw_edges(body: ET.Element, sheet: Sheet, place: Mapping[str, tuple[float, float]]) -> None:
-    edges = ET.SubElement(body, "g", {"aria-hidden": "true"})
+    edges = edge_group(body)
     for (source, target), is_sure in sheet.arrows.items():
         (x, y), (lane, top) = place[source], place[target]
         down = BEND if y > top else -BEND
         n = number_text
-        bend = "" if lane == x else f"V{n(y - down)}Q{n(lane)} {n(y)} {n(x)} {n(y)}"
+        end = f"V{n(y - 9)}" if lane == x else f"V{n(y - down)}Q{n(lane)} {n(y)} {n(x)} {n(y)}"
         head = f"M{n(lane - 3.5)} {n(top + 16)}L{n(lane)} {n(top + 10.5)}L{n(lane + 3.5)} {n(top + 16)}"
-        edge_path(edges, f"M{n(lane)} {n(top)}{bend or f'V{n(y)}'}{head}", is_sure=is_sure)
+        edge_path(edges, f"M{n(lane)} {n(top + 10)}{end}{head}", is_sure=is_sure)
 
 
 def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -> None:
     node = node_element(body, f"lineage-{item.kind}", item.text, (0, top), is_focus=item.is_focus)
-    attributes = {"y": "-3", "width": number_text(WIDTH), "height": number_text(_height(item) - 4), "rx": "4"}
+    attributes = {
+        "x": number_text(left - 6),
+        "y": "-3",
+        "width": number_text(WIDTH - left + 6),
+        "height": number_text(_height(item) - 4),
+        "rx": "4",
+    }
     look = {"fill": FOCUS_FILL, "fill-opacity": "1"} if item.is_focus else {"fill": PAPER, "fill-opacity": "0"}
     ET.SubElement(node, "rect", {"class": "lineage-row", **attributes, **look})
     if item.text.state:
         add_mark(node, item.text.state, x, 14)
-    elif item.kind != "stub":
+    elif item.kind == "stub":
+        spot = {"cx": number_text(x), "cy": "14", "r": "5", "fill": PAPER, "stroke": LINE_COLOUR}
+        ET.SubElement(node, "circle", {"class": "lineage-shape", **spot, "stroke-dasharray": "2 2"})
+    else:
         _draw_file(node, item, x)
     write_lines(node, item.text, (left, 18), is_bold=item.is_focus or item.text.state is not None)
 

@@ -4,8 +4,8 @@ There is no script, no `<style>` and no `style` attribute (the pages' Content-Se
 have classes for a stylesheet, and presentation attributes, which any stylesheet overrides, for a file that stands
 alone. There are no ids, so several pictures fit on one page.
 
-Classes: `lineage` on the root with `lineage-right` or `lineage-down`; `lineage-background`, `lineage-edge`
-(`is-possible`), `lineage-node` with `lineage-KIND` (file, job, files, jobs, chain, cycle, stub; `is-focus`,
+Classes: `lineage` on the root with `lineage-right` or `lineage-down`; `lineage-background`, `lineage-edges`
+(paths in it may be `is-possible`), `lineage-node` with `lineage-KIND` (file, job, files, jobs, chain, cycle, stub; `is-focus`,
 `is-placeholder`), in it `lineage-sheet`, `lineage-shape`, `lineage-label`, `lineage-detail`, `lineage-badge`,
 `lineage-mark` with `is-STATE`; below, `lineage-note` and `lineage-legend`.
 """
@@ -34,6 +34,7 @@ from provenance.lineage.pencil import (
     Legend,
     Point,
     draw_legend,
+    edge_group,
     edge_path,
     frame,
     legend_height,
@@ -98,7 +99,7 @@ def _size(item: Item) -> Size:
 
 
 def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
-    edges = ET.SubElement(body, "g", {"aria-hidden": "true"})
+    edges = edge_group(body)
     for ends, is_sure in sheet.arrows.items():
         source, target = (layout.places[key] for key in ends)
         points = [_exit(source), *layout.bends.get(ends, ()), _entry(target)]

@@ -5,11 +5,11 @@ A node is written out once; where it comes again a reference says so. Names are 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from provenance.lineage.folding import fold
 from provenance.lineage.graph import SHARED_ROLES, UNHAPPY_STATES, FileNode, Graph, JobNode, Node, neighbours
-from provenance.lineage.words import counted, day, full_name, number, reached, shown, size, summary
+from provenance.lineage.words import THIN_SPACE, counted, day, full_name, number, reached, shown, size, summary
 
 BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""
@@ -23,13 +23,14 @@ NAMES_AT_MOST = 4
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """The signs of a tree: branches, and a mark for each state; `unknown` serves the others."""
+    """The signs of a tree: branches, a mark for each state (`unknown` serves the others), and what a terminal lacks."""
 
     branch: str
     last: str
     bar: str
     gap: str
     marks: Mapping[str, str]
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
 
 UNICODE = Style(
@@ -39,6 +40,7 @@ UNICODE = Style(
 ASCII = Style(
     "|- ", "`- ", "|  ", "   ",
     {"succeeded": "*", "failed": "!", "killed": "#", "running": "o", "silent": ":", "lost": "?", "unknown": "+"},
+    {"…": "...", "–": "-", THIN_SPACE: " "},
 )  # fmt: skip
 
 
@@ -49,7 +51,10 @@ def render_text(graph: Graph, *, style: Style = UNICODE) -> str:
     if len(lines) > LINES_AT_MOST:
         rest = len(lines) - LINES_AT_MOST
         lines = [*lines[:LINES_AT_MOST], f"… {counted(rest, 'line')} more; ask for less depth, or for JSON."]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    text = "\n".join(line.rstrip() for line in lines) + "\n"
+    for sign, instead in style.replaced.items():
+        text = text.replace(sign, instead)
+    return text
 
 
 class _Tree:

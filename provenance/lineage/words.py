@@ -13,6 +13,7 @@ from provenance.lineage.graph import UNHAPPY_STATES, FileNode, Graph, JobNode, N
 MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
 THIN_SPACE = "\u2009"
 KILO = 1000
+TEN = 10
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 """Control characters, direction marks and lone surrogates: they would drive a terminal, break XML or hide a name."""
@@ -52,11 +53,11 @@ def size(size_bytes: int | None) -> str:
     if size_bytes is None:
         return MISSING
     value, unit = float(size_bytes), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):  # noqa: B007 - the last unit serves after the loop
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
         if round(value) < KILO:
             break
-        value /= KILO
-    return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004
+        value, unit = value / KILO, larger
+    return f"{value:.0f} {unit}" if unit == "B" or value >= TEN else f"{value:.1f} {unit}"
 
 
 def day(moment: datetime | None) -> str:

@@ -1,9 +1,11 @@
 """Graphs as productions make them, for tests and for looking at."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, Omitted
 
+Sample = Callable[[], Graph]
 START = datetime(2026, 11, 24, 2, 10, tzinfo=UTC)
 
 

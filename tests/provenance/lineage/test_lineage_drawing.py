@@ -1,0 +1,175 @@
+"""The pictures: well formed, escaped, linked, told in words, and within the rules of the pages."""
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import lineage_samples as samples
+import pytest
+from hypothesis import given
+from lineage_graphs import graphs
+
+from provenance.lineage.captions import name_pattern, safe_url, worst_state
+from provenance.lineage.graph import FileNode, Graph, JobNode
+from provenance.lineage.sheet import Links
+from provenance.lineage.svg import Direction, draw
+
+DIRECTIONS: tuple[Direction, ...] = ("right", "down")
+STYLESHEET = Path(__file__).with_name("picture.css")
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parsed(graph: Graph, direction: Direction = "right") -> ET.Element:
+    return ET.fromstring(draw(graph, direction=direction))  # noqa: S314 - our own
+
+
+def nodes_of(root: ET.Element) -> list[ET.Element]:
+    return [element for element in root.iter() if element.get("class", "").startswith("lineage-node")]
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@given(graph=graphs())
+def test_any_graph_makes_a_well_formed_picture_without_script_or_style(graph: Graph, direction: Direction) -> None:
+    root = parsed(graph, direction)
+
+    allowed = {"svg", "g", "a", "rect", "circle", "polygon", "path", "text", "title"}
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} <= allowed
+    names = {name for element in root.iter() for name in element.attrib}
+    assert not {name for name in names if name in {"style", "id"} or name.startswith("on")}
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_hostile_names_stay_text(direction: Direction) -> None:
+    text = draw(samples.hostile(), direction=direction)
+
+    root = ET.fromstring(text)  # noqa: S314 - our own
+    assert "<script" not in text
+    assert "<img" not in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    titles = [element.text or "" for element in root.iter(f"{SVG}title")]
+    assert any("<script>alert(1)</script>&\"'>.root" in title for title in titles)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_every_box_is_named_by_its_title_and_linked_to_its_page(direction: Direction) -> None:
+    nodes = nodes_of(parsed(samples.skim(), direction))
+
+    assert len(nodes) == 8
+    assert all(node.findtext(f"{SVG}title") for node in nodes)
+    assert {node.get("href") for node in nodes} == {node.url for node in samples.skim().nodes}
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_focus_is_emphasised_once_and_said_in_words(direction: Direction) -> None:
+    nodes = nodes_of(parsed(samples.merge(), direction))
+
+    focused = [node for node in nodes if "is-focus" in node.get("class", "")]
+    assert [node.findtext(f"{SVG}title", "").endswith(", the file asked for") for node in focused] == [True]
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_states_differ_by_shape_and_not_by_colour_alone(direction: Direction) -> None:
+    root = parsed(samples.states(), direction)
+
+    shapes: dict[str, tuple[str, ...]] = {}
+    for mark in root.iter():
+        if mark.get("class", "").startswith("lineage-mark"):
+            state = mark.get("class", "").split()[1]
+            looks = (mark.tag, str(len(mark.get("points", "").split())), mark.get("stroke-dasharray", ""))
+            shapes[state] = looks
+    assert len(shapes) == 7
+    assert len(set(shapes.values())) == 7
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_what_is_left_out_is_drawn_and_said(direction: Direction) -> None:
+    links = Links(more=lambda key: f"/lineage?around={key}")
+
+    text = draw(samples.truncated(), direction=direction, links=links)
+
+    for stub in ("+308", "+1", "+4", "+57"):
+        assert f">{stub}</text>" in text
+    assert "/lineage?around=" in text
+    assert "Not shown:" in text
+    assert "308 neighbours before this, not shown" in text
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_placeholder_and_possible_edge_look_different(direction: Direction) -> None:
+    root = parsed(samples.placeholders(), direction)
+
+    assert sum("is-placeholder" in node.get("class", "") for node in nodes_of(root)) == 2
+    possible = [edge for edge in root.iter(f"{SVG}path") if "is-possible" in edge.get("class", "")]
+    assert [edge.get("stroke-dasharray") for edge in possible] == ["4 4"]
+
+
+def test_folded_boxes_link_to_their_open_form() -> None:
+    text = draw(samples.merge(), links=Links(expand=lambda key: f"?expanded={key}"))
+
+    assert text.count('href="?expanded=') == 3
+
+
+def test_long_name_is_cut_in_the_middle_and_whole_in_the_title() -> None:
+    text = draw(samples.placeholders())
+
+    whole = "cosmic_overlay_r10407_with_a_very_long_name_that_nobody_can_read_20261124.root"
+    assert f">{whole}</text>" not in text
+    assert f"nova:{whole}" in text
+    assert ">cosmic_overla…_20261124.root</text>" in text
+
+
+def test_picture_for_phones_fits_the_narrowest_screen_however_wide_the_graph() -> None:
+    production = samples.Production()
+    inputs = [production.file(f"raw_{n}.root", f"tier{n}") for n in range(60)]
+    focus = production.made(production.job("merge", inputs), "merged.root", "reco")
+
+    assert parsed(production.graph(focus), "down").get("width") == "360"
+
+
+def test_same_graph_gives_the_same_bytes() -> None:
+    assert draw(samples.large()) == draw(samples.large())
+
+
+def test_stylesheet_and_picture_know_the_same_classes() -> None:
+    texts = [draw(sample(), direction=direction) for sample in samples.SAMPLES for direction in DIRECTIONS]
+
+    drawn = {name for text in texts for names in re.findall(r'class="([^"]*)"', text) for name in names.split()}
+    styled = set(re.findall(r"\.((?:lineage|is)[a-z-]*)", STYLESHEET.read_text()))
+    assert styled <= drawn
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("/files/a", "/files/a"),
+        ("https://prov.example.org/a", "https://prov.example.org/a"),
+        ("?expanded=a", "?expanded=a"),
+        ("javascript:alert(1)", None),
+        ("data:text/html,x", None),
+        ("//elsewhere.example.org/", None),
+        ("/\\elsewhere.example.org/", None),
+        (" javascript:alert(1)", None),
+        (None, None),
+    ],
+)
+def test_only_links_to_pages_are_kept(url: str | None, kept: str | None) -> None:
+    assert safe_url(url) == kept
+
+
+def test_url_that_runs_script_is_not_linked() -> None:
+    graph = Graph("f", (FileNode("f", "a.root", url="javascript:alert(1)"),))
+
+    assert "javascript" not in draw(graph)
+
+
+def test_pattern_keeps_what_names_share() -> None:
+    assert name_pattern(["reco_r1.root", "reco_r2.root"]) == "reco_r*.root"
+    assert name_pattern(["aa", "aaa"]) == "aa*"
+    assert name_pattern(["x", "y"]) == "*"
+
+
+def test_worst_state_goes_first() -> None:
+    jobs = [JobNode("a", "a", state="succeeded"), JobNode("b", "b", state="killed"), JobNode("c", "c", state="failed")]
+
+    assert worst_state(jobs) == "failed"

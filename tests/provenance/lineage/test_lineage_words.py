@@ -1,0 +1,196 @@
+"""Words: first lines, names, sizes; the text tree; the exchange formats."""
+
+import json
+import shutil
+import subprocess
+
+import lineage_samples as samples
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lineage_graphs import graphs
+
+from provenance.lineage.dot import quoted, to_dot
+from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, Omitted
+from provenance.lineage.prov_json import prov_document, qualified_names, to_prov_json, to_prov_n
+from provenance.lineage.text import ASCII, BRANCHES_AT_MOST, LINES_AT_MOST, render_text
+from provenance.lineage.words import columns, elided, shown, size, summary
+
+
+def test_first_line_counts_what_made_the_file_and_what_failed() -> None:
+    assert summary(samples.retried()) == "20 files and 11 jobs made this; 1 failed, 1 killed on the way."
+    assert summary(samples.skim()) == "4 files and 3 jobs came of this."
+    assert summary(Graph("f", (FileNode("f", "a.root"),))) == "No job is known that made or used this file."
+
+
+def test_first_line_says_what_a_limit_left_out() -> None:
+    assert summary(samples.truncated()).endswith(
+        "Not shown: 1\u2009322 nodes before and 57 nodes after (jobs: 311 artdaq, 311 reco)."
+    )
+    assert summary(Graph("f", (FileNode("f", "a"),), is_truncated=True)).endswith("there is more.")
+
+
+@given(st.text(max_size=60), st.integers(3, 30))
+def test_elided_text_is_never_wider_than_asked(text: str, width: int) -> None:
+    cut = elided(text, width)
+
+    assert columns(cut) <= width
+    assert cut == shown(text) or "…" in cut
+
+
+@pytest.mark.parametrize("bad", ["\x00", "\x1b", "\x7f", "\x9b", "\n", "\u202e", "\u2066", "\u200b", "\ud800"])
+def test_signs_that_drive_terminals_or_hide_names_are_replaced(bad: str) -> None:
+    assert shown(f"a{bad}b") == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (None, "–"),  # noqa: RUF001
+        (0, "0 B"),
+        (999, "999 B"),
+        (1_000, "1.0 kB"),
+        (81_000, "81 kB"),
+        (999_999, "1.0 MB"),
+        (2_400_000_000, "2.4 GB"),
+        (5 * 10**18, "5000 PB"),
+    ],
+)
+def test_sizes_are_in_powers_of_ten(size_bytes: int | None, text: str) -> None:
+    assert size(size_bytes) == text
+
+
+def test_tree_of_a_merge_writes_two_alike_branches_and_counts_the_rest() -> None:
+    text = render_text(samples.merge())
+
+    assert text.count("made by ● reco") == 2
+    assert "… 8 more: fardet_r00010402_reco.root" in text
+    assert "with reco_prod5.fcl, fardet_geometry_v7.gdml" in text
+
+
+def test_tree_names_failed_attempts_that_made_nothing() -> None:
+    text = render_text(samples.retried())
+
+    assert "On the way, without a result:\n▲ reco 81234.22, failed" in text
+    assert "read fardet_r00010407.raw" in text
+
+
+def test_tree_writes_a_shared_node_once_and_refers_back() -> None:
+    text = render_text(samples.cycle())
+
+    assert text.count("b.root") == 2
+    assert "b.root (reco, 2.4 GB) (see above)" in text
+
+
+def test_tree_shows_both_sides_of_a_file_and_what_is_left_out() -> None:
+    text = render_text(samples.truncated())
+
+    assert "Used by:\nnova:merged.root" in text
+    assert "… 308 more, not shown" in text
+
+
+def test_tree_says_what_is_only_possible_or_mentioned() -> None:
+    text = render_text(samples.placeholders())
+
+    assert "possibly from nova:genie_1.root (mc, only mentioned, never recorded)" in text
+
+
+def test_tree_can_do_without_unicode_signs() -> None:
+    assert render_text(samples.large(), style=ASCII).isascii()
+    assert render_text(samples.truncated(), style=ASCII).isascii()
+
+
+@given(graphs())
+def test_tree_of_any_graph_is_bounded_and_safe_for_a_terminal(graph: Graph) -> None:
+    lines = render_text(graph).split("\n")
+
+    assert len(lines) <= LINES_AT_MOST + 3
+    assert all(line == shown(line) for line in lines)
+
+
+def test_tree_of_a_file_with_many_different_inputs_stops_at_the_limit() -> None:
+    production = samples.Production()
+    inputs = [production.file(f"raw_{n}.root", f"tier{n}") for n in range(100)]
+    focus = production.made(production.job("merge", inputs), "merged.root", "reco")
+
+    assert f"… {100 - BRANCHES_AT_MOST} more: raw_12.root" in render_text(production.graph(focus))
+
+
+def test_json_holds_nodes_edges_and_what_is_omitted() -> None:
+    graph = samples.truncated()
+
+    document = json.loads(json.dumps(graph.to_json()))
+
+    assert document.keys() == {"focus", "nodes", "edges", "omitted", "is_truncated"}
+    assert document["omitted"]["ancestors"] == 1322
+    assert {node["kind"] for node in document["nodes"]} == {"file", "job"}
+    assert document["nodes"][3]["started_at"] == "2026-11-24T02:13:00Z"
+
+
+def test_edges_to_unknown_nodes_are_left_out_everywhere() -> None:
+    graph = Graph("f", (FileNode("f", "a.root"),), (Edge("f", "gone"), Edge("gone", "f")))
+
+    assert graph.to_json()["edges"] == []
+    assert "gone" not in to_dot(graph) + to_prov_n(graph)
+
+
+def test_dot_strings_cannot_be_left() -> None:
+    assert quoted('a"]; evil [label="\\') == '"a\\"]; evil [label=\\"\\\\"'
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed: DOT is checked by its text only")
+def test_graphviz_reads_our_dot() -> None:
+    for sample in samples.SAMPLES:
+        subprocess.run(["dot", "-Tsvg"], input=to_dot(sample()).encode(), check=True, capture_output=True)
+
+
+def test_exports_do_not_depend_on_the_order_of_nodes_and_edges() -> None:
+    graph = samples.large()
+    turned = Graph(graph.focus, graph.nodes[::-1], graph.edges[::-1], Omitted())
+
+    assert to_dot(graph) == to_dot(turned)
+    assert to_prov_json(graph) == to_prov_json(turned)
+    assert to_prov_n(graph) == to_prov_n(turned)
+
+
+@given(graphs())
+def test_prov_relations_name_known_entities_and_activities(graph: Graph) -> None:
+    document = prov_document(graph)
+
+    assert len(document["entity"]) + len(document["activity"]) == len(graph.nodes)
+    relations = [*document["used"].values(), *document["wasGeneratedBy"].values()]
+    assert len(relations) == len(graph.inner_edges())
+    for relation in relations:
+        assert relation["prov:entity"] in document["entity"]
+        assert relation["prov:activity"] in document["activity"]
+    to_prov_json(graph).encode()
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_qualified_names_need_no_escape(name: str) -> None:
+    graph = Graph("f", (FileNode("f", name, "ns", "nova"), JobNode("j", name)))
+
+    for qualified in qualified_names(graph).values():
+        local = qualified.partition(":")[2]
+        assert local.isascii()
+        assert not set(local) & set("=',()[]:;\"\\ <>{}|^`~")
+        assert local[0] not in "-."
+        assert local[-1] != "."
+
+
+def test_prov_n_of_two_files_of_one_name_keeps_them_apart() -> None:
+    graph = Graph(
+        "a",
+        (FileNode("a", "x.root", version=1), FileNode("b", "x.root", version=2), FileNode("c", "x.root", version=2)),
+    )
+
+    assert len(set(qualified_names(graph).values())) == 3
+
+
+def test_prov_n_says_who_used_and_made_what() -> None:
+    text = to_prov_n(samples.placeholders())
+
+    assert text.startswith("document\n  prefix file <urn:jobprov:file:>\n")
+    assert "  activity(job:0f8b00000003, 2026-11-24T02:13:00Z, -, [" in text
+    assert "  wasGeneratedBy(file:nova/nova/mixed_r10407.root, job:0f8b00000003, -)\n" in text
+    assert text.endswith("endDocument\n")
