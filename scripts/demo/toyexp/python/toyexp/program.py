@@ -1,7 +1,6 @@
 """The program: reads its configuration, runs source, producers, filters, analyzers and outputs, and ends as art ends."""
 
 import argparse
-import json
 import resource
 import time
 import traceback
@@ -9,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from toyexp import VERSION, events, fcl, messages, modules
+from toyexp import VERSION, catalog, events, fcl, messages, modules
 from toyexp.errors import CommandLineError, ConfigurationError, ToyError
 
 _STANDARD_ERROR = 66
@@ -138,7 +137,7 @@ def _write(
     metadata = {**common, **own, **events.span(kept)}
     name = output["fileName"]
     events.write(name, kept, metadata)
-    Path(f"{name}.json").write_text(json.dumps(metadata, indent=1, sort_keys=True) + "\n", encoding="ascii")
+    Path(f"{name}.json").write_text(catalog.declaration(name, metadata), encoding="ascii")
     messages.info("FileSummary", f"RootOutput:{label}@EndJob", f"{name}: {metadata['event_count']} events")
     return int(metadata["event_count"])
 
@@ -154,5 +153,5 @@ def _common_metadata(
         "file_format": "root",
         "file_type": "mc",
         "application": {"family": "toyexp", "name": configuration.get("process_name", "Toy"), "version": VERSION},
-        "parents": [{"file_name": Path(name).name} for name in options.source],
+        "parents": [Path(name).name for name in options.source],
     }
