@@ -4,7 +4,7 @@ There is no script, no `<style>` and no `style` attribute (the pages' Content-Se
 have classes for a stylesheet, and presentation attributes, which any stylesheet overrides, for a file that stands
 alone. There are no ids, so several pictures fit on one page.
 
-Classes: `lineage` on the root with `lineage-right` or `lineage-down`; `lineage-background`, `lineage-edges`
+Classes: `lineage` on the root with `lineage-right` (`is-wide`) or `lineage-down`; `lineage-background`, `lineage-edges`
 (paths in it may be `is-possible`), `lineage-node` with `lineage-KIND` (file, job, files, jobs, chain, cycle, stub; `is-focus`,
 `is-placeholder`), in it `lineage-sheet`, `lineage-shape`, `lineage-label`, `lineage-detail`, `lineage-badge`,
 `lineage-mark` with `is-STATE`; below, `lineage-note` and `lineage-legend`.
@@ -53,6 +53,8 @@ LABEL_WIDTH = 28
 PADDING = 10.0
 LINE = 16.0
 LEAST_WIDTH = 340.0
+WIDE = 1_500.0
+"""Wider pictures say so by a class: a page scrolls them, where it scales others down to its own width."""
 SHEET_SHIFT = 3.0
 
 
@@ -80,7 +82,8 @@ def _columns_element(view: View, links: Links) -> ET.Element:
     layout = lay_out(sizes, sheet.arrows, spacing=Spacing(38.0, 14.0))
     width, height = max(layout.along, LEAST_WIDTH), layout.across + LINE
     legend = Legend(omissions(view.graph), sheet.states())
-    root, body = frame("lineage-right", width, height + legend_height(legend, width), summary(view.graph))
+    name = "lineage-right is-wide" if width > WIDE else "lineage-right"
+    root, body = frame(name, width, height + legend_height(legend, width), summary(view.graph))
     _draw_edges(body, sheet, layout)
     for key in sorted(sheet.items, key=lambda key: (layout.places[key].layer, layout.places[key].across)):
         _draw_item(body, sheet.items[key], layout.places[key])

@@ -40,7 +40,7 @@ UNICODE = Style(
 ASCII = Style(
     "|- ", "`- ", "|  ", "   ",
     {"succeeded": "*", "failed": "!", "killed": "#", "running": "o", "silent": ":", "lost": "?", "unknown": "+"},
-    {"…": "...", "–": "-", THIN_SPACE: " "},
+    {"…": "...", "–": "-", THIN_SPACE: " "},  # noqa: RUF001 - the en dash that stands for a missing value
 )  # fmt: skip
 
 

@@ -163,6 +163,16 @@ def cycle() -> Graph:
     return p.graph(focus)
 
 
+def side_inputs() -> Graph:
+    """A chain that cannot be folded, as each of its jobs reads something else too."""
+    p = Production()
+    last = p.file("fardet_r00010407.raw")
+    for stage in ("artdaq", "calib", "reco", "slicer", "track", "pid", "caf"):
+        job = p.job(stage, [last, p.file(f"{stage}_table.root", "calib")])
+        last = p.made(job, f"fardet_r00010407_{stage}.root", stage)
+    return p.graph(last)
+
+
 def hostile() -> Graph:
     p = Production()
     bad = p.file("<script>alert(1)</script>&\"'>.root", "]]><svg onload=alert(1)>")
@@ -172,5 +182,5 @@ def hostile() -> Graph:
 
 
 SAMPLES = (
-    chain, long_chain, merge, skim, retried, states, large, placeholders, truncated, cycle, hostile,
+    chain, long_chain, merge, skim, retried, states, large, placeholders, truncated, cycle, hostile, side_inputs,
 )  # fmt: skip

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import lineage_samples as samples
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from lineage_graphs import graphs
 
 from provenance.lineage.captions import name_pattern, safe_url, worst_state
@@ -29,6 +29,7 @@ def nodes_of(root: ET.Element) -> list[ET.Element]:
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @given(graph=graphs())
+@settings(max_examples=40, deadline=None)
 def test_any_graph_makes_a_well_formed_picture_without_script_or_style(graph: Graph, direction: Direction) -> None:
     root = parsed(graph, direction)
 

@@ -2,7 +2,7 @@
 
 import lineage_samples as samples
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from lineage_graphs import graphs
 
 from provenance.lineage.folding import Box, View, fold, shared_files
@@ -16,6 +16,7 @@ def boxes_of(view: View, kind: str) -> list[Box]:
 
 
 @given(graphs())
+@settings(max_examples=100, deadline=None)
 def test_every_node_and_edge_is_counted_once(graph: Graph) -> None:
     view = fold(graph)
 
@@ -26,6 +27,7 @@ def test_every_node_and_edge_is_counted_once(graph: Graph) -> None:
 
 
 @given(graphs())
+@settings(max_examples=100, deadline=None)
 def test_arrows_join_boxes_that_exist_and_differ(graph: Graph) -> None:
     view = fold(graph)
 

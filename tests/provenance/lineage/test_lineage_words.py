@@ -6,7 +6,7 @@ import subprocess
 
 import lineage_samples as samples
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lineage_graphs import graphs
 
@@ -31,6 +31,7 @@ def test_first_line_says_what_a_limit_left_out() -> None:
 
 
 @given(st.text(max_size=60), st.integers(3, 30))
+@settings(max_examples=60, deadline=None)
 def test_elided_text_is_never_wider_than_asked(text: str, width: int) -> None:
     cut = elided(text, width)
 
@@ -101,6 +102,7 @@ def test_tree_can_do_without_unicode_signs() -> None:
 
 
 @given(graphs())
+@settings(max_examples=60, deadline=None)
 def test_tree_of_any_graph_is_bounded_and_safe_for_a_terminal(graph: Graph) -> None:
     lines = render_text(graph).split("\n")
 
@@ -154,6 +156,7 @@ def test_exports_do_not_depend_on_the_order_of_nodes_and_edges() -> None:
 
 
 @given(graphs())
+@settings(max_examples=60, deadline=None)
 def test_prov_relations_name_known_entities_and_activities(graph: Graph) -> None:
     document = prov_document(graph)
 
@@ -167,6 +170,7 @@ def test_prov_relations_name_known_entities_and_activities(graph: Graph) -> None
 
 
 @given(st.text(min_size=1, max_size=30))
+@settings(max_examples=60, deadline=None)
 def test_qualified_names_need_no_escape(name: str) -> None:
     graph = Graph("f", (FileNode("f", name, "ns", "nova"), JobNode("j", name)))
 
