@@ -56,7 +56,8 @@ def plan_pack(
         commits: ids of commits; their parents stay out.
         trees: ids of trees, e.g. of a dirty working tree.
         tags: ids of annotated tag objects that go in as they are.
-        extra: (type, content) of objects that the repository may lack, e.g. those of a dirty working tree.
+        extra: (type, content) of objects that the repository may lack, e.g. those of a dirty working tree; what no
+            commit, tree or tag leads to stays out.
         without: ids that stay out, because the reader has them.
 
     Raises:
@@ -64,7 +65,6 @@ def plan_pack(
     """
     given = {object_id(kind, content): (kind, content) for kind, content in extra}
     named = _names_of_all(objects, list(commits), list(trees), list(tags), given)
-    named |= dict.fromkeys(given, "given")
     for oid in without:
         named.pop(oid, None)
     given = {oid: known for oid, known in given.items() if oid in named}
@@ -84,14 +84,26 @@ def write_pack(objects: Objects, plan: PackPlan) -> Iterator[bytes]:
 
 
 def canonical_pack(
-    objects: Objects, commit: str, *, tags: Iterable[str] = (), extra: Iterable[tuple[str, bytes]] = ()
+    objects: Objects,
+    commit: str,
+    *,
+    trees: Iterable[str] = (),
+    tags: Iterable[str] = (),
+    extra: Iterable[tuple[str, bytes]] = (),
 ) -> Iterator[bytes]:
     """Yield the canonical pack of one commit: commit, trees, blobs, and the tag objects that led to it.
+
+    Args:
+        objects: the mirror's.
+        commit: the commit; it may be among `extra`, if it was never pushed.
+        trees: further trees, e.g. of the dirty working tree that really ran.
+        tags: ids of tag objects.
+        extra: (type, content) of objects that the mirror may lack.
 
     Raises:
         MissingObjectError: before the first byte, where anything is missing.
     """
-    return write_pack(objects, plan_pack(objects, [commit], tags=tags, extra=extra))
+    return write_pack(objects, plan_pack(objects, [commit], trees=trees, tags=tags, extra=extra))
 
 
 def pack_of_objects(given: Iterable[tuple[str, bytes]]) -> bytes:

@@ -5,13 +5,14 @@ remote helpers, filters and options. So every call here has an allow-listed subc
 ours, no transport but the ones named by the caller, a wall-time limit on its whole process group and, for what
 comes over a network, a limit on the size of any file it writes.
 
-It is deliberately not a git library: it returns bytes.
+It is deliberately not a git library: it returns bytes. git 2.37 or newer.
 
 Source: git(1), git-config(1), "Fetching over untrusted protocols" in gitremote-helpers(7); each setting below
 answers a known attack and has a test.
 """
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -182,7 +183,7 @@ def open_git(
             with process.stdout as pipe:
                 yield pipe
         finally:
-            _kill(process)
+            _end(process)
 
 
 def _command(
@@ -231,19 +232,38 @@ def _start(
 
 def _wait(process: subprocess.Popen[bytes], subcommand: str, limits: Limits) -> None:
     try:
-        process.wait(timeout=limits.wall_seconds)
-    except subprocess.TimeoutExpired as error:
-        message = f"git {subcommand} was stopped after {limits.wall_seconds:g} seconds: is the server slow or gone?"
-        raise GitError(message) from error
+        if not _ends_within(process, limits.wall_seconds):
+            raise GitError(
+                f"git {subcommand} was stopped after {limits.wall_seconds:g} seconds: is the server slow or gone?"
+            )
     finally:
-        _kill(process)
+        _end(process)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the whole group: git leaves helpers behind that hold the connection."""
-    with suppress(ProcessLookupError, PermissionError):  # all gone already; macOS says the second of zombies
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether it ended; where Linux can tell at once it saves half the time of a short command."""
+    if not hasattr(os, "pidfd_open"):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+        return process.returncode is not None
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(descriptor)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the whole group, as git leaves helpers behind that hold the connection, and collect the exit code.
+
+    Not once it is collected: the number may be another group's by then.
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):  # all gone already; macOS says the second of zombies
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _failure(subcommand: str, exit_code: int, complaints: bytes, git_dir: Path | None) -> GitError:

@@ -17,7 +17,7 @@ from provenance.software.pack_form import PACK_MAGIC, PACK_VERSION
 
 _CHUNK = 1 << 16
 _TRAILER_BYTES = 20
-_MAX_OBJECT_BYTES = 4 << 30
+MAX_UNPACKED_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,24 @@ class TreeFile:
     content: bytes
 
 
-def iterate_objects(pack: bytes | memoryview) -> Iterator[PackedObject]:
-    """Yield every object of a pack in its order.
+class DifferencesError(SoftwareError):
+    """A pack holds objects as differences to others; only git reads such."""
+
+
+def iterate_objects(pack: bytes | memoryview, *, max_bytes: int = MAX_UNPACKED_BYTES) -> Iterator[PackedObject]:
+    """Yield every object of a pack in its order; `max_bytes` limits what all of them unpack to.
 
     Raises:
-        SoftwareError: no pack, a damaged one, or one with differences; raised where reading comes to it.
+        SoftwareError: no pack, a damaged one, a too large one, or one with differences; raised where reading comes to it.
     """
     data = memoryview(pack)
     _check_ends(data)
     at = 12
     for _ in range(int.from_bytes(data[8:12], "big")):
         kind, size, at = _entry_header(data, at)
+        max_bytes -= size
+        if max_bytes < 0:
+            raise SoftwareError("A git pack unpacks to more bytes than are read: it is too large or damaged.")
         content, at = _inflate(data, at, size)
         yield PackedObject(object_id(kind, content), kind, content)
     if at != len(data) - _TRAILER_BYTES:
@@ -101,9 +108,7 @@ def _entry_header(data: memoryview, at: int) -> tuple[str, int, int]:
         size |= (byte & 0x7F) << shift
         shift += 7
     if not 1 <= number <= len(KINDS):
-        raise SoftwareError(f"A git pack holds an object of type {number}, a difference: only whole ones are read.")
-    if size > _MAX_OBJECT_BYTES:
-        raise SoftwareError(f"A git pack claims an object of {size} bytes: more than {_MAX_OBJECT_BYTES} are not read.")
+        raise DifferencesError(f"A git pack holds an object of type {number}, a difference: only whole ones are read.")
     return KINDS[number - 1], size, at + 1
 
 

@@ -25,13 +25,14 @@ class Repository:
         path.mkdir(parents=True, exist_ok=True)
         self.git("init", "-q", "-b", "main")
 
-    def git(self, *arguments: str, date: str | None = None) -> str:
+    def git(self, *arguments: str, date: str | None = None, stdin: str = "") -> str:
         dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {}
         environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **FIXED, **dates}
         result = subprocess.run(
             ["git", "-c", "protocol.file.allow=always", *arguments],
             cwd=self.path,
             env=environment,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,

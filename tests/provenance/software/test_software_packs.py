@@ -129,14 +129,31 @@ def test_replaced_objects_are_read_as_they_were(production: Repository) -> None:
     assert pack_from(production.path / ".git", commit) == before
 
 
-def test_objects_of_a_dirty_tree_join_the_pack(production: Repository) -> None:
+def test_dirty_tree_joins_the_pack_and_what_nothing_leads_to_does_not(production: Repository) -> None:
     commit = production.git("rev-parse", "main")
+    tree = b"100644 dirty\0" + bytes.fromhex(object_id("blob", b"dirty"))
+    extra = [("blob", b"dirty"), ("tree", tree), ("blob", b"stray")]
 
-    pack = pack_from(production.path / ".git", commit, extra=[("blob", b"dirty"), ("blob", b"")])
+    pack = pack_from(production.path / ".git", commit, trees=[object_id("tree", tree)], extra=extra)
 
-    kinds = {item.oid: item.content for item in iterate_objects(pack)}
-    assert kinds[object_id("blob", b"dirty")] == b"dirty"
-    assert len(kinds) == len({item.oid for item in iterate_objects(pack_from(production.path / ".git", commit))}) + 1
+    plain = {item.oid for item in iterate_objects(pack_from(production.path / ".git", commit))}
+    assert {item.oid for item in iterate_objects(pack)} - plain == {
+        object_id("tree", tree),
+        object_id("blob", b"dirty"),
+    }
+    assert [file.path for file in tree_files(pack, object_id("tree", tree))] == ["dirty"]
+
+
+def test_incomplete_dirty_tree_is_reported(production: Repository) -> None:
+    tree = b"100644 dirty\0" + bytes.fromhex("ab" * 20)
+
+    with pytest.raises(MissingObjectError, match="ab" * 20 + r" \(dirty\)"):
+        pack_from(
+            production.path / ".git",
+            production.git("rev-parse", "main"),
+            trees=[object_id("tree", tree)],
+            extra=[("tree", tree)],
+        )
 
 
 def test_tree_files_gives_what_git_would_check_out_without_git(

@@ -87,7 +87,9 @@ def test_objects_of_the_dirty_tree_complete_the_commit_s_pack(production: Reposi
     dirty = [(item.kind, item.content) for item in iterate_objects(state.objects_pack)]
 
     with mirror.objects() as objects:
-        pack = b"".join(canonical_pack(objects, production.git("rev-parse", "HEAD"), extra=dirty))
+        pack = b"".join(
+            canonical_pack(objects, production.git("rev-parse", "HEAD"), trees=[state.worktree_tree], extra=dirty)
+        )
 
     files = {file.path: file for file in tree_files(pack, state.worktree_tree)}
     assert files["staged.fcl"].content == b"y: 1\n"
