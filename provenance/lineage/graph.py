@@ -147,13 +147,17 @@ class Graph:
         return [node for node in self.nodes if isinstance(node, JobNode)]
 
     def inner_edges(self) -> list[Edge]:
-        """The edges whose ends are both in this graph, each pair of ends once, in the graph's order."""
+        """The edges whose ends are both in this graph, each pair of ends once, in the graph's order.
+
+        Of doubled edges a sure one goes before a possible one, then one of a role of its own before a shared one.
+        """
         known = self.by_key()
-        seen: dict[tuple[str, str], Edge] = {}
+        best: dict[tuple[str, str], Edge] = {}
         for edge in self.edges:
             if edge.source in known and edge.target in known:
-                seen.setdefault((edge.source, edge.target), edge)
-        return list(seen.values())
+                ends = (edge.source, edge.target)
+                best[ends] = max(best.get(ends, edge), edge, key=_weight)
+        return list(best.values())
 
     def to_json(self) -> dict[str, Any]:
         """The answer of the lineage call (api.md): `nodes`, `edges`, `omitted`."""
@@ -167,6 +171,10 @@ class Graph:
             "omitted": self.omitted.to_json(),
             "is_truncated": self.is_truncated,
         }
+
+
+def _weight(edge: Edge) -> tuple[bool, bool]:
+    return edge.is_sure, edge.role not in SHARED_ROLES
 
 
 def neighbours(edges: Iterable[tuple[str, str]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

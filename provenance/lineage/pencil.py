@@ -66,7 +66,7 @@ def node_element(parent: ET.Element, name: str, text: Caption, corner: Point, *,
     named = {"class": f"lineage-node {name}{states}", "transform": place}
     tag, more = ("a", {"href": text.url}) if text.url else ("g", {"role": "img"})
     node = ET.SubElement(parent, tag, {**named, **more})
-    ET.SubElement(node, "title").text = f"{text.title}{', the file asked for' * is_focus}"
+    ET.SubElement(node, "title").text = f"{text.title}{', the one asked for' * is_focus}"
     return node
 
 

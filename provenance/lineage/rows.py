@@ -4,11 +4,10 @@ Each box that has inputs opens a lane, which goes down to the last of them; so a
 few lanes, however wide the graph is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from provenance.lineage.folding import View
 from provenance.lineage.graph import neighbours
 from provenance.lineage.marks import add_mark
 from provenance.lineage.pencil import (
@@ -29,8 +28,7 @@ from provenance.lineage.pencil import (
     number_text,
     write_lines,
 )
-from provenance.lineage.sheet import Item, Links, Sheet, sheet_of
-from provenance.lineage.words import omissions, summary
+from provenance.lineage.sheet import Item, Sheet
 
 WIDTH = 332.0
 """With its margins, 360 px: the narrowest screen that pages serve."""
@@ -53,19 +51,19 @@ class Rows:
     lanes: int
 
 
-def rows_element(view: View, links: Links) -> ET.Element:
-    """The picture as an `<svg>` element."""
-    sheet = sheet_of(view, links, label_width=LABEL_WIDTH)
-    rows = arrange(list(sheet.items), list(sheet.arrows), first=view.focus)
+def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
+    """The picture as an `<svg>` element; `sheet_for` gives the sheet for a width of labels."""
+    sheet = sheet_for(LABEL_WIDTH)
+    rows = arrange(list(sheet.items), list(sheet.arrows), first=sheet.first)
     step = min(LANE, GUTTER_AT_MOST / max(1, rows.lanes))
     left = step * rows.lanes + 8
-    sheet = sheet_of(view, links, label_width=max(LABEL_WIDTH, int((WIDTH - left) / LABEL_CHAR)))
+    sheet = sheet_for(max(LABEL_WIDTH, int((WIDTH - left) / LABEL_CHAR)))
     heights = [_height(sheet.items[key]) for key in rows.order]
     tops = [sum(heights[:row]) for row in range(len(heights))]
     place = {key: (step * rows.lane_of[key] + 9, top + 14) for key, top in zip(rows.order, tops, strict=True)}
     height = sum(heights) + 8
-    legend = Legend(omissions(view.graph), sheet.states())
-    root, body = frame("lineage-down", WIDTH, height + legend_height(legend, WIDTH), summary(view.graph))
+    legend = Legend(sheet.notes, sheet.states())
+    root, body = frame("lineage-down", WIDTH, height + legend_height(legend, WIDTH), sheet.words)
     _draw_edges(body, sheet, place)
     for key, top in zip(rows.order, tops, strict=True):
         _draw_row(body, sheet.items[key], place[key][0], left, top)

@@ -1,11 +1,12 @@
 """What goes on a picture, before anything has a place: boxes with their text, stubs for what is left out, arrows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from provenance.lineage.captions import Caption, captions, safe_url
 from provenance.lineage.folding import Box, View
-from provenance.lineage.words import counted, number
+from provenance.lineage.quotient import FoldedGraph
+from provenance.lineage.words import counted, elided, number, omissions, shown, summary
 
 STUB = "\0stub "
 FOLDED = frozenset({"files", "jobs", "chain", "cycle"})
@@ -39,10 +40,19 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Items by key, and arrows between them: True where sure."""
+    """Items by key, arrows between them (True where sure), and what to say of them.
+
+    Attributes:
+        words: the whole in a sentence, for screen readers.
+        notes: what a reader must know of it, below the picture.
+        first: key of the item that the picture is about; empty where there is none.
+    """
 
     items: dict[str, Item] = field(default_factory=dict)
     arrows: dict[tuple[str, str], bool] = field(default_factory=dict)
+    words: str = ""
+    notes: Sequence[str] = ()
+    first: str = ""
 
     def states(self) -> list[str]:
         """The states whose marks occur, in the order of the items."""
@@ -52,7 +62,12 @@ class Sheet:
 def sheet_of(view: View, links: Links, *, label_width: int) -> Sheet:
     """The items and arrows of a view."""
     texts = captions(view, label_width=label_width)
-    sheet = Sheet(arrows={(arrow.source, arrow.target): arrow.is_sure for arrow in view.arrows})
+    sheet = Sheet(
+        arrows={(arrow.source, arrow.target): arrow.is_sure for arrow in view.arrows},
+        words=summary(view.graph),
+        notes=omissions(view.graph),
+        first=view.focus,
+    )
     for box in view.boxes:
         text = texts[box.key]
         if len(box.members) > 1:
@@ -62,6 +77,28 @@ def sheet_of(view: View, links: Links, *, label_width: int) -> Sheet:
     for box in view.boxes:
         _add_stub(sheet, box, omitted.inputs_of, "before", links)
         _add_stub(sheet, box, omitted.outputs_of, "after", links)
+    return sheet
+
+
+def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int) -> Sheet:
+    """The items and arrows of a campaign's folded graph; `links.expand` takes a class's index as text."""
+    total = sum(some.jobs for some in folded.classes)
+    words = f"{counted(total, 'job')} by stage, code version and state"
+    arrows = {(str(flow.source), str(flow.target)): True for flow in folded.flows if flow.source != flow.target}
+    sheet = Sheet(arrows=arrows, words=words)
+    for index, some in enumerate(folded.classes):
+        state = "" if some.state == "succeeded" else f"{shown(some.state)} · "
+        detail = f"{state}{counted(some.jobs, 'job')}" + (f" · {shown(some.code_version)}" if some.code_version else "")
+        text = Caption(
+            label=elided(some.stage or "no stage", label_width),
+            detail=elided(detail, label_width + 4),
+            title=shown(
+                f"{counted(some.jobs, 'job')} of {some.stage or 'no stage'}, {some.state}, {some.code_version}"
+            ),
+            state=some.state,
+            url=safe_url(links.expand(str(index))),
+        )
+        sheet.items[str(index)] = Item(text, "jobs")
     return sheet
 
 

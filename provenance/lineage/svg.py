@@ -10,7 +10,7 @@ Classes: `lineage` on the root with `lineage-right` (`is-wide`) or `lineage-down
 `lineage-mark` with `is-STATE`; below, `lineage-note` and `lineage-legend`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 from typing import Literal
 from xml.etree import ElementTree as ET
@@ -43,9 +43,9 @@ from provenance.lineage.pencil import (
     text_width,
     write_lines,
 )
+from provenance.lineage.quotient import FoldedGraph
 from provenance.lineage.rows import rows_element
-from provenance.lineage.sheet import Item, Links, Sheet, sheet_of
-from provenance.lineage.words import omissions, summary
+from provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
 
 Direction = Literal["right", "down"]
 
@@ -71,19 +71,28 @@ def draw(
 
 def draw_view(view: View, *, direction: Direction = "right", links: Links | None = None) -> str:
     """A folded graph as an `<svg>` element."""
-    links = links or Links()
-    element = rows_element(view, links) if direction == "down" else _columns_element(view, links)
+    chosen = links or Links()
+    return _drawn(lambda width: sheet_of(view, chosen, label_width=width), direction)
+
+
+def draw_classes(folded: FoldedGraph, *, direction: Direction = "right", links: Links | None = None) -> str:
+    """A campaign's folded graph as an `<svg>` element: a box for each stage, code version and state."""
+    chosen = links or Links()
+    return _drawn(lambda width: sheet_of_classes(folded, chosen, label_width=width), direction)
+
+
+def _drawn(sheet_for: Callable[[int], Sheet], direction: Direction) -> str:
+    element = rows_element(sheet_for) if direction == "down" else _columns_element(sheet_for(LABEL_WIDTH))
     return ET.tostring(element, encoding="unicode")
 
 
-def _columns_element(view: View, links: Links) -> ET.Element:
-    sheet = sheet_of(view, links, label_width=LABEL_WIDTH)
+def _columns_element(sheet: Sheet) -> ET.Element:
     sizes = {key: _size(item) for key, item in sheet.items.items()}
     layout = lay_out(sizes, sheet.arrows, spacing=Spacing(38.0, 14.0))
     width, height = max(layout.along, LEAST_WIDTH), layout.across + LINE
-    legend = Legend(omissions(view.graph), sheet.states())
+    legend = Legend(sheet.notes, sheet.states())
     name = "lineage-right is-wide" if width > WIDE else "lineage-right"
-    root, body = frame(name, width, height + legend_height(legend, width), summary(view.graph))
+    root, body = frame(name, width, height + legend_height(legend, width), sheet.words)
     _draw_edges(body, sheet, layout)
     for key in sorted(sheet.items, key=lambda key: (layout.places[key].layer, layout.places[key].across)):
         _draw_item(body, sheet.items[key], layout.places[key])

@@ -11,8 +11,9 @@ from lineage_graphs import graphs
 
 from provenance.lineage.captions import name_pattern, safe_url, worst_state
 from provenance.lineage.graph import FileNode, Graph, JobNode
+from provenance.lineage.quotient import fold_by_class
 from provenance.lineage.sheet import Links
-from provenance.lineage.svg import Direction, draw
+from provenance.lineage.svg import Direction, draw, draw_classes
 
 DIRECTIONS: tuple[Direction, ...] = ("right", "down")
 STYLESHEET = Path(__file__).with_name("picture.css")
@@ -66,7 +67,7 @@ def test_focus_is_emphasised_once_and_said_in_words(direction: Direction) -> Non
     nodes = nodes_of(parsed(samples.merge(), direction))
 
     focused = [node for node in nodes if "is-focus" in node.get("class", "")]
-    assert [node.findtext(f"{SVG}title", "").endswith(", the file asked for") for node in focused] == [True]
+    assert [node.findtext(f"{SVG}title", "").endswith(", the one asked for") for node in focused] == [True]
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -109,6 +110,18 @@ def test_folded_boxes_link_to_their_open_form() -> None:
     text = draw(samples.merge(), links=Links(expand=lambda key: f"?expanded={key}"))
 
     assert text.count('href="?expanded=') == 3
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_folded_campaign_is_drawn_with_counts_and_states(direction: Direction) -> None:
+    links = Links(expand=lambda key: f"/jobs?class={key}")
+
+    text = draw_classes(fold_by_class(samples.large()), direction=direction, links=links)
+
+    root = ET.fromstring(text)  # noqa: S314 - our own
+    assert root.get("aria-label") == "94 jobs by stage, code version and state"
+    assert ">failed · 2 jobs · S24-01-01</text>" in text
+    assert text.count('href="/jobs?class=') == 9
 
 
 def test_long_name_is_cut_in_the_middle_and_whole_in_the_title() -> None:

@@ -136,6 +136,14 @@ def test_edges_to_unknown_nodes_are_left_out_everywhere() -> None:
     assert "gone" not in to_dot(graph) + to_prov_n(graph)
 
 
+def test_of_doubled_edges_the_sure_one_of_its_own_role_stays() -> None:
+    nodes = (FileNode("f", "a.root"), JobNode("j", "j"))
+    edges = (Edge("f", "j", is_sure=False), Edge("f", "j", role="shared"), Edge("f", "j", role="primary"))
+
+    for order in (edges, edges[::-1]):
+        assert Graph("f", nodes, order).inner_edges() == [Edge("f", "j", role="primary")]
+
+
 def test_dot_strings_cannot_be_left() -> None:
     assert quoted('a"]; evil [label="\\') == '"a\\"]; evil [label=\\"\\\\"'
 
