@@ -1,0 +1,113 @@
+"""Canonical text of numbers and strings: what the ParameterSetID is taken of, and what every printer writes.
+
+Source: FHiCL's canonical forms as the reference computes them (cetlib `canonical_number`, `canonical_string`), by string arithmetic only.
+"""
+
+import re
+from functools import lru_cache
+
+_REAL = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?", re.ASCII)
+_PLAIN = re.compile(r"[ !#-&(-\[\]-~]*")
+_ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
+_UNPRINTABLE = re.compile(r"[^ -~\n\t]")
+_MEANINGS = {'"': '"', "'": "'", "\\": "\\", "n": "\n", "t": "\t", "": "\\"}
+_ESCAPED = str.maketrans({'"': '\\"', "'": "\\'", "\\": "\\\\", "\n": "\\n", "\t": "\\t"})
+_LONGEST_PLAIN_INTEGER = 6
+_CHUNK_DIGITS = 2048
+
+
+class NotCanonicalError(Exception):
+    """A quoted string holds an unknown escape or an unprintable character. Never leaves the package."""
+
+
+@lru_cache(maxsize=1 << 16)
+def canonical_number(text: str) -> str:
+    """Return the canonical form of a decimal number that the lexer has accepted: 1e5 -> 100000, 0.5 -> 5e-1, 1234567 -> 1.234567e6."""
+    match = _REAL.fullmatch(text)
+    sign, whole, fraction, exponent = match.groups() if match else ("", text, None, None)
+    digits = whole + (fraction or "")
+    point = len(whole) + _as_c_integer(exponent or "0")  # exponent as if the point stood left of the digits
+    stripped = digits.rstrip("0")
+    if not stripped:
+        return "0"
+    significant = stripped.lstrip("0")
+    point -= len(stripped) - len(significant)
+    minus = "-" if sign == "-" else ""
+    if len(significant) <= point <= _LONGEST_PLAIN_INTEGER:
+        return minus + significant.ljust(point, "0")
+    mantissa = f"{significant[0]}.{significant[1:]}" if len(significant) > 1 else significant
+    return f"{minus}{mantissa}" + (f"e{point - 1}" if point != 1 else "")
+
+
+@lru_cache(maxsize=1 << 12)
+def canonical_based(text: str) -> str:
+    """Return the canonical form of a hexadecimal (0x) or binary (0b) number of any length."""
+    base = 16 if text[1] in "xX" else 2
+    return canonical_number(_decimal(int(text[2:], base)))
+
+
+def canonical_single(content: str) -> str:
+    """Return the canonical form of a single-quoted string's content, which knows no escapes.
+
+    Raises:
+        NotCanonicalError: it holds an unprintable character.
+    """
+    if _PLAIN.fullmatch(content):
+        return f'"{content}"'
+    bad = _UNPRINTABLE.search(content)
+    if bad:
+        raise NotCanonicalError(
+            f"the string holds the unprintable character {bad[0]!r}; write it as \\n or \\t or leave it out"
+        )
+    return f'"{content.translate(_ESCAPED)}"'
+
+
+def canonical_double(content: str) -> str:
+    """Return the canonical form of a double-quoted string's content.
+
+    Raises:
+        NotCanonicalError: it holds an unknown escape or an unprintable character.
+    """
+    if _PLAIN.fullmatch(content):
+        return f'"{content}"'
+    return canonical_single(_ESCAPE.sub(_meaning, content))
+
+
+def decoded(canonical: str) -> str:
+    """Return the text that a canonical string stands for."""
+    return _ESCAPE.sub(_meaning, canonical[1:-1]) if "\\" in canonical else canonical[1:-1]
+
+
+def as_c_index(digits: str) -> int:
+    """Return an index as the reference reads it: `atoi`, taken as unsigned 32 bits."""
+    return _as_c_integer(digits) & 0xFFFFFFFF
+
+
+def _meaning(match: re.Match[str]) -> str:
+    meaning = _MEANINGS.get(match[1])
+    if meaning is None:
+        raise NotCanonicalError(f"the string holds the unknown escape \\{match[1]}; known are \\\" \\' \\\\ \\n \\t")
+    return meaning
+
+
+def _as_c_integer(digits: str) -> int:
+    """Return what C's `atoi` gives on the reference's platform: clamped to 64 bits, then cut to 32."""
+    if len(digits) <= 9:  # noqa: PLR2004 - such a number fits
+        return int(digits)
+    negative = digits.startswith("-")
+    significant = digits.lstrip("+-0")[:20] or "0"
+    magnitude = int(significant)
+    number = max(-magnitude, -(1 << 63)) if negative else min(magnitude, (1 << 63) - 1)
+    low = number & 0xFFFFFFFF
+    return low - (1 << 32) if low >> 31 else low
+
+
+def _decimal(number: int) -> str:
+    """Return a number in decimal, without the interpreter's limit on digits and faster than quadratic."""
+    powers = [10**_CHUNK_DIGITS]
+    while powers[-1] * powers[-1] <= number:
+        powers.append(powers[-1] * powers[-1])
+    parts = [number]
+    for power in reversed(powers):
+        parts = [half for part in parts for half in divmod(part, power)]
+    return "".join(str(part).rjust(_CHUNK_DIGITS, "0") for part in parts).lstrip("0") or "0"

@@ -1,0 +1,103 @@
+"""An evaluated configuration: its values, where each was written, its files, and every form it is printed in."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from provenance.fhicl.annotated import annotated_form, prefix_annotated_form
+from provenance.fhicl.identity import canonical_form, compact_form, parameter_set_id
+from provenance.fhicl.includer import Expansion, SourceFile
+from provenance.fhicl.indented import indented_form
+from provenance.fhicl.limits import Limits
+from provenance.fhicl.positions import Origin
+from provenance.fhicl.tree import Parameter, find_value, origin_of, parameters, python_value, tree_of
+from provenance.fhicl.values import TableBody
+
+
+class Configuration:
+    """What a document evaluates to. Never changes; safe to share.
+
+    Attributes:
+        files: what was opened, in the order first opened, each once.
+        opened: paths in the order opened, with repeats.
+        expanded_size: bytes of the expanded text.
+    """
+
+    def __init__(self, root: TableBody, expansion: Expansion, limits: Limits) -> None:
+        self._root = root
+        self._expansion = expansion
+        self._limits = limits
+        self._canonical = canonical_form(root, limits)
+        self.files: tuple[SourceFile, ...] = tuple(expansion.files)
+        self.opened: tuple[str, ...] = tuple(expansion.opened)
+        self.expanded_size = expansion.size
+
+    def __repr__(self) -> str:
+        return f"<Configuration {self.parameter_set_id} of {self.files[0].path if self.files else 'nothing'}>"
+
+    @property
+    def parameter_set_id(self) -> str:
+        """The SHA-1 of the canonical form, 40 hex digits: what art calls ParameterSetID."""
+        return parameter_set_id(self._root)
+
+    @property
+    def expanded(self) -> bytes:
+        """The text with its includes in, as `fhicl-expand` prints it; made anew at each call."""
+        return self._expansion.text()
+
+    def to_string(self) -> str:
+        """Return the canonical form: one line, keys in byte order."""
+        return self._canonical
+
+    def to_compact_string(self) -> str:
+        """Return the canonical form with `@id::` in the place of longer tables, as art stores it."""
+        return compact_form(self._root)
+
+    def to_indented_string(self) -> str:
+        """Return what `fhicl-dump` and `--config-out` print."""
+        return indented_form(self._root)
+
+    def to_annotated_string(self) -> str:
+        """Return what `--annotate` prints, with the reference's line numbers."""
+        return annotated_form(self._root, self._limits)
+
+    def to_prefix_annotated_string(self) -> str:
+        """Return what `--prefix-annotate` prints, with the reference's line numbers."""
+        return prefix_annotated_form(self._root, self._limits)
+
+    def value(self, path: str) -> Any:
+        """Return a value as Python has it: None, bool, int, float, complex, str, list or dict; numbers beyond a float as their text.
+
+        Raises:
+            NotFoundError: the configuration has no such path (`a.b[2].c`).
+        """
+        return python_value(find_value(self._root, path))
+
+    def canonical_value(self, path: str) -> str:
+        """Return the canonical text of a value.
+
+        Raises:
+            NotFoundError: the configuration has no such path.
+        """
+        value = find_value(self._root, path)
+        return value.text if value.body is None else str(value.body.canonical)
+
+    def origin(self, path: str) -> Origin | None:
+        """Return file and line where a value was written, None where only its place in a sequence or on a way was (`@nil` padding).
+
+        Raises:
+            NotFoundError: the configuration has no such path.
+        """
+        return origin_of(find_value(self._root, path))
+
+    def as_tree(self) -> dict[str, Any]:
+        """Return the set as JSON has it: dict, list, str, int, float, bool and None; infinities and complex numbers as their text."""
+        return tree_of(self._root)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Yield (path, canonical, origin) of every atom and of every empty table and sequence, in the order of print."""
+        return parameters(self._root)
+
+    @property
+    def root(self) -> TableBody:
+        """The evaluated table itself, for the package's own use."""
+        return self._root

@@ -1,0 +1,34 @@
+"""What the reader refuses to do, in numbers; hostile input ends at one of them and its error names which.
+
+All lie far above real configurations: the largest known expands to 28 MB with 5,220 inclusions, 12 levels of includes and 14 of tables.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one reading.
+
+    Attributes:
+        file_bytes: largest single file.
+        expanded_bytes: largest text with its includes in.
+        inclusions: most `#include` lines followed, repeats counted.
+        include_depth: deepest chain of includes.
+        nesting: deepest nesting of tables and sequences, in the text and in the evaluated set.
+        number_length: most characters of one number.
+        work: most members and elements copied or padded by references, splices and indices.
+        canonical_bytes: longest canonical form.
+    """
+
+    file_bytes: int = 64 << 20
+    expanded_bytes: int = 256 << 20
+    inclusions: int = 100_000
+    include_depth: int = 200
+    nesting: int = 1000
+    number_length: int = 100_000
+    work: int = 20_000_000
+    canonical_bytes: int = 256 << 20
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,141 @@
+"""Reading a configuration: from a file, from text, or from the files of a record."""
+
+import os
+from collections.abc import Iterable, Sequence
+
+from provenance.fhicl.configuration import Configuration
+from provenance.fhicl.evaluator import evaluate
+from provenance.fhicl.identity import canonical_form
+from provenance.fhicl.includer import Expansion, Includer
+from provenance.fhicl.limits import DEFAULT_LIMITS, Limits
+from provenance.fhicl.lookup import PERMISSIVE, DiskFiles, FileSource, FoundFile, GivenFiles
+from provenance.fhicl.registry import resolve_identifiers
+from provenance.fhicl.source_text import SourceMemory
+from provenance.fhicl.values import TableBody
+
+SEARCH_PATH_VARIABLE = "FHICL_FILE_PATH"
+TEXT_NAME = "-"
+
+_MEMORY = SourceMemory()
+
+
+def load(
+    path: str | os.PathLike[str],
+    search_path: Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    policy: str = PERMISSIVE,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Configuration:
+    """Return what a file evaluates to, as art reads it.
+
+    Args:
+        path: the main file.
+        search_path: folders for included files; None takes FHICL_FILE_PATH (unset: the working folder).
+        policy: how names become paths, one of `lookup.POLICIES`.
+        limits: when to stop.
+
+    Raises:
+        FhiclError: it cannot be read, included or evaluated; kind, file, line and column say what and where.
+    """
+    return load_from(_disk(search_path, policy, limits), os.fspath(path), limits=limits)
+
+
+def loads(
+    text: str | bytes,
+    search_path: Sequence[str | os.PathLike[str]] = (),
+    *,
+    name: str = TEXT_NAME,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Configuration:
+    """Return what a text evaluates to; files that it includes are searched along the path.
+
+    Args:
+        text: the document; a str beyond ASCII is refused as its UTF-8 bytes would be.
+        search_path: folders for included files.
+        name: stands for the text's file in errors and origins.
+        limits: when to stop.
+
+    Raises:
+        FhiclError: as `load`.
+    """
+    content = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
+    source = _TextFirst(FoundFile(name, name, content), _disk(search_path, PERMISSIVE, limits))
+    return load_from(source, name, limits=limits)
+
+
+def load_files(main: str, files: Iterable[FoundFile], *, limits: Limits = DEFAULT_LIMITS) -> Configuration:
+    """Return what recorded files evaluate to; nothing is read from disk.
+
+    Args:
+        main: name or path of the main file.
+        files: the include closure as recorded: name asked for, path, bytes, index of the search path element.
+        limits: when to stop.
+
+    Raises:
+        FhiclError: as `load`; a file that the closure lacks is `include_not_found`.
+    """
+    return load_from(GivenFiles(tuple(files)), main, limits=limits)
+
+
+def load_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMITS) -> Configuration:
+    """Return what a document evaluates to, its files taken from any `FileSource`.
+
+    Raises:
+        FhiclError: as `load`.
+    """
+    expansion = expand_from(source, main, limits=limits)
+    root = TableBody(evaluate(expansion, limits))
+    canonical_form(root, limits)
+    if any("@id::" in piece.segment.text for piece in expansion.pieces):
+        root = resolve_identifiers(root, limits)
+    return Configuration(root, expansion, limits)
+
+
+def expand(
+    path: str | os.PathLike[str],
+    search_path: Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    policy: str = PERMISSIVE,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Expansion:
+    """Return a file with its includes in, not evaluated; for documents that are in error, and for `jobprov fhicl expand`.
+
+    Raises:
+        FhiclError: a file is missing, unreadable or includes itself, or a directive is malformed.
+    """
+    return expand_from(_disk(search_path, policy, limits), os.fspath(path), limits=limits)
+
+
+def expand_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMITS) -> Expansion:
+    """Return a document with its includes in, its files taken from any `FileSource`.
+
+    Raises:
+        FhiclError: as `expand`.
+    """
+    return Includer(source, _MEMORY, limits).expand(main)
+
+
+def forget_sources() -> None:
+    """Drop the files that are remembered split and parsed; only measurements need it."""
+    _MEMORY.clear()
+
+
+class _TextFirst:
+    """A text as main file, and a disk for what it includes."""
+
+    def __init__(self, main: FoundFile, rest: FileSource) -> None:
+        self._main = main
+        self._rest = rest
+
+    def first(self, name: str) -> FoundFile | None:  # noqa: ARG002 - the protocol's
+        return self._main
+
+    def included(self, name: str) -> FoundFile | None:
+        return self._rest.included(name)
+
+
+def _disk(search_path: Sequence[str | os.PathLike[str]] | None, policy: str, limits: Limits) -> DiskFiles:
+    if search_path is None:
+        variable = os.environ.get(SEARCH_PATH_VARIABLE)
+        search_path = ["."] if variable is None else variable.split(":")
+    return DiskFiles([os.fspath(folder) for folder in search_path], policy=policy, limits=limits)

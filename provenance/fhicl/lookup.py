@@ -1,0 +1,174 @@
+"""Finding files: on disk along a search path, as art does it, or among the files of a record.
+
+The default policy is art's: the first file as it is if absolute, else in "./" and then along the path; every included file along the path
+only, even with an absolute name, which is glued behind each folder. Source: cetlib `filepath_maker` and `search_path`.
+"""
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from provenance.fhicl.errors import LIMIT, UNREADABLE
+from provenance.fhicl.limits import Limits
+
+PERMISSIVE = "permissive"
+AS_IT_IS = "none"
+ALWAYS_SEARCH = "all"
+NON_ABSOLUTE = "nonabsolute"
+AFTER_FIRST = "after1"
+POLICIES = (PERMISSIVE, AS_IT_IS, ALWAYS_SEARCH, NON_ABSOLUTE, AFTER_FIRST)
+
+_SLASHES = re.compile("//+")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that a name led to.
+
+    Attributes:
+        name: what was asked for.
+        path: where it was found; two files are the same one if their paths are equal as text.
+        content: its bytes; empty for a folder, which the reference opens without complaint.
+        found_in: index of the search path element, None where the name was taken as it is or found in "./".
+        is_folder: whether it is one.
+    """
+
+    name: str
+    path: str
+    content: bytes
+    found_in: int | None = None
+    is_folder: bool = False
+
+
+class UnreadableFileError(Exception):
+    """A file is there but cannot or must not be read; the includer adds the place. Never leaves the package."""
+
+    kind = UNREADABLE
+
+
+class LargeFileError(UnreadableFileError):
+    """A file is larger than the limit."""
+
+    kind = LIMIT
+
+
+class FileSource(Protocol):
+    """Where the includer gets files from; both return None where there is no such file."""
+
+    def first(self, name: str) -> FoundFile | None:
+        """Find the main file."""
+        ...
+
+    def included(self, name: str) -> FoundFile | None:
+        """Find the file that an `#include` line names."""
+        ...
+
+
+class DiskFiles:
+    """Files on disk.
+
+    Args:
+        search_path: folders; empty ones are skipped, as the reference does.
+        policy: one of `POLICIES`, named as in `fhicl-dump -l`.
+        limits: for the largest file.
+    """
+
+    def __init__(self, search_path: Iterable[str], *, policy: str, limits: Limits) -> None:
+        if policy not in POLICIES:
+            message = f"policy {policy!r} is none of {', '.join(POLICIES)}"
+            raise ValueError(message)
+        self._folders = [(index, folder) for index, folder in enumerate(search_path) if folder]
+        self._policy = policy
+        self._limits = limits
+
+    def first(self, name: str) -> FoundFile | None:
+        """Find the main file by the policy."""
+        if self._policy == PERMISSIVE and not name.startswith("/"):
+            here = _SLASHES.sub("/", f"./{name}")
+            return self._read(name, here, None) if name and _exists(here) else self._search(name)
+        if self._policy == ALWAYS_SEARCH or (self._policy == NON_ABSOLUTE and not name.startswith("/")):
+            return self._search(name)
+        return self._read(name, name, None)
+
+    def included(self, name: str) -> FoundFile | None:
+        """Find an included file by the policy."""
+        if self._policy == AS_IT_IS or (self._policy == NON_ABSOLUTE and name.startswith("/")):
+            return self._read(name, name, None)
+        return self._search(name)
+
+    def _search(self, name: str) -> FoundFile | None:
+        if not name or "\0" in name:
+            return None
+        for index, folder in self._folders:
+            path = _SLASHES.sub("/", f"{folder}/{name}")
+            if _exists(path):
+                return self._read(name, path, index)
+        return None
+
+    def _read(self, name: str, path: str, found_in: int | None) -> FoundFile | None:
+        if not path or "\0" in path:
+            return None
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+                return None
+            raise UnreadableFileError(f"{path} cannot be opened: {error.strerror}") from error
+        try:
+            content = _content(handle, path, self._limits.file_bytes)
+        finally:
+            os.close(handle)
+        return FoundFile(name, path, content or b"", found_in, is_folder=content is None)
+
+
+class GivenFiles:
+    """The files of a record, which knows each by the name that was asked for; the first one is the main file.
+
+    A name that both the main and an included file bear means the included one where an `#include` asks for it.
+    """
+
+    def __init__(self, files: Sequence[FoundFile]) -> None:
+        self._files = files
+        self._included = {_SLASHES.sub("/", each.name): each for each in reversed(files)}
+        self._included.update(
+            {_SLASHES.sub("/", each.name): each for each in reversed(files) if each.found_in is not None}
+        )
+
+    def first(self, name: str) -> FoundFile | None:
+        """Find the main file: the first of that name, else of that path."""
+        for each in self._files:
+            if each.name == name:
+                return each
+        return next((each for each in self._files if each.path == name), None)
+
+    def included(self, name: str) -> FoundFile | None:
+        """Find an included file."""
+        return self._included.get(_SLASHES.sub("/", name))
+
+
+def _exists(path: str) -> bool:
+    try:
+        os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _content(handle: int, path: str, most_bytes: int) -> bytes | None:
+    """Return what an open regular file holds, None for a folder; never waits on a pipe and never reads a device."""
+    found = os.fstat(handle)
+    if stat.S_ISDIR(found.st_mode):
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreadableFileError(f"{path} is no regular file; only regular files are read")
+    chunks, size = [], 0
+    while chunk := os.read(handle, 1 << 20):
+        size += len(chunk)
+        if size > most_bytes:
+            raise LargeFileError(f"{path} is larger than the limit of {most_bytes:,} bytes a file (file_bytes)")
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,147 @@
+"""Evaluated values as Python values, by path, and as a flat list of parameters."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from provenance.errors import NotFoundError
+from provenance.fhicl.canonical_atoms import decoded
+from provenance.fhicl.positions import Origin
+from provenance.fhicl.values import BOOL, COMPLEX, NIL, NUMBER, SEQUENCE, STRING, TABLE, TableBody, Value
+from provenance.fhicl.walk import ATOM, ENTER, walk
+
+_PART = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]", re.ASCII)
+_NUMBER = re.compile(r"(-?)(\d)(?:\.(\d+))?e(\d+)")
+_MOST_DIGITS = 18  # longer integers become floats: few programs take them, and JSON readers none
+
+
+class Parameter(NamedTuple):
+    """One atom, or one empty table or sequence, of a configuration.
+
+    Attributes:
+        path: `a.b[2].c`.
+        canonical: its canonical text.
+        origin: file and line where it was written, None where nothing wrote it.
+    """
+
+    path: str
+    canonical: str
+    origin: Origin | None
+
+
+def find_value(root: TableBody, path: str) -> Value:
+    """Return the value at a path.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    value = Value(TABLE, "", root, None, 0)
+    for name, index in _parts(path):
+        found = None
+        if name and value.kind == TABLE:
+            found = value.body.members.get(name)
+        elif not name and value.kind == SEQUENCE and int(index) < len(value.body.items):
+            found = value.body.items[int(index)]
+        if found is None:
+            raise NotFoundError(f'the configuration has no parameter "{path}"')
+        value = found
+    return value
+
+
+def parameters(root: TableBody) -> Iterator[Parameter]:
+    """Yield every atom and every empty table or sequence, in the order of print."""
+    names: list[str] = []
+    for action, key, _, value in walk(root):
+        if action == ATOM:
+            yield Parameter("".join(names) + key, value.text, origin_of(value))
+        elif action == ENTER:
+            if not len(value.body):
+                yield Parameter("".join(names) + key, str(value.body.canonical), origin_of(value))
+            if value.kind == TABLE:
+                names.append(f"{key}.")
+        elif value.kind == TABLE:
+            names.pop()
+
+
+def tree_of(root: TableBody) -> dict[str, Any]:
+    """Return the set as JSON has it: dict, list, str, int, float, bool and None; infinities and complex numbers as their text."""
+    tree: dict[str, Any] = {}
+    stack: list[Any] = [tree]
+    for action, key, index, value in walk(root):
+        if action == ATOM:
+            _put(stack[-1], key, index, _json_atom(value))
+        elif action == ENTER:
+            inner: Any = {} if value.kind == TABLE else []
+            _put(stack[-1], key, index, inner)
+            stack.append(inner)
+        else:
+            stack.pop()
+    return tree
+
+
+def python_value(value: Value) -> Any:
+    """Return the value as Python has it: None, bool, int, float, complex, str, list or dict."""
+    if value.kind < SEQUENCE:
+        return _python_atom(value)
+    holder = tree_of(TableBody({"value": value}))
+    return holder["value"]
+
+
+def origin_of(value: Value) -> Origin | None:
+    """Return file and true line where a value was written, None where nothing wrote it."""
+    if value.place is None:
+        return None
+    segment, offset = value.place.resolve(value.offset)
+    return Origin(segment.path, segment.line(offset))
+
+
+def number_of(canonical: str) -> int | float:
+    """Return a canonical number as int where it is whole and not huge, else as float (`inf` beyond its range)."""
+    if canonical.lstrip("-").isdigit():
+        return int(canonical)
+    match = _NUMBER.fullmatch(canonical)
+    if match:
+        sign, first, fraction, exponent = match[1], match[2], match[3] or "", int(match[4])
+        if len(fraction) <= exponent < _MOST_DIGITS:
+            return int(f"{sign}{first}{fraction.ljust(exponent, '0')}")
+    return float(canonical)
+
+
+def _parts(path: str) -> Iterator[tuple[str, str]]:
+    position, length = 0, len(path)
+    while position < length:
+        if path[position] == "." and position:
+            position += 1
+        match = _PART.match(path, position)
+        if match is None:
+            raise NotFoundError(f'"{path}" is no parameter path; write it as a.b[2].c')
+        yield match[1] or "", match[2] or ""
+        position = match.end()
+
+
+def _python_atom(value: Value) -> Any:
+    if value.kind == NIL:
+        return None
+    if value.kind == BOOL:
+        return value.text == "true"
+    if value.kind == NUMBER:
+        return number_of(value.text)
+    if value.kind == COMPLEX:
+        real, imaginary = value.text[1:-1].split(",")
+        return complex(float(real), float(imaginary))
+    return decoded(value.text) if value.kind == STRING else value.text
+
+
+def _json_atom(value: Value) -> Any:
+    plain = _python_atom(value)
+    is_portable = not isinstance(plain, complex) and not (
+        isinstance(plain, float) and plain in (float("inf"), -float("inf"))
+    )
+    return plain if is_portable else value.text
+
+
+def _put(holder: Any, key: str, index: int, value: Any) -> None:
+    if index < 0:
+        holder[key] = value
+    else:
+        holder.append(value)
