@@ -105,6 +105,11 @@ class Mirror:
                 return FetchReport(before, ())
             fetch_refs(self.folder, self.url, SEEN, settings=settings, limits=self._limits)
             now = {"refs/" + ref.removeprefix(SEEN): oid for ref, oid in self._refs_under(SEEN.rstrip("/")).items()}
+            if lacking := sorted(remote.keys() - now.keys()):
+                raise SoftwareError(
+                    f"Repository {self.url.public} lists {lacking[0]} but does not give it: a shallow clone cannot be "
+                    "mirrored, register the complete repository."
+                )
             changes = compare_refs(before, now, is_ancestor=self._is_ancestor)
             self._apply(changes)
             return FetchReport(now, tuple(changes))
@@ -122,6 +127,12 @@ class Mirror:
     def refs(self) -> dict[str, str]:
         """Return branches and tags as last fetched: object id by full ref; a tag object's own id for annotated tags."""
         return self._refs_under(*KNOWN)
+
+    def refs_named(self, *full_refs: str) -> dict[str, str]:
+        """Return those of the given branches and tags (well-formed names) that there are, as `refs` does."""
+        known = [ref for ref in full_refs if ref.startswith(("refs/heads/", "refs/tags/"))]
+        found = self._refs_under(*known) if known else {}
+        return {ref: found[ref] for ref in known if ref in found}
 
     def pins(self) -> list[str]:
         """Return the ids of the commits that are kept for ever."""

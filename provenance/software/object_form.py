@@ -12,6 +12,7 @@ from provenance.errors import SoftwareError
 
 KINDS = ("commit", "tree", "blob", "tag")  # in the order of their numbers in packs, 1 to 4
 TREE_MODE = "040000"
+MAX_ENTRIES = 2_000_000  # a tree of trees can name more files than there are atoms
 GITLINK_MODE = "160000"  # a submodule: the id is a commit of another repository
 SYMLINK_MODE = "120000"
 
@@ -103,9 +104,10 @@ def parse_tree(content: bytes) -> list[TreeEntry]:
     """Return the direct entries of a tree, in git's order.
 
     Raises:
-        SoftwareError: it is cut off or its entries have no mode.
+        SoftwareError: it is cut off, or names an entry that would lead out of the tree or into git's own folder.
     """
-    entries, at = [], 0
+    entries: list[TreeEntry] = []
+    at = 0
     while at < len(content):
         blank, end = content.find(b" ", at, at + 8), content.find(b"\0", at)
         if blank < 0 or end < blank or end + 21 > len(content):
@@ -114,6 +116,7 @@ def parse_tree(content: bytes) -> list[TreeEntry]:
         mode = content[at:blank].decode("ascii", "replace").zfill(6)
         entries.append(TreeEntry(name, mode, content[end + 1 : end + 21].hex()))
         at = end + 21
+    _check_names(entries)
     return entries
 
 
@@ -124,15 +127,34 @@ def walk_tree(read_tree: Callable[[str, str], bytes], tree: str, prefix: str = "
         read_tree: gives the content of a tree by its id and its path.
         tree: the id of the tree to walk.
         prefix: put before every path; empty or ending in a slash.
+
+    Raises:
+        SoftwareError: a tree is damaged or hostile, or there are more than two million entries.
     """
-    pending = [(prefix, tree)]
+    pending, left = [(prefix, tree)], MAX_ENTRIES
     while pending:
         folder, oid = pending.pop()
-        for entry in parse_tree(read_tree(oid, folder.rstrip("/"))):
+        entries = parse_tree(read_tree(oid, folder.rstrip("/")))
+        left -= len(entries)
+        if left < 0:
+            raise SoftwareError(f"Tree {tree} has more than {MAX_ENTRIES} entries: it is not read.")
+        for entry in entries:
             found = TreeEntry(folder + entry.path, entry.mode, entry.oid)
             yield found
             if found.is_tree:
                 pending.append((found.path + "/", found.oid))
+
+
+def _check_names(entries: list[TreeEntry]) -> None:
+    """As git fsck has it: uploaded packs have not passed that."""
+    names = {entry.path for entry in entries}
+    for name in names:
+        if name in ("", ".", "..") or "/" in name or name.lower() == ".git":
+            raise SoftwareError(
+                f"A tree object names an entry {name!r}, which is not allowed: it is damaged or hostile."
+            )
+    if len(names) < len(entries):
+        raise SoftwareError("A tree object names an entry twice: it is damaged or hostile.")
 
 
 def _moment(person: bytes) -> datetime | None:

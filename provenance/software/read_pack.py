@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from provenance.errors import SoftwareError
-from provenance.software.object_form import KINDS, TREE_MODE, object_id, parse_commit, walk_tree
+from provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
 from provenance.software.pack_form import PACK_MAGIC, PACK_VERSION
 
 _CHUNK = 1 << 16
@@ -31,11 +31,22 @@ class PackedObject:
 
 @dataclass(frozen=True)
 class TreeFile:
-    """One file of a commit: `mode` is git's (100644, 100755, 120000 for a link whose target is the content)."""
+    """One file of a commit.
+
+    Attributes:
+        path: relative, bytes beyond UTF-8 as surrogates.
+        mode: git's: 100644, 100755, 120000 for a link, 160000 for a submodule.
+        content: of a link its target, of a submodule its commit id.
+    """
 
     path: str
     mode: str
     content: bytes
+
+    @property
+    def mode_bits(self) -> int:
+        """The mode as a number."""
+        return int(self.mode, 8)
 
 
 class DifferencesError(SoftwareError):
@@ -63,7 +74,7 @@ def iterate_objects(pack: bytes | memoryview, *, max_bytes: int = MAX_UNPACKED_B
 
 
 def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:
-    """Return the files of a commit (or tree) in the byte order of their paths; submodules are left out.
+    """Return the files, links and submodules of a commit (or tree) in the byte order of their paths.
 
     Raises:
         SoftwareError: the pack is damaged, or lacks an object of the commit.
@@ -78,9 +89,9 @@ def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:
     root = content(commit, "the commit")
     tree = parse_commit(root).tree if objects[commit].kind == "commit" else commit
     files = [
-        TreeFile(entry.path, entry.mode, content(entry.oid, entry.path))
+        TreeFile(entry.path, entry.mode, entry.oid.encode() if entry.is_gitlink else content(entry.oid, entry.path))
         for entry in walk_tree(content, tree)
-        if entry.mode != TREE_MODE and not entry.is_gitlink
+        if not entry.is_tree
     ]
     return sorted(files, key=lambda file: file.path.encode("utf-8", "surrogateescape"))
 

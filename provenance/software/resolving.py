@@ -97,10 +97,10 @@ def _look_up(mirror: Mirror, name: str) -> tuple[str | None, str] | UnresolvedRe
         return None, name
     if not is_ref_name(name):
         return UnresolvedRef(name, f"{name[:80]!r} cannot be the name of a tag, branch or commit.")
-    refs = mirror.refs()
-    for candidate in (name, f"refs/tags/{name}", f"refs/heads/{name}", f"refs/heads/{name.removeprefix('origin/')}"):
-        if candidate in refs:
-            return candidate, refs[candidate]
+    branch = name.removeprefix("origin/")
+    refs = mirror.refs_named(name, f"refs/tags/{name}", f"refs/heads/{name}", f"refs/heads/{branch}")
+    if refs:
+        return next(iter(refs.items()))
     if is_abbreviated_oid(name) and (oid := _whole_oid(mirror, name)):
         return None, oid
     return UnresolvedRef(name, f"Repository {where} has no tag, branch or commit {name!r}.")

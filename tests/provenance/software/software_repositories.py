@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 FIXED = {
@@ -15,6 +16,15 @@ FIXED = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
 }
+
+
+def running_commands(word: object) -> str:
+    """The command lines of running processes that hold a word, one a line."""
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+    return "\n".join(line for line in lines if str(word) in line)
 
 
 class Repository:

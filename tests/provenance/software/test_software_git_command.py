@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from software_repositories import MakeRepository, Repository
+from software_repositories import MakeRepository, Repository, running_commands
 
 from provenance.errors import SoftwareError
 from provenance.software.fetching import list_remote
@@ -228,17 +228,7 @@ def test_silent_server_is_given_up_with_all_its_helpers(bare: Path) -> None:
             run_git(["ls-remote", "--", address], git_dir=bare, transports=("https",), limits=Limits(wall_seconds=0.5))
 
     assert time.monotonic() - started < 5
-    assert address not in running_commands()
-
-
-def running_commands() -> str:
-    commands = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            commands.append(entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
-        except OSError:
-            continue
-    return "\n".join(commands)
+    assert running_commands(address) == ""
 
 
 def test_private_hosts_are_refused_before_a_connection(tmp_path: Path) -> None:

@@ -266,6 +266,29 @@ def test_pin_refuses_what_is_no_commit(production: Repository, mirror: Mirror) -
         mirror.pin("2" * 40)
 
 
+def test_shallow_clone_is_refused_rather_than_taken_for_an_empty_repository(
+    production: Repository, tmp_path: Path
+) -> None:
+    shallow = tmp_path / "shallow"
+    production.git("clone", "-q", "--depth=1", f"file://{production.path}", str(shallow))
+    mirror = Mirror.open_or_create(tmp_path / "fresh.git", str(shallow), is_local=True)
+
+    with pytest.raises(SoftwareError, match="shallow"):
+        mirror.fetch()
+
+    assert mirror.refs() == {}
+
+
+def test_branch_with_the_beginning_of_another_s_name_is_not_taken_for_it(
+    production: Repository, mirror: Mirror
+) -> None:
+    production.git("branch", "release/one")
+    mirror.fetch()
+
+    assert isinstance(resolve(mirror, "release"), UnresolvedRef)
+    assert isinstance(resolve(mirror, "release/one"), ResolvedRef)
+
+
 def test_sha256_repository_is_refused_by_name(make_repository: MakeRepository, tmp_path: Path) -> None:
     upstream = make_repository("upstream")
     shutil.rmtree(upstream.path / ".git")

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+import tracemalloc
 import zlib
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from software_repositories import MakeRepository, Repository
+from software_repositories import MakeRepository, Repository, running_commands
 
 from provenance.errors import SoftwareError
 from provenance.software.canonical_pack import canonical_pack, pack_of_objects, plan_pack, write_pack
@@ -104,6 +105,35 @@ def test_plan_tells_the_exact_size_before_the_first_byte(production: Repository)
         plan = plan_pack(objects, [production.git("rev-parse", "main")])
 
         assert plan.size_bytes == len(b"".join(write_pack(objects, plan)))
+
+
+def test_large_files_are_packed_in_bounded_memory(make_repository: MakeRepository) -> None:
+    repository = make_repository("large")
+    repository.write("noise", os.urandom(12 << 20))
+    commit = repository.commit()
+
+    with RepositoryObjects(repository.path / ".git") as objects:
+        tracemalloc.start()
+        size = sum(len(chunk) for chunk in canonical_pack(objects, commit))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+    assert size > 12 << 20
+    assert peak < 2 << 20
+
+
+def test_pack_that_is_given_up_half_way_leaves_no_git_behind(make_repository: MakeRepository) -> None:
+    repository = make_repository("large")
+    repository.write("noise", os.urandom(2 << 20))
+    commit = repository.commit()
+
+    with RepositoryObjects(repository.path / ".git") as objects:
+        chunks = canonical_pack(objects, commit)
+        next(chunks)
+        assert "cat-file --batch --buffer" in running_commands(repository.path)
+        del chunks
+
+    assert running_commands(repository.path) == ""
 
 
 def test_missing_blob_and_tree_are_reported_with_id_and_path(production: Repository) -> None:

@@ -11,7 +11,9 @@ from provenance.errors import SoftwareError
 from provenance.software.canonical_pack import canonical_pack, pack_of_objects
 from provenance.software.mirrors import Mirror
 from provenance.software.object_form import object_id
+from provenance.software.objects import MissingObjectError, RepositoryObjects
 from provenance.software.pack_form import entry_header, pack_header
+from provenance.software.packed_objects import PackedObjects
 from provenance.software.read_pack import tree_files
 from provenance.software.uploaded_pack import objects_of_uploaded_pack
 
@@ -100,3 +102,17 @@ def test_canonical_pack_is_read_as_it_is() -> None:
     [item] = objects_of_uploaded_pack(pack_of_objects([("blob", b"x"), ("blob", b"x")]))
 
     assert (item.kind, item.content, item.oid) == ("blob", b"x", object_id("blob", b"x"))
+
+
+def test_code_without_a_mirror_is_packed_from_its_upload_alone(production: Repository) -> None:
+    commit = production.git("rev-parse", "main")
+    with RepositoryObjects(production.path / ".git") as objects:
+        expected = b"".join(canonical_pack(objects, commit))
+    upload = objects_of_uploaded_pack(expected)
+
+    assert b"".join(canonical_pack(PackedObjects(upload), commit)) == expected
+    lost = production.git("rev-parse", "main:bin/run.sh")
+    with pytest.raises(MissingObjectError, match=r"bin/run\.sh"):
+        list(canonical_pack(PackedObjects(item for item in upload if item.oid != lost), commit))
+    with pytest.raises(MissingObjectError, match="commit"):
+        list(canonical_pack(PackedObjects([]), commit))
