@@ -42,11 +42,15 @@ def open_database(url: str) -> Database:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise UnreachableError(f"{url!r} is no database URL; say sqlite:///FILE or postgresql+psycopg://HOST/NAME.") from None
+        raise UnreachableError(
+            f"{url!r} is no database URL; say sqlite:///FILE or postgresql+psycopg://HOST/NAME."
+        ) from None
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(url, parsed.database)
     if parsed.get_backend_name() == "postgresql":
-        engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=12, max_overflow=8, pool_pre_ping=True)
+        engine = create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_size=12, max_overflow=8, pool_pre_ping=True
+        )
         return Database(engine, engine)
     raise UnreachableError(f"{parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL.")
 

@@ -59,7 +59,7 @@ def resolve_name(identities: Sequence[IdentityFacts], claims: Sequence[ClaimFact
 def crowded_links(identities: Iterable[IdentityFacts], claims: Iterable[ClaimFacts]) -> set[Link]:
     """Return the links of a crowded name: equal identities that have a checksum."""
     checked = {identity.id for identity in identities if identity.checksums}
-    return {Link(claim.identity_id, claim.id, True) for claim in claims if claim.identity_id in checked}
+    return {Link(claim.identity_id, claim.id, is_sure=True) for claim in claims if claim.identity_id in checked}
 
 
 def _links_of(
@@ -67,12 +67,16 @@ def _links_of(
 ) -> set[Link]:
     group = group_of[identity.id]
     has_checksum = bool(merged[group].values)
-    sure = {Link(identity.id, claim.id, True) for claim in claims if has_checksum and group_of[claim.identity_id] == group}
+    sure = {
+        Link(identity.id, claim.id, is_sure=True)
+        for claim in claims
+        if has_checksum and group_of[claim.identity_id] == group
+    }
     if sure:
         return sure
     mine = merged[group]
     return {
-        Link(identity.id, claim.id, False)
+        Link(identity.id, claim.id, is_sure=False)
         for claim in claims
         if claim.has_succeeded and not mine.contradicts(merged[group_of[claim.identity_id]])
     }
@@ -95,7 +99,9 @@ class _Known(NamedTuple):
     def contradicts(self, other: "_Known") -> bool:
         if self.sizes and other.sizes and self.sizes.isdisjoint(other.sizes):
             return True
-        return any(self.values[name].isdisjoint(other.values[name]) for name in self.values.keys() & other.values.keys())
+        return any(
+            self.values[name].isdisjoint(other.values[name]) for name in self.values.keys() & other.values.keys()
+        )
 
 
 def _groups(identities: Sequence[IdentityFacts]) -> dict[int, int]:

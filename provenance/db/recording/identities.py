@@ -34,7 +34,9 @@ class SeenIdentity(NamedTuple):
     key: bytes
 
 
-def see_identity(file: FileKey, size_bytes: int | None, checksums: Iterable[str] | None, sha256: str | None) -> SeenIdentity:
+def see_identity(
+    file: FileKey, size_bytes: int | None, checksums: Iterable[str] | None, sha256: str | None
+) -> SeenIdentity:
     """Return the identity that one mention, claim or sighting of a file describes."""
     words = {_normal(checksum) for checksum in checksums or ()}
     if sha256:

@@ -42,7 +42,11 @@ class MentionRow(NamedTuple):
 def job_columns(record: JobRecord, *, received_at: datetime) -> dict[str, Any]:
     """Return the columns of `jobs` that need no other table."""
     exit_, resources = record.exit, record.resources
-    cpu = [seconds for seconds in (resources.cpu_user_seconds, resources.cpu_system_seconds) if seconds is not None] if resources else []
+    cpu = (
+        [seconds for seconds in (resources.cpu_user_seconds, resources.cpu_system_seconds) if seconds is not None]
+        if resources
+        else []
+    )
     return {
         "uuid": record.job_id,
         "state": STATES.index(record.state),
@@ -135,9 +139,7 @@ def claim_rows(record: JobRecord, mentions: list[MentionRow], experiment_ids: Ma
     return rows
 
 
-def _parents(
-    record: JobRecord, output: Output, mentions: list[MentionRow], experiment: int
-) -> Iterator[SeenIdentity]:
+def _parents(record: JobRecord, output: Output, mentions: list[MentionRow], experiment: int) -> Iterator[SeenIdentity]:
     """Yield the parents of an output: those it declares, else the primary and secondary inputs of its step.
 
     An input that an earlier step of the same job wrote stands for that output's own parents: a job's output never

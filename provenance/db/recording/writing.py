@@ -102,7 +102,9 @@ def _intern_shared(connection: Connection, known: KnownKeys, drafts: Sequence[Jo
     names = {record.experiment for record in records}
     names |= {file.experiment for record in records for file in record.inputs or () if file.experiment}
     experiments = intern_experiments(connection, known, names)
-    hosts = {key: dict(zip(("hostname", "site", "facility"), key, strict=True)) for r in records if (key := host_key(r))}
+    hosts = {
+        key: dict(zip(("hostname", "site", "facility"), key, strict=True)) for r in records if (key := host_key(r))
+    }
     stages = _intern_stages(connection, known, records, experiments)
     return _SharedKeys(
         experiments,

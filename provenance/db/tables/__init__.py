@@ -19,7 +19,14 @@ from provenance.db.tables.jobs import (
 )
 from provenance.db.tables.ledger import BundlePlan, ChainHead, Conflict, LedgerEntry, Possession, UnreadRecord
 from provenance.db.tables.operators import DeadLetter, Experiment, WorkItem, WriteToken
-from provenance.db.tables.software import RefObservation, Repository, Resolution, SoftwareRow, SoftwareSet, SoftwareSetMember
+from provenance.db.tables.software import (
+    RefObservation,
+    Repository,
+    Resolution,
+    SoftwareRow,
+    SoftwareSet,
+    SoftwareSetMember,
+)
 
 __all__ = [
     "AwaitedBlob",

@@ -1,0 +1,1 @@
+"""The read side: questions to the database, a few statements each, never one a row."""

@@ -1,0 +1,163 @@
+"""Files by name: which there are, who claims them, who mentions them."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from provenance.db.queries.node_facts import file_url, job_url
+from provenance.db.recording.job_rows import STATES
+from provenance.db.tables import (
+    Claim,
+    Experiment,
+    File,
+    Identity,
+    Job,
+    Mention,
+    Parent,
+    Producer,
+    Sighting,
+    Stage,
+    TaskRow,
+)
+
+MOST_CONSUMERS = 100
+NEAREST = 8
+
+
+class FoundFile(NamedTuple):
+    """A file: its key and what names it."""
+
+    id: int
+    name: str
+    namespace: str
+    experiment: str
+    is_crowded: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what names the file, with the path of its page."""
+        return {
+            "name": self.name,
+            "namespace": self.namespace,
+            "experiment": self.experiment,
+            "url": file_url(self.name, self.experiment, self.namespace),
+        }
+
+
+def find_files(
+    connection: Connection, name: str, *, experiment: str | None = None, namespace: str | None = None
+) -> list[FoundFile]:
+    """Return the files of this name; the name `namespace:name` is understood too."""
+    query = (
+        select(File.id, File.name, File.namespace, Experiment.name, File.is_crowded)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .where(File.name == name)
+        .order_by(Experiment.name, File.namespace)
+    )
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
+    if namespace is not None:
+        query = query.where(File.namespace == namespace)
+    return [FoundFile(*row) for row in connection.execute(query)]
+
+
+def nearest_names(connection: Connection, name: str) -> list[str]:
+    """Return recorded names that begin like this one, the longest common beginning first; a few index look-ups."""
+    for length in range(len(name), 2, -1):
+        start = name[:length]
+        end = start[:-1] + chr(ord(start[-1]) + 1)
+        query = (
+            select(File.name).where(File.name >= start, File.name < end).order_by(File.name).distinct().limit(NEAREST)
+        )
+        if found := [row[0] for row in connection.execute(query)]:
+            return found
+        if len(name) - length > 60:  # noqa: PLR2004 - a wrong name that long is not a slip
+            break
+    return []
+
+
+def consumers(connection: Connection, file: int, *, limit: int = MOST_CONSUMERS) -> tuple[int, list[dict[str, Any]]]:
+    """Return how many jobs mention the file, and the first of them."""
+    of_file = select(Identity.id).where(Identity.file_id == file)
+    count = connection.execute(
+        select(func.count(func.distinct(Mention.job_id))).where(Mention.identity_id.in_(of_file))
+    ).scalar_one()
+    query = (
+        select(Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id)
+        .select_from(Mention)
+        .join(Job, Job.id == Mention.job_id)
+        .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+        .where(Mention.identity_id.in_(of_file))
+        .order_by(Mention.job_id)
+        .limit(limit)
+    )
+    return count, [
+        {
+            "job_id": row[0],
+            "state": STATES[row[1]],
+            "batch_id": row[2],
+            "role": row[3],
+            "stage": row[4],
+            "task_id": row[5],
+        }
+        | {"url": job_url(row[0])}
+        for row in connection.execute(query)
+    ]
+
+
+def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[dict[str, Any]]:
+    """Return the files that a claim was made from, with the job that made each, where it is recorded."""
+    query = (
+        select(File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid)
+        .select_from(Parent)
+        .join(Identity, Identity.id == Parent.identity_id)
+        .join(File, File.id == Identity.file_id)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .outerjoin(Producer, Producer.identity_id == Identity.id)
+        .outerjoin(Claim, Claim.id == Producer.claim_id)
+        .outerjoin(Job, Job.id == Claim.job_id)
+        .where(Parent.claim_id == claim)
+        .order_by(File.name)
+        .limit(limit)
+    )
+    return [_relative(row) for row in connection.execute(query)]
+
+
+def children_of(connection: Connection, claims: Sequence[int], *, limit: int = 1000) -> list[dict[str, Any]]:
+    """Return the files that were made from these claims, with the job that made each."""
+    query = (
+        select(File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid)
+        .select_from(Producer)
+        .join(Parent, Parent.identity_id == Producer.identity_id)
+        .join(Claim, Claim.id == Parent.claim_id)
+        .join(File, File.id == Claim.file_id)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .join(Job, Job.id == Claim.job_id)
+        .where(Producer.claim_id.in_(claims), Parent.claim_id.not_in(claims))
+        .order_by(File.name)
+        .distinct()
+        .limit(limit)
+    )
+    return [_relative(row) for row in connection.execute(query)]
+
+
+def _relative(row: Any) -> dict[str, Any]:
+    name, namespace, experiment, is_sure, job_id = row
+    return {
+        "name": name,
+        "namespace": namespace,
+        "experiment": experiment,
+        "is_sure": is_sure is not False,
+        "job_id": job_id,
+        "url": file_url(name, experiment, namespace),
+    }
+
+
+def sightings_of(connection: Connection, file: int) -> list[dict[str, Any]]:
+    """Return the catalog sightings of a file, newest first: the documents as they were sent."""
+    query = (
+        select(Sighting.document, Sighting.seen_at).where(Sighting.file_id == file).order_by(Sighting.entry_id.desc())
+    )
+    return [{**json.loads(row[0]), "seen_at": row[1].isoformat()} for row in connection.execute(query.limit(20))]

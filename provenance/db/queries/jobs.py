@@ -1,0 +1,177 @@
+"""Jobs in lists: summaries, filters, the newest first."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, and_, exists, select
+
+from provenance.db.keys import chunks
+from provenance.db.queries.node_facts import code_versions, job_url
+from provenance.db.recording.job_rows import STATES
+from provenance.db.tables import (
+    Claim,
+    Experiment,
+    File,
+    Host,
+    Identity,
+    Job,
+    Mention,
+    SoftwareRow,
+    SoftwareSetMember,
+    Stage,
+    TaskRow,
+)
+
+
+class JobFilters(NamedTuple):
+    """What a list of jobs is narrowed to; None for what does not matter."""
+
+    experiment: str | None = None
+    task_id: str | None = None
+    campaign: str | None = None
+    stage: str | None = None
+    state: str | None = None
+    exit_code: int | None = None
+    host: str | None = None
+    site: str | None = None
+    revision: str | None = None
+    file: str | None = None
+    unit: str | None = None
+    batch_id: str | None = None
+    started_after: datetime | None = None
+    started_before: datetime | None = None
+    received_after: datetime | None = None
+
+
+_COLUMNS = (
+    Job.id, Job.uuid, Experiment.name, Job.state, Job.batch_id, Job.unit, TaskRow.task_id, Stage.campaign, Stage.name,
+    Host.hostname, Host.site, Job.software_set_id, Job.received_at, Job.started_at, Job.ended_at, Job.exit_code,
+    Job.exit_signal, Job.failed_step, Job.error_class, Job.message, Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes,
+    Job.level, Job.rerun_of, Job.retry_of,
+)  # fmt: skip
+
+
+def _summary_query() -> Select[Any]:
+    return (
+        select(*_COLUMNS)
+        .select_from(Job)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+        .outerjoin(Host, Host.id == Job.host_id)
+    )
+
+
+def job_summaries(connection: Connection, keys: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return what lists show of these jobs, by integer key."""
+    rows = []
+    for part in chunks(sorted(set(keys))):
+        rows += connection.execute(_summary_query().where(Job.id.in_(part))).all()
+    return _summaries(connection, rows)
+
+
+def list_job_rows(
+    connection: Connection, filters: JobFilters, *, limit: int, before: int | None
+) -> list[tuple[int, dict[str, Any]]]:
+    """Return (key, summary) of the newest jobs that pass the filters, recorded before the job with key `before`."""
+    query = _filtered(_summary_query(), filters)
+    if before is not None:
+        query = query.where(Job.id < before)
+    rows = connection.execute(query.order_by(Job.id.desc()).limit(limit)).all()
+    return list(_summaries(connection, rows).items())
+
+
+def _filtered(query: Select[Any], filters: JobFilters) -> Select[Any]:
+    equal = {
+        Experiment.name: filters.experiment,
+        TaskRow.task_id: filters.task_id,
+        Stage.campaign: filters.campaign,
+        Stage.name: filters.stage,
+        Job.exit_code: filters.exit_code,
+        Host.hostname: filters.host,
+        Host.site: filters.site,
+        Job.unit: filters.unit,
+        Job.batch_id: filters.batch_id,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            query = query.where(column == value)
+    if filters.state is not None:
+        query = query.where(Job.state == STATES.index(filters.state))
+    if filters.started_after is not None:
+        query = query.where(Job.started_at >= filters.started_after)
+    if filters.started_before is not None:
+        query = query.where(Job.started_at < filters.started_before)
+    if filters.received_after is not None:
+        query = query.where(Job.received_at >= filters.received_after)
+    if filters.revision is not None:
+        query = query.where(_uses_revision(filters.revision))
+    if filters.file is not None:
+        query = query.where(_touches_file(filters.file))
+    return query
+
+
+def _uses_revision(revision: str) -> Any:
+    """Return the condition that a job used code at this commit, given whole or by its first digits, or at this ref."""
+    end = revision[:-1] + chr(ord(revision[-1]) + 1) if revision else revision
+    match = ((SoftwareRow.revision >= revision) & (SoftwareRow.revision < end)) | (
+        SoftwareRow.requested_ref == revision
+    )
+    sets = (
+        select(SoftwareSetMember.software_set_id)
+        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+        .where(match)
+    )
+    return Job.software_set_id.in_(sets)
+
+
+def _touches_file(name: str) -> Any:
+    """Return the condition that a job consumed or produced a file of this name."""
+    made = exists().where(and_(Claim.job_id == Job.id, Claim.file_id == File.id, File.name == name))
+    read = exists().where(
+        and_(
+            Mention.job_id == Job.id, Mention.identity_id == Identity.id, Identity.file_id == File.id, File.name == name
+        )
+    )
+    return made | read
+
+
+def _summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, dict[str, Any]]:
+    code = code_versions(connection, {row[11] for row in rows if row[11] is not None})
+    return {row[0]: _summary(row, code.get(row[11]) if row[11] is not None else None) for row in rows}
+
+
+def _summary(row: Any, code: str | None) -> dict[str, Any]:
+    (
+        _, uuid, experiment, state, batch, unit, task, campaign, stage, hostname, site, _, received, started, ended,
+        exit_code, exit_signal, failed_step, error_class, message, wall, cpu, memory, level, rerun_of, retry_of,
+    ) = row  # fmt: skip
+    return {
+        "job_id": uuid,
+        "experiment": experiment,
+        "state": STATES[state],
+        "batch_id": batch,
+        "task": {"task_id": task, "campaign": campaign or None, "stage": stage or None, "unit": unit},
+        "host": {"hostname": hostname or None, "site": site or None},
+        "code": code,
+        "received_at": _text(received),
+        "started_at": _text(started),
+        "ended_at": _text(ended),
+        "exit": {
+            "code": exit_code,
+            "signal": exit_signal,
+            "failed_step": failed_step,
+            "error_class": error_class,
+            "message": message,
+        },
+        "resources": {"wall_seconds": wall, "cpu_seconds": cpu, "max_rss_bytes": memory},
+        "grade": f"L{level}",
+        "rerun_of": rerun_of,
+        "retry_of": retry_of,
+        "url": job_url(uuid),
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

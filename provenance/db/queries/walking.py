@@ -1,0 +1,183 @@
+"""Walks through the lineage graph: whole ancestries by one recursive statement, neighbourhoods level by level.
+
+The graph alternates identities and claims (tables/files.py). A recursive statement joins with UNION on integers, so that cycles in
+what clients sent end it; what follows the recursion is a CROSS JOIN, since SQLite plans a plain JOIN there by scanning the other
+table (450 times slower on mid-size tables; docs/decisions/0003-cross-join-after-recursion.md).
+"""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from provenance.errors import LimitError
+
+MOST_FILES = 100_000
+SECONDS = 5
+
+_ANCESTORS = """
+WITH RECURSIVE up(identity_id) AS (
+    SELECT identity_id FROM parents WHERE claim_id = :claim
+    UNION
+    SELECT p.identity_id
+    FROM up
+    CROSS JOIN producers AS r
+    CROSS JOIN parents AS p
+    WHERE r.identity_id = up.identity_id AND p.claim_id = r.claim_id
+    LIMIT :most
+)
+"""
+
+_DESCENDANTS = """
+WITH RECURSIVE down(claim_id) AS (
+    SELECT p.claim_id
+    FROM producers AS r
+    CROSS JOIN parents AS p
+    WHERE r.claim_id = :claim AND p.identity_id = r.identity_id
+    UNION
+    SELECT p.claim_id
+    FROM down
+    CROSS JOIN producers AS r
+    CROSS JOIN parents AS p
+    WHERE r.claim_id = down.claim_id AND p.identity_id = r.identity_id
+    LIMIT :most
+)
+"""
+
+_ANCESTOR_ROWS = (
+    _ANCESTORS
+    + """
+SELECT f.id AS file_id, f.name, f.namespace, r.claim_id, c.job_id
+FROM up
+CROSS JOIN identities AS i
+CROSS JOIN files AS f
+LEFT JOIN producers AS r ON r.identity_id = up.identity_id
+LEFT JOIN claims AS c ON c.id = r.claim_id
+WHERE i.id = up.identity_id AND f.id = i.file_id
+"""
+)
+
+_DESCENDANT_ROWS = (
+    _DESCENDANTS
+    + """
+SELECT f.id AS file_id, f.name, f.namespace, c.id AS claim_id, c.job_id
+FROM down
+CROSS JOIN claims AS c
+CROSS JOIN files AS f
+WHERE c.id = down.claim_id AND f.id = c.file_id
+"""
+)
+
+_COUNTS = {
+    "ancestors": _ANCESTORS
+    + """
+SELECT count(DISTINCT i.file_id), count(DISTINCT c.job_id)
+FROM up
+CROSS JOIN identities AS i
+LEFT JOIN producers AS r ON r.identity_id = up.identity_id
+LEFT JOIN claims AS c ON c.id = r.claim_id
+WHERE i.id = up.identity_id
+""",
+    "descendants": _DESCENDANTS
+    + """
+SELECT count(DISTINCT c.file_id), count(DISTINCT c.job_id)
+FROM down
+CROSS JOIN claims AS c
+WHERE c.id = down.claim_id
+""",
+}
+
+
+class WalkedFile(NamedTuple):
+    """A file that a walk met.
+
+    Attributes:
+        claim_id: the claim it resolves to; None for a placeholder, whose producer is not recorded.
+        job_id: integer key of the producing job, or None.
+    """
+
+    file_id: int
+    name: str
+    namespace: str
+    claim_id: int | None
+    job_id: int | None
+
+
+class Counts(NamedTuple):
+    """How much a walk would meet."""
+
+    files: int
+    jobs: int
+
+
+def walk_ancestors(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[WalkedFile]:
+    """Return every file that the claim was made from, at any depth, in no order; at most `most`.
+
+    Raises:
+        LimitError: the walk took more than five seconds.
+    """
+    return _walk(connection, _ANCESTOR_ROWS, claim, most)
+
+
+def walk_descendants(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[WalkedFile]:
+    """Return every file that was made from the claim, at any depth, in no order; at most `most`.
+
+    Raises:
+        LimitError: the walk took more than five seconds.
+    """
+    return _walk(connection, _DESCENDANT_ROWS, claim, most)
+
+
+def count_walk(connection: Connection, claim: int, direction: str, *, most: int = MOST_FILES) -> Counts:
+    """Return how many files and jobs a walk in `direction` (`ancestors` or `descendants`) meets.
+
+    Raises:
+        LimitError: the walk took more than five seconds.
+    """
+    with time_limit(connection):
+        row = connection.execute(text(_COUNTS[direction]), {"claim": claim, "most": most}).one()
+    return Counts(row[0], row[1])
+
+
+def _walk(connection: Connection, statement: str, claim: int, most: int) -> list[WalkedFile]:
+    with time_limit(connection):
+        rows = connection.execute(text(statement), {"claim": claim, "most": most}).all()
+    return [WalkedFile(*row) for row in rows]
+
+
+@contextlib.contextmanager
+def time_limit(connection: Connection, seconds: int = SECONDS) -> Iterator[None]:
+    """End what runs inside after `seconds`, on both databases.
+
+    Raises:
+        LimitError: the time was up.
+    """
+    release = _set_limit(connection, seconds)
+    try:
+        yield
+    except OperationalError as problem:
+        if not _is_time_up(problem):
+            raise
+        raise LimitError(
+            f"The walk took more than {seconds} s; ask for fewer levels with depth=, or one direction.", seconds
+        ) from None
+    finally:
+        release()
+
+
+def _set_limit(connection: Connection, seconds: int) -> Any:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+        return lambda: None  # ends with the transaction
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    end = time.monotonic() + seconds
+    driver.set_progress_handler(lambda: int(time.monotonic() > end), 20_000)
+    return lambda: driver.set_progress_handler(None, 0)
+
+
+def _is_time_up(problem: OperationalError) -> bool:
+    return "interrupted" in str(problem.orig) or "statement timeout" in str(problem.orig)

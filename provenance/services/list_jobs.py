@@ -1,0 +1,41 @@
+"""Lists of jobs, newest first, a page at a time."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from provenance.db.queries.jobs import JobFilters, list_job_rows
+from provenance.db.recording.job_rows import STATES
+from provenance.errors import BadInputError
+
+MOST = 1000
+
+
+def list_jobs(
+    connection: Connection, filters: JobFilters, *, limit: int = 100, cursor: str | None = None
+) -> dict[str, Any]:
+    """Return `{"jobs": [summary], "next": cursor or None}`; the cursor names the last job shown.
+
+    Raises:
+        BadInputError: a state, limit or cursor that is none.
+    """
+    if filters.state is not None and filters.state not in STATES:
+        raise BadInputError(f"state: one of {', '.join(STATES)}.", {"state": [f"one of {', '.join(STATES)}"]})
+    if not 1 <= limit <= MOST:
+        raise BadInputError(f"limit: between 1 and {MOST}.", {"limit": [f"between 1 and {MOST}"]})
+    rows = list_job_rows(connection, filters, limit=limit + 1, before=read_cursor(cursor))
+    jobs = [summary for _, summary in rows[:limit]]
+    return {"jobs": jobs, "next": str(rows[limit - 1][0]) if len(rows) > limit else None}
+
+
+def read_cursor(cursor: str | None) -> int | None:
+    """Return the integer key in a cursor.
+
+    Raises:
+        BadInputError: it is not one that a list gave.
+    """
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):  # noqa: PLR2004 - 64 bits
+        raise BadInputError("cursor: not one that a list gave.", {"cursor": ["not one that a list gave"]})
+    return int(cursor)

@@ -1,0 +1,171 @@
+"""Everything recorded of one job, and what the service found out about it."""
+
+import json
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from provenance.db.queries.job_details import (
+    FoundJob,
+    attempts_of,
+    conflict_count,
+    file_links,
+    find_batch_job,
+    find_jobs,
+    input_links,
+    output_consumers,
+    resolutions_of,
+    verdicts_of,
+    witnesses_of,
+)
+from provenance.db.queries.jobs import job_summaries
+from provenance.errors import AmbiguousError, NotFoundError
+from provenance.records.gaps import find_gaps, level_of
+from provenance.records.identity import witness_rank
+from provenance.records.merging import merge_witnesses
+from provenance.services.findings import Reading, find_for
+from provenance.services.held_jobs import HeldJob, fill_records, read_together
+from provenance.services.ledger import Documents
+
+
+class ReadJob(NamedTuple):
+    """A job with its records as they stand."""
+
+    found: FoundJob
+    held: HeldJob
+    reading: Reading
+
+    def body_of(self, witness: str | None = None) -> bytes:
+        """Return the exact bytes of one witness's record; the first in precedence by default.
+
+        Raises:
+            NotFoundError: that witness sent none.
+        """
+        bodies = {**self.held.provisional, **{name: final.body for name, final in self.held.finals.items()}}
+        best = sorted(bodies, key=lambda name: (name not in self.held.finals, witness_rank(name)))
+        if witness is None:
+            return bodies[best[0]]
+        if witness not in bodies:
+            raise NotFoundError(f"No record of job {self.found.job_id} by witness {witness}.", best)
+        return bodies[witness]
+
+
+def find_job(connection: Connection, job_id: str, *, experiment: str | None = None) -> FoundJob:
+    """Return the job with this id, or with this batch id (the newest of its attempts).
+
+    Raises:
+        NotFoundError: no such job is recorded.
+        AmbiguousError: several experiments have it.
+    """
+    is_uuid = len(job_id) == 36 and job_id.count("-") == 4 and not set(job_id.lower()) - set("0123456789abcdef-")  # noqa: PLR2004
+    if not is_uuid:
+        if found := find_batch_job(connection, job_id):
+            return found[0]
+        raise NotFoundError(f"No job {job_id} is recorded. A job id is a UUID; a batch id looks like 81234.17@sched01.")
+    found = find_jobs(connection, job_id.lower(), experiment)
+    if not found:
+        raise NotFoundError(f"No job {job_id} is recorded.")
+    if len(found) > 1:
+        choices = [(job.experiment, "") for job in found]
+        raise AmbiguousError(f"Several experiments have a job {job_id}; say which with experiment=.", choices)
+    return found[0]
+
+
+def read_job(connection: Connection, store: Documents, job_id: str, *, experiment: str | None = None) -> ReadJob:
+    """Return the job with the records of all its witnesses.
+
+    Raises:
+        NotFoundError: no such job is recorded.
+    """
+    found = find_job(connection, job_id, experiment=experiment)
+    summary = job_summaries(connection, [found.key])[found.key]
+    held = HeldJob(found.key, summary["received_at"], {}, {})
+    fill_records(connection, store, {found.key: held})
+    return ReadJob(found, held, read_together(held.records_but(None)))
+
+
+def show_job(
+    connection: Connection,
+    store: Documents,
+    job_id: str,
+    *,
+    experiment: str | None = None,
+    witness: str | None = None,
+) -> dict[str, Any]:
+    """Return everything that the page of a job shows, in the words of the HTTP interface.
+
+    Raises:
+        NotFoundError: no such job is recorded, or that witness sent no record.
+        AmbiguousError: several experiments have it.
+    """
+    job = read_job(connection, store, job_id, experiment=experiment)
+    key = job.found.key
+    reading = job.reading
+    [found] = find_for(connection, None, [reading])
+    gaps = find_gaps(reading.record, found)
+    witnesses, revisions = witnesses_of(connection, key)
+    records = job.held.records_but(None)
+    inputs, outputs = _linked_files(connection, key, reading.raw)
+    summary = job_summaries(connection, [key])[key]
+    attempts = attempts_of(connection, key)
+    return {
+        "summary": summary,
+        "record": json.loads(job.body_of(witness)),
+        "merged": reading.raw,
+        "received_at": summary["received_at"],
+        "witnesses": [{**row, "state": records[row["witness"]].get("state")} for row in witnesses],
+        "contradictions": _contradictions(records),
+        "software": _software(connection, key, reading.raw),
+        "configurations": reading.raw.get("configurations") or [],
+        "inputs": inputs,
+        "outputs": outputs,
+        "grade": f"L{level_of(gaps)}",
+        "level": level_of(gaps),
+        "gaps": [{"code": gap.code, "message": gap.message, "how_to_close": gap.how_to_close} for gap in gaps],
+        "missing_blobs": sorted(found.missing_blobs),
+        "recipe_id": None,
+        "result_id": None,
+        "revisions": revisions,
+        "conflict_count": conflict_count(connection, key),
+        "verdicts": verdicts_of(connection, key),
+        "attempts": attempts,
+        "retry_of": summary["retry_of"] or _derived_retry(attempts, summary["job_id"]),
+        "links": {
+            "self": f"/api/v1/jobs/{job.found.job_id}",
+            "page": summary["url"],
+            "bundle": f"/api/v1/jobs/{job.found.job_id}/bundle",
+        },
+    }
+
+
+def _contradictions(records: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"field": found.field, "values": found.values} for found in merge_witnesses(records)[1]]
+
+
+def _software(connection: Connection, key: int, raw: dict[str, Any]) -> list[dict[str, Any]]:
+    resolved = resolutions_of(connection, key)
+    return [{**entry, "resolution": resolved.get(place)} for place, entry in enumerate(raw.get("software") or ())]
+
+
+def _linked_files(
+    connection: Connection, key: int, raw: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return inputs and outputs as recorded, each with its page, its producers or the number of its consumers."""
+    producers, used = input_links(connection, key), output_consumers(connection, key)
+    input_urls, output_urls = file_links(connection, key)
+    inputs = [
+        {**file, "url": input_urls.get(place), "producers": producers.get(place, [])}
+        for place, file in enumerate(raw.get("inputs") or ())
+    ]
+    outputs = [
+        {**file, "url": output_urls.get(place), "consumer_count": used.get(place, 0)}
+        for place, file in enumerate(raw.get("outputs") or ())
+    ]
+    return inputs, outputs
+
+
+def _derived_retry(attempts: list[dict[str, Any]], job_id: str) -> str | None:
+    """Return the attempt before this one at the same unit, which is what a retry repeats."""
+    ids = [attempt["job_id"] for attempt in attempts]
+    place = ids.index(job_id) if job_id in ids else 0
+    return ids[place - 1] if place > 0 else None
