@@ -208,10 +208,16 @@ class BlobReader(io.RawIOBase):
             raise self._copy.damage(f"zstd says {error}") from error
         self._sha256.update(data)
         self._position += len(data)
-        is_at_end = not data or self._position >= self._header.size_bytes
-        if is_at_end and self._sha256.hexdigest() != self._copy.sha256:
-            raise self._copy.damage("the content does not match its digest")
+        if not data or self._position >= self._header.size_bytes:
+            self._check_end()
         return data
+
+    def _check_end(self) -> None:
+        if self._sha256.hexdigest() != self._copy.sha256:
+            raise self._copy.damage("the content does not match its digest")
+        if self._position != self._header.size_bytes:
+            detail = f"the content has {self._position} bytes, its header says {self._header.size_bytes}"
+            raise self._copy.damage(detail)
 
 
 class _Stored:

@@ -110,6 +110,8 @@ def decode_frame(frame: bytes, *, bound_to: str = "") -> bytes:
     if _stored_digest(stored, bound_to) != header.stored_sha256:
         raise FrameDamagedError("the stored bytes do not match their digest")
     content = decompress(stored)
+    if len(content) != header.size_bytes:
+        raise FrameDamagedError(f"the content has {len(content)} bytes, its header says {header.size_bytes}")
     if hashlib.sha256(content).digest() != header.sha256:
         raise FrameDamagedError("the content does not match its digest")
     return content

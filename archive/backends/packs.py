@@ -21,7 +21,6 @@ damaged, the pack is walked instead. `zstd -dc` of a pack gives all contents, on
 import bisect
 import hashlib
 import struct
-import sys
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +35,7 @@ _INDEX_MAGIC = 0x184D2A5B
 _INDEX_TAG = b"jpi1"
 _SKIP = struct.Struct("<II")
 _TAIL = struct.Struct("<II4sQQQ32s")
+_PREFIX = struct.Struct(">Q24x")
 _CHECK_BYTES = 8
 TAIL_BYTES = _TAIL.size + _CHECK_BYTES
 _DIGEST_BYTES = 32
@@ -240,9 +240,4 @@ def _decode_tail(data: bytes) -> tuple[int, int, int, bytes]:
 
 def _prefixes(digests: bytes) -> "array[int]":
     """The first eight bytes of each digest as numbers that sort as the digests do."""
-    words = array("Q")
-    words.frombytes(digests)
-    prefixes = words[:: _DIGEST_BYTES // 8]
-    if sys.byteorder == "little":
-        prefixes.byteswap()
-    return prefixes
+    return array("Q", (prefix for (prefix,) in _PREFIX.iter_unpack(digests)))

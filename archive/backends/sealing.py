@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from archive.backends.copies import Copy
-from archive.backends.packs import Pack, PackWriter
+from archive.backends.packs import ENTRY_BYTES, OVERHEAD_BYTES, Pack, PackWriter
 from archive.backends.shelves import LooseShelf, PackShelf, is_intact
 from archive.errors import BlobDamagedError
 from archive.store import SealReport
@@ -41,11 +41,12 @@ class Sealer:
         sound = [pack for pack in packs if pack.index_damage is None]
         redundant = _choose_redundant(sound)
         needed = [pack for pack in sound if pack not in redundant]
-        merged = redundant + _choose_merged(needed, self._loose_bytes(), self.pack_limit_bytes)
+        fresh = [sha256 for sha256 in list(self.loose.digests()) if not self._is_superseded(sha256, sound)]
+        merged = redundant + _choose_merged(needed, self._packed_bytes(fresh), self.pack_limit_bytes)
         kept = [pack for pack in packs if pack not in merged]
         try:
-            for sha256 in list(self.loose.digests()):
-                self._take_loose(sha256, kept)
+            for sha256 in fresh:
+                self._take_loose(sha256)
             emptied = [pack for pack in merged if self._take_pack(pack, kept)]
             self._publish()
             emptied = [pack for pack in emptied if pack.name not in self._published]
@@ -56,13 +57,19 @@ class Sealer:
         self.packs.refresh()
         return SealReport(self._packed, len(self._published), len(emptied), self._left_loose, tuple(self._damaged))
 
-    def _loose_bytes(self) -> int:
-        return sum(self.loose.path(sha256).stat().st_size for sha256 in self.loose.digests())
-
-    def _take_loose(self, sha256: str, kept: Sequence[Pack]) -> None:
-        if _holds_intact(kept, sha256):
+    def _is_superseded(self, sha256: str, packs: Sequence[Pack]) -> bool:
+        """Whether a pack holds a loose blob, whose file is removed then."""
+        is_packed = _holds_intact(packs, sha256)
+        if is_packed:
             self.loose.remove(sha256)
-            return
+        return is_packed
+
+    def _packed_bytes(self, fresh: Sequence[str]) -> int:
+        """What the loose blobs come to as a pack."""
+        sizes = [self.loose.path(sha256).stat().st_size + ENTRY_BYTES for sha256 in fresh]
+        return sum(sizes, OVERHEAD_BYTES) if sizes else 0
+
+    def _take_loose(self, sha256: str) -> None:
         copy = self.loose.find(sha256)
         if copy is None:
             return  # an operator removed it
@@ -127,11 +134,11 @@ def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
 
 
 def _choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> list[Pack]:
-    """The small packs that are folded into what is sealed now: each no larger than all that is below it."""
+    """The small packs that are folded into what is sealed now: each at most twice as large as all that is below it."""
     chosen: list[Pack] = []
     total = fresh_bytes
     for pack in sorted(packs, key=lambda pack: pack.size_bytes):
-        if pack.size_bytes > total or total + pack.size_bytes > limit_bytes:
+        if pack.size_bytes > 2 * total or total + pack.size_bytes > limit_bytes:
             break
         chosen.append(pack)
         total += pack.size_bytes

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,9 @@ from archive.backends.frames import decode_frame, encode_frame
 from archive.backends.local import LocalStore
 from archive.backends.memory import MemoryStore
 from archive.digest import digest_of
-from archive.store import Store
+
+if TYPE_CHECKING:
+    from archive.store import Store
 
 CONTENTS = st.one_of(st.binary(max_size=200), st.integers(0, 30).map(lambda number: b"%d " % number * 400))
 NAMES = st.from_regex(r"[a-c]{1,2}(/[a-c_][a-c.]?){0,2}", fullmatch=True)
@@ -108,10 +111,9 @@ class MemoryAgainstDictionary(StoreAgainstDictionary):
 
 TestLocalAgainstDictionary = LocalAgainstDictionary.TestCase
 TestMemoryAgainstDictionary = MemoryAgainstDictionary.TestCase
-for case in (TestLocalAgainstDictionary, TestMemoryAgainstDictionary):
-    case.settings = settings(
-        max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
+TestLocalAgainstDictionary.settings = TestMemoryAgainstDictionary.settings = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @given(content=st.binary(max_size=3000), bound_to=st.text(max_size=5))
