@@ -1,0 +1,137 @@
+"""The command in a bundle: `command/`, the payload steps that run.sh replays, and the programs that they need."""
+
+import os.path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provenance.bundle.fields import digest, mapping, number, rows, text, texts
+from provenance.bundle.names import percent
+from provenance.bundle.payload import Payload
+from provenance.bundle.places import Place, quote
+
+_NOT_FOUND = frozenset({"126", "127"})  # the shell's own codes for a program that could not be started
+_SIGNALLED = 128
+
+
+@dataclass(frozen=True)
+class Step:
+    """One program to replay; `expected` is the exit code that a shell sees, `-` where none was recorded."""
+
+    name: str
+    argv: list[str]
+    expected: str
+
+
+def payload_steps(record: Mapping[str, Any]) -> list[Step]:
+    """The steps that a rerun replays: those whose role is payload, else the command itself."""
+    command, outcome = mapping(record.get("command")), mapping(record.get("exit"))
+    chosen = [step for step in rows(command.get("steps")) if step.get("role") == "payload" and texts(step.get("argv"))]
+    steps = [
+        Step(text(step.get("name")) or f"step-{index}", texts(step.get("argv")), _code(step, "exit_code"))
+        for index, step in enumerate(chosen)
+    ]
+    if not steps and texts(command.get("argv")):
+        steps = [Step("job", texts(command.get("argv")), _code(outcome, "code"))]
+    if len(steps) == 1 and steps[0].expected == "-":
+        steps = [Step(steps[0].name, steps[0].argv, _code(outcome, "code"))]
+    return steps
+
+
+def _code(outcome: Mapping[str, Any], field: str) -> str:
+    signal, code = number(outcome.get("signal")), number(outcome.get(field))
+    if signal:
+        return str(_SIGNALLED + signal)
+    return "-" if code is None else str(code)
+
+
+def add_command(payload: Payload) -> None:
+    """Write `command/`. To be called last, so that arguments are rewritten for everything that is laid out."""
+    steps = payload_steps(payload.record)
+    payload.write("command/argv.txt", _argv_text(steps))
+    payload.write("command/cwd.txt", f"{percent(text(payload.command.get('working_directory')))}\n".encode())
+    payload.shell("command/steps.sh", [*_settings(payload), *(_step_line(payload, step) for step in steps)])
+    payload.shell("command/programs.sh", _program_lines(payload, steps))
+    stdin = digest(payload.command.get("stdin_sha256"))
+    if stdin:
+        payload.write("command/stdin.sha256", f"{stdin}\n".encode())
+        if payload.has(stdin) and payload.level >= 2:  # noqa: PLR2004 - L2
+            payload.keep("command/stdin", stdin)
+        else:
+            payload.needs.add(2, "input", "standard input", "what the job read from standard input", digest=stdin)
+    if not steps:
+        payload.needs.add(1, "code", "command", "the command of the job was not recorded")
+    payload.shell(
+        "command/layout.sh",
+        payload.layout + [f"link {quote(target)} {place.word()}" for target, place in payload.links],
+    )
+
+
+def _argv_text(steps: list[Step]) -> bytes:
+    """One argument a line, percent-encoded; an empty line between steps."""
+    return "\n".join("".join(f"{percent(argument)}\n" for argument in step.argv) for step in steps).encode(
+        "utf-8", "replace"
+    )
+
+
+def _settings(payload: Payload) -> list[str]:
+    environment = mapping(payload.record.get("environment"))
+    umask = text(environment.get("umask"))
+    lines = []
+    if umask and len(umask) <= 4 and set(umask) <= set("01234567"):  # noqa: PLR2004
+        lines.append(f"umask {umask}")
+    stack = number(mapping(environment.get("limits")).get("stack_bytes"))
+    if stack and stack > 0:
+        lines.append(f"ulimit -s {stack // 1024} 2>/dev/null || :")
+    return lines
+
+
+def _step_line(payload: Payload, step: Step) -> str:
+    program, *arguments = step.argv
+    words = [_program_word(payload, program), *(payload.places.rewrite(argument) for argument in arguments)]
+    if "=" in program or program.startswith("-"):
+        # env would take it for a variable or an option
+        words = ["sh", "-c", quote('exec "$@"'), "sh", *words]
+    return " ".join(["step", quote(step.name), step.expected, *words])
+
+
+def _program_word(payload: Payload, program: str) -> str:
+    """The program where the bundle lays it out; one that only lay in a mapped folder (a venv in a checkout) stays where it was."""
+    return payload.places.rewrite(program) if not _is_outside(payload, program) else quote(program)
+
+
+def _is_outside(payload: Payload, program: str) -> bool:
+    place = _place_of(payload, program)
+    return place is None or (place not in payload.laid_out and place not in payload.provided)
+
+
+def _place_of(payload: Payload, program: str) -> Place | None:
+    if "/" not in program:
+        return None
+    whole = payload.places.absolute(program)
+    return payload.places.locate(whole) if whole.startswith("/") else payload.places.settle(program)
+
+
+def _scripts_that_ran(payload: Payload, steps: list[Step]) -> set[Place]:
+    """Every recorded script, and every program of a step, that has an interpreter."""
+    paths = [text(script.get("path")) or text(script.get("name")) for script in rows(payload.record.get("scripts"))]
+    ran = {_place_of(payload, f"./{path}" if "/" not in path else path) for path in paths}
+    ran |= {_place_of(payload, step.argv[0]) for step in steps}
+    return {place for place in ran if place is not None and place in payload.shebangs}
+
+
+def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
+    """What `run.sh --check` looks for, and the Pythons that verify.sh tries first."""
+    path = text(mapping(mapping(payload.record.get("environment")).get("variables")).get("PATH"))
+    wanted: dict[str, str] = {}
+    for step in steps:
+        program = step.argv[0]
+        if _is_outside(payload, program) and step.expected not in _NOT_FOUND:
+            wanted.setdefault(program, f"step {step.name}")
+    for place in sorted(_scripts_that_ran(payload, steps), key=lambda place: (place.variable, place.rest)):
+        wanted.setdefault(payload.shebangs[place], f"interpreter of {place.rest.lstrip('/')}")
+    for program, why in wanted.items():
+        payload.needs.add(3, "program", program, why, place="" if "/" in program else path)
+    lines = [f"program {quote(program)}" for program in sorted(wanted)]
+    pythons = [program for program in sorted(wanted) if os.path.basename(program).startswith("python")]  # noqa: PTH119 - a recorded name
+    return lines + [f"python {quote(program)}" for program in pythons]

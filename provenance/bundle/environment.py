@@ -1,0 +1,106 @@
+"""The environment in a bundle: `env/`, what was recorded of variables, host, products and libraries."""
+
+import re
+
+from provenance.bundle.fields import digest, mapping, readable_json, rows, text, texts
+from provenance.bundle.payload import Payload
+from provenance.bundle.places import quote
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_LISTS = ("PATH", "LD_LIBRARY_PATH")
+# set by run.sh itself, or true of one session only
+_PER_RUN = frozenset({"HOME", "OLDPWD", "PWD", "SHLVL", "TMPDIR", "_"})
+_HOST = ("facility", "site", "slot", "hostname", "is_onsite", "cpu_model", "cpu_flags_sha256", "cores", "memory_bytes")
+_BATCH = ("system", "id", "global_job_id", "attempt", "part")
+_ENVIRONMENT = ("os", "locale", "timezone", "umask", "limits")
+
+
+def add_environment(payload: Payload) -> None:
+    """Write `env/`. To be called after everything is laid out, so that variables are rewritten for all of it."""
+    environment = mapping(payload.record.get("environment"))
+    variables = {text(key): text(value) for key, value in mapping(environment.get("variables")).items()}
+    if not variables:
+        payload.needs.add(1, "environment", "variables", "the environment of the job was not recorded")
+    _write_variables(payload, variables)
+    _write_withheld(payload, variables, texts(environment.get("withheld")))
+    _write_host(payload)
+    _write_products(payload)
+    _write_container(payload)
+    for field, stored in (("packages_sha256", "packages.txt"), ("libraries_sha256", "libs.tsv")):
+        sha256 = digest(environment.get(field))
+        if sha256 and payload.has(sha256) and payload.level >= 1:
+            payload.keep(f"env/{stored}", sha256)
+        elif sha256 and not payload.has(sha256):
+            payload.needs.add(1, "environment", field, "a listing of the environment", digest=sha256)
+
+
+def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
+    """`env/environment.sh`: one `set --` of NAME=VALUE words before the arguments there are."""
+    kept = {name: value for name, value in variables.items() if _NAME.match(name) and name not in _PER_RUN}
+    if "FHICL_FILE_PATH" not in kept and (search_path := _search_path(payload)):
+        kept["FHICL_FILE_PATH"] = search_path
+    job_path = _list_word(payload, kept.pop("PATH")) + ":" if kept.get("PATH") else ""
+    lines = ["# the recorded variables; sourced by run.sh, nothing in single quotes is ever expanded"]
+    lines += [f'job_path={job_path}"$caller_path"', "set -- \\"]
+    for name in sorted(kept):
+        word = _list_word(payload, kept[name]) if name in _LISTS else payload.places.rewrite(kept[name])
+        lines.append(f"  {name}={word} \\")
+    payload.shell("env/environment.sh", [*lines, '  "$@"'])
+
+
+def _list_word(payload: Payload, value: str) -> str:
+    """A list of folders: where the bundle lays them out first, then as recorded (a checkout may hold what git ignores, such as a venv)."""
+    laid_out = payload.places.rewrite(value)
+    return laid_out if laid_out == quote(value) else f"{laid_out}:{quote(value)}"
+
+
+def _search_path(payload: Payload) -> str:
+    for configuration in rows(payload.record.get("configurations")):
+        if texts(configuration.get("search_path")):
+            return ":".join(texts(configuration.get("search_path")))
+    return ""
+
+
+def _write_withheld(payload: Payload, variables: dict[str, str], withheld: list[str]) -> None:
+    lines = [(name, "withheld by the recorder") for name in sorted(set(withheld))]
+    lines += [(name, "set afresh by run.sh") for name in sorted(_PER_RUN & variables.keys())]
+    lines += [(name, "no name that a shell can set") for name in sorted(variables) if not _NAME.match(name)]
+    payload.table("env/withheld.tsv", ("name", "why"), lines)
+
+
+def _write_host(payload: Payload) -> None:
+    host, batch = mapping(payload.record.get("host")), mapping(payload.record.get("batch"))
+    environment = mapping(payload.record.get("environment"))
+    document = {
+        "host": {key: host[key] for key in _HOST if key in host},
+        "batch": {key: batch[key] for key in _BATCH if key in batch},
+        **{key: environment[key] for key in _ENVIRONMENT if key in environment},
+        "threads": payload.record.get("threads"),
+    }
+    payload.write("env/host.json", readable_json(document))
+
+
+def _write_products(payload: Payload) -> None:
+    lines = []
+    for entry in rows(payload.record.get("software")):
+        product = mapping(entry.get("product"))
+        if product:
+            fields = ("manager", "version", "qualifiers", "prefix", "root_hash")
+            lines.append((text(entry.get("name")), *(text(product.get(field)) for field in fields)))
+    payload.table("env/products.tsv", ("name", "manager", "version", "qualifiers", "prefix", "digest"), lines)
+
+
+def _write_container(payload: Payload) -> None:
+    container = mapping(mapping(payload.record.get("environment")).get("container"))
+    if not container:
+        return
+    payload.write("env/capsule.json", readable_json(container))
+    where = text(container.get("resolved_path"))
+    payload.needs.add(
+        3,
+        "container",
+        text(container.get("image")),
+        "the image that the job ran in",
+        digest=text(container.get("digest")),
+        place=where,
+    )

@@ -1,0 +1,56 @@
+"""Tolerant reading of a decoded record: a missing or strange field is empty, never an error.
+
+Deliberately not the record's structs: a bundle is made of the record's exact bytes, whatever version of them it was.
+"""
+
+import json
+from typing import Any
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """The JSON object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: Any) -> list[dict[str, Any]]:
+    """The objects of a JSON list, in order; everything else in it is passed over."""
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def text(value: Any) -> str:
+    """The string, or an empty one; NUL, which no argument, variable or path can hold, is dropped."""
+    return value.replace("\0", "") if isinstance(value, str) else ""
+
+
+def texts(value: Any) -> list[str]:
+    """The strings of a JSON list, in order."""
+    return [text(item) for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def number(value: Any) -> int | None:
+    """The integer, or None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def digest(value: Any) -> str:
+    """The lower-case SHA-256, or an empty string where it is none."""
+    word = text(value).lower()
+    return word if len(word) == 64 and all(letter in "0123456789abcdef" for letter in word) else ""  # noqa: PLR2004
+
+
+def to_bytes(string: str) -> bytes:
+    """UTF-8, with the undecodable bytes of a file name as they were."""
+    try:
+        return string.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return string.encode("utf-8", "replace")
+
+
+def canonical_json(value: Any) -> bytes:
+    """One line: keys sorted, no blanks, UTF-8."""
+    return to_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def readable_json(value: Any) -> bytes:
+    """Keys sorted, indented by one, LF at the end: the form of every JSON file that a person may open."""
+    return to_bytes(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")

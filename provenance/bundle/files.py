@@ -1,0 +1,175 @@
+"""The files around a job in its bundle: scripts, inputs, conditions, logs."""
+
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+from provenance.bundle.fields import digest, number, rows, text, texts
+from provenance.bundle.ingredients import SMALL_BYTES
+from provenance.bundle.payload import Payload
+from provenance.bundle.places import Place
+
+_SCRIPTS = ("sha256", "mode", "name", "path", "software", "path_in_repository", "stored")
+_INPUTS = (
+    "order",
+    "namespace",
+    "name",
+    "path",
+    "step",
+    "role",
+    "size",
+    "sha256",
+    "checksums",
+    "events",
+    "location",
+    "stored",
+)
+_PROGRAM_BITS = 0o111
+
+
+def add_scripts(payload: Payload) -> None:
+    """Write every script that is possessed and lay it out where the job used it."""
+    table = []
+    for script in rows(payload.record.get("scripts")):
+        name, sha256 = text(script.get("name")), digest(script.get("sha256"))
+        path = text(script.get("path")) or name
+        stored, mode = "", _mode(text(script.get("mode")))
+        if not payload.has(sha256):
+            payload.needs.add(1, "script", name, "a script that the job ran", digest=sha256, place=path)
+        elif payload.level >= 1:
+            stored = payload.shelve("scripts", path.removeprefix("./").lstrip("/"), sha256)
+            payload.place(stored, mode, path)
+            if place := payload.places.settle(path):
+                payload.note_shebang(place, payload.draft.reader.get(sha256)[:512])
+        origin = (text(script.get("software")), text(script.get("path_in_repository")) or "untracked")
+        table.append((sha256, mode, name, path, *origin, stored))
+    payload.table("scripts/scripts.tsv", _SCRIPTS, table)
+
+
+def _mode(recorded: str) -> str:
+    try:
+        return "0755" if int(recorded or "755", 8) & _PROGRAM_BITS else "0644"
+    except ValueError:
+        return "0755"
+
+
+def add_inputs(payload: Payload) -> None:
+    """Write small inputs that are possessed, and a line for each that run.sh must find by digest."""
+    table = []
+    for order, entry in enumerate(rows(payload.record.get("inputs"))):
+        stored = _add_input(payload, entry)
+        size, events = number(entry.get("size_bytes")), number(entry.get("events_read"))
+        table.append(
+            (
+                str(order),
+                text(entry.get("namespace")),
+                text(entry.get("name")),
+                text(entry.get("path")) or text(entry.get("name")),
+                text(entry.get("step")),
+                text(entry.get("role")),
+                "" if size is None else str(size),
+                digest(entry.get("sha256")),
+                ",".join(texts(entry.get("checksums"))),
+                "" if events is None else str(events),
+                text(entry.get("location")),
+                stored,
+            )
+        )
+    payload.table("inputs/manifest.tsv", _INPUTS, table)
+
+
+def _add_input(payload: Payload, entry: Mapping[str, Any]) -> str:
+    name, sha256 = text(entry.get("name")), digest(entry.get("sha256"))
+    path = text(entry.get("path")) or name
+    place = payload.places.settle(path)
+    if place is not None and place in payload.laid_out:
+        return ""  # laid out already, as a script, as fcl, or as the input of an earlier step
+    stored = ""
+    if payload.has(sha256) and payload.draft.reader.size(sha256) <= SMALL_BYTES and payload.level >= 2:  # noqa: PLR2004 - L2
+        stored = payload.shelve("inputs/files", posixpath.basename(name), sha256)
+    elif not _note_input(payload, entry, name, sha256):
+        return ""
+    if place is not None:
+        payload.laid_out.add(place)
+        _lay_out_input(payload, entry, stored, place)
+    return stored
+
+
+def _note_input(payload: Payload, entry: Mapping[str, Any], name: str, sha256: str) -> bool:
+    """Note an input that is not in the bundle; False for one that the job itself never had."""
+    size, checksums = number(entry.get("size_bytes")), texts(entry.get("checksums"))
+    is_unseen = text(entry.get("status")) not in {"", "consumed"} and not sha256 and size is None and not checksums
+    if is_unseen:
+        return False
+    if payload.has(sha256):
+        size = payload.draft.reader.size(sha256)
+    blocks = 4 if size is not None and size > SMALL_BYTES else 2
+    why = "a large input" if blocks > 2 else "a small input that nobody uploaded"  # noqa: PLR2004
+    if payload.has(sha256) and blocks == 2:  # noqa: PLR2004
+        why = "left out: a bundle of level L1 was asked for"
+    where = text(entry.get("location")) or text(entry.get("path"))
+    sum_word = sha256 or ",".join(checksums)
+    payload.needs.add(blocks, "input", name, why, digest=sum_word, size=size, place=where)
+    return True
+
+
+def _lay_out_input(payload: Payload, entry: Mapping[str, Any], stored: str, place: Place) -> None:
+    name, size = text(entry.get("name")), number(entry.get("size_bytes"))
+    known = []
+    if not stored:
+        known = [text(entry.get("location")), payload.places.absolute(text(entry.get("path")) or name)]
+    paths = [path.removeprefix("file://") for path in known]
+    payload.lay_out(
+        "input",
+        name,
+        digest(entry.get("sha256")) or "-",
+        "-" if size is None else str(size),
+        stored,
+        place,
+        *dict.fromkeys(path for path in paths if path.startswith("/")),
+    )
+
+
+def add_conditions(payload: Payload) -> None:
+    """Write the payload of every conditions database that is possessed."""
+    table = []
+    for entry in rows(payload.record.get("conditions")):
+        name, sha256, stored = text(entry.get("database")), digest(entry.get("payload_sha256")), ""
+        if not payload.has(sha256):
+            label = f"{name} {text(entry.get('tag'))} {text(entry.get('validity'))}".strip()
+            payload.needs.add(
+                2, "conditions", label, "constants that the job read", digest=sha256, place=text(entry.get("url"))
+            )
+        elif payload.level >= 2:  # noqa: PLR2004
+            stored = payload.shelve("conditions", name, sha256)
+        table.append(
+            (name, text(entry.get("tag")), text(entry.get("validity")), sha256, text(entry.get("url")), stored)
+        )
+    if table:
+        payload.table("conditions/conditions.tsv", ("database", "tag", "validity", "sha256", "url", "stored"), table)
+
+
+def add_logs(payload: Payload) -> None:
+    """Write the logs that are possessed and small; the digests of all."""
+    table = []
+    for log in rows(payload.record.get("logs")):
+        name, sha256, stored = text(log.get("name")), digest(log.get("sha256")), ""
+        if payload.level >= 1 and payload.has(sha256) and payload.draft.reader.size(sha256) <= SMALL_BYTES:
+            stored = payload.shelve("logs", posixpath.basename(name), sha256)
+        size = number(log.get("size_bytes"))
+        cut = "yes" if log.get("is_truncated") else "no"
+        table.append((name, text(log.get("step")), sha256, "" if size is None else str(size), cut, stored))
+    if table:
+        payload.table("logs/logs.tsv", ("name", "step", "sha256", "size", "is_truncated", "stored"), table)
+
+
+def add_seeds(payload: Payload) -> None:
+    """Write every seed that is known, and how many threads shared them."""
+    table = []
+    for seed in rows(payload.record.get("seeds")):
+        value, state = number(seed.get("seed")), digest(seed.get("state_sha256"))
+        stored = payload.shelve("seeds", state, state) if payload.level >= 1 and payload.has(state) else ""
+        words = [text(seed.get(field)) for field in ("step", "module", "instance", "engine")]
+        table.append((*words, "" if value is None else str(value), state, text(seed.get("source")), stored))
+    columns = ("step", "module", "instance", "engine", "seed", "state_sha256", "source", "stored")
+    payload.table("seeds.tsv", columns, table)

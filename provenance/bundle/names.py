@@ -1,0 +1,89 @@
+"""Names inside a bundle: which may stay as they are, and where the others go.
+
+`[A-Za-z0-9._+-]` only, no leading dash, at most 100 bytes a component and a whole that USTAR can split, no two names that differ
+in case alone. Anything else is stored under its digest, with the original in the .tsv beside it. Reasons: USTAR's limits;
+BagIt percent-encodes what `sha512sum` escapes by a backslash; file systems that fold case.
+Source: POSIX.1-1988 ustar header (name 100 bytes, prefix 155), RFC 8493 section 2.1.3.
+"""
+
+import re
+
+NAME_BYTES = 100
+PREFIX_BYTES = 155
+_PLAIN = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]*\Z")
+
+
+def is_plain(path: str) -> bool:
+    """True where every component of the relative path may stay as it is."""
+    return all(
+        _PLAIN.match(part) is not None and part not in {".", ".."} and len(part) <= NAME_BYTES
+        for part in path.split("/")
+    )
+
+
+def split_for_ustar(path: bytes) -> tuple[bytes, bytes] | None:
+    """(prefix, name) as a USTAR header holds them, or None where the path does not fit."""
+    if len(path) <= NAME_BYTES:
+        return b"", path
+    # a folder's own trailing slash is no place to cut
+    cut = path.find(b"/", len(path) - NAME_BYTES - 1, len(path) - 1)
+    if cut < 1 or cut > PREFIX_BYTES:
+        return None
+    return path[:cut], path[cut + 1 :]
+
+
+def plain_name(name: str, fallback: str) -> str:
+    """The name where it may be one component as it is, else the fallback."""
+    return name if name and "/" not in name and is_plain(name) else fallback
+
+
+def percent(string: str) -> str:
+    """The string as one field of a .tsv: `%XX` for control characters, `%`, and bytes that are not UTF-8; `-` if empty."""
+    if string in {"", "-"}:
+        return "-" if not string else "%2D"
+    return "".join(_escape(character) for character in string)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code < 0x20 or code == 0x7F or character == "%":  # noqa: PLR2004
+        return f"%{code:02X}"
+    if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - surrogateescape's image of a raw byte
+        return f"%{code - 0xDC00:02X}"
+    return character
+
+
+class Shelf:
+    """Hands out paths in the payload, no two of which clash, not even where case is folded."""
+
+    def __init__(self, top: str) -> None:
+        self._top = top
+        self._taken: dict[str, tuple[str, str]] = {}
+
+    def take(self, folder: str, wanted: str, digest: str, *, odd: str | None = None) -> str:
+        """The path for these bytes: `folder/wanted` if it may be so called, else `odd/digest` (odd is the folder itself by default)."""
+        path = f"{folder}/{wanted}"
+        if is_plain(wanted) and self._fits(path) and self._is_free(path, digest):
+            self._mark(path, digest)
+            return path
+        path = f"{odd or folder}/{digest}"
+        self._mark(path, digest)
+        return path
+
+    def _fits(self, path: str) -> bool:
+        return split_for_ustar(f"{self._top}/data/{path}".encode()) is not None
+
+    def _is_free(self, path: str, digest: str) -> bool:
+        if self._taken.get(path.lower(), (path, digest)) != (path, digest):
+            return False
+        return all(self._taken.get(folder.lower(), (folder, "")) == (folder, "") for folder in _folders(path))
+
+    def _mark(self, path: str, digest: str) -> None:
+        self._taken[path.lower()] = (path, digest)
+        for folder in _folders(path):
+            self._taken.setdefault(folder.lower(), (folder, ""))
+
+
+def _folders(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: count + 1]) for count in range(len(parts))]

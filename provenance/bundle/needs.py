@@ -1,0 +1,61 @@
+"""NEEDS.tsv: every outside thing that a rerun still wants, by digest; and the closure level that follows from it.
+
+Levels: L0 description only; L1 and code, fcl, scripts, environment listing; L2 and small inputs and conditions payload;
+L3 and the environment; L4 and all inputs. A level is complete when no need stands in its way.
+"""
+
+from dataclasses import dataclass
+
+from provenance.bundle.names import percent
+
+HIGHEST = 2  # of this specification; L3 and L4 come with capsules
+COLUMNS = ("kind", "name", "sha256", "size", "why", "last_known_place")
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Need:
+    """One outside thing; `blocks` is the lowest closure level that it keeps from being complete."""
+
+    blocks: int
+    kind: str
+    name: str
+    digest: str = ""
+    size: int | None = None
+    why: str
+    place: str = ""
+
+
+class Needs:
+    """Collects needs, each once."""
+
+    def __init__(self) -> None:
+        self._needs: dict[Need, None] = {}
+
+    def add(
+        self, blocks: int, kind: str, name: str, why: str, *, digest: str = "", size: int | None = None, place: str = ""
+    ) -> None:
+        """Note one outside thing that stands in the way of level `blocks`."""
+        need = Need(blocks=blocks, kind=kind, name=name, why=why, digest=digest, size=size, place=place)
+        self._needs[need] = None
+
+    def level(self) -> int:
+        """The highest closure level that is complete."""
+        return min([HIGHEST] + [need.blocks - 1 for need in self._needs])
+
+    def of_kind(self, kind: str) -> list[Need]:
+        """The needs of one kind, in the order noted."""
+        return [need for need in self._needs if need.kind == kind]
+
+    def table(self) -> bytes:
+        """NEEDS.tsv."""
+        lines = ["\t".join(COLUMNS)]
+        for need in sorted(self._needs, key=lambda need: (need.blocks, need.kind, need.name, need.digest, need.place)):
+            length = "" if need.size is None else str(need.size)
+            cells = (need.kind, need.name, need.digest, length, need.why, need.place)
+            lines.append("\t".join(percent(cell) for cell in cells))
+        return tsv(lines)
+
+
+def tsv(lines: list[str]) -> bytes:
+    """The lines of a table, LF at the end of each."""
+    return ("\n".join(lines) + "\n").encode("utf-8", "replace")

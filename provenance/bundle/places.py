@@ -1,0 +1,116 @@
+"""Where the job's paths lie in a rerun, and how recorded strings become shell words.
+
+A recorded string is only ever single-quoted text; the folders of a rerun are unknown when the bundle is built, so that a path the
+bundle lays out becomes `"$work"'/rest'`. The variables are set by run.sh: `$work` (the working directory), `$src` (copies of the
+repositories) and `$elsewhere` (a mirror of the root folder, for files that the job used by absolute path).
+"""
+
+import posixpath
+import re
+from dataclasses import dataclass
+
+# a path starts after a blank, a separator, a scheme or a one-letter option such as -I
+_LEAD = r"(?:^|(?<=[^A-Za-z0-9._+~@%/-])|(?<=://)|(?<=[\s=,:;\"'(]-[A-Za-z])|(?<=^-[A-Za-z]))"
+_TAIL = r"(?=/|$|[^A-Za-z0-9._+~@%-])"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path of a rerun: one of run.sh's variables, and what follows it (empty, or starting with `/`)."""
+
+    variable: str
+    rest: str = ""
+
+    def below(self, relative: str) -> "Place":
+        """The path `relative` below this one."""
+        return Place(self.variable, f"{self.rest}/{relative}") if relative else self
+
+    def word(self) -> str:
+        """The path as a shell word."""
+        return f'"${self.variable}"{quote(self.rest) if self.rest else ""}'
+
+
+def quote(string: str) -> str:
+    """The string as one single-quoted shell word: nothing in it is ever expanded."""
+    return "'" + string.replace("'", "'\\''") + "'"
+
+
+class Places:
+    """Maps the paths that the job used to the places of a rerun."""
+
+    def __init__(self, working_directory: str) -> None:
+        self.working_directory = normal(working_directory) if working_directory.startswith("/") else ""
+        self._prefixes: dict[str, Place] = {}
+        self._exact: dict[str, Place] = {}
+        self._pattern: re.Pattern[str] | None = None
+        if self.working_directory:
+            self.map(self.working_directory, Place("work"))
+
+    def map(self, prefix: str, place: Place) -> None:
+        """From now on, paths at or below an absolute folder lie at this place; the first to claim a folder keeps it."""
+        if prefix.startswith("/") and normal(prefix) != "/":
+            self._prefixes.setdefault(normal(prefix), place)
+            self._pattern = None
+
+    def locate(self, path: str) -> Place | None:
+        """The mapped place of an absolute path, by its longest mapped folder; None where no folder of it is mapped."""
+        path = normal(path)
+        for folder in sorted(self._prefixes, key=len, reverse=True):
+            if path == folder or path.startswith(folder + "/"):
+                return self._prefixes[folder].below(path[len(folder) + 1 :])
+        return None
+
+    def absolute(self, path: str) -> str:
+        """The path as an absolute one where the working directory is known, else as it is, without `.` and `..`."""
+        return normal(posixpath.join(self.working_directory, path))
+
+    def settle(self, path: str) -> Place | None:
+        """The place where a file that the job used by this path is laid out; strings that name it will be rewritten.
+
+        None for an empty path, and for a relative one that leaves a working directory which nobody recorded.
+        """
+        if "://" in path:
+            return self._settle_exact(
+                path, Place("elsewhere", "/" + posixpath.normpath("/" + path.split("://", 1)[1]).lstrip("/"))
+            )
+        whole = self.absolute(path)
+        if not path or whole in {"", ".", "/"} or whole == ".." or whole.startswith("../"):
+            return None
+        if not whole.startswith("/"):
+            return Place("work", "/" + whole)
+        place = self.locate(whole)
+        if place is None:
+            place = Place("elsewhere", whole)
+            self.map(whole, place)
+        if not path.startswith("/") and normal(path).startswith("../"):
+            self._settle_exact(path, place)
+        return place
+
+    def rewrite(self, string: str) -> str:
+        """The recorded string as a shell word, its mapped paths replaced by their places."""
+        if string in self._exact:
+            return self._exact[string].word()
+        words, end = [], 0
+        for match in self._compiled().finditer(string):
+            if match.start() > end:
+                words.append(quote(string[end : match.start()]))
+            words.append(self._prefixes[match.group()].word())
+            end = match.end()
+        if end < len(string) or not words:
+            words.append(quote(string[end:]))
+        return "".join(words)
+
+    def _settle_exact(self, path: str, place: Place) -> Place:
+        return self._exact.setdefault(path, place)
+
+    def _compiled(self) -> re.Pattern[str]:
+        if self._pattern is None:
+            longest_first = sorted(self._prefixes, key=lambda prefix: (-len(prefix), prefix))
+            choices = "|".join(re.escape(prefix) for prefix in longest_first) or r"(?!)"
+            self._pattern = re.compile(f"{_LEAD}(?:{choices}){_TAIL}")
+        return self._pattern
+
+
+def normal(path: str) -> str:
+    """The path without `.`, `..` and doubled slashes, by its letters alone."""
+    return "/" + posixpath.normpath(path).lstrip("/") if path.startswith("/") else posixpath.normpath(path)

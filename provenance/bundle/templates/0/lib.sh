@@ -1,0 +1,85 @@
+# shellcheck shell=sh disable=SC2034,SC2154 # its variables are the including script's too
+# lib.sh - what run.sh and verify.sh share. POSIX sh; of programs only coreutils.
+# Words of the lists in command/ and outputs/ that are the same in both scripts are defined here.
+
+nl='
+'
+say() { printf '%s\n' "$*" >&2; }
+
+# Where the bundle lies: $here. Safe for blanks, a trailing newline, CDPATH.
+find_here() { # SCRIPT
+  case $1 in */*) here=${1%/*} ;; *) here=. ;; esac
+  here=$(unset CDPATH && cd -- "${here:-/}" && pwd -P && printf x) || exit 125
+  here=${here%?x}
+}
+
+# An absolute path for a folder that exists: $absolute.
+find_absolute() { # FOLDER
+  absolute=$(unset CDPATH && cd -- "$1" 2>/dev/null && pwd -P && printf x) || return 1
+  absolute=${absolute%?x}
+}
+
+# The folders of a rerun, as the lists name them.
+name_folders() { # OUT
+  out=$1
+  work=$out/work src=$out/src elsewhere=$out/elsewhere
+}
+
+# The digest tool that is there: $sha_tool, empty if none.
+find_sha_tool() {
+  sha_tool=
+  for tool in sha256sum shasum openssl sha256; do
+    if command -v "$tool" >/dev/null 2>&1; then
+      sha_tool=$tool
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Print the digest of a file in lower-case hex: BITS is 256 or 512.
+digest_of() { # BITS FILE
+  case $sha_tool in
+    sha256sum) hex=$("sha${1}sum" <"$2") || return 1 ;;
+    shasum) hex=$(shasum -a "$1" <"$2") || return 1 ;;
+    openssl)
+      hex=$(openssl dgst "-sha$1" <"$2") || return 1
+      hex=${hex##* }
+      ;;
+    sha256) hex=$("sha$1" -q <"$2") || return 1 ;;
+    *) return 1 ;;
+  esac
+  printf '%s' "${hex%% *}"
+}
+
+size_of() { # FILE
+  bytes=$(wc -c <"$1") || return 1
+  printf '%s' $((bytes))
+}
+
+# Call `visit FILE` for every file and link below a folder, in the order of the shell's patterns.
+walk() { # FOLDER
+  for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    if [ -d "$entry" ] && [ ! -h "$entry" ]; then
+      walk "$entry"
+    elif [ -e "$entry" ] || [ -h "$entry" ]; then
+      visit "$entry"
+    fi
+  done
+}
+
+# The recorded PATH, then the caller's: $job_path. Sourcing sets it and, in a subshell, nothing else that matters.
+find_job_path() {
+  caller_path=$PATH
+  # shellcheck source=/dev/null
+  . "$here/env/environment.sh"
+}
+
+# Whether a program can be started with the job's PATH.
+is_there() { # PROGRAM
+  case $1 in
+    /*) [ -x "$1" ] ;;
+    */*) return 1 ;;
+    *) (PATH=$job_path && command -v "$1" >/dev/null 2>&1) ;;
+  esac
+}
