@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 
-from provenance.capture import execution, options as option_table
+from provenance.capture import execution, logs, options as option_table
 from provenance.capture.draft import now
 from provenance.capture.files import Clock
 
@@ -18,6 +18,7 @@ _LEAVING_SECONDS = 5.0  # after a signal: enough to spool, not to send
 
 def main(words, environment):
     """Run one of the hook's commands; returns the exit code of those that run no job."""
+    logs.occupy_closed()
     name, rest = (words[0], words[1:]) if words else ("help", [])
     if name in ("-h", "--help", "help"):
         sys.stdout.write(option_table.USAGE)
@@ -139,6 +140,14 @@ def _wrap(options, environment, recording):
     outcome = execution.execute(
         options.command, signals, lambda: works.append(Background(lambda: recording.meanwhile(before)))
     )
+    try:
+        _finish(options, recording, before, works, outcome, signals, speaker)
+    except BaseException as error:
+        speaker.say("not recorded: {}: {}".format(type(error).__name__, error))
+    execution.leave(outcome)
+
+
+def _finish(options, recording, before, works, outcome, signals, speaker):
     outcome.was_told = bool(signals.passed_on)
     works.append(Background(lambda: recording.after(before, works[:1], outcome, speaker)))
     limit = Clock(_hash_seconds(options) + _budget(options) + 1)
@@ -148,7 +157,6 @@ def _wrap(options, environment, recording):
     _tell_failure(works[-1], is_done, speaker)
     for warning in options.warnings:
         speaker.detail(warning)
-    execution.leave(outcome)
 
 
 def _tell_failure(work, is_done, speaker):

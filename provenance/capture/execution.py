@@ -15,7 +15,8 @@ from provenance.capture import logs
 from provenance.capture.draft import now
 
 _PASSED_ON = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGCONT", "SIGALRM")
-_DRAIN_SECONDS = 2.0  # for children that were left behind and still hold the output
+began = []  # commands that were started: from then on nobody else may start them
+_DRAIN_SECONDS = 1.0  # for children that were left behind and still hold the output
 
 
 class Outcome:
@@ -78,8 +79,9 @@ class Signals:
             pass
 
 
-def execute(argv, signals, during=None):
+def execute(argv, signals, during):
     """Run a command and return its Outcome; `during` is called once it runs, and must return at once."""
+    began.append(argv)
     outcome = Outcome()
     streams = _streams()
     begun = time.monotonic()
@@ -88,19 +90,22 @@ def execute(argv, signals, during=None):
     except OSError as error:
         outcome.error = "{}: {}".format(argv[0], error.strerror)
         outcome.code = 126 if error.errno in (errno.ENOEXEC, errno.EACCES) else 127
-        sys.stderr.write("jobprov: {}\n".format(outcome.error))
+        outcome.logs = [("stderr", outcome.error.encode("utf-8", "replace") + b"\n", False)]
+        _say(outcome.error)
         process = None
     for stream in set(streams.values()):
         stream.begin()
     if process is not None:
-        if during:
+        try:
             during()
+        except Exception as error:
+            _say(error)
         _, status, outcome.usage = os.wait4(process.pid, 0)
         process.returncode = 0  # reaped here; subprocess must not wait again
         _set_end(outcome, status)
     signals.is_over = True
     outcome.ended_at, outcome.wall_seconds = now(), time.monotonic() - begun
-    outcome.logs = _collect(streams)
+    outcome.logs += _collect(streams)
     outcome.held = [stream for stream in set(streams.values()) if getattr(stream, "is_held", bool)()]
     return outcome
 
@@ -110,7 +115,7 @@ def leave(outcome):
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError):
             pass
     for stream in outcome.held:
         if os.fork() == 0:
@@ -119,6 +124,13 @@ def leave(outcome):
     if outcome.signal is not None:
         _die_by(outcome.signal)
     os._exit(outcome.code)
+
+
+def _say(sentence):
+    try:
+        os.write(2, "jobprov: {}\n".format(sentence).encode("utf-8", "replace"))
+    except OSError:
+        pass
 
 
 def _start(argv, streams, signals):

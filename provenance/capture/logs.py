@@ -9,6 +9,7 @@ import select
 import stat
 import subprocess
 import threading
+import time
 
 HEAD_BYTES, TAIL_BYTES = 256 * 1024, 768 * 1024
 _LOOK_SECONDS = 0.5
@@ -124,14 +125,21 @@ class PipeStream:
             self.buffer.add(chunk)
 
 
+def occupy_closed():
+    """Put something into descriptors 0 to 2 that were closed, so that no file of ours lands there; the job sees none of it."""
+    while True:
+        number = os.open(os.devnull, os.O_RDWR)
+        if number > 2:
+            os.close(number)
+            return
+
+
 def open_streams():
     """Return the streams for a job's output and error: {1: stream, 2: stream}, the same one twice where they are one."""
     streams = {}
     for number in (1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            continue  # closed: the job gets it closed as well
+        if not os.get_inheritable(number):
+            continue  # it was closed: the job gets it closed as well
         if number == 2 and 1 in streams and _is_same(1, 2):
             streams[2] = streams[1]
         else:
@@ -149,13 +157,13 @@ def targets(streams):
 
 def collect(streams, seconds):
     """Return [(log name, content, whether cut)] of all streams that hold something."""
-    found, seen = [], []
+    found, seen, end = [], [], time.monotonic() + seconds
     for number in sorted(streams):
         stream = streams[number]
         if stream in seen:
             continue
         seen.append(stream)
-        content, is_cut = stream.finish(seconds).content()
+        content, is_cut = stream.finish(max(0.0, end - time.monotonic())).content()
         if content:
             found.append((_NAMES[number], content, is_cut))
     return found

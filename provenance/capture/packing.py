@@ -11,12 +11,34 @@ import os
 import zipfile
 
 SHEBANG = b"#!/usr/bin/env python3\n"
+# Should the hook itself be broken, or the Python too old for it, the command still runs, alone.
 _MAIN = b"""import os
+import signal
 import sys
 
-from provenance.capture.commands import main
 
-sys.exit(main(sys.argv[1:], dict(os.environ)))
+def run_alone(words, error):
+    sys.stderr.write("jobprov: not recorded: {}: {}\\n".format(type(error).__name__, error))
+    if words[:1] not in (["run"], ["step"]) or "--" not in words[:-1]:
+        sys.exit(0 if words[:1] in (["start"], ["condor-exit"]) else 1)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    command = words[words.index("--") + 1 :]
+    try:
+        os.execvp(command[0], command)
+    except OSError:
+        sys.exit(127)
+
+
+try:
+    from provenance.capture import execution
+    from provenance.capture.commands import main
+
+    code = main(sys.argv[1:], dict(os.environ))
+except Exception as error:
+    if "execution" in globals() and execution.began:
+        raise
+    run_alone(sys.argv[1:], error)
+sys.exit(code)
 """
 _LEFT_OUT = frozenset(["packing.py"])
 _FIRST_TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can tell

@@ -1,0 +1,194 @@
+"""The job's end, exactly: exit codes, signals, process groups, output, under every Python found here."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+from conftest import VERSIONS, Runner, find_python
+
+
+def test_hook_works_under_every_python_found(hook, tmp_path, service):
+    found = {version: find_python(version) for version in VERSIONS}
+    missing = [version for version, path in found.items() if path is None]
+    present = {version: path for version, path in found.items() if path}
+    (tmp_path / "inc.fcl").write_text("a: 1\n")
+    (tmp_path / "gen.fcl").write_text('#include "inc.fcl"\n')
+
+    for version, python in present.items():
+        runner = Runner(hook, tmp_path, python)
+        done = runner("run", "--url", service.url, "--", "sh", "-c", "echo data > $4; exit 5", "gen", "-c", "gen.fcl", "-o", "o.root")
+        assert (version, done.returncode, b"jobprov: recorded" in done.stderr) == (version, 5, True)
+    seen = [json.loads(record) for record in service.records.values()]
+
+    assert sorted(record["hook"]["python"].rsplit(".", 1)[0] for record in seen) == sorted(present)
+    assert all(record["exit"]["code"] == 5 and record["state"] == "failed" for record in seen)
+    assert all(len(record["configurations"][0]["files"]) == 2 for record in seen)
+    if missing:
+        print(f"\nno Python {', '.join(missing)} on this machine: the hook was not tried there", file=sys.__stderr__)
+    assert {"3.11"} <= set(present)
+
+
+@pytest.mark.parametrize("code", [0, 1, 65, 126, 127, 130, 137, 143, 255])
+def test_exit_code_passes_through(runner, code):
+    assert runner("run", "--", "sh", "-c", f"exit {code}").returncode == code
+
+
+@pytest.mark.parametrize("name", ["TERM", "KILL", "INT", "HUP", "SEGV", "ABRT", "XCPU", "USR1"])
+def test_signal_that_ended_the_command_ends_the_hook(runner, name):
+    done = runner("run", "--", "sh", "-c", f"kill -{name} $$")
+
+    assert -done.returncode == getattr(signal, "SIG" + name)
+    (entry,) = runner.entries()
+    record = json.loads(zipfile.ZipFile(entry).read("record.json"))
+    assert record["exit"]["signal"] == -done.returncode
+    assert record["state"] == ("failed" if name in ("SEGV", "ABRT") else "killed")
+
+
+@pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "USR2"])
+def test_signal_to_the_hook_reaches_the_whole_process_group(runner, name):
+    script = f"trap 'echo parent' {name}; (trap 'echo child; exit 0' {name}; echo ready; while :; do sleep 0.05; done) & wait; wait; exit 9"
+    process = start(runner, "sh", "-c", script)
+    process.stdout.readline()
+
+    process.send_signal(getattr(signal, "SIG" + name))
+    out = process.communicate(timeout=20)[0]
+
+    assert sorted(out.split()) == [b"child", b"parent"]
+    assert process.returncode == 9
+
+
+def test_interrupt_reaches_the_command_once(runner):
+    process = start(runner, "sh", "-c", "trap 'echo once' INT; echo ready; sleep 1; exit 7")
+    process.stdout.readline()
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.communicate(timeout=20)[0] == b"once\n"
+    assert process.returncode == 7
+
+
+def test_signal_before_the_command_runs_is_not_lost(runner):
+    process = start(runner, "sh", "-c", "sleep 30")
+    time.sleep(0.03)
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(10) == -signal.SIGTERM
+    process.communicate()
+
+
+def test_ignored_signal_stays_ignored_for_the_command(runner):
+    script = "trap '' HUP; exec \"$@\""
+    process = subprocess.Popen(
+        ["sh", "-c", script, "sh", runner.python, runner.hook, "run", "--", "sh", "-c", "echo ready; sleep 0.5; echo alive"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=runner.folder, env=runner.environment,
+    )
+    process.stdout.readline()
+
+    process.send_signal(signal.SIGHUP)
+
+    assert process.communicate(timeout=20)[0] == b"alive\n"
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("words", "code"), [(["/no/such/program"], 127), (["/etc/passwd"], 126)])
+def test_command_that_cannot_start_gives_the_shells_code(runner, words, code):
+    done = runner("run", "--", *words)
+
+    assert done.returncode == code
+    (entry,) = runner.entries()
+    assert json.loads(zipfile.ZipFile(entry).read("record.json"))["exit"]["error_class"] == "not started"
+
+
+def test_script_without_interpreter_line_runs_as_in_a_shell(runner):
+    script = runner.folder / "job.sh"
+    script.write_text("echo from sh; exit 4\n")
+    script.chmod(0o755)
+
+    done = runner("run", "--", "./job.sh")
+
+    assert (done.returncode, done.stdout) == (4, b"from sh\n")
+
+
+def test_binary_output_passes_through_whole_while_the_log_keeps_head_and_tail(runner):
+    done = runner("run", "--", sys.executable, "-c", "import os; [os.write(1, bytes([65 + n % 26]) * 9999 + b'\\n') for n in range(400)]")
+
+    assert len(done.stdout) == 4_000_000
+    (entry,) = runner.entries()
+    archive = zipfile.ZipFile(entry)
+    (log,) = json.loads(archive.read("record.json"))["logs"]
+    kept = archive.read("blobs/" + log["sha256"])
+    assert log["is_truncated"] is True
+    assert kept.startswith(b"A" * 9999)
+    assert kept.endswith(done.stdout[-100_000:])
+    assert b"bytes left out here" in kept
+
+
+def test_output_to_a_file_is_written_by_the_command_itself_and_kept(runner):
+    target = runner.folder / "out.txt"
+    target.write_bytes(b"earlier\n")
+
+    with target.open("ab") as stream:
+        runner("run", "--", "sh", "-c", "ls -l /proc/self/fd/1; echo mine", capture_output=False, stdout=stream, stderr=subprocess.PIPE)
+
+    assert b"out.txt" in target.read_bytes()
+    (entry,) = runner.entries()
+    archive = zipfile.ZipFile(entry)
+    (log,) = json.loads(archive.read("record.json"))["logs"]
+    assert b"earlier" not in archive.read("blobs/" + log["sha256"])
+    assert archive.read("blobs/" + log["sha256"]).endswith(b"mine\n")
+
+
+def test_streams_that_are_one_keep_their_order(runner):
+    script = "for n in 1 2 3 4 5 6 7 8 9; do echo out$n; echo err$n >&2; done"
+    done = runner("run", "--", "sh", "-c", script, capture_output=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    wanted = [word for number in range(1, 10) for word in (b"out%d" % number, b"err%d" % number)]
+    assert done.stdout.split()[:18] == wanted
+
+
+def test_process_left_behind_neither_blocks_the_hook_nor_loses_its_output(runner, tmp_path):
+    begun = time.monotonic()
+    process = start(runner, "sh", "-c", "(sleep 4; echo late; echo $? > late.txt) & echo now")
+
+    assert process.wait(20) == 0
+    assert time.monotonic() - begun < 3.9
+    assert process.communicate(timeout=20)[0] == b"now\nlate\n"
+    assert (runner.folder / "late.txt").read_text() == "0\n"
+
+
+def test_reader_that_goes_away_stops_the_command_as_it_would_alone(runner):
+    command = f"{runner.python} {runner.hook} run -- yes | head -1"
+
+    done = subprocess.run(["bash", "-c", command + "; echo ${PIPESTATUS[0]}"], capture_output=True, cwd=runner.folder, env=runner.environment, timeout=30, check=False)
+
+    assert done.stdout.split() == [b"y", b"141"]
+
+
+def test_standard_input_and_other_descriptors_reach_the_command(runner):
+    read, write = os.pipe()
+    os.write(write, b"from three\n")
+    os.close(write)
+
+    done = runner("run", "--", "sh", "-c", f"cat; cat /proc/self/fd/{read}", input=b"from stdin\n", pass_fds=[read])
+    os.close(read)
+
+    assert done.stdout == b"from stdin\nfrom three\n"
+
+
+def test_environment_and_folder_of_the_command_are_unchanged(runner):
+    alone = subprocess.run(["env"], capture_output=True, cwd=runner.folder, env=runner.environment, check=True).stdout
+
+    assert sorted(runner("run", "--", "env").stdout.splitlines()) == sorted(alone.splitlines())
+
+
+def start(runner, *command):
+    return subprocess.Popen(
+        [runner.python, runner.hook, "run", "--", *command],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=runner.folder, env=runner.environment,
+    )

@@ -1,0 +1,135 @@
+"""A hook in trouble leaves the job as it was."""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+
+def job(runner, *words, **more):
+    begun = time.monotonic()
+    done = runner("run", *words, "--", "sh", "-c", "echo job; exit 3", **more)
+    assert (done.returncode, done.stdout) == (3, b"job\n")
+    return done, time.monotonic() - begun
+
+
+def test_no_home_and_no_spool_still_sends(runner, service):
+    blocked = runner.folder / "file"
+    blocked.write_text("not a folder")
+
+    job(runner, "--url", service.url, environment={"JOBPROV_SPOOL": str(blocked / "spool"), "HOME": None})
+
+    assert len(service.records) == 1
+
+
+def test_no_spool_and_no_service_only_says_so(runner):
+    done, _ = job(runner, environment={"JOBPROV_SPOOL": "/proc/spool", "HOME": None})
+
+    assert b"lost" in done.stderr
+
+
+def test_full_disk_still_sends(runner, service):
+    done, _ = job(runner, "--url", service.url, environment={"JOBPROV_SPOOL": "/dev/full"})
+
+    assert len(service.records) == 1, done.stderr
+
+
+def test_folder_that_takes_no_sidecar_loses_the_sidecar_only(runner, service):
+    done = runner("run", "--url", service.url, "--output", "/proc/self/comm", "--", "true")
+
+    assert done.returncode == 0
+    assert any("sidecar of /proc/self/comm" in note for note in service.only_record()["extra"]["hook_notes"])
+
+
+def test_refusing_port_costs_little(runner):
+    done, seconds = job(runner, "--url", "http://127.0.0.1:9", "--budget-seconds", "3")
+
+    assert seconds < 4
+    assert b"not sent" in done.stderr
+
+
+def test_address_that_makes_no_sense_is_only_said(runner):
+    for address in ("http://", "nonsense://x", "http://[::1", "http://host:port"):
+        done, _ = job(runner, "--url", address, "--budget-seconds", "1")
+        assert b"not" in done.stderr
+
+
+def test_unknown_options_and_bad_numbers_do_not_stop_the_job(runner):
+    job(runner, "--no-such-option", "--budget-seconds", "soon", "--part", "x", "--metadata", "nonsense")
+
+    assert len(runner.entries()) == 1
+
+
+def test_missing_token_file_leaves_the_entry(runner, service):
+    done, _ = job(runner, "--url", service.url, "--token-file", "/no/token")
+
+    assert len(runner.entries()) == 1
+    assert b"/no/token" in done.stderr
+
+
+def test_empty_environment_is_enough(runner):
+    done = subprocess.run(
+        [runner.python, runner.hook, "run", "--spool", str(runner.spool), "--", "/bin/sh", "-c", "exit 6"],
+        env={}, cwd=runner.folder, capture_output=True, check=False,
+    )
+
+    assert done.returncode == 6
+    assert len(runner.entries()) == 1
+
+
+def test_removed_working_folder_does_not_stop_the_job(runner):
+    gone = runner.folder / "gone"
+    gone.mkdir()
+
+    done = subprocess.run(
+        ["sh", "-c", f"cd {gone} && rmdir {gone} && exec {runner.python} {runner.hook} run -- sh -c 'exit 8'"],
+        env=runner.environment, capture_output=True, check=False, timeout=30,
+    )
+
+    assert done.returncode == 8
+
+
+def test_closed_error_stream_is_survived(runner):
+    done = subprocess.run(
+        ["sh", "-c", f"exec {runner.python} {runner.hook} run -- sh -c 'exit 8' 2>&-"], env=runner.environment, cwd=runner.folder, check=False, timeout=30
+    )
+
+    assert done.returncode == 8
+    assert len(runner.entries()) == 1
+
+
+def test_pipe_named_as_input_does_not_hang(runner):
+    os.mkfifo(runner.folder / "pipe")
+
+    _, seconds = job(runner, "--input", "pipe", "--script", "pipe", "--config", "pipe", "--log", "pipe", "--budget-seconds", "2")
+
+    assert seconds < 8
+
+
+def test_names_that_are_no_unicode_are_kept_as_escapes(runner, service):
+    name = b"in-\xff.dat"
+    (runner.folder / os.fsdecode(name)).write_bytes(b"x")
+
+    done = subprocess.run(
+        [runner.python, runner.hook, "run", "--url", service.url, "--input", name, "--", "sh", "-c", b"exit 3 # \xfe"],
+        env=runner.environment, cwd=runner.folder, capture_output=True, check=False,
+    )
+
+    assert done.returncode == 3
+    assert service.only_record()["inputs"][0]["name"] == "in-\\xff.dat"
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["run"], ["run", "--"], ["step", "--name", "x"]])
+def test_call_without_a_command_is_a_usage_error(runner, words):
+    done = runner(*words)
+
+    assert done.returncode == (0 if not words else 2)
+    assert b"usage: job-end-hook.pyz" in done.stdout + done.stderr
+
+
+def test_steps_without_start_still_run(runner):
+    done = runner("step", "--name", "x", "--", "sh", "-c", "exit 3")
+
+    assert done.returncode == 3
+    assert b"call start first" in done.stderr
