@@ -9,6 +9,7 @@ from provenance.lineage.words import counted, elided, number, shown, size, title
 
 DETAIL_MORE = 4
 """Details are set smaller, so more columns of them fit under a label."""
+CODE_WIDTH = 20
 TITLES_AT_MOST = 12
 FEW = 2
 
@@ -133,7 +134,8 @@ def _files_detail(files: Sequence[FileNode]) -> str:
 
 def _job_detail(job: JobNode) -> str:
     state = None if job.state == "succeeded" else job.state
-    return _joined([state, (job.label or job.job_id[:12]) if job.stage else None, job.code_version])
+    batch_id = (job.label or job.job_id[:12]).partition("@")[0]  # the schedd is in the title
+    return _joined([state, batch_id if job.stage else None, elided(job.code_version or "", CODE_WIDTH)])
 
 
 def _jobs_detail(jobs: Sequence[JobNode]) -> str:

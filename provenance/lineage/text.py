@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from provenance.lineage.folding import fold
 from provenance.lineage.graph import SHARED_ROLES, UNHAPPY_STATES, FileNode, Graph, JobNode, Node, neighbours
-from provenance.lineage.words import THIN_SPACE, counted, day, full_name, number, reached, shown, size, summary
+from provenance.lineage.words import THIN_SPACE, day, full_name, number, reached, shown, size, summary
 
 BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""
@@ -17,7 +17,8 @@ BRANCHES_AT_MOST = 12
 ALIKE_AT_MOST = 2
 """Of branches that a drawing would put into one box, so many are written out."""
 
-LINES_AT_MOST = 400
+LINES_AT_MOST = 200
+"""Of each of the two trees; what follows them must not scroll away."""
 NAMES_AT_MOST = 4
 
 
@@ -48,9 +49,6 @@ def render_text(graph: Graph, *, style: Style = UNICODE) -> str:
     """The tree, its first line the answer in words; ends with a line break."""
     tree = _Tree(graph, style)
     lines = [summary(graph), "", *tree.section("before"), *tree.section("after"), *tree.beside()]
-    if len(lines) > LINES_AT_MOST:
-        rest = len(lines) - LINES_AT_MOST
-        lines = [*lines[:LINES_AT_MOST], f"… {counted(rest, 'line')} more; ask for less depth, or for JSON."]
     text = "\n".join(line.rstrip() for line in lines) + "\n"
     for sign, instead in style.replaced.items():
         text = text.replace(sign, instead)
@@ -92,7 +90,7 @@ class _Tree:
         """Depth first without recursion, as chains may be long."""
         lines: list[str] = []
         stack: list[tuple[str | None, str, str, str]] = [(root, "", "", "")]
-        while stack and len(lines) <= LINES_AT_MOST:
+        while stack and len(lines) < LINES_AT_MOST:
             key, sign, indent, came_from = stack.pop()
             if key is None:
                 lines.append(indent + sign)
@@ -105,6 +103,8 @@ class _Tree:
             self.written.add(key)
             below = indent + (self.style.bar if sign == self.style.branch else self.style.gap * bool(sign))
             stack.extend(reversed(self._branches(key, links, below)))
+        if stack:
+            lines.append("… and more: ask for less depth, or for JSON.")
         return lines
 
     def _branches(

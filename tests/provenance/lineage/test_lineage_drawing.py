@@ -11,7 +11,7 @@ from lineage_graphs import graphs
 
 from provenance.lineage.captions import name_pattern, safe_url, worst_state
 from provenance.lineage.graph import FileNode, Graph, JobNode
-from provenance.lineage.quotient import fold_by_class
+from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from provenance.lineage.sheet import Links
 from provenance.lineage.svg import Direction, draw, draw_classes
 
@@ -122,6 +122,26 @@ def test_folded_campaign_is_drawn_with_counts_and_states(direction: Direction) -
     assert root.get("aria-label") == "94 jobs by stage, code version and state"
     assert ">failed · 2 jobs · S24-01-01</text>" in text
     assert text.count('href="/jobs?class=') == 9
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_folded_campaign_whose_stages_feed_each_other_is_drawn(direction: Direction) -> None:
+    classes = (JobClass("reco", "", "succeeded", 7), JobClass("train", "", "succeeded", 1))
+    folded = FoldedGraph(classes, (Flow(0, 1, 7), Flow(1, 0, 1), Flow(0, 0, 3)))
+
+    root = ET.fromstring(draw_classes(folded, direction=direction))  # noqa: S314 - our own
+
+    assert len(nodes_of(root)) == 2
+    assert len(list(root.iter(f"{SVG}path"))) == 2
+
+
+def test_batch_id_is_shown_without_its_schedd_and_whole_in_the_title() -> None:
+    job = JobNode("j", "0f8b", "81234.17@sched01.example.org", stage="reco", code_version="novasoft S24-01-01")
+
+    text = draw(Graph("j", (job,)))
+
+    assert ">81234.17 · novasoft S24-01-01</text>" in text
+    assert "reco 81234.17@sched01.example.org, succeeded" in text
 
 
 def test_long_name_is_cut_in_the_middle_and_whole_in_the_title() -> None:

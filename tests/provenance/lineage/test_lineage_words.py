@@ -106,7 +106,7 @@ def test_tree_can_do_without_unicode_signs() -> None:
 def test_tree_of_any_graph_is_bounded_and_safe_for_a_terminal(graph: Graph) -> None:
     lines = render_text(graph).split("\n")
 
-    assert len(lines) <= LINES_AT_MOST + 3
+    assert len(lines) <= 2 * LINES_AT_MOST + 30
     assert all(line == shown(line) for line in lines)
 
 
@@ -116,6 +116,26 @@ def test_tree_of_a_file_with_many_different_inputs_stops_at_the_limit() -> None:
     focus = production.made(production.job("merge", inputs), "merged.root", "reco")
 
     assert f"… {100 - BRANCHES_AT_MOST} more: raw_12.root" in render_text(production.graph(focus))
+
+
+def test_tree_too_long_to_read_is_cut_with_a_word() -> None:
+    production = samples.Production()
+    merged = []
+    for part in range(12):
+        inputs = [production.file(f"raw_{part}_{n}.root", f"tier{part}.{n}") for n in range(40)]
+        merged += [
+            production.made(production.job(f"merge{part}.{n}", inputs[n : n + 11]), f"m_{part}_{n}", f"m{part}.{n}")
+            for n in range(5)
+        ]
+    groups = [production.made(production.job("join", merged[n::6]), f"g{n}", f"g{n}") for n in range(6)]
+    focus = production.made(production.job("concat", groups), "all.root", "caf")
+
+    production.job("reco", [inputs[0]], state="failed")
+
+    lines = render_text(production.graph(focus)).splitlines()
+
+    assert lines.index("… and more: ask for less depth, or for JSON.") == LINES_AT_MOST + 2
+    assert lines[-1].startswith("▲ reco")
 
 
 def test_json_holds_nodes_edges_and_what_is_omitted() -> None:
