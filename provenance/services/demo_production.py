@@ -10,7 +10,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provenance.launchers.job import BatchJob
@@ -19,12 +19,10 @@ from provenance.services.demo_release import Release
 
 CAMPAIGN = "demo-2026"
 STREAMS = ("dimuon", "sideband")
-UNITS = 10  # files that a merge joins
+UNITS = 10
 EVENTS = 400
 
-_HOPELESS_UNIT = UNITS  # the first one that the merge does not wait for
 _HOPELESS_CPU_SECONDS = 3
-_MISSPELT_UNIT = 4
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class PlannedJob:
         unit: what it is about within its task; a second try has the same.
         outputs: names of the files that are kept.
         correction: what an operator would start instead, should it fail.
+        is_doomed: whether it cannot succeed, and nothing waits for it.
     """
 
     job: BatchJob
@@ -44,6 +43,7 @@ class PlannedJob:
     unit: str
     outputs: tuple[str, ...]
     correction: "PlannedJob | None" = None
+    is_doomed: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class Production:
         hook: the built hook file.
         settings: the hook's settings, as environment variables.
         events: events a generation job.
+        units: files that a merge joins.
     """
 
     number: int
@@ -82,15 +83,16 @@ class Production:
     hook: Path
     settings: Mapping[str, str]
     events: int = EVENTS
+    units: int = UNITS
 
     def generation(self) -> Stage:
-        """Return the first stage: a job a run number, without inputs."""
-        jobs = [self._generation(unit) for unit in range(UNITS)]
+        """Return the first stage: a job a run number, without inputs, and one more that the merge does not wait for."""
+        jobs = [self._generation(unit) for unit in range(self.units)]
         return Stage("gen", self.task_id("gen"), (*jobs, self._hopeless_generation()))
 
     def reconstruction(self) -> Stage:
         """Return the second stage: a job a generated file."""
-        jobs = tuple(self._reconstruction(unit) for unit in range(UNITS))
+        jobs = tuple(self._reconstruction(unit) for unit in range(self.units))
         return Stage("reco", self.task_id("reco"), jobs, after=(self.task_id("gen"),))
 
     def merge(self) -> Stage:
@@ -117,30 +119,31 @@ class Production:
 
     def _generation(self, unit: int, extra: str = "", cpu_limit_seconds: int | None = None) -> PlannedJob:
         output = f"{self._stem('gen', unit)}.root"
+        seed = 2026000 + 100 * self.number + unit
+        toy = ("-c", f"gen_{unit:04d}.fcl", "-n", str(self.events), "-o", output)
         fcl = (
             f'#include "gen.fcl"\n'
             f"# {CAMPAIGN}, run {1000 + unit}\n"
             f"source.firstRun: {1000 + unit}\n"
-            f"physics.producers.generator.seed: {2026000 + 100 * self.number + unit}\n{extra}"
+            f"physics.producers.generator.seed: {seed}\n{extra}"
         )
-        name = f"gen_{unit:04d}.fcl"
         return self._planned(
             stage="gen",
             index=unit,
             unit=f"{unit:04d}",
-            argv=self._run_toy("-c", name, "-n", str(self.events), "-o", output),
-            contents={name: fcl},
+            argv=self._run_toy(*toy, hook_options=("--seed", f"generator={seed}")),
+            contents={toy[1]: fcl},
             outputs=(output,),
             cpu_limit_seconds=cpu_limit_seconds,
         )
 
     def _hopeless_generation(self) -> PlannedJob:
         extra = "# the high-mass sample, TeV taken for GeV\nphysics.producers.generator.requireMassAbove: 14000.\n"
-        return self._generation(_HOPELESS_UNIT, extra, _HOPELESS_CPU_SECONDS)
+        return replace(self._generation(self.units, extra, _HOPELESS_CPU_SECONDS), is_doomed=True)
 
     def _reconstruction(self, unit: int) -> PlannedJob:
         seed = f"physics.producers.smear.seed: {4052000 + 100 * self.number + unit}\n"
-        if unit != _MISSPELT_UNIT:
+        if unit != (self.units - 1) // 2:
             return self._smear_and_select(unit, seed)
         why = f"# run {1000 + unit}: one layer of the tracker was off\nphysics.producers.smear"
         right = self._smear_and_select(unit, f"{seed}{why}.efficiency: 0.90\n", attempt=2)
@@ -164,7 +167,7 @@ class Production:
         )
 
     def _merge(self, index: int, stream: str) -> PlannedJob:
-        inputs = tuple(f"{self._stem('reco', unit)}_{stream}.root" for unit in range(UNITS))
+        inputs = tuple(f"{self._stem('reco', unit)}_{stream}.root" for unit in range(self.units))
         sources = [word for name in inputs for word in ("-s", name)]
         output = self.merged_name(stream)
         argv = self._run_toy("-c", "merge.fcl", *sources, "-o", output)
@@ -172,12 +175,15 @@ class Production:
 
     def _histogram(self, index: int, stream: str) -> PlannedJob:
         source, stem = self.merged_name(stream), f"{self._stem('histogram')}_{stream}_mass"
+        told = ("data_tier=histogram", "file_type=mc")
+        options = [word for pair in told for word in ("--metadata", pair)]
+        options += [word for ending in ("json", "svg") for word in ("--output", f"{stem}.{ending}")]
         toy = ("-c", "histogram.fcl", "-s", source, "-T", f"{stem}.json")
         return self._planned(
             stage="histogram",
             index=index,
             unit=source,
-            argv=self._run_toy(*toy, hook_options=("--output", f"{stem}.svg")),
+            argv=self._run_toy(*toy, hook_options=options),
             inputs=(source,),
             outputs=(f"{stem}.json", f"{stem}.svg"),
         )

@@ -130,8 +130,8 @@ def _git(folder: Path, *words: str, date: str = "2026-01-01T00:00:00+00:00") -> 
         done = subprocess.run(
             ["git", *options, *words], cwd=folder, env=environment, capture_output=True, text=True, check=True
         )
-    except FileNotFoundError as error:
-        raise SoftwareError("the demo needs git, which is not on the PATH; install it and try again") from error
+    except OSError as error:
+        raise SoftwareError(f"the demo needs git on the PATH ({error}); install it and try again") from error
     except subprocess.CalledProcessError as error:
         raise SoftwareError(f"git {words[0]} failed in {folder}: {error.stderr.strip()}") from error
     return done.stdout.strip()

@@ -92,6 +92,7 @@ def run_demo(
     register_repository: Callable[[str, str], None],
     slots: int = 2,
     events: int = EVENTS,
+    units: int = UNITS,
 ) -> DemoReport:
     """Run the demo production and return what happened; every job's record is sent to the service by the hook.
 
@@ -104,6 +105,7 @@ def run_demo(
         register_repository: called once with name and local path of the demo's git repository; an operator's act.
         slots: jobs at a time.
         events: events a generation job.
+        units: files that a merge joins.
 
     Raises:
         NotFoundError: packages of the `demo` extra, the hook file or the demo's programs are missing.
@@ -123,7 +125,7 @@ def run_demo(
     number, run_folder = _new_run(folder)
     with _scratch(run_folder, token) as (scratch, settings):
         settings["JOBPROV_URL"] = url
-        production = Production(number, release, run_folder / "files", hook.resolve(), settings, events)
+        production = Production(number, release, run_folder / "files", hook.resolve(), settings, events, units)
         result = DemoReport(number, release.version, release.commit, production.merged_name(STREAMS[0]))
         with LocalLauncher(scratch, slots) as launcher:
             for stage in _stages(production):
@@ -217,12 +219,13 @@ def _sentence(planned: PlannedJob, end: JobEnd) -> str:
 
 def _check_stage(stage: Stage, result: DemoReport) -> None:
     """Make sure that the next stage has its inputs; the demo's own failures do not stop it."""
-    done = sum(job.is_success for job in result.jobs if job.stage == stage.name)
-    wanted = min(UNITS, len(stage.jobs))
-    if done < wanted:
-        failed = ", ".join(job.job_id for job in result.failed if job.stage == stage.name)
+    jobs = [job for job in result.jobs if job.stage == stage.name]
+    done = {job.unit for job in jobs if job.is_success}
+    wanted = {job.unit for job in stage.jobs if not job.is_doomed}
+    if not done >= wanted:
+        failed = ", ".join(job.job_id for job in jobs if job.unit in wanted - done)
         raise ProvenanceError(
-            f"stage {stage.name} of the demo made {done} of {wanted} units, so the next cannot start; see jobs {failed}"
+            f"stage {stage.name} of the demo made {len(done)} of {len(wanted)} units, so the next cannot start; see {failed}"
         )
 
 

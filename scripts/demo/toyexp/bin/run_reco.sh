@@ -11,13 +11,13 @@ step() {
     label=$1
     shift
     if [ -n "${JOBPROV_HOOK:-}" ]; then
-        python3 "$JOBPROV_HOOK" step --name "$label" -- "$@"
+        python3 "$JOBPROV_HOOK" step --name "$label" --script "$0" -- "$@"
     else
         "$@"
     fi
 }
 
-hook start --script "$0"
+hook start
 step smear "$toy" -c "$smear_fcl" -s "$input" -o "${name}_simulated.root"
 status=$?
 if [ $status -eq 0 ]; then

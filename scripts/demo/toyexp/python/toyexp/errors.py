@@ -4,7 +4,7 @@ Codes are those of art: 9 configuration, 90 an fcl file that cannot be read, 88 
 events were processed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 
 class ToyError(Exception):
@@ -49,9 +49,10 @@ class EventError(ToyError):
     exit_code = 1
 
 
-def misconfigured(label: str, module_type: str, lines: Iterable[str]) -> ConfigurationError:
-    """Return the error for one module's parameters, laid out as art lays it out."""
-    rule, thin = "=" * 100, "-" * 100
-    body = ["", rule, "", "!! The following modules have been misconfigured: !!", "", thin, ""]
-    body += [f"Module label: {label}", f"module_type : {module_type}", "", *lines, "", rule, ""]
-    return ConfigurationError("\n".join(body))
+def misconfigured(label: str, module_type: str, problems: Sequence[str]) -> ConfigurationError:
+    """Return the error for one module's parameters: the first problem in one line, then all of them."""
+    rule = "=" * 100
+    first = f"Module {label} ({module_type}): {problems[0]}"
+    listed = [f" -  {problem}" for problem in problems]
+    body = [rule, "", f"Module label: {label}", f"module_type : {module_type}", "", *listed, "", rule]
+    return ConfigurationError("\n".join([first, *body]))

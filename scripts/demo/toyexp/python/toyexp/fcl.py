@@ -182,7 +182,7 @@ class _Reader:
         return table
 
     def spliced_into(self, table: Table) -> bool:
-        if not self.tokens[self.next].text.startswith("@table::"):
+        if self.next == len(self.tokens) or not self.tokens[self.next].text.startswith("@table::"):
             return False
         token = self.take()
         other = self.referred(token)

@@ -1,5 +1,7 @@
 """Checked access to one module's parameters: missing, misspelt and mistyped ones are found before the first event."""
 
+import difflib
+from collections.abc import Iterator
 from typing import Any
 
 from toyexp.errors import misconfigured
@@ -17,10 +19,9 @@ def checked(label: str, given: Table, defaults: dict[str, Any]) -> dict[str, Any
     Raises:
         ConfigurationError: parameters are missing, of another type, or unknown to the module.
     """
-    wrong = _unsupported(given, defaults) + _missing(given, defaults) + _mistyped(given, defaults)
-    if wrong:
-        module_type = str(given.get("module_type"))
-        raise misconfigured(label, module_type, ["Any parameters prefaced with '#' are optional.", *wrong])
+    problems = [*_unsupported(given, defaults), *_missing(given, defaults), *_mistyped(given, defaults)]
+    if problems:
+        raise misconfigured(label, str(given.get("module_type")), problems)
     values = {name: given.get(name, default) for name, default in defaults.items()}
     return {name: float(value) if _type(defaults[name]) is float else value for name, value in values.items()}
 
@@ -29,24 +30,25 @@ def _type(default: Any) -> type:
     return default if isinstance(default, type) else type(default)
 
 
-def _unsupported(given: Table, defaults: dict[str, Any]) -> list[str]:
-    names = [name for name in given if name not in defaults and name not in _ALWAYS_ALLOWED]
-    lines = [f" +    {name:40} [ {given.places[name]} ]" for name in names]
-    return ["Unsupported parameters:", "", *lines] if lines else []
+def _unsupported(given: Table, defaults: dict[str, Any]) -> Iterator[str]:
+    for name in given:
+        if name not in defaults and name not in _ALWAYS_ALLOWED:
+            near = difflib.get_close_matches(name, defaults, 1)
+            advice = f"; did you mean {near[0]}?" if near else ""
+            yield f"unsupported parameter: {name} [ {given.places[name]} ]{advice}"
 
 
-def _missing(given: Table, defaults: dict[str, Any]) -> list[str]:
-    names = [name for name, default in defaults.items() if isinstance(default, type) and name not in given]
-    lines = [f" -    {name}: <{defaults[name].__name__}>" for name in names]
-    return ["Missing parameters:", "", *lines] if lines else []
+def _missing(given: Table, defaults: dict[str, Any]) -> Iterator[str]:
+    for name, default in defaults.items():
+        if isinstance(default, type) and name not in given:
+            yield f"missing parameter: {name}: <{default.__name__}>"
 
 
-def _mistyped(given: Table, defaults: dict[str, Any]) -> list[str]:
-    lines = []
+def _mistyped(given: Table, defaults: dict[str, Any]) -> Iterator[str]:
     for name, default in defaults.items():
         if name in given and not _fits(given[name], _type(default)):
-            lines.append(f" *    {name}: {given[name]!r} is no {_type(default).__name__} [ {given.places[name]} ]")
-    return ["Type mismatch:", "", *lines] if lines else []
+            wanted = _type(default).__name__
+            yield f"parameter of another type: {name}: {given[name]!r} is no {wanted} [ {given.places[name]} ]"
 
 
 def _fits(value: Any, wanted: type) -> bool:
