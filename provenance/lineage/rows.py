@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from provenance.lineage.graph import neighbours
+from provenance.lineage.layers import layers
 from provenance.lineage.marks import add_mark
 from provenance.lineage.pencil import (
     FILE_FILL,
@@ -92,6 +93,8 @@ def arrange(keys: Sequence[str], links: Sequence[tuple[str, str]], *, first: str
 
 def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) -> list[str]:
     after, before = neighbours(links)
+    layer_of = layers(keys, links)
+    depth = {key: layer_of[key] if key in before else -1 for key in keys}
     waiting = {key: len(after.get(key, ())) for key in keys}
     stack = [key for key in reversed(keys) if not waiting[key] and key != first]
     stack += [first] * (waiting.get(first) == 0)
@@ -103,7 +106,9 @@ def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) ->
             continue
         del left[key]
         order.append(key)
-        for source in reversed(before.get(key, ())):
+        for source in sorted(
+            reversed(before.get(key, ())), key=lambda source: -depth[source]
+        ):  # what is short goes first
             waiting[source] -= 1
             if not waiting[source]:
                 stack.append(source)

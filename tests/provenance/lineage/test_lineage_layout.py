@@ -108,6 +108,15 @@ def test_lanes_of_rows_never_run_over_another_row(edges: list[tuple[str, str]]) 
         assert all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
+def test_short_branches_come_before_long_ones_so_that_lanes_stay_few() -> None:
+    links = [("raw", "reco"), ("table1", "reco"), ("reco", "pid"), ("table2", "pid"), ("pid", "caf"), ("table3", "caf")]
+
+    rows = arrange(["raw", "table1", "table2", "table3", "reco", "pid", "caf"], links, first="caf")
+
+    assert list(rows.order) == ["caf", "table3", "pid", "table2", "reco", "raw", "table1"]
+    assert rows.lanes == 2
+
+
 def test_sweeps_undo_crossings_that_need_not_be() -> None:
     links = [("a", "z"), ("b", "y"), ("c", "x")]
     columns = [["a", "b", "c"], ["x", "y", "z"]]
