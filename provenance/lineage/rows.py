@@ -106,9 +106,8 @@ def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) ->
             continue
         del left[key]
         order.append(key)
-        for source in sorted(
-            reversed(before.get(key, ())), key=lambda source: -depth[source]
-        ):  # what is short goes first
+        short_first = sorted(before.get(key, ()), key=depth.__getitem__)
+        for source in short_first[::-1]:  # the stack gives back the last one first
             waiting[source] -= 1
             if not waiting[source]:
                 stack.append(source)
