@@ -72,7 +72,9 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise RecordError("A record is a JSON object.", {"": ["not an object"]})
     if _may_hide_text(body) and (path := _unstorable_text(raw, "")) is not None:
-        raise RecordError(f"The text of {path} holds a NUL or a lone surrogate; escape it.", {path: ["NUL or lone surrogate"]})
+        raise RecordError(
+            f"The text of {path} holds a NUL or a lone surrogate; escape it.", {path: ["NUL or lone surrogate"]}
+        )
     return raw
 
 
@@ -210,4 +212,6 @@ def utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise RecordError(f"{moment.isoformat()} is outside the years that can be kept.", {"": ["out of range"]}) from None
+        raise RecordError(
+            f"{moment.isoformat()} is outside the years that can be kept.", {"": ["out of range"]}
+        ) from None

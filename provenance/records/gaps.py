@@ -23,8 +23,14 @@ GAPS: dict[str, tuple[int, str]] = {
     "fcl-missing": (1, "Upload the fcl file: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."),
     "script-missing": (1, "Upload the script: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."),
     "software-missing": (1, "Name the repository of the job's code: `--repository PATH` of the hook."),
-    "software-unresolved": (1, "Have an operator register the repository (`jobprov repository add`), and push the commit or tag to it."),
-    "dirty-tree-missing": (1, "Upload the objects of the changed files (`objects_sha256`), or commit and push before the next job."),
+    "software-unresolved": (
+        1,
+        "Have an operator register the repository (`jobprov repository add`), and push the commit or tag to it.",
+    ),
+    "dirty-tree-missing": (
+        1,
+        "Upload the objects of the changed files (`objects_sha256`), or commit and push before the next job.",
+    ),
     "input-missing": (2, "Upload the small input: the hook does up to 16 MiB a file."),
     "input-without-checksum": (2, "Send `checksums` or `sha256` of the input; the hook hashes what it can read."),
     "conditions-missing": (2, "Send the tag and `payload_sha256` of each conditions database, and upload the payload."),
@@ -162,7 +168,12 @@ def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str
         elif file.sha256 in findings.unheld_inputs:
             yield "input-missing", f"Input {file.name} is small, but its bytes are not here."
     for output in record.outputs or ():
-        if output.status in (None, "written") and not output.sha256 and not output.checksums and record.state == "succeeded":
+        if (
+            output.status in (None, "written")
+            and not output.sha256
+            and not output.checksums
+            and record.state == "succeeded"
+        ):
             yield "output-without-checksum", f"Output {output.name} has no checksum."
     read = [file.events_read for file in record.inputs or () if file.role in (None, "primary")]
     written = [output.event_count for output in record.outputs or ()]

@@ -48,7 +48,9 @@ class HeldJob(NamedTuple):
         return self.finals[witness].revision + 1 if witness in self.finals else 1
 
 
-def load_held(connection: Connection, store: Documents, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], HeldJob]:
+def load_held(
+    connection: Connection, store: Documents, wanted: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], HeldJob]:
     """Return what is held of each job in `wanted`, by (job_id, experiment key); jobs not recorded are left out."""
     found: dict[tuple[str, int], HeldJob] = {}
     for part in chunks(wanted):
