@@ -1,0 +1,98 @@
+"""The one file: small, self-contained, and the same bytes wherever it is built; and what it costs a job."""
+
+import ast
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+from provenance.capture import packing
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_build_is_the_same_under_any_surroundings(tmp_path):
+    digests = set()
+    for number, (umask, locale, seed, zone) in enumerate([("022", "C", "0", "UTC"), ("077", "de_DE.UTF-8", "7", "Asia/Tokyo")]):
+        target = tmp_path / f"{number}.pyz"
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": locale, "PYTHONHASHSEED": seed, "TZ": zone}
+        command = f'umask {umask}; exec "{sys.executable}" "{ROOT}/scripts/build_hook.py" "{target}"'
+        out = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+        digests.add(hashlib.sha256(target.read_bytes()).hexdigest())
+        assert out == f"{hashlib.sha256(target.read_bytes()).hexdigest()}  {target}\n"
+
+    assert len(digests) == 1
+
+
+def test_hook_is_under_150_kilobytes_and_executable(hook):
+    assert Path(hook).stat().st_size < 150_000
+    assert subprocess.run([hook, "--version"], check=True, capture_output=True).stdout.strip()
+    assert packing.build(hook) == hashlib.sha256(Path(hook).read_bytes()).hexdigest()
+
+
+def test_hook_imports_the_standard_library_only(hook):
+    imported = set()
+    with zipfile.ZipFile(hook) as archive:
+        for name in archive.namelist():
+            for node in ast.walk(ast.parse(archive.read(name), feature_version=(3, 6))):
+                if isinstance(node, ast.Import):
+                    imported.update(alias.name for alias in node.names)
+                elif isinstance(node, ast.ImportFrom):
+                    imported.add(node.module)
+
+    strangers = {name for name in imported if name.split(".")[0] not in sys.stdlib_module_names}
+    assert {name.split(".")[0] for name in strangers} == {"provenance"}
+    assert all(name.startswith("provenance.capture") for name in strangers)
+
+
+def test_source_without_comments_does_the_same():
+    source = '"""Doc."""\n# note\ndef f():\n    """Only this."""\n\n\ndef g():\n    """Doc\n    more."""\n    return "# kept"\n'
+
+    bare = packing.bare(source)
+
+    names = {}
+    exec(bare, names)  # noqa: S102 - our own source
+    assert (names["f"](), names["g"]()) == (None, "# kept")
+    assert len(bare.splitlines()) == len(source.splitlines())
+    assert "note" not in bare
+    assert "more" not in bare
+
+
+def test_broken_hook_runs_the_command_alone(hook, tmp_path):
+    broken = tmp_path / "broken.pyz"
+    with zipfile.ZipFile(hook) as archive, zipfile.ZipFile(broken, "w") as target:
+        for name in archive.namelist():
+            target.writestr(name, b"def broken(:\n" if name.endswith("commands.py") else archive.read(name))
+
+    done = subprocess.run([sys.executable, str(broken), "run", "--", "sh", "-c", "echo alone; exit 9"], capture_output=True, check=False)
+
+    assert (done.returncode, done.stdout) == (9, b"alone\n")
+    assert b"not recorded: SyntaxError" in done.stderr
+
+
+def test_overhead_with_fifty_fcl_files_stays_small(runner, service):
+    """Time before and after the command, network and interpreter start apart; generous here, the figures are printed."""
+    folder = runner.folder / "fcl"
+    folder.mkdir()
+    for number in range(49):
+        (folder / f"f{number}.fcl").write_text(f"a{number}: {number}\n" * 50)
+    (runner.folder / "main.fcl").write_text("".join(f'#include "f{number}.fcl"\n' for number in range(49)))
+    environment = {"FHICL_FILE_PATH": "fcl"}
+    before, after, bare = [], [], []
+    for _ in range(3):
+        begun = time.time()
+        done = runner("run", "--url", service.url, "--", "sh", "-c", "date +%s.%N", "x", "-c", "main.fcl", environment=environment)
+        ended, middle = time.time(), float(done.stdout)
+        before.append(middle - begun)
+        after.append(ended - middle)
+        begun = time.time()
+        subprocess.run([runner.python, "-c", "1"], check=True)
+        bare.append(time.time() - begun)
+
+    start, end = min(before) - min(bare), min(after)
+    print(f"\noverhead: {1000 * start:.0f} ms before, {1000 * end:.0f} ms after the command (Python itself {1000 * min(bare):.0f} ms)")
+    assert start < 0.4
+    assert end < 0.8
