@@ -118,6 +118,10 @@ class Copy:
         Raises:
             BlobDamagedError: one of them is not.
         """
+        header = self.header()
+        if max(header.frame_bytes, header.size_bytes) <= CHUNK_BYTES:
+            self.read()  # most blobs are small, and this is four times as fast
+            return
         self.check()
         with BlobReader(self) as reader:
             while reader.read(CHUNK_BYTES):

@@ -124,7 +124,7 @@ def decompress(stored: bytes) -> bytes:
         FrameDamagedError: it does not decode.
     """
     try:
-        return zstandard.ZstdDecompressor().decompressobj().decompress(stored)
+        return _decompressor().decompressobj().decompress(stored)
     except zstandard.ZstdError as error:
         raise FrameDamagedError(f"zstd says {error}") from error
 
@@ -167,8 +167,15 @@ def _stored_digest(stored: bytes, bound_to: str) -> bytes:
 
 def _compressor() -> zstandard.ZstdCompressor:
     """This thread's compressor; one must not be used by two threads at once, and making one costs more than a use."""
-    try:
-        compressor: zstandard.ZstdCompressor = _codecs.compressor
-    except AttributeError:
-        compressor = _codecs.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    if not hasattr(_codecs, "compressor"):
+        _codecs.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    compressor: zstandard.ZstdCompressor = _codecs.compressor
     return compressor
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    """This thread's decompressor, for the same reasons."""
+    if not hasattr(_codecs, "decompressor"):
+        _codecs.decompressor = zstandard.ZstdDecompressor()
+    decompressor: zstandard.ZstdDecompressor = _codecs.decompressor
+    return decompressor

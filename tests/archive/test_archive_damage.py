@@ -280,9 +280,10 @@ def test_header_that_lies_is_refused(store: LocalStore, fields: dict[str, object
     assert {finding.name for finding in store.inspect()} == {sha256}
 
 
-def test_frame_that_holds_another_content_than_it_says_is_refused(store: LocalStore) -> None:
-    sha256 = store.put(b"blob").sha256
-    other = encode_frame(b"bulb", digest_of(b"bulb"))
+@pytest.mark.parametrize("other_content", [b"bulb", LARGE], ids=["small", "large"])
+def test_frame_that_holds_another_content_than_it_says_is_refused(store: LocalStore, other_content: bytes) -> None:
+    sha256 = store.put(b"blob" if other_content == b"bulb" else LARGE[::-1]).sha256
+    other = encode_frame(other_content, digest_of(other_content))
     overwrite(loose_path(store, sha256), altered(other, sha256=bytes.fromhex(sha256)))
 
     with pytest.raises(BlobDamagedError, match="content does not match"):
@@ -501,6 +502,15 @@ def test_large_blob_is_streamed_in_bounded_memory(store: LocalStore) -> None:
         assert reader.read(4) == LARGE[3_000_000:3_000_004]
         reader.seek(0)
         assert reader.read() == LARGE
+
+
+def test_large_blob_is_checked_in_its_stored_form_too(store: LocalStore) -> None:
+    sha256 = store.put(LARGE).sha256
+    assert list(store.inspect()) == []
+
+    flip_bit(loose_path(store, sha256), 8 * 500)
+
+    assert [finding.detail for finding in store.inspect()] == ["the stored bytes do not match their digest"]
 
 
 def test_pack_is_readable_by_the_zstd_program_alone(store: LocalStore, tmp_path: Path) -> None:
