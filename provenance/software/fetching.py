@@ -3,15 +3,18 @@
 Source: git-ls-remote(1), git-fetch(1).
 """
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from provenance.errors import SoftwareError
-from provenance.software.git_command import GitError, Limits, run_git
-from provenance.software.names import is_ref_name, is_sha256_oid
+from provenance.software.git_command import GitError, Limits, Output, run_git
+from provenance.software.names import is_sha256_oid
 from provenance.software.urls import RepositoryUrl
 
 MAX_REFS = 200_000
+_NOTHING_BESIDE = ("--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
 _LISTING = Limits(wall_seconds=120.0, file_bytes=64 << 20)
 
 
@@ -21,14 +24,9 @@ def list_remote(mirror: Path, url: RepositoryUrl, *, settings: Sequence[str] = (
     Raises:
         SoftwareError: no answer, or one that cannot be used.
     """
-    answer = run_git(
-        ["ls-remote", "--refs", "--heads", "--tags", "--", fetch_address(url)],
-        git_dir=mirror,
-        transports=(url.scheme,),
-        settings=settings,
-        limits=_LISTING,
-    )
-    refs = {ref: oid for oid, _, ref in (line.partition("\t") for line in answer.lines) if is_ref_name(ref)}
+    listing = ["ls-remote", "--refs", "--heads", "--tags", "--", fetch_address(url)]
+    answer = _talk(mirror, url, listing, settings=settings, limits=_LISTING)
+    refs = {ref: oid for oid, _, ref in (line.partition("\t") for line in answer.lines)}
     if len(refs) > MAX_REFS:
         raise SoftwareError(f"Repository {url.public} has {len(refs)} refs: more than {MAX_REFS} are not mirrored.")
     if any(is_sha256_oid(oid) for oid in refs.values()):
@@ -69,18 +67,40 @@ def _fetch(
     settings: Sequence[str],
     limits: Limits,
 ) -> None:
-    fixed = [
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-auto-maintenance",
-        "--no-recurse-submodules",
-    ]
-    run_git(
-        [*fixed, *options, "--", fetch_address(url), *refspecs],
-        git_dir=mirror,
-        transports=(url.scheme,),
-        settings=settings,
-        limits=limits,
-    )
+    command = ["fetch", "--quiet", *_NOTHING_BESIDE, *options, "--", fetch_address(url), *refspecs]
+    _talk(mirror, url, command, settings=settings, limits=limits)
+
+
+def _talk(mirror: Path, url: RepositoryUrl, command: list[str], *, settings: Sequence[str], limits: Limits) -> Output:
+    with _trust_in(url) as environment:
+        return run_git(
+            command,
+            git_dir=mirror,
+            transports=(url.scheme,),
+            settings=settings,
+            environment=environment,
+            limits=limits,
+        )
+
+
+@contextmanager
+def _trust_in(url: RepositoryUrl) -> Iterator[dict[str, str]]:
+    """Give variables by which git reads the local path that an operator registered, whoever owns it, and no other.
+
+    A file is the only way: git drops configuration by variable or option for the serving process.
+    """
+    if url.scheme != "file":
+        yield {}
+        return
+    path = url.path.rstrip("/")
+    quoted = [_quoted(path + ending) for ending in ("", "/.git", ".git")]
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write("[safe]\n" + "".join(f"\tdirectory = {place}\n" for place in quoted))
+        file.flush()
+        yield {"GIT_CONFIG_GLOBAL": file.name}
+
+
+def _quoted(value: str) -> str:
+    """As git-config(1) reads it back."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -142,6 +142,8 @@ def _changed_paths(
     own: Path, environment: dict[str, str], top: Path, limits: WorktreeLimits
 ) -> tuple[list[str], list[str]]:
     """Files to take in, and those left out, both sorted."""
+    refresh = ["update-index", "-q", "--refresh"]  # ours: a copied checkout has other times, not other files
+    run_git(refresh, git_dir=own, environment=environment, settings=_LINKS_ARE_LINKS, accept=(0, 1))
     asked = ["ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard"]
     answer = run_git(asked, git_dir=own, environment=environment, settings=_LINKS_ARE_LINKS)
     names = sorted(set(answer.stdout.decode("utf-8", "surrogateescape").split("\0")) - {""})

@@ -33,7 +33,8 @@ class Repository:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
-        self.git("init", "-q", "-b", "main")
+        if not (path / ".git").exists():
+            self.git("init", "-q", "-b", "main")
 
     def git(self, *arguments: str, date: str | None = None, stdin: str = "") -> str:
         dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {}

@@ -1,5 +1,6 @@
 """A mirror notices what moved and forgets nothing that was used."""
 
+import os
 import shutil
 import subprocess
 import threading
@@ -277,6 +278,28 @@ def test_shallow_clone_is_refused_rather_than_taken_for_an_empty_repository(
         mirror.fetch()
 
     assert mirror.refs() == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to another user")
+@pytest.mark.parametrize("name", ["up", 'odd "name"\\', "bare.git"])
+def test_registered_path_of_another_owner_is_fetched(production: Repository, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    production.git("clone", "-q", *(["--bare"] if name == "bare.git" else []), str(production.path), str(path))
+    for entry in (path, *path.rglob("*")):
+        os.chown(entry, 12345, 12345, follow_symlinks=False)
+
+    report = Mirror.open_or_create(tmp_path / "m.git", str(path), is_local=True).fetch()
+
+    assert "refs/tags/v1" in report.refs
+
+
+def test_ref_name_beyond_utf_8_is_mirrored(production: Repository, tmp_path: Path) -> None:
+    name = "refs/tags/caf\udce9"
+    production.git("update-ref", name, "main")
+    mirror = Mirror.open_or_create(tmp_path / "m.git", str(production.path), is_local=True)
+
+    assert name in mirror.fetch().refs
+    assert mirror.fetch().changes == ()
 
 
 def test_branch_with_the_beginning_of_another_s_name_is_not_taken_for_it(

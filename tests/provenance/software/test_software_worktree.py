@@ -118,6 +118,16 @@ def test_change_that_was_undone_is_no_change(production: Repository) -> None:
     assert not worktree_state(production.path).is_dirty
 
 
+def test_copied_checkout_with_other_times_is_clean(production: Repository, tmp_path: Path) -> None:
+    copy = shutil.copytree(production.path, tmp_path / "copy", symlinks=True)
+    for path in copy.glob("fcl/*"):
+        os.utime(path, (1, 1))
+
+    state = worktree_state(copy)
+
+    assert (state.is_dirty, state.changed_paths) == (False, ())
+
+
 def test_change_within_the_same_second_and_size_is_seen(production: Repository) -> None:
     path = production.path / "fcl/prolog.fcl"
     status = path.stat()
