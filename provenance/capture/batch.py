@@ -4,12 +4,13 @@ Source: HTCondor long-form ads named by _CONDOR_JOB_AD and _CONDOR_MACHINE_AD (f
 POMS's, justIN's and SAM's variables. The ads are preferred to the environment.
 """
 
+import hashlib
+import os
 import re
-import uuid
 
 from provenance.capture.draft import moment, without_empty
 
-NAMESPACE = uuid.UUID("6f2a0c1e-5b7d-5e0a-9c3f-23518a16f001")  # record.md, Identity
+NAMESPACE = bytes.fromhex("6f2a0c1e5b7d5e0a9c3f23518a16f001")  # of job ids that every witness can make
 _LINE = re.compile(r"^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
 
 
@@ -93,9 +94,18 @@ def _condor(environment, ad):
 def name_job(batch):
     """Return the job id: the same for every witness under a batch system, random elsewhere."""
     if not batch.get("global_job_id"):
-        return str(uuid.uuid4())
+        return _uuid(os.urandom(16), 4)
     identity = "{}|{}|{}".format(batch["global_job_id"], batch.get("attempt", 1), batch.get("part", 0))
-    return str(uuid.uuid5(NAMESPACE, identity))
+    return _uuid(hashlib.sha1(NAMESPACE + identity.encode("utf-8", "surrogateescape")).digest(), 5)  # noqa: S324 - RFC 9562
+
+
+def _uuid(content, version):
+    """Return a UUID's text (RFC 9562); the uuid module takes longer to load than the hook may take."""
+    octets = bytearray(content[:16])
+    octets[6] = octets[6] & 0x0F | version << 4
+    octets[8] = octets[8] & 0x3F | 0x80
+    text = octets.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def name_experiment(options, environment, ad):

@@ -1,8 +1,6 @@
 """Code and configuration that a command uses: script files and fcl, each tied to the repository that it lies in."""
 
-import hashlib
 import os
-import shutil
 import stat
 
 from provenance.capture import arguments, closure
@@ -12,7 +10,7 @@ from provenance.capture.draft import SMALL_BYTES, without_empty
 def capture_scripts(draft, argv, extra, repositories):
     """Record the program and script files of a command, and those named by --script."""
     known = {entry["path"] for entry in draft.record.get("scripts", ())}
-    found = draft.attempt("scripts of the command line", arguments.program_files, argv, shutil.which) or []
+    found = draft.attempt("scripts of the command line", arguments.program_files, argv, which) or []
     for path in found + list(extra):
         if path not in known:
             known.add(path)
@@ -88,7 +86,12 @@ def capture_final_configuration(draft, step, line):
             entry["final_sha256"] = draft.add_text(content, line.final)
 
 
-def digest_of(path):
-    """Return the SHA-256 of a small file."""
-    with open(path, "rb") as stream:
-        return hashlib.sha256(stream.read()).hexdigest()
+def which(program):
+    """Return the path that a program's name stands for on PATH, or None (shutil, which has it too, loads slowly)."""
+    if os.sep in program:
+        return program if os.path.isfile(program) else None
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder or ".", program)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None

@@ -4,7 +4,6 @@ Inputs are looked at before the command, since it may change or remove them; out
 its own: what it cuts off is noted, and the file is recorded without digests. A URL is recorded, never opened.
 """
 
-import glob
 import hashlib
 import os
 import re
@@ -96,6 +95,8 @@ def _hash_input(draft, entry, path, clock):
 
 def expand(patterns):
     """Return [(pattern, paths that it matches now)]; a name that exists is itself, whatever characters it holds."""
+    import glob  # noqa: PLC0415 - loaded while the job runs, not before
+
     found = []
     for pattern in patterns:
         paths = [pattern] if os.path.exists(pattern) else sorted(glob.glob(as_glob(pattern)))

@@ -3,28 +3,11 @@
 import os
 import sys
 
-from provenance.capture import (
-    VERSION,
-    arguments,
-    batch,
-    code,
-    execution,
-    failure,
-    files,
-    logs,
-    repositories,
-    surroundings,
-)
-from provenance.capture import redaction, sidecar, spool as spools
+from provenance.capture import VERSION, batch, code, execution, files, logs, redaction, repositories
+from provenance.capture import spool as spools
 from provenance.capture.draft import SMALL_BYTES, Draft, now, without_empty
+from provenance.capture.step import Step
 
-_STAGES = {
-    "setup": "setup",
-    "copy_in": "stage_in",
-    "stage_in": "stage_in",
-    "copy_out": "stage_out",
-    "stage_out": "stage_out",
-}
 _SECONDS_BEFORE = 5.0  # for hashing small inputs while the command waits
 
 
@@ -41,6 +24,7 @@ class Job:
         self.draft = draft or Draft()
         self.job_ad, self.machine_ad = batch.ads(environment, self.draft)
         self.repositories = repositories.Repositories(self.draft)
+        self.is_hashing = False
         self.later = []  # what is done while the command runs
 
     def begin(self, part_of=None):
@@ -109,9 +93,7 @@ class Job:
         step.inputs = files.describe_inputs(step.name, named)
         rest = files.hash_inputs(draft, step.inputs, files.Clock(_SECONDS_BEFORE), SMALL_BYTES)
         if rest:
-            self.later.append(
-                lambda: files.hash_inputs(draft, rest, files.Clock(self.options.number("hash_seconds", 120)))
-            )
+            self.later.append(lambda: self._hash_large(rest))
         self.later.append(self.repositories.finish)
         return step
 
@@ -136,6 +118,8 @@ class Job:
 
     def add_outputs(self, step, patterns, is_success, inputs):
         """Describe outputs that are there, and write their sidecars where their step succeeded."""
+        from provenance.capture import sidecar  # noqa: PLC0415
+
         draft, options = self.draft, self.options
         clock = files.Clock(options.number("hash_seconds", 120))
         done = {entry["path"] for entry in draft.record.get("outputs", ())}
@@ -159,6 +143,8 @@ class Job:
 
     def finish(self, outcome, state):
         """Complete the record of a job that is one command."""
+        from provenance.capture import failure  # noqa: PLC0415
+
         failed = None
         if state != "succeeded":
             names = [step["name"] for step in self.draft.record["command"].get("steps", ()) if step.get("exit_code")]
@@ -167,6 +153,8 @@ class Job:
 
     def close(self, outcome, failed, was_told):
         """Complete the record of a job of several steps; `failed` tells the first that failed, as `step` kept it."""
+        from provenance.capture import failure  # noqa: PLC0415
+
         state = "succeeded"
         if outcome.code or (failed and failed[1] == "payload"):
             last = execution.Outcome()
@@ -198,10 +186,19 @@ class Job:
         self.draft.extend("inputs", [without_empty(entry) for entry in entries])
 
     def _look_around(self):
+        from provenance.capture import surroundings  # noqa: PLC0415 - while the job runs
+
         record = self.draft.record
         record["environment"] = surroundings.describe_environment(self.draft, self.environment, self.job_ad)
         record["host"] = surroundings.describe_host(self.draft, self.environment, self.machine_ad)
         self.draft.extend("software", self.draft.attempt("products", surroundings.list_products, self.environment))
+
+    def _hash_large(self, entries):
+        self.is_hashing = True
+        try:
+            files.hash_inputs(self.draft, entries, files.Clock(self.options.number("hash_seconds", 120)))
+        finally:
+            self.is_hashing = False
 
     def _keep_log(self, name, step, content, is_cut):
         digest = self.draft.add_text(content, "log " + name)
@@ -234,71 +231,17 @@ class Job:
             self.draft.record["threads"] = int(threads)
 
 
-class Step:
-    """One command of a job.
-
-    Attributes:
-        line: what its command line tells.
-        candidates: [(argument, signature before)] that may be files.
-        inputs: its input entries.
-    """
-
-    def __init__(self, argv, name, role):
-        self.argv, self.line = argv, arguments.CommandLine(argv)
-        self.name = name or _usual_name(argv)
-        self.role = role or _STAGES.get(self.name, "payload")
-        self.candidates, self.inputs = [], []
-
-    def describe(self, outcome):
-        """Return the record's entry of this step."""
-        return without_empty(
-            {
-                "name": self.name,
-                "role": self.role,
-                "argv": redaction.redact_arguments(self.argv),
-                "exit_code": outcome.code,
-                "signal": outcome.signal,
-                "started_at": outcome.started_at,
-                "ended_at": outcome.ended_at,
-            }
-        )
-
-    def found_outputs(self):
-        """Return the arguments that have become files, or other files, since the command began."""
-        return [path for path, before in self.candidates if files.signature(path) not in (before, None)]
-
-    def drop_outputs_from_inputs(self):
-        """Take out what only looked like an input: it was there from an earlier run and is written anew."""
-        written = set(self.found_outputs())
-        self.inputs = [entry for entry in self.inputs if entry.get("path") not in written]
-
-    def seeds(self):
-        """Return seeds entries of `--seed N` on the command line."""
-        found = []
-        for index, word in enumerate(self.argv):
-            name, equals, value = word.partition("=")
-            if name in ("--seed", "--random-seed"):
-                value = value if equals else "".join(self.argv[index + 1 : index + 2])
-                if value.isdigit():
-                    found.append({"step": self.name, "seed": int(value), "source": "command line"})
-        return found
-
-
-class Totals:
-    """Adds up what the commands of a job used, after os.wait4."""
-
-    @staticmethod
-    def add(record, outcome, ad):
-        """Add one command's usage to the record's `resources`."""
-        totals = record.setdefault("resources", {"wall_seconds": 0.0})
-        totals["wall_seconds"] = round(totals["wall_seconds"] + outcome.wall_seconds, 6)
-        if outcome.usage is not None:
-            totals["cpu_user_seconds"] = round(totals.get("cpu_user_seconds", 0.0) + outcome.usage.ru_utime, 6)
-            totals["cpu_system_seconds"] = round(totals.get("cpu_system_seconds", 0.0) + outcome.usage.ru_stime, 6)
-            scale = 1 if sys.platform == "darwin" else 1024
-            totals["max_rss_bytes"] = max(totals.get("max_rss_bytes", 0), outcome.usage.ru_maxrss * scale)
-        if isinstance(ad.get("RequestMemory"), int):
-            totals["requested_memory_bytes"] = ad["RequestMemory"] * 1024 * 1024
+def add_usage(record, outcome, ad):
+    """Add what a command used, after os.wait4, to the record's `resources`; never the ad's figures, which may be zeros."""
+    totals = record.setdefault("resources", {"wall_seconds": 0.0})
+    totals["wall_seconds"] = round(totals["wall_seconds"] + outcome.wall_seconds, 6)
+    if outcome.usage is not None:
+        totals["cpu_user_seconds"] = round(totals.get("cpu_user_seconds", 0.0) + outcome.usage.ru_utime, 6)
+        totals["cpu_system_seconds"] = round(totals.get("cpu_system_seconds", 0.0) + outcome.usage.ru_stime, 6)
+        scale = 1 if sys.platform == "darwin" else 1024
+        totals["max_rss_bytes"] = max(totals.get("max_rss_bytes", 0), outcome.usage.ru_maxrss * scale)
+    if isinstance(ad.get("RequestMemory"), int):
+        totals["requested_memory_bytes"] = ad["RequestMemory"] * 1024 * 1024
 
 
 def redact_strings(value):
@@ -310,11 +253,3 @@ def redact_strings(value):
     if isinstance(value, list):
         return [redact_strings(item) for item in value]
     return value
-
-
-def _usual_name(argv):
-    program = os.path.basename(argv[0])
-    if arguments.INTERPRETERS.match(program):
-        script = next((word for word in argv[1:] if not word.startswith("-") and os.path.isfile(word)), None)
-        program = os.path.splitext(os.path.basename(script))[0] if script else program
-    return program or "command"

@@ -13,10 +13,7 @@ import hashlib
 import json
 import os
 import re
-import socket
-import tempfile
 import time
-import zipfile
 
 _SUFFIX = ".jobprov"
 _STALE_SECONDS = 3600
@@ -44,7 +41,7 @@ def _usual_places(environment):
         places.append(os.path.join(scratch, "jobprov-spool"))
     if home and os.path.isdir(home):
         places.append(os.path.join(home, ".jobprov", "spool"))
-    places.append(os.path.join(tempfile.gettempdir(), "jobprov-spool-{}".format(os.geteuid())))
+    places.append(os.path.join(environment.get("TMPDIR") or "/tmp", "jobprov-spool-{}".format(os.geteuid())))
     return places
 
 
@@ -86,6 +83,8 @@ def keep(spool, draft, delivery):
 
 def write(stream, draft, delivery):
     """Write an entry to a stream; a file that changed since it was hashed is left out, with a note in the record."""
+    import zipfile  # noqa: PLC0415 - loaded while the job runs, not before
+
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as entry:
         for digest in sorted(draft.blobs):
             content = _content(draft, digest)
@@ -112,7 +111,7 @@ def ready(spool):
 
 def claim(path):
     """Return the path under which this process owns the entry, or None where another one was faster."""
-    owned = "{}.{}-{}".format(path, socket.gethostname(), os.getpid())
+    owned = "{}.{}-{}".format(path, os.uname().nodename, os.getpid())
     owned = os.path.join(os.path.dirname(os.path.dirname(path)), "claimed", os.path.basename(owned))
     try:
         os.rename(path, owned)
@@ -148,7 +147,7 @@ def _return_stale(spool):
         host, _, process = name.rsplit(_SUFFIX + ".", 1)[-1].rpartition("-")
         try:
             is_old = time.time() - os.stat(owned).st_mtime > _STALE_SECONDS
-            if is_old or (host == socket.gethostname() and not _runs(int(process))):
+            if is_old or (host == os.uname().nodename and not _runs(int(process))):
                 release(owned)
         except (OSError, ValueError):
             continue  # somebody else was faster
@@ -186,6 +185,8 @@ def _content(draft, digest):
 
 
 def _add(entry, name, content):
+    import zipfile  # noqa: PLC0415
+
     information = zipfile.ZipInfo(name, _FIXED_TIME)
     information.compress_type = zipfile.ZIP_DEFLATED
     information.external_attr = 0o600 << 16

@@ -14,7 +14,17 @@ import pytest
 
 from provenance.capture import arguments, closure
 
-GIT = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main", "-c", "commit.gpgsign=false"]
+GIT = [
+    "git",
+    "-c",
+    "user.name=T",
+    "-c",
+    "user.email=t@example.org",
+    "-c",
+    "init.defaultBranch=main",
+    "-c",
+    "commit.gpgsign=false",
+]
 
 
 def git(folder, *words):
@@ -72,7 +82,8 @@ def test_clean_checkout_is_named_by_commit_tag_and_address(runner, checkout):
     assert blobs[script["sha256"]] == (checkout / "gen.sh").read_bytes()
     (configuration,) = record["configurations"]
     assert [(entry["name"], entry["found_in"], entry["path_in_repository"]) for entry in configuration["files"]] == [
-        ("gen.fcl", 1, "fcl/gen.fcl"), ("base.fcl", 1, "fcl/base.fcl"),
+        ("gen.fcl", 1, "fcl/gen.fcl"),
+        ("base.fcl", 1, "fcl/base.fcl"),
     ]
     assert configuration["process_name"] == "Gen"
 
@@ -108,7 +119,12 @@ def test_commit_that_no_remote_has_travels_with_the_record(runner, checkout, tmp
     (software,) = record["software"]
     clone = tmp_path / "clone"
     subprocess.run([*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(clone)], check=True)
-    subprocess.run([*GIT, "-C", str(clone), "index-pack", "--stdin"], input=blobs[software["objects_sha256"]], check=True, capture_output=True)
+    subprocess.run(
+        [*GIT, "-C", str(clone), "index-pack", "--stdin"],
+        input=blobs[software["objects_sha256"]],
+        check=True,
+        capture_output=True,
+    )
     assert git(clone, "show", software["revision"] + ":fcl/base.fcl") == "a: 3"
     assert software["is_dirty"] is False
 
@@ -123,8 +139,17 @@ def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(runner,
     assert software["repository"] == str(checkout)
     bare = tmp_path / "bare"
     subprocess.run([*GIT, "init", "-q", "--bare", str(bare)], check=True)
-    subprocess.run([*GIT, "-C", str(bare), "index-pack", "--stdin"], input=blobs[software["objects_sha256"]], check=True, capture_output=True)
-    assert git(bare, "ls-tree", "-r", "--name-only", software["tree"]).split() == ["fcl/base.fcl", "fcl/gen.fcl", "gen.sh"]
+    subprocess.run(
+        [*GIT, "-C", str(bare), "index-pack", "--stdin"],
+        input=blobs[software["objects_sha256"]],
+        check=True,
+        capture_output=True,
+    )
+    assert git(bare, "ls-tree", "-r", "--name-only", software["tree"]).split() == [
+        "fcl/base.fcl",
+        "fcl/gen.fcl",
+        "gen.sh",
+    ]
 
 
 def test_file_in_no_checkout_is_recorded_without_software(runner):
@@ -138,7 +163,20 @@ def test_file_in_no_checkout_is_recorded_without_software(runner):
 
 
 def test_output_is_described_and_gets_a_sidecar(runner):
-    runner("run", "--task-id", "t7", "--input", "in.root", "--output", "b*.root", "--", "sh", "-c", "printf data > b.root", environment=made(runner, "in.root"))
+    runner(
+        "run",
+        "--task-id",
+        "t7",
+        "--input",
+        "in.root",
+        "--output",
+        "b*.root",
+        "--",
+        "sh",
+        "-c",
+        "printf data > b.root",
+        environment=made(runner, "in.root"),
+    )
 
     record, blobs = only_entry(runner)
     (output,) = record["outputs"]
@@ -148,7 +186,11 @@ def test_output_is_described_and_gets_a_sidecar(runner):
     sidecar = json.loads((runner.folder / "b.root.json").read_text())
     assert sidecar["metadata"] == {"prov.task_id": "t7", "prov.job_id": record["job_id"], "prov.output": "b.root"}
     assert sidecar["parents"] == [{"name": "in.root"}]
-    assert (sidecar["name"], sidecar["size"], sidecar["checksums"]) == ("b.root", 4, {"adler32": f"{zlib.adler32(b'data'):08x}"})
+    assert (sidecar["name"], sidecar["size"], sidecar["checksums"]) == (
+        "b.root",
+        4,
+        {"adler32": f"{zlib.adler32(b'data'):08x}"},
+    )
     assert blobs[record["inputs"][0]["sha256"]] == b"in.root"
 
 
@@ -164,7 +206,11 @@ def write(folder, content):
 
 
 def test_sidecar_of_the_job_itself_keeps_its_keys(runner):
-    own = {"namespace": "toy", "metadata": {"core.event_count": 12, "toy.x": 1, "prov.job_id": "inherited"}, "parents": [{"did": "toy:p"}]}
+    own = {
+        "namespace": "toy",
+        "metadata": {"core.event_count": 12, "toy.x": 1, "prov.job_id": "inherited"},
+        "parents": [{"did": "toy:p"}],
+    }
     (runner.folder / "own.json").write_text(json.dumps(own))
 
     runner("run", "--output", "b.root", "--", "sh", "-c", "echo data > b.root; cp own.json b.root.json")
@@ -178,11 +224,24 @@ def test_sidecar_of_the_job_itself_keeps_its_keys(runner):
 
 
 def test_flat_sam_sidecar_gets_the_keys_at_its_top(runner):
-    runner("run", "--output", "b.root", "--", "sh", "-c", """echo data > b.root; echo '{"file_name": "b.root", "event_count": 3}' > b.root.json""")
+    runner(
+        "run",
+        "--output",
+        "b.root",
+        "--",
+        "sh",
+        "-c",
+        """echo data > b.root; echo '{"file_name": "b.root", "event_count": 3}' > b.root.json""",
+    )
 
     record, _ = only_entry(runner)
     sidecar = json.loads((runner.folder / "b.root.json").read_text())
-    assert sidecar == {"file_name": "b.root", "event_count": 3, "prov.job_id": record["job_id"], "prov.output": "b.root"}
+    assert sidecar == {
+        "file_name": "b.root",
+        "event_count": 3,
+        "prov.job_id": record["job_id"],
+        "prov.output": "b.root",
+    }
     assert record["outputs"][0]["event_count"] == 3
 
 
@@ -198,17 +257,25 @@ def test_named_output_that_is_missing_is_a_note_and_no_claim(runner):
 
     record, _ = only_entry(runner)
     assert "outputs" not in record
-    assert record["extra"]["hook_notes"] == ["output b.root was named and is not there", "output c*.root was named and is not there"]
+    assert record["extra"]["hook_notes"] == [
+        "output b.root was named and is not there",
+        "output c*.root was named and is not there",
+    ]
 
 
 def test_files_on_a_plain_command_line_are_told_apart_by_what_happens_to_them(runner):
     made(runner, "a.root", "cuts.json", "old.root")
-    (runner.folder / "p.py").write_text("import sys; open('new.root', 'w').write('n'); open('old.root', 'w').write('changed')")
+    (runner.folder / "p.py").write_text(
+        "import sys; open('new.root', 'w').write('n'); open('old.root', 'w').write('changed')"
+    )
 
     runner("run", "--", sys.executable, "p.py", "a.root", "--cuts=cuts.json", "old.root", "new.root", "--seed", "42")
 
     record, _ = only_entry(runner)
-    assert {(entry["name"], entry["role"]) for entry in record["inputs"]} == {("a.root", "primary"), ("cuts.json", "configuration")}
+    assert {(entry["name"], entry["role"]) for entry in record["inputs"]} == {
+        ("a.root", "primary"),
+        ("cuts.json", "configuration"),
+    }
     assert [entry["name"] for entry in record["outputs"]] == ["old.root", "new.root"]
     assert record["scripts"][0]["name"] == "p.py"
     assert record["command"]["steps"][0]["name"] == "p"
@@ -230,7 +297,18 @@ def test_large_input_is_hashed_and_not_carried(runner):
 
 def test_metadata_fills_fields_and_threads_and_seeds(runner):
     words = ["data_tier=reco", "core.file_type=mc", "event_count=12", "toy.flavour=up", "seed.evgen=7", "threads=2"]
-    runner("run", "--output", "b.root", *[part for word in words for part in ("--metadata", word)], "--parent", "p.root", "--", "sh", "-c", "echo > b.root")
+    runner(
+        "run",
+        "--output",
+        "b.root",
+        *[part for word in words for part in ("--metadata", word)],
+        "--parent",
+        "p.root",
+        "--",
+        "sh",
+        "-c",
+        "echo > b.root",
+    )
 
     record, _ = only_entry(runner)
     output = record["outputs"][0]
@@ -254,7 +332,9 @@ hook end --exit-code $code --url {service.url}
     record = service.only_record()
     assert done.returncode == 7
     assert [(step["name"], step["role"], step["exit_code"]) for step in record["command"]["steps"]] == [
-        ("copy_in", "stage_in", 0), ("gen", "payload", 0), ("ana", "payload", 7),
+        ("copy_in", "stage_in", 0),
+        ("gen", "payload", 0),
+        ("ana", "payload", 7),
     ]
     assert record["exit"] == {"code": 7, "failed_step": "ana", "message": "broken"}
     assert [(entry["name"], entry["step"]) for entry in record["inputs"]] == [("a.root", "gen"), ("b.root", "ana")]
@@ -270,7 +350,10 @@ def test_job_scripts_at_once_do_not_mix(runner, service):
     script = f"""hook() {{ {runner.python} {runner.hook} "$@"; }}
 hook start; hook step --name s$1 -- sleep 0.2; hook end --url {service.url}"""
     running = [
-        subprocess.Popen(["sh", "-c", script, "sh", str(n)], cwd=runner.folder, env=runner.environment, stderr=subprocess.DEVNULL) for n in range(4)
+        subprocess.Popen(
+            ["sh", "-c", script, "sh", str(n)], cwd=runner.folder, env=runner.environment, stderr=subprocess.DEVNULL
+        )
+        for n in range(4)
     ]
     for process in running:
         assert process.wait(30) == 0
@@ -285,7 +368,11 @@ def test_batch_job_is_named_alike_by_every_witness(runner, tmp_path):
         'POMS_CAMPAIGN_NAME = "prod5"\nOwner = "novapro"\nRequestMemory = 2000\nRequirements = (a == "b") && TARGET.x\n'
     )
     (tmp_path / "machine.ad").write_text('Name = "slot1_3@wn1"\nGLIDEIN_Site = "FNAL"\n')
-    ads = {"_CONDOR_JOB_AD": str(tmp_path / "job.ad"), "_CONDOR_MACHINE_AD": str(tmp_path / "machine.ad"), "POMS_TASK_ID": "991"}
+    ads = {
+        "_CONDOR_JOB_AD": str(tmp_path / "job.ad"),
+        "_CONDOR_MACHINE_AD": str(tmp_path / "machine.ad"),
+        "POMS_TASK_ID": "991",
+    }
 
     runner("run", "--", "true", environment=ads)
     runner("run", "--", "true", environment=ads)
@@ -294,7 +381,11 @@ def test_batch_job_is_named_alike_by_every_witness(runner, tmp_path):
     namespace = uuid.UUID("6f2a0c1e-5b7d-5e0a-9c3f-23518a16f001")
     assert first["job_id"] == str(uuid.uuid5(namespace, "sched01#81234.17#1700000000|2|0"))
     assert first["batch"] == {
-        "system": "htcondor", "id": "81234.17@sched01", "global_job_id": "sched01#81234.17#1700000000", "attempt": 2, "part": 0,
+        "system": "htcondor",
+        "id": "81234.17@sched01",
+        "global_job_id": "sched01#81234.17#1700000000",
+        "attempt": 2,
+        "part": 0,
         "queued_at": "2023-11-14T22:13:20.000000Z",
     }
     assert second["batch"]["part"] == 1
@@ -305,7 +396,14 @@ def test_batch_job_is_named_alike_by_every_witness(runner, tmp_path):
 
 
 def test_surroundings_are_described(runner):
-    runner("run", "--", "sh", "-c", "head -c 50000000 /dev/zero | tail -c 40000000 > /dev/null", environment={"SETUP_TOY": "toy v1_2 -f Linux64 -z /products -q e26:prof"})
+    runner(
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "head -c 50000000 /dev/zero | tail -c 40000000 > /dev/null",
+        environment={"SETUP_TOY": "toy v1_2 -f Linux64 -z /products -q e26:prof"},
+    )
 
     record, _ = only_entry(runner)
     assert record["environment"]["os"]["kernel"] == os.uname().release
@@ -315,7 +413,11 @@ def test_surroundings_are_described(runner):
     assert record["resources"]["max_rss_bytes"] > 30_000_000
     assert record["resources"]["cpu_user_seconds"] >= 0
     assert record["software"] == [
-        {"name": "toy", "evidence": "declared", "product": {"manager": "ups", "version": "v1_2", "qualifiers": "e26:prof"}}
+        {
+            "name": "toy",
+            "evidence": "declared",
+            "product": {"manager": "ups", "version": "v1_2", "qualifiers": "e26:prof"},
+        }
     ]
 
 
@@ -329,9 +431,19 @@ def test_python_error_is_told_by_class_and_message(runner):
 @pytest.mark.parametrize(
     ("argv", "config", "sources", "outputs"),
     [
-        (["art", "-c", "a.fcl", "-s", "x.root", "y.root", "-o", "o.root", "-n", "5"], "a.fcl", ["x.root", "y.root"], ["o.root"]),
+        (
+            ["art", "-c", "a.fcl", "-s", "x.root", "y.root", "-o", "o.root", "-n", "5"],
+            "a.fcl",
+            ["x.root", "y.root"],
+            ["o.root"],
+        ),
         (["lar", "--config=a.fcl", "-sx.root", "-o", "out1:%ifb_reco.root"], "a.fcl", ["x.root"], ["%ifb_reco.root"]),
-        (["/opt/bin/art", "-ca.fcl", "--source", "x.root", "--output=root://h//o.root"], "a.fcl", ["x.root"], ["root://h//o.root"]),
+        (
+            ["/opt/bin/art", "-ca.fcl", "--source", "x.root", "--output=root://h//o.root"],
+            "a.fcl",
+            ["x.root"],
+            ["root://h//o.root"],
+        ),
         (["python3", "gen.py", "-c", "gen.fcl", "-T", "h.root"], "gen.fcl", [], ["h.root"]),
         (["python3", "-c", "print(1)"], None, [], []),
         (["gcc", "-c", "a.c", "-o", "a.o"], None, [], []),
@@ -346,7 +458,9 @@ def test_command_line_of_art_and_its_like_is_read(argv, config, sources, outputs
 def test_closure_follows_the_reference_includer(tmp_path, monkeypatch):
     for folder in ("p1", "p2/sub"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "main.fcl").write_bytes(b'#include "a.fcl"\r\n #include "indented.fcl"\n#include "sub/b.fcl" # no\n#include "a.fcl"\n#include "sub/b.fcl"\n')
+    (tmp_path / "main.fcl").write_bytes(
+        b'#include "a.fcl"\r\n #include "indented.fcl"\n#include "sub/b.fcl" # no\n#include "a.fcl"\n#include "sub/b.fcl"\n'
+    )
     (tmp_path / "a.fcl").write_bytes(b"not this one: the working folder is no place for includes\n")
     (tmp_path / "p1" / "a.fcl").write_bytes(b'#include "sub/b.fcl"\n#include "main.fcl"\n')
     (tmp_path / "p2" / "a.fcl").write_bytes(b"shadowed: 1\n")
@@ -356,6 +470,8 @@ def test_closure_follows_the_reference_includer(tmp_path, monkeypatch):
     found = closure.Closure("main.fcl", closure.search_path({"FHICL_FILE_PATH": ":p1::p2/"}))
 
     assert [(entry["name"], entry["path"], entry.get("found_in")) for entry in found.files] == [
-        ("main.fcl", "main.fcl", None), ("a.fcl", "p1/a.fcl", 0), ("sub/b.fcl", "p2/sub/b.fcl", 1),
+        ("main.fcl", "main.fcl", None),
+        ("a.fcl", "p1/a.fcl", 0),
+        ("sub/b.fcl", "p2/sub/b.fcl", 1),
     ]
     assert found.problems == ['include "main.fcl" is not in FHICL_FILE_PATH']

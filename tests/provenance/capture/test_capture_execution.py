@@ -21,7 +21,20 @@ def test_hook_works_under_every_python_found(hook, tmp_path, service):
 
     for version, python in present.items():
         runner = Runner(hook, tmp_path, python)
-        done = runner("run", "--url", service.url, "--", "sh", "-c", "echo data > $4; exit 5", "gen", "-c", "gen.fcl", "-o", "o.root")
+        done = runner(
+            "run",
+            "--url",
+            service.url,
+            "--",
+            "sh",
+            "-c",
+            "echo data > $4; exit 5",
+            "gen",
+            "-c",
+            "gen.fcl",
+            "-o",
+            "o.root",
+        )
         assert (version, done.returncode, b"jobprov: recorded" in done.stderr) == (version, 5, True)
     seen = [json.loads(record) for record in service.records.values()]
 
@@ -85,8 +98,23 @@ def test_signal_before_the_command_runs_is_not_lost(runner):
 def test_ignored_signal_stays_ignored_for_the_command(runner):
     script = "trap '' HUP; exec \"$@\""
     process = subprocess.Popen(
-        ["sh", "-c", script, "sh", runner.python, runner.hook, "run", "--", "sh", "-c", "echo ready; sleep 0.5; echo alive"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=runner.folder, env=runner.environment,
+        [
+            "sh",
+            "-c",
+            script,
+            "sh",
+            runner.python,
+            runner.hook,
+            "run",
+            "--",
+            "sh",
+            "-c",
+            "echo ready; sleep 0.5; echo alive",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=runner.folder,
+        env=runner.environment,
     )
     process.stdout.readline()
 
@@ -116,7 +144,13 @@ def test_script_without_interpreter_line_runs_as_in_a_shell(runner):
 
 
 def test_binary_output_passes_through_whole_while_the_log_keeps_head_and_tail(runner):
-    done = runner("run", "--", sys.executable, "-c", "import os; [os.write(1, bytes([65 + n % 26]) * 9999 + b'\\n') for n in range(400)]")
+    done = runner(
+        "run",
+        "--",
+        sys.executable,
+        "-c",
+        "import os; [os.write(1, bytes([65 + n % 26]) * 9999 + b'\\n') for n in range(400)]",
+    )
 
     assert len(done.stdout) == 4_000_000
     (entry,) = runner.entries()
@@ -134,7 +168,16 @@ def test_output_to_a_file_is_written_by_the_command_itself_and_kept(runner):
     target.write_bytes(b"earlier\n")
 
     with target.open("ab") as stream:
-        runner("run", "--", "sh", "-c", "ls -l /proc/self/fd/1; echo mine", capture_output=False, stdout=stream, stderr=subprocess.PIPE)
+        runner(
+            "run",
+            "--",
+            "sh",
+            "-c",
+            "ls -l /proc/self/fd/1; echo mine",
+            capture_output=False,
+            stdout=stream,
+            stderr=subprocess.PIPE,
+        )
 
     assert b"out.txt" in target.read_bytes()
     (entry,) = runner.entries()
@@ -146,7 +189,9 @@ def test_output_to_a_file_is_written_by_the_command_itself_and_kept(runner):
 
 def test_streams_that_are_one_keep_their_order(runner):
     script = "for n in 1 2 3 4 5 6 7 8 9; do echo out$n; echo err$n >&2; done"
-    done = runner("run", "--", "sh", "-c", script, capture_output=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = runner(
+        "run", "--", "sh", "-c", script, capture_output=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
 
     wanted = [word for number in range(1, 10) for word in (b"out%d" % number, b"err%d" % number)]
     assert done.stdout.split()[:18] == wanted
@@ -165,7 +210,14 @@ def test_process_left_behind_neither_blocks_the_hook_nor_loses_its_output(runner
 def test_reader_that_goes_away_stops_the_command_as_it_would_alone(runner):
     command = f"{runner.python} {runner.hook} run -- yes | head -1"
 
-    done = subprocess.run(["bash", "-c", command + "; echo ${PIPESTATUS[0]}"], capture_output=True, cwd=runner.folder, env=runner.environment, timeout=30, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command + "; echo ${PIPESTATUS[0]}"],
+        capture_output=True,
+        cwd=runner.folder,
+        env=runner.environment,
+        timeout=30,
+        check=False,
+    )
 
     assert done.stdout.split() == [b"y", b"141"]
 
@@ -190,5 +242,8 @@ def test_environment_and_folder_of_the_command_are_unchanged(runner):
 def start(runner, *command):
     return subprocess.Popen(
         [runner.python, runner.hook, "run", "--", *command],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=runner.folder, env=runner.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=runner.folder,
+        env=runner.environment,
     )

@@ -71,7 +71,10 @@ def test_missing_token_file_leaves_the_entry(runner, service):
 def test_empty_environment_is_enough(runner):
     done = subprocess.run(
         [runner.python, runner.hook, "run", "--spool", str(runner.spool), "--", "/bin/sh", "-c", "exit 6"],
-        env={}, cwd=runner.folder, capture_output=True, check=False,
+        env={},
+        cwd=runner.folder,
+        capture_output=True,
+        check=False,
     )
 
     assert done.returncode == 6
@@ -84,7 +87,10 @@ def test_removed_working_folder_does_not_stop_the_job(runner):
 
     done = subprocess.run(
         ["sh", "-c", f"cd {gone} && rmdir {gone} && exec {runner.python} {runner.hook} run -- sh -c 'exit 8'"],
-        env=runner.environment, capture_output=True, check=False, timeout=30,
+        env=runner.environment,
+        capture_output=True,
+        check=False,
+        timeout=30,
     )
 
     assert done.returncode == 8
@@ -92,7 +98,11 @@ def test_removed_working_folder_does_not_stop_the_job(runner):
 
 def test_closed_error_stream_is_survived(runner):
     done = subprocess.run(
-        ["sh", "-c", f"exec {runner.python} {runner.hook} run -- sh -c 'exit 8' 2>&-"], env=runner.environment, cwd=runner.folder, check=False, timeout=30
+        ["sh", "-c", f"exec {runner.python} {runner.hook} run -- sh -c 'exit 8' 2>&-"],
+        env=runner.environment,
+        cwd=runner.folder,
+        check=False,
+        timeout=30,
     )
 
     assert done.returncode == 8
@@ -102,7 +112,9 @@ def test_closed_error_stream_is_survived(runner):
 def test_pipe_named_as_input_does_not_hang(runner):
     os.mkfifo(runner.folder / "pipe")
 
-    _, seconds = job(runner, "--input", "pipe", "--script", "pipe", "--config", "pipe", "--log", "pipe", "--budget-seconds", "2")
+    _, seconds = job(
+        runner, "--input", "pipe", "--script", "pipe", "--config", "pipe", "--log", "pipe", "--budget-seconds", "2"
+    )
 
     assert seconds < 8
 
@@ -113,7 +125,10 @@ def test_names_that_are_no_unicode_are_kept_as_escapes(runner, service):
 
     done = subprocess.run(
         [runner.python, runner.hook, "run", "--url", service.url, "--input", name, "--", "sh", "-c", b"exit 3 # \xfe"],
-        env=runner.environment, cwd=runner.folder, capture_output=True, check=False,
+        env=runner.environment,
+        cwd=runner.folder,
+        capture_output=True,
+        check=False,
     )
 
     assert done.returncode == 3

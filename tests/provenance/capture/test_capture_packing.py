@@ -16,11 +16,15 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_build_is_the_same_under_any_surroundings(tmp_path):
     digests = set()
-    for number, (umask, locale, seed, zone) in enumerate([("022", "C", "0", "UTC"), ("077", "de_DE.UTF-8", "7", "Asia/Tokyo")]):
+    for number, (umask, locale, seed, zone) in enumerate(
+        [("022", "C", "0", "UTC"), ("077", "de_DE.UTF-8", "7", "Asia/Tokyo")]
+    ):
         target = tmp_path / f"{number}.pyz"
         environment = {"PATH": os.environ["PATH"], "LC_ALL": locale, "PYTHONHASHSEED": seed, "TZ": zone}
         command = f'umask {umask}; exec "{sys.executable}" "{ROOT}/scripts/build_hook.py" "{target}"'
-        out = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+        out = subprocess.run(
+            ["sh", "-c", command], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+        ).stdout
         digests.add(hashlib.sha256(target.read_bytes()).hexdigest())
         assert out == f"{hashlib.sha256(target.read_bytes()).hexdigest()}  {target}\n"
 
@@ -67,7 +71,9 @@ def test_broken_hook_runs_the_command_alone(hook, tmp_path):
         for name in archive.namelist():
             target.writestr(name, b"def broken(:\n" if name.endswith("commands.py") else archive.read(name))
 
-    done = subprocess.run([sys.executable, str(broken), "run", "--", "sh", "-c", "echo alone; exit 9"], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(broken), "run", "--", "sh", "-c", "echo alone; exit 9"], capture_output=True, check=False
+    )
 
     assert (done.returncode, done.stdout) == (9, b"alone\n")
     assert b"not recorded: SyntaxError" in done.stderr
@@ -84,7 +90,9 @@ def test_overhead_with_fifty_fcl_files_stays_small(runner, service):
     before, after, bare = [], [], []
     for _ in range(3):
         begun = time.time()
-        done = runner("run", "--url", service.url, "--", "sh", "-c", "date +%s.%N", "x", "-c", "main.fcl", environment=environment)
+        done = runner(
+            "run", "--url", service.url, "--", "sh", "-c", "date +%s.%N", "x", "-c", "main.fcl", environment=environment
+        )
         ended, middle = time.time(), float(done.stdout)
         before.append(middle - begun)
         after.append(ended - middle)
@@ -93,6 +101,8 @@ def test_overhead_with_fifty_fcl_files_stays_small(runner, service):
         bare.append(time.time() - begun)
 
     start, end = min(before) - min(bare), min(after)
-    print(f"\noverhead: {1000 * start:.0f} ms before, {1000 * end:.0f} ms after the command (Python itself {1000 * min(bare):.0f} ms)")
+    print(
+        f"\noverhead: {1000 * start:.0f} ms before, {1000 * end:.0f} ms after the command (Python itself {1000 * min(bare):.0f} ms)"
+    )
     assert start < 0.4
     assert end < 0.8

@@ -32,20 +32,47 @@ BY_VALUE = [
     ("signed-query", "https://s3/x?X-Amz-Signature=canary0123456789&y=1", "canary0123456789"),
     ("signed-query", "root://h//f?authz=canaryauthz012345", "canaryauthz012345"),
     ("signed-query", "https://h/f?access_token=canaryaccess01", "canaryaccess01"),
-    ("assignment", "password: \"canary word\"", "canary word"),
+    ("assignment", 'password: "canary word"', "canary word"),
     ("assignment", "export DB_PASSWORD=canary123", "canary123"),
     ("assignment", "aws_secret_access_key='canary/secret/key'", "canary/secret/key"),
     ("assignment", "client_secret=canary4secret", "canary4secret"),
 ]
 BY_NAME = [
-    "BEARER_TOKEN", "PGPASSWORD", "MYSQL_PWD", "VAULT_TOKEN", "DBPASS", "JUSTIN_JOBSCRIPT_SECRET", "AWS_SECRET_ACCESS_KEY", "GITHUB_PAT",
-    "CONDOR_INHERIT", "CONDOR_PRIVATE_INHERIT", "_CONDOR_CREDS", "SSH_AUTH_SOCK", "MY_COOKIE", "SERVICE_CREDENTIALS", "OPENAI_API_KEY",
-    "my_secret", "dbToken", "SESSION_ID", "HTTP_AUTHORIZATION", "KEYSTORE_PASSPHRASE",
+    "BEARER_TOKEN",
+    "PGPASSWORD",
+    "MYSQL_PWD",
+    "VAULT_TOKEN",
+    "DBPASS",
+    "JUSTIN_JOBSCRIPT_SECRET",
+    "AWS_SECRET_ACCESS_KEY",
+    "GITHUB_PAT",
+    "CONDOR_INHERIT",
+    "CONDOR_PRIVATE_INHERIT",
+    "_CONDOR_CREDS",
+    "SSH_AUTH_SOCK",
+    "MY_COOKIE",
+    "SERVICE_CREDENTIALS",
+    "OPENAI_API_KEY",
+    "my_secret",
+    "dbToken",
+    "SESSION_ID",
+    "HTTP_AUTHORIZATION",
+    "KEYSTORE_PASSPHRASE",
 ]
 KEPT = {
-    "IFDH_TOKEN_ENABLE": "1", "BEARER_TOKEN_FILE": "/tmp/bt_u1000", "X509_USER_PROXY": "/tmp/x509up_u1000", "KRB5CCNAME": "FILE:/tmp/krb5cc_1",
-    "GIT_COMMIT": "d3b07384d113edec49eaa6238ad5ff00d3b07384", "PWD": "/home/x", "MONKEY": "see", "KEYBOARD": "us", "COMPASS_DIR": "/opt/compass",
-    "TOKENIZER": "fast", "SETUP_PASSENGER": "passenger v1_0 -f Linux64 -z /products -q e26:prof", "PATH": "/usr/bin:/bin", "AUTHOR": "me",
+    "IFDH_TOKEN_ENABLE": "1",
+    "BEARER_TOKEN_FILE": "/tmp/bt_u1000",
+    "X509_USER_PROXY": "/tmp/x509up_u1000",
+    "KRB5CCNAME": "FILE:/tmp/krb5cc_1",
+    "GIT_COMMIT": "d3b07384d113edec49eaa6238ad5ff00d3b07384",
+    "PWD": "/home/x",
+    "MONKEY": "see",
+    "KEYBOARD": "us",
+    "COMPASS_DIR": "/opt/compass",
+    "TOKENIZER": "fast",
+    "SETUP_PASSENGER": "passenger v1_0 -f Linux64 -z /products -q e26:prof",
+    "PATH": "/usr/bin:/bin",
+    "AUTHOR": "me",
     "http_proxy": "http://squid.example.org:3128",
 }
 
@@ -72,17 +99,38 @@ def test_arguments_behind_secret_options_are_taken_out():
     argv = ["p", "--password", "canary", "--db-token=canary", "--token-file", "/tmp/t", "--passes", "3", "-n", "5"]
 
     assert redaction.redact_arguments(argv) == [
-        "p", "--password", "<redacted:option>", "--db-token=<redacted:option>", "--token-file", "/tmp/t", "--passes", "3", "-n", "5",
+        "p",
+        "--password",
+        "<redacted:option>",
+        "--db-token=<redacted:option>",
+        "--token-file",
+        "/tmp/t",
+        "--passes",
+        "3",
+        "-n",
+        "5",
     ]
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "password = getpass.getpass()", "password=$PASSWORD", 'password: "${DB_PASSWORD}"', "def login(user, password=None):", "password=self.password",
-        "root://host:1094//store/a.root", "https://example.org:8443/a@b", "git@github.com:art-framework-suite/art.git", "bearer of bad news",
-        "commit d3b07384d113edec49eaa6238ad5ff00d3b07384", "sha256:" + "ab" * 32, "secret: true", "-----BEGIN CERTIFICATE-----\nMIIB\n",
-        "module_type: TokenPasser", "token=$(cat file)", "sig=3.5 sigma",
+        "password = getpass.getpass()",
+        "password=$PASSWORD",
+        'password: "${DB_PASSWORD}"',
+        "def login(user, password=None):",
+        "password=self.password",
+        "root://host:1094//store/a.root",
+        "https://example.org:8443/a@b",
+        "git@github.com:art-framework-suite/art.git",
+        "bearer of bad news",
+        "commit d3b07384d113edec49eaa6238ad5ff00d3b07384",
+        "sha256:" + "ab" * 32,
+        "secret: true",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n",
+        "module_type: TokenPasser",
+        "token=$(cat file)",
+        "sig=3.5 sigma",
     ],
 )
 def test_what_only_looks_like_a_secret_is_kept(text):
@@ -104,7 +152,9 @@ def test_no_false_alarm_on_real_fcl():
 def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner, service):
     """Sixty secrets of twenty kinds: in variables, arguments, script, fcl, logs, inputs' addresses, git remote, dirty file, metadata."""
     top = runner.folder
-    body = "\n".join(f"# {text.replace(chr(10), chr(10) + '# ') if 'BEGIN' not in text else text}" for _, text, _ in BY_VALUE)
+    body = "\n".join(
+        f"# {text.replace(chr(10), chr(10) + '# ') if 'BEGIN' not in text else text}" for _, text, _ in BY_VALUE
+    )
     (top / "secrets.txt").write_text("\n".join(text for _, text, _ in BY_VALUE))
     (top / "job.sh").write_text(f"#!/bin/sh\ncat secrets.txt; cat secrets.txt >&2; exit 1\n{body}\n")
     (top / "job.sh").chmod(0o755)

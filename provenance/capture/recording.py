@@ -1,0 +1,166 @@
+"""The moments of a recording: before, while and after a command runs, and the opening and closing of a job script.
+
+Each runs in a thread of its own beside the job, and imports what it needs only then: what is not needed before the
+command must not delay it.
+"""
+# ruff: noqa: PLC0415
+
+import os
+import threading
+
+from provenance.capture.background import budget, hash_seconds
+from provenance.capture.draft import now
+
+
+class OneCommand:
+    """Recording of `run`: one command is the whole job."""
+
+    prefix = ""
+
+    def __init__(self, options, environment):
+        self.options, self.environment = options, environment
+        self.job = self.step = self.spool = None
+        self.spooled = threading.Event()
+
+    def before(self):
+        """Gather what the command is about to use."""
+        from provenance.capture import job, spool
+
+        self.spool = spool.find(self.options, self.environment)
+        self.job = job.Job(self.options, self.environment, self.spool)
+        self.job.begin()
+        self.step = self.job.before(self.options.command, self.options.name, self.options.role)
+
+    def meanwhile(self, before):
+        """Gather what can wait until the command runs."""
+        before.thread.join()
+        if before.error is not None:
+            return
+        if self.options.announce:
+            from provenance.capture import flushing
+
+            self.job.draft.attempt(
+                "announcing", flushing.announce, self.job.draft.record, self.options, self.environment
+            )
+        self.job.meanwhile()
+        from provenance.capture import delivery, failure, sidecar  # noqa: F401 - loaded while the job runs
+
+    def after(self, before, others, outcome, speaker):
+        """Gather what the command left, spool the record, and send it."""
+        self._settle(before, others)
+        self.record(outcome)
+        from provenance.capture import failure, flushing
+
+        self.job.finish(outcome, failure.name_state(outcome, outcome.was_told))
+        path = flushing.keep(self.spool, self.job.draft, self.options)
+        self.spooled.set()
+        flushing.send(path, self.spool, self.job.draft, self.options, self.environment, speaker)
+
+    def record(self, outcome):
+        """Add the command's step, files and usage to the record."""
+        from provenance.capture import job
+
+        job.add_usage(self.job.draft.record, outcome, self.job.job_ad)
+        self.job.after(self.step, outcome, self.prefix)
+
+    def _settle(self, before, others):
+        """Give what ran beside the job a last moment; what hangs is left out."""
+        seconds = budget(self.options) / 4
+        if before.error is not None:
+            raise before.error
+        if not before.wait(seconds):
+            raise RuntimeError("looking around took too long")
+        for work in others:
+            if not work.wait(seconds) and not (self.job.is_hashing and work.wait(hash_seconds(self.options))):
+                self.job.draft.note("some of the surroundings could not be read in time")
+        self.job.meanwhile()
+
+
+class StepOfSession(OneCommand):
+    """Recording of `step`: adds to the session that `start` opened; sends nothing."""
+
+    def before(self):
+        """Find the session, and gather what the command is about to use."""
+        from provenance.capture import job, session, spool
+
+        self.spool = spool.find(self.options, self.environment)
+        self.session = session.find(self.spool, self.options.job_id)
+        if self.session is None:
+            raise RuntimeError("no record is open for this job script: call start first")
+        self.job = job.Job(self.options, self.environment, self.spool, self.session.draft)
+        self.step = self.job.before(self.options.command, self.options.name, self.options.role)
+        self.prefix = self.step.name + "."
+
+    def after(self, before, others, outcome, speaker):
+        """Gather what the command left, and keep it until `end`."""
+        self._settle(before, others)
+        self.record(outcome)
+        self.session.state["last"] = outcome.code
+        self.session.state["is_told"] = self.session.state["is_told"] or outcome.was_told
+        if outcome.code and "failed" not in self.session.state:
+            from provenance.capture import failure
+
+            error_class, message = failure.explain(outcome)
+            self.session.state["failed"] = [
+                self.step.name,
+                self.step.role,
+                outcome.code,
+                outcome.signal,
+                error_class,
+                message,
+            ]
+        self.session.save()
+        self.spooled.set()
+
+
+def open_session(options, environment):
+    """Open a record for the calling job script; raises RuntimeError where no spool can be written."""
+    from provenance.capture import execution, flushing, job, session, spool
+
+    folder = spool.find(options, environment)
+    if folder is None:
+        raise RuntimeError("no spool can be written: name one by --spool or JOBPROV_SPOOL")
+    opened = job.Job(options, environment, folder)
+    opened.begin(options.command or _caller_command())
+    named = [(path, "primary") for path in options.input] + [(path, "shared") for path in options.shared_input]
+    opened.add_inputs(named)
+    opened.later.append(opened.repositories.finish)
+    opened.meanwhile()
+    kept = session.create(folder, opened.draft)
+    kept.state["outputs"] = options.output
+    kept.save()
+    if options.announce:
+        opened.draft.attempt("announcing", flushing.announce, opened.draft.record, options, environment)
+
+
+def close_session(options, environment, code, speaker):
+    """Close, spool and send the record of the calling job script; return the exit code of its last step."""
+    from provenance.capture import execution, flushing, job, session, spool
+
+    folder = spool.find(options, environment)
+    kept = session.find(folder, options.job_id)
+    if kept is None:
+        raise RuntimeError("no record is open for this job script: call start first")
+    closing = job.Job(options, environment, folder, kept.draft)
+    outcome = execution.Outcome()
+    outcome.ended_at = now()
+    failed = kept.state.get("failed")
+    outcome.code = code if code is not None else (failed[2] if failed else 0)
+    closing.add_outputs(
+        None, options.output + kept.state["outputs"], outcome.code == 0, kept.draft.record.get("inputs", ())
+    )
+    closing.close(outcome, failed, kept.state["is_told"])
+    path = flushing.keep(folder, kept.draft, options)
+    kept.forget()
+    flushing.send(path, folder, kept.draft, options, environment, speaker)
+    return kept.state["last"]
+
+
+def _caller_command():
+    """Return the command line of the job script that called us, as the system shows it."""
+    try:
+        with open("/proc/{}/cmdline".format(os.getppid()), "rb") as stream:
+            words = stream.read().split(b"\0")[:-1]
+    except OSError:
+        return []
+    return [os.fsdecode(word) for word in words]

@@ -1,0 +1,72 @@
+"""One command of a job: its name and role, and the files that its command line turns out to name."""
+
+import os
+
+from provenance.capture import arguments, files, redaction
+from provenance.capture.draft import without_empty
+
+_STAGES = {
+    "setup": "setup",
+    "copy_in": "stage_in",
+    "stage_in": "stage_in",
+    "copy_out": "stage_out",
+    "stage_out": "stage_out",
+}
+
+
+class Step:
+    """One command of a job.
+
+    Attributes:
+        line: what its command line tells.
+        candidates: [(argument, signature before)] that may be files.
+        inputs: its input entries.
+    """
+
+    def __init__(self, argv, name, role):
+        self.argv, self.line = argv, arguments.CommandLine(argv)
+        self.name = name or _usual_name(argv)
+        self.role = role or _STAGES.get(self.name, "payload")
+        self.candidates, self.inputs = [], []
+
+    def describe(self, outcome):
+        """Return the record's entry of this step."""
+        return without_empty(
+            {
+                "name": self.name,
+                "role": self.role,
+                "argv": redaction.redact_arguments(self.argv),
+                "exit_code": outcome.code,
+                "signal": outcome.signal,
+                "started_at": outcome.started_at,
+                "ended_at": outcome.ended_at,
+            }
+        )
+
+    def found_outputs(self):
+        """Return the arguments that have become files, or other files, since the command began."""
+        return [path for path, before in self.candidates if files.signature(path) not in (before, None)]
+
+    def drop_outputs_from_inputs(self):
+        """Take out what only looked like an input: it was there from an earlier run and is written anew."""
+        written = set(self.found_outputs())
+        self.inputs = [entry for entry in self.inputs if entry.get("path") not in written]
+
+    def seeds(self):
+        """Return seeds entries of `--seed N` on the command line."""
+        found = []
+        for index, word in enumerate(self.argv):
+            name, equals, value = word.partition("=")
+            if name in ("--seed", "--random-seed"):
+                value = value if equals else "".join(self.argv[index + 1 : index + 2])
+                if value.isdigit():
+                    found.append({"step": self.name, "seed": int(value), "source": "command line"})
+        return found
+
+
+def _usual_name(argv):
+    program = os.path.basename(argv[0])
+    if arguments.INTERPRETERS.match(program):
+        script = next((word for word in argv[1:] if not word.startswith("-") and os.path.isfile(word)), None)
+        program = os.path.splitext(os.path.basename(script))[0] if script else program
+    return program or "command"
