@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,16 @@ def running_commands(word: object) -> str:
         with suppress(OSError):
             lines.append(entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
     return "\n".join(line for line in lines if str(word) in line)
+
+
+def all_end(word: object) -> bool:
+    """Whether no process whose command line holds a word is left; a killed one takes a moment to vanish."""
+    until = time.monotonic() + 5
+    while running_commands(word):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 class Repository:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from software_repositories import MakeRepository, Repository, running_commands
+from software_repositories import MakeRepository, Repository, all_end
 
 from provenance.errors import SoftwareError
 from provenance.software.fetching import list_remote
@@ -228,7 +228,7 @@ def test_silent_server_is_given_up_with_all_its_helpers(bare: Path) -> None:
             run_git(["ls-remote", "--", address], git_dir=bare, transports=("https",), limits=Limits(wall_seconds=0.5))
 
     assert time.monotonic() - started < 5
-    assert running_commands(address) == ""
+    assert all_end(address)
 
 
 def test_private_hosts_are_refused_before_a_connection(tmp_path: Path) -> None:
