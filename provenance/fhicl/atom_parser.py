@@ -84,17 +84,20 @@ class AtomParser:
 
     def path_from(self, path: Path, position: int) -> tuple[Path, int]:
         """Return the qualified name that begins with these parts and where it ends."""
+        parts: list[str | int] = []
         while part := lexer.PART.match(self.text, position):
+            if len(parts) >= self.limits.nesting:
+                self.fail(LIMIT, f"a name has more parts than the limit of {self.limits.nesting} (nesting)", position)
             if part[1] == ".":
                 match = lexer.DOTTED.match(self.text, part.end())
                 if match is None:
                     self.unexpected(self.skip(part.end()), "a name behind `.`")
-                path = (*path, intern(match[1]))
+                parts.append(intern(match[1]))
                 position = match.end()
             else:
                 index, position = self._index(part.end())
-                path = (*path, index)
-        return path, position
+                parts.append(index)
+        return (*path, *parts) if parts else path, position
 
     def protection(self, binding: str) -> int:
         """Return the protection that a binding other than `:` gives."""

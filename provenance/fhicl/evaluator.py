@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from provenance.fhicl.errors import PROLOG_PLACEMENT, SYNTAX, FhiclError
-from provenance.fhicl.faults import TextError, FragmentError
+from provenance.fhicl.faults import FragmentError, TextError
 from provenance.fhicl.includer import Expansion, Piece
 from provenance.fhicl.limits import Limits
 from provenance.fhicl.parser import document_items, segment_items

@@ -152,7 +152,7 @@ class GivenFiles:
 
 def _exists(path: str) -> bool:
     try:
-        os.stat(path)
+        os.stat(path)  # noqa: PTH116 - runs for each folder of a path and each include; Path costs as much as the call
     except (OSError, ValueError):
         return False
     return True

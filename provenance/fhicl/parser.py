@@ -10,7 +10,7 @@ from sys import intern
 
 from provenance.fhicl import lexer
 from provenance.fhicl.errors import SYNTAX
-from provenance.fhicl.faults import TextError, FragmentError
+from provenance.fhicl.faults import FragmentError, TextError
 from provenance.fhicl.limits import Limits
 from provenance.fhicl.positions import JoinedText, Segment
 from provenance.fhicl.syntax import Assign, Erase, Item, PrologMark, Splice

@@ -109,13 +109,12 @@ class Symbols:
             self.prolog.discard(top)
 
     def _is_erasable(self, path: Path, offset: int) -> bool:
-        value = None
+        value: Value | None = None
         for index, part in enumerate(path):
-            held = self.members if value is None else self._inside(value, path, index, ERASE, offset)
-            found = held.get(part) if isinstance(held, dict) else held[part : part + 1]
-            if not found:
+            held: Any = self.members if value is None else self._inside(value, path, index, ERASE, offset)
+            if (part not in held) if isinstance(part, str) else (part >= len(held)):
                 return False
-            value = found[0] if isinstance(found, list) else found
+            value = held[part]
             if isinstance(part, str) and value.protection:
                 self._refuse(value, path, index, offset)
                 return False
