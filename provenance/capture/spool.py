@@ -10,7 +10,6 @@ A claim is a rename, so that two processes never send one file; a claim whose pr
 """
 
 import hashlib
-import json
 import os
 import re
 import time
@@ -98,6 +97,8 @@ def write(stream, draft, delivery):
 
 def encode(value):
     """Return JSON bytes; NUL and lone surrogates, which a record may not hold, are written as visible escapes."""
+    import json  # noqa: PLC0415 - loaded while the job runs, not before
+
     return json.dumps(_clean(value), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
 
