@@ -43,8 +43,6 @@ KINDS = (
     LIMIT,
 )
 
-_WIDEST_EXCERPT = 160
-
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
@@ -64,7 +62,8 @@ class FhiclError(ProvenanceError):
         line: line in that file, from 1; 0 where unknown.
         column: column in bytes, from 1; 0 where unknown.
         chain: the includes that lead to the file, innermost first.
-        excerpt: the offending line.
+        excerpt: the offending line, of a very long one what surrounds the place.
+        caret: where in the excerpt the place is, from 0.
     """
 
     def __init__(
@@ -77,6 +76,7 @@ class FhiclError(ProvenanceError):
         column: int = 0,
         chain: Sequence[Inclusion] = (),
         excerpt: str = "",
+        caret: int = 0,
     ) -> None:
         self.kind = kind
         self.message = message
@@ -85,22 +85,21 @@ class FhiclError(ProvenanceError):
         self.column = column
         self.chain = tuple(chain)
         self.excerpt = excerpt
+        self.caret = caret
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
         if not self.file:
             return self.message
-        place = f"{self.file}:{self.line}" + (f":{self.column}" if self.column else "")
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         lines = [f"{place}: {self.message}"]
         if self.excerpt:
-            lines += _pointed(self.excerpt, self.column)
+            lines += _pointed(self.excerpt, self.caret)
         lines += [f"   included from {step.file}:{step.line}" for step in self.chain]
         return "\n".join(lines)
 
 
-def _pointed(excerpt: str, column: int) -> list[str]:
-    """Return the line and a caret under its column, both cut to a width that a terminal shows."""
-    start = max(0, column - _WIDEST_EXCERPT // 2) if column > _WIDEST_EXCERPT else 0
-    shown = excerpt[start : start + _WIDEST_EXCERPT].replace("\t", " ")
-    visible = "".join(letter if " " <= letter <= "~" else "?" for letter in shown)
-    return [f"   {visible}", "   " + " " * (column - 1 - start) + "^"] if column else [f"   {visible}"]
+def _pointed(excerpt: str, caret: int) -> list[str]:
+    """Return the line and a caret under the character; what a terminal cannot show is a question mark."""
+    visible = "".join(letter if " " <= letter <= "~" else " " if letter == "\t" else "?" for letter in excerpt)
+    return [f"   {visible}", f"   {' ' * caret}^"]

@@ -73,6 +73,7 @@ def _evaluate_joined(expansion: Expansion, limits: Limits) -> dict[str, Value]:
 def _placed(fault: TextError, piece: Piece, offset: int) -> FhiclError:
     """Return the error with its file, line, column, chain and line of text."""
     segment = piece.segment
+    excerpt, caret = segment.excerpt(offset)
     return FhiclError(
         fault.kind,
         fault.message,
@@ -80,7 +81,8 @@ def _placed(fault: TextError, piece: Piece, offset: int) -> FhiclError:
         line=segment.line(offset),
         column=segment.column(offset),
         chain=tuple(piece.chain.steps()) if piece.chain else (),
-        excerpt=segment.excerpt(offset),
+        excerpt=excerpt,
+        caret=caret,
     )
 
 

@@ -22,6 +22,8 @@ from provenance.fhicl.lookup import FileSource, FoundFile, UnreadableFileError
 from provenance.fhicl.positions import Segment
 from provenance.fhicl.source_text import Directive, SourceMemory, SourceText
 
+_WIDEST_EXCERPT = 160
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
@@ -203,5 +205,5 @@ class Includer:
             line=directive.line if directive else 1,
             column=1,
             chain=tuple(top.chain.steps()) if top.chain else (),
-            excerpt=directive.text if directive else "",
+            excerpt=directive.text[:_WIDEST_EXCERPT] if directive else "",
         )

@@ -27,8 +27,8 @@ class Limits:
     include_depth: int = 200
     nesting: int = 1000
     number_length: int = 100_000
-    work: int = 20_000_000
-    canonical_bytes: int = 256 << 20
+    work: int = 5_000_000
+    canonical_bytes: int = 64 << 20
 
 
 DEFAULT_LIMITS = Limits()

@@ -9,6 +9,8 @@ else tells the truth. Source: observed in `art --config-out --annotate`, and in 
 from bisect import bisect_right
 from typing import Any, NamedTuple, Protocol
 
+_WIDEST_EXCERPT = 160
+
 
 class Origin(NamedTuple):
     """Where a value was written: file as it was looked up, line from 1."""
@@ -66,11 +68,12 @@ class Segment:
         """Return the column in bytes, from 1."""
         return offset - self.text.rfind("\n", 0, offset)
 
-    def excerpt(self, offset: int) -> str:
-        """Return the line around the character, without its newline."""
-        start = self.text.rfind("\n", 0, offset) + 1
+    def excerpt(self, offset: int) -> tuple[str, int]:
+        """Return the line around the character, cut to what a terminal shows, and where in it the character stands."""
+        start = max(self.text.rfind("\n", 0, offset) + 1, offset - _WIDEST_EXCERPT // 2)
         end = self.text.find("\n", offset)
-        return self.text[start : end if end >= 0 else None]
+        end = len(self.text) if end < 0 else end
+        return self.text[start : min(end, start + _WIDEST_EXCERPT)], offset - start
 
     def _lines_up_to(self, offset: int) -> int:
         starts = self._starts

@@ -14,7 +14,8 @@ from provenance.fhicl.positions import Segment
 
 _DIRECTIVE = re.compile(r"^#include[^\n]*\n", re.MULTILINE)
 _SHORTEST_DIRECTIVE = len('#include "a"')
-_MOST_MEMOISED_CHARACTERS = 48 << 20
+_MOST_MEMOISED_CHARACTERS = 16 << 20  # parsed, a character costs some 20 bytes
+_LARGEST_MEMOISED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def split_source(path: str, sha256: str, content: bytes) -> SourceText:
 
 
 class SourceMemory:
-    """Split (and later parsed) files by path and digest, the least recently used dropped first. Safe for threads."""
+    """Split and parsed files by path and digest; the least recently used drop out, huge ones are not kept. Safe for threads."""
 
     def __init__(self, most_characters: int = _MOST_MEMOISED_CHARACTERS) -> None:
         self._most_characters = most_characters
@@ -78,6 +79,8 @@ class SourceMemory:
                 self._sources.move_to_end(key)
                 return known
         source = split_source(path, sha256, content)
+        if source.size > _LARGEST_MEMOISED:
+            return source
         with self._lock:
             if key not in self._sources:
                 self._sources[key] = source
@@ -94,26 +97,10 @@ class SourceMemory:
 
 
 def _normalised(text: str) -> str:
+    """Return the text with every line ended by a newline; a carriage return ends a line, before a newline it adds none."""
     if "\r" in text:
-        text = "".join(f"{line}\n" for piece in _pieces(text) for line in _lines(piece))
-    elif text and not text.endswith("\n"):
-        text += "\n"
-    return text
-
-
-def _pieces(text: str) -> list[str]:
-    pieces = text.split("\n")
-    if not pieces[-1]:
-        pieces.pop()
-    return pieces
-
-
-def _lines(piece: str) -> list[str]:
-    """Return the lines of what stands between two newlines; a carriage return at its end opens no further line."""
-    lines = piece.split("\r")
-    if len(lines) > 1 and not lines[-1]:
-        lines.pop()
-    return lines
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if not text or text.endswith("\n") else f"{text}\n"
 
 
 def _included_name(line: str) -> str | None:
