@@ -1,7 +1,7 @@
 """The jobs of the demo production: which stage runs what on which unit, in which surroundings.
 
 Four stages: event generation (no inputs), reconstruction (two steps; two streams), a merge of ten files a stream, and a
-histogram. One unit of the generation asks for collisions heavier than the beams allow and is stopped by its CPU limit; one
+histogram. One unit of the generation asks for collisions heavier than the beams allow and is stopped by its limit of CPU time; one
 of the reconstruction is started with a misspelt parameter, and again with the right one.
 """
 
@@ -23,6 +23,7 @@ UNITS = 10
 EVENTS = 400
 
 _HOPELESS_CPU_SECONDS = 3
+_WALL_LIMIT_SECONDS = 600  # a hundred times what a job takes; nothing here may hang for ever
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Production:
         stem = f"{EXPERIMENT}_{CAMPAIGN}_{self.number:04d}_{stage}"
         return stem if unit is None else f"{stem}_{unit:04d}"
 
-    def _generation(self, unit: int, extra: str = "", cpu_limit_seconds: int | None = None) -> PlannedJob:
+    def _generation(self, unit: int, extra: str = "") -> PlannedJob:
         output = f"{self._stem('gen', unit)}.root"
         seed = 2026000 + 100 * self.number + unit
         toy = ("-c", f"gen_{unit:04d}.fcl", "-n", str(self.events), "-o", output)
@@ -134,12 +135,16 @@ class Production:
             argv=self._run_toy(*toy, hook_options=("--seed", f"generator={seed}")),
             contents={toy[1]: fcl},
             outputs=(output,),
-            cpu_limit_seconds=cpu_limit_seconds,
         )
 
     def _hopeless_generation(self) -> PlannedJob:
-        extra = "# the high-mass sample, TeV taken for GeV\nphysics.producers.generator.requireMassAbove: 14000.\n"
-        return replace(self._generation(self.units, extra, _HOPELESS_CPU_SECONDS), is_doomed=True)
+        """The limit is the fcl's, not the batch system's, so that a rerun of this job ends as it ended."""
+        extra = (
+            "# the high-mass sample, TeV taken for GeV\n"
+            "physics.producers.generator.requireMassAbove: 14000.\n"
+            f"services.limits.cpuSeconds: {_HOPELESS_CPU_SECONDS}\n"
+        )
+        return replace(self._generation(self.units, extra), is_doomed=True)
 
     def _reconstruction(self, unit: int) -> PlannedJob:
         seed = f"physics.producers.smear.seed: {4052000 + 100 * self.number + unit}\n"
@@ -203,7 +208,6 @@ class Production:
         inputs: Sequence[str] = (),
         contents: Mapping[str, str] | None = None,
         attempt: int = 1,
-        cpu_limit_seconds: int | None = None,
         correction: PlannedJob | None = None,
     ) -> PlannedJob:
         job_id = str(uuid.uuid4())
@@ -213,7 +217,7 @@ class Production:
             environment={**self._environment(stage, index), "JOBPROV_JOB_ID": job_id, "JOBPROV_UNIT": unit},
             inputs=tuple(self.storage / name for name in inputs),
             contents=contents or {},
-            cpu_limit_seconds=cpu_limit_seconds,
+            wall_limit_seconds=_WALL_LIMIT_SECONDS,
         )
         return PlannedJob(job, job_id, unit, outputs, correction)
 

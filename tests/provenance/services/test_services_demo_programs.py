@@ -172,11 +172,11 @@ def test_truncated_input_is_named_with_its_size(toy: Toy, tmp_path: Path) -> Non
     assert "cut.root (20000 bytes) cannot be read" in done.stdout
 
 
-def test_impossible_request_ends_by_the_cpu_limit(tmp_path: Path) -> None:
-    write_generation(tmp_path, "loop.fcl", 1, "physics.producers.generator.requireMassAbove: 14000.\n")
-    words = ["/bin/sh", "-c", 'ulimit -S -t 2; exec "$@"', "sh", sys.executable, str(TOY), "-c", "loop.fcl", "-n", "1"]
+def test_impossible_request_ends_by_the_limit_of_its_fcl(toy: Toy, tmp_path: Path) -> None:
+    limits = "services.limits.cpuSeconds: 2\n"
+    write_generation(tmp_path, "loop.fcl", 1, f"physics.producers.generator.requireMassAbove: 14000.\n{limits}")
 
-    done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = toy("-c", "loop.fcl", "-n", "1")
 
     assert done.returncode == -signal.SIGXCPU
     assert "collisions tried, none with a mass of 14000 GeV or more" in done.stdout

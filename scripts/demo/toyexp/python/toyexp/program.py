@@ -56,7 +56,9 @@ def run(options: argparse.Namespace) -> None:
     started = time.monotonic()
     configuration = fcl.load(options.config)
     physics = configuration.get("physics", fcl.Table())
-    reporting = configuration.get("services", fcl.Table()).get("message", fcl.Table()).get("reportEvery", 100)
+    services = configuration.get("services", fcl.Table())
+    _limit_cpu(services.get("limits", fcl.Table()).get("cpuSeconds", 0))
+    reporting = services.get("message", fcl.Table()).get("reportEvery", 100)
     if "source" not in configuration:
         raise ConfigurationError(f"{options.config} names no source")
     source = modules.make("source", configuration["source"])
@@ -80,6 +82,13 @@ def run(options: argparse.Namespace) -> None:
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         real_seconds=time.monotonic() - started,
     )
+
+
+def _limit_cpu(seconds: int) -> None:
+    """Have the system stop this program by SIGXCPU once it used that much CPU time; 0 sets no limit."""
+    if seconds:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 def _report(columns: events.Columns, every: int) -> None:
