@@ -12,6 +12,12 @@ from provenance.bundle.places import Place, quote
 
 _NOT_FOUND = frozenset({"126", "127"})  # the shell's own codes for a program that could not be started
 _SIGNALLED = 128
+_LIMITS = (
+    ("s", "stack_bytes", 1024),
+    ("t", "cpu_seconds", 1),
+    ("v", "address_space_bytes", 1024),
+)  # -f has another unit in bash
+_KILLED = "137"
 
 
 @dataclass(frozen=True)
@@ -80,9 +86,12 @@ def _settings(payload: Payload) -> list[str]:
     lines = []
     if umask and len(umask) <= 4 and set(umask) <= set("01234567"):  # noqa: PLR2004
         lines.append(f"umask {umask}")
-    stack = number(mapping(environment.get("limits")).get("stack_bytes"))
-    if stack and stack > 0:
-        lines.append(f"ulimit -s {stack // 1024} 2>/dev/null || :")
+    limits = mapping(environment.get("limits"))
+    is_killed = any(step.expected == _KILLED for step in payload_steps(payload.record))
+    for option, field, unit in _LIMITS:
+        if (value := number(limits.get(field))) is not None and value > 0:
+            # a job that ran into its limit must run into it again: at the soft one the kernel warns, at the hard one it kills
+            lines.append(f"ulimit {'' if is_killed else '-S '}-{option} {value // unit} 2>/dev/null || :")
     return lines
 
 

@@ -36,7 +36,7 @@ def add_environment(payload: Payload) -> None:
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
     """`env/environment.sh`: one `set --` of NAME=VALUE words before the arguments there are."""
-    kept = {name: value for name, value in variables.items() if _NAME.match(name) and name not in _PER_RUN}
+    kept = {name: value for name, value in variables.items() if _NAME.match(name) and not _is_per_run(name)}
     if "FHICL_FILE_PATH" not in kept and (search_path := _search_path(payload)):
         kept["FHICL_FILE_PATH"] = search_path
     job_path = _list_word(payload, kept.pop("PATH")) + ":" if kept.get("PATH") else ""
@@ -46,6 +46,11 @@ def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
         word = _list_word(payload, kept[name]) if name in _LISTS else payload.places.rewrite(kept[name])
         lines.append(f"  {name}={word} \\")
     payload.shell("env/environment.sh", [*lines, '  "$@"'])
+
+
+def _is_per_run(name: str) -> bool:
+    """Whether a variable is set afresh by run.sh, or was the recorder's own: a rerun must not be recorded as the job."""
+    return name in _PER_RUN or name.startswith("JOBPROV_")
 
 
 def _list_word(payload: Payload, value: str) -> str:
@@ -63,7 +68,7 @@ def _search_path(payload: Payload) -> str:
 
 def _write_withheld(payload: Payload, variables: dict[str, str], withheld: list[str]) -> None:
     lines = [(name, "withheld by the recorder") for name in sorted(set(withheld))]
-    lines += [(name, "set afresh by run.sh") for name in sorted(_PER_RUN & variables.keys())]
+    lines += [(name, "true of one run only") for name in sorted(variables) if _is_per_run(name)]
     lines += [(name, "no name that a shell can set") for name in sorted(variables) if not _NAME.match(name)]
     payload.table("env/withheld.tsv", ("name", "why"), lines)
 

@@ -56,15 +56,18 @@ def _mode(recorded: str) -> str:
 def add_inputs(payload: Payload) -> None:
     """Write small inputs that are possessed, and a line for each that run.sh must find by digest."""
     table = []
+    made = {_path(output): digest(output.get("sha256")) for output in rows(payload.record.get("outputs"))}
     for order, entry in enumerate(rows(payload.record.get("inputs"))):
-        stored = _add_input(payload, entry)
+        # what an earlier step of the job wrote will be written again
+        is_made = _path(entry) in made and digest(entry.get("sha256")) in {"", made[_path(entry)]}
+        stored = "" if is_made else _add_input(payload, entry)
         size, events = number(entry.get("size_bytes")), number(entry.get("events_read"))
         table.append(
             (
                 str(order),
                 text(entry.get("namespace")),
                 text(entry.get("name")),
-                text(entry.get("path")) or text(entry.get("name")),
+                _path(entry),
                 text(entry.get("step")),
                 text(entry.get("role")),
                 "" if size is None else str(size),
@@ -78,10 +81,15 @@ def add_inputs(payload: Payload) -> None:
     payload.table("inputs/manifest.tsv", _INPUTS, table)
 
 
+def _path(entry: Mapping[str, Any]) -> str:
+    """The path by which the job used a file: its name where no other was recorded, its location where it was opened there."""
+    location = text(entry.get("location"))
+    return text(entry.get("path")) or (location if "://" in location else "") or text(entry.get("name"))
+
+
 def _add_input(payload: Payload, entry: Mapping[str, Any]) -> str:
     name, sha256 = text(entry.get("name")), digest(entry.get("sha256"))
-    path = text(entry.get("path")) or name
-    place = payload.places.settle(path)
+    place = payload.places.settle(_path(entry))
     if place is not None and place in payload.laid_out:
         return ""  # laid out already, as a script, as fcl, or as the input of an earlier step
     stored = ""
@@ -117,7 +125,7 @@ def _lay_out_input(payload: Payload, entry: Mapping[str, Any], stored: str, plac
     name, size = text(entry.get("name")), number(entry.get("size_bytes"))
     known = []
     if not stored:
-        known = [text(entry.get("location")), payload.places.absolute(text(entry.get("path")) or name)]
+        known = [text(entry.get("location")), payload.places.absolute(_path(entry))]
     paths = [path.removeprefix("file://") for path in known]
     payload.lay_out(
         "input",

@@ -83,8 +83,7 @@ def _header(path: bytes, member: "Member | None", mtime: int) -> bytes:
         b"ustar\x0000",
         bytes(32),
         bytes(32),
-        b"%07o\0" % 0,
-        b"%07o\0" % 0,
+        bytes(16),
         prefix.ljust(155, b"\0"),
         bytes(12),
     ]

@@ -21,7 +21,8 @@ PROGRAM = b"""#!/bin/sh
 set -e
 table=$(cat "$TOY_TABLE")
 found=
-for folder in $(printf '%s' "$FHICL_FILE_PATH" | tr ':' ' '); do
+IFS=:
+for folder in $FHICL_FILE_PATH; do
   [ -f "$folder/$1" ] && found=$folder/$1 && break
 done
 mkdir -p out

@@ -1,0 +1,223 @@
+"""Plans: what a bundle holds, at which level, and that nothing but its ingredients decides."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import bagit
+import pytest
+
+from provenance.bundle.plan import Plan
+from provenance.errors import BundleError
+
+HERE = Path(__file__).parent
+DIGEST_OF_TOY = """
+import sys
+sys.path[:0] = sys.argv[1:]
+from conftest import Toy
+import hashlib
+toy = Toy()
+plan = toy.plan()
+print(hashlib.sha256(plan.to_bytes()).hexdigest(), hashlib.sha256(toy.tar_bytes(plan)).hexdigest())
+"""
+
+
+def _lines(bag: Path, name: str) -> list[list[str]]:
+    return [line.split("\t") for line in (bag / "data" / name).read_text().splitlines()]
+
+
+def test_same_bytes_under_other_umask_zone_locale_and_hash_seed(tmp_path):
+    digests = set()
+    for number, variables in enumerate(
+        [
+            {"PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C"},
+            {"PYTHONHASHSEED": "4242", "TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
+            {"PYTHONHASHSEED": "17", "TZ": "America/Chicago", "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        ]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        answer = subprocess.run(
+            [sys.executable, "-c", DIGEST_OF_TOY, str(HERE), str(HERE.parents[2])],
+            env={"PATH": os.environ["PATH"], **variables},
+            cwd=folder,
+            umask=[0o022, 0o077, 0o000][number],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests.add(answer.stdout)
+
+    assert len(digests) == 1
+
+
+def test_plan_survives_its_serialised_form(toy):
+    plan = toy.plan()
+
+    assert Plan.from_bytes(plan.to_bytes()) == plan
+    assert Plan.from_bytes(plan.to_bytes()).to_bytes() == plan.to_bytes()
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{}", b"[1]", b'{"members": [{"path": 1}]}', b'{"members": []}'])
+def test_damaged_plan_is_refused(damaged):
+    with pytest.raises(BundleError, match="stored plan"):
+        Plan.from_bytes(damaged)
+
+
+def test_bundle_is_a_valid_bag(toy, tmp_path):
+    bag = toy.unpack(tmp_path)
+
+    assert bagit.Bag(str(bag)).validate()
+    for kind in ("manifest", "tagmanifest"):
+        for bits in ("256", "512"):
+            subprocess.run([f"sha{bits}sum", "-c", "--strict", f"{kind}-sha{bits}.txt"], cwd=bag, check=True, capture_output=True)
+
+
+def test_bag_info_tells_job_level_and_the_day_the_job_ended(toy, tmp_path):
+    facts = dict(line.split(": ", 1) for line in (toy.unpack(tmp_path) / "bag-info.txt").read_text().splitlines())
+
+    assert facts["External-Identifier"] == "urn:uuid:0f8b6a4e-3c51-5a0e-9c3f-000000000017"
+    assert facts["Closure-Level"] == "L2"
+    assert facts["Bundle-Spec-Version"] == "0"
+    assert facts["Bagging-Date"] == "2026-03-01"
+
+
+def test_record_is_kept_byte_for_byte(toy, tmp_path):
+    assert (toy.unpack(tmp_path) / "data/JOB.json").read_bytes() == toy.ingredients().record_bytes
+
+
+def test_entries_are_sorted_by_bytes_and_owned_by_nobody(toy):
+    with tarfile.open(fileobj=__import__("io").BytesIO(toy.tar_bytes())) as archive:
+        entries = archive.getmembers()
+
+    names = [(entry.name + "/" if entry.isdir() else entry.name).encode() for entry in entries]
+    assert names == sorted(names)
+    assert {(entry.uid, entry.gid, entry.uname, entry.gname) for entry in entries} == {(0, 0, "", "")}
+    assert {entry.mode for entry in entries} == {0o644, 0o755}
+    assert {entry.mtime for entry in entries} == {1772359205}
+
+
+@pytest.mark.parametrize(
+    ("field", "level", "kind"),
+    [
+        ("configurations.0.files.0.sha256", "L0", "configuration"),
+        ("scripts.0.sha256", "L0", "script"),
+        ("inputs.0.sha256", "L1", "input"),
+    ],
+)
+def test_blob_nobody_uploaded_lowers_the_level_and_is_needed(toy, tmp_path, field, level, kind):
+    place = toy.record
+    *path, last = field.split(".")
+    for key in path:
+        place = place[int(key)] if key.isdigit() else place[key]
+    place[last] = "e" * 64
+    plan = toy.plan()
+
+    needs = _lines(toy.unpack(tmp_path, plan), "NEEDS.tsv")
+
+    assert plan.level == level
+    assert [line[2] for line in needs if line[0] == kind] == ["e" * 64]
+
+
+def test_repository_without_source_leaves_a_description_only(toy, tmp_path):
+    toy.files = []
+    plan = toy.plan()
+
+    needs = _lines(toy.unpack(tmp_path, plan), "NEEDS.tsv")
+
+    assert plan.level == "L0"
+    assert ["software", "toy-code", "https://git.example.org/toy-code.git"] in [[line[0], line[1], line[5]] for line in needs]
+
+
+def test_uncommitted_changes_that_nobody_captured_lower_the_level(toy):
+    toy.record["software"][0] |= {"is_dirty": True, "worktree_tree": "3" * 40}
+    assert toy.plan().level == "L0"
+
+    toy.resolutions = [replace(toy.resolutions[0], is_worktree=True)]
+    assert toy.plan().level == "L2"
+
+
+def test_lower_level_leaves_the_inputs_out(toy):
+    plan = toy.plan(level="L1")
+    paths = {member.path for member in plan.members}
+
+    assert plan.level == "L1"
+    assert "data/inputs/files/a.txt" not in paths
+    assert "data/src/toy-code/bin/join.sh" in paths
+
+
+def test_description_holds_no_code(toy):
+    paths = {member.path for member in toy.plan(level="L0").members}
+
+    assert "data/JOB.json" in paths
+    assert not [path for path in paths if re.match(r"data/(src/toy-code/|scripts/wrapper|fcl/path|git/.*pack)", path)]
+
+
+def test_unknown_level_is_refused(toy):
+    with pytest.raises(BundleError, match="no closure level 'L9'"):
+        toy.plan(level="L9")
+
+
+@pytest.mark.parametrize(("fields", "expected"), [(("ended_at",), 1772359200), (("ended_at", "started_at"), 1772409600)])
+def test_bundle_time_falls_back_to_start_and_receipt(toy, fields, expected):
+    for field in fields:
+        del toy.record[field]
+
+    assert toy.plan().mtime == expected
+
+
+@pytest.mark.parametrize("record", [{}, {"job_id": "../x", "inputs": 3, "command": [], "outputs": [None, {}], "software": [{}]}])
+def test_record_that_says_almost_nothing_gives_a_description(toy, tmp_path, record):
+    toy.record, toy.resolutions = record, []
+    plan = toy.plan()
+
+    bag = toy.unpack(tmp_path, plan)
+
+    assert plan.level == "L0"
+    assert bag == tmp_path / "job"
+    assert bagit.Bag(str(bag)).validate()
+
+
+ODD_NAMES = ["with blank", "ü", "quo'te", "-dash", "a\nb", "back\\slash", "per%cent", "n" * 120, "UPPER", "upper", "raw\udcff"]
+
+
+def test_odd_names_are_stored_by_digest_and_restored(toy, tmp_path, shell):
+    toy.files += [(f"odd/{name}", 0o100644, name.encode("utf-8", "surrogateescape")) for name in ODD_NAMES]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", out)
+
+    assert outcome.returncode == 0, outcome.stderr
+    for name in ODD_NAMES:
+        path = os.fsencode(out / "src/toy-code/odd") + b"/" + name.encode("utf-8", "surrogateescape")
+        assert Path(os.fsdecode(path)).read_bytes() == name.encode("utf-8", "surrogateescape")
+    stored = [str(path.relative_to(bag)) for path in bag.rglob("*")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._+/-]+", name) for name in stored)
+    assert len({name.lower() for name in stored}) == len(stored)
+
+
+def test_crate_describes_the_job(toy, tmp_path):
+    graph = json.loads((toy.unpack(tmp_path) / "data/ro-crate-metadata.json").read_text())["@graph"]
+    entities = {entity["@id"]: entity for entity in graph}
+    action = entities["#job-0f8b6a4e-3c51-5a0e-9c3f-000000000017"]
+
+    assert [entity["@id"] for entity in graph] == sorted(entities)
+    assert entities["./"]["mentions"] == {"@id": action["@id"]}
+    assert action["actionStatus"] == "http://schema.org/CompletedActionStatus"
+    assert action["object"] == {"@id": "inputs/files/a.txt"}
+    assert entities[action["instrument"]["@id"]]["@type"] == "SoftwareApplication"
+
+
+def test_files_written_beside_the_record_are_read_as_tables(toy, tmp_path):
+    bag = toy.unpack(tmp_path)
+
+    assert _lines(bag, "src/toy-code.modes.tsv")[-1] == ["120000", "-", "data/link", "-", "a table.txt"]
+    assert _lines(bag, "seeds.tsv")[1] == ["join", "gen", "-", "-", "7", "-", "log", "-"]
+    assert ["BASH_FUNC_x%25%25", "no name that a shell can set"] in _lines(bag, "env/withheld.tsv")
+    assert json.loads((bag / "data/git/toy-code/ref.json").read_text())["commit"] == "1" * 40
+    assert (bag / "data/git/toy-code/shallow").read_text() == "1" * 40 + "\n"
