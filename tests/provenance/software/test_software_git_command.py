@@ -227,8 +227,21 @@ def test_silent_server_is_given_up_with_all_its_helpers(bare: Path) -> None:
         with pytest.raises(GitError, match=r"stopped after 0\.5 seconds"):
             run_git(["ls-remote", "--", address], git_dir=bare, transports=("https",), limits=Limits(wall_seconds=0.5))
 
-    assert time.monotonic() - started < 5
-    assert all_end(address)
+        assert time.monotonic() - started < 5
+        assert all_end(address)  # while the server still holds the connection
+
+
+def test_malformed_objects_of_a_server_are_refused(production: Repository, tmp_path: Path) -> None:
+    entry = f"100644 blob {production.git('rev-parse', 'main:empty')}\t.git\n"
+    tree = production.git("mktree", stdin=entry)
+    commit = production.git("commit-tree", "-m", "hostile", tree)
+    production.git("update-ref", "refs/heads/hostile", commit)
+    mirror = Mirror.open_or_create(tmp_path / "m.git", str(production.path), is_local=True)
+
+    with pytest.raises(GitError, match="hasDotgit"):
+        mirror.fetch()
+
+    assert mirror.refs() == {}
 
 
 def test_private_hosts_are_refused_before_a_connection(tmp_path: Path) -> None:
