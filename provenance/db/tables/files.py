@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Key, UtcInstant
+from provenance.db.base import Base, Key, NameText, UtcInstant
 
 
 class File(Base):
@@ -22,8 +22,8 @@ class File(Base):
     __table_args__ = (UniqueConstraint("name", "namespace", "experiment_id"),)
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
-    namespace: Mapped[str] = mapped_column(Text)
-    name: Mapped[str] = mapped_column(Text)
+    namespace: Mapped[str] = mapped_column(NameText)
+    name: Mapped[str] = mapped_column(NameText)
     is_crowded: Mapped[bool] = mapped_column(default=False)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Float, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, Key, UtcInstant, UuidBytes
+from provenance.db.base import Base, DigestBytes, Key, NameText, UtcInstant, UuidBytes
 
 
 class Stage(Base):
@@ -15,8 +15,8 @@ class Stage(Base):
     __table_args__ = (UniqueConstraint("experiment_id", "campaign", "name"),)
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
-    campaign: Mapped[str] = mapped_column(Text)
-    name: Mapped[str] = mapped_column(Text)
+    campaign: Mapped[str] = mapped_column(NameText)
+    name: Mapped[str] = mapped_column(NameText)
 
 
 class TaskRow(Base):
@@ -26,7 +26,7 @@ class TaskRow(Base):
     __table_args__ = (UniqueConstraint("experiment_id", "task_id"),)
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
-    task_id: Mapped[str] = mapped_column(Text)
+    task_id: Mapped[str] = mapped_column(NameText)
     stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"), index=True)
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.id"))
 
@@ -37,7 +37,7 @@ class Host(Base):
     __tablename__ = "hosts"
     __table_args__ = (UniqueConstraint("hostname", "site", "facility"),)
     id: Mapped[int] = mapped_column(Key, primary_key=True)
-    hostname: Mapped[str] = mapped_column(Text)
+    hostname: Mapped[str] = mapped_column(NameText)
     site: Mapped[str] = mapped_column(Text, index=True)
     facility: Mapped[str] = mapped_column(Text)
 
@@ -80,7 +80,7 @@ class ClosureFile(Base):
     closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"), primary_key=True, autoincrement=False)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     sha256: Mapped[str | None] = mapped_column(DigestBytes, index=True)
-    name: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(NameText)
 
 
 class Job(Base):
@@ -92,8 +92,8 @@ class Job(Base):
     uuid: Mapped[str] = mapped_column(UuidBytes)
     state: Mapped[int] = mapped_column(SmallInteger)
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
-    unit: Mapped[str | None] = mapped_column(Text)
-    batch_id: Mapped[str | None] = mapped_column(Text)
+    unit: Mapped[str | None] = mapped_column(NameText)
+    batch_id: Mapped[str | None] = mapped_column(NameText)
     host_id: Mapped[int | None] = mapped_column(ForeignKey("hosts.id"))
     software_set_id: Mapped[int | None] = mapped_column(ForeignKey("software_sets.id"))
     environment_base_id: Mapped[int | None] = mapped_column(ForeignKey("environment_bases.id"))

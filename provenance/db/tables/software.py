@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, ForeignKey, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, Key, UtcInstant
+from provenance.db.base import Base, DigestBytes, Key, NameText, UtcInstant
 
 
 class Repository(Base):
@@ -18,7 +18,7 @@ class Repository(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
     url: Mapped[str] = mapped_column(Text)
-    match_key: Mapped[str] = mapped_column(Text, unique=True)
+    match_key: Mapped[str] = mapped_column(NameText, unique=True)
     is_local: Mapped[bool] = mapped_column(Boolean)
     fetched_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 
@@ -30,9 +30,9 @@ class SoftwareRow(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
     name: Mapped[str | None] = mapped_column(Text)
-    match_key: Mapped[str | None] = mapped_column(Text, index=True)
-    requested_ref: Mapped[str | None] = mapped_column(Text)
-    revision: Mapped[str | None] = mapped_column(Text, index=True)
+    match_key: Mapped[str | None] = mapped_column(NameText, index=True)
+    requested_ref: Mapped[str | None] = mapped_column(NameText)
+    revision: Mapped[str | None] = mapped_column(NameText, index=True)
     document: Mapped[bytes] = mapped_column(LargeBinary)
     resolution_id: Mapped[int | None] = mapped_column(ForeignKey("resolutions.id"))
 
@@ -61,7 +61,7 @@ class Resolution(Base):
     __tablename__ = "resolutions"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
-    match_key: Mapped[str] = mapped_column(Text)
+    match_key: Mapped[str] = mapped_column(NameText)
     asked: Mapped[str] = mapped_column(Text)
     commit: Mapped[str] = mapped_column(String(64), index=True)
     pack_sha256: Mapped[str | None] = mapped_column(DigestBytes)
@@ -75,7 +75,7 @@ class RefObservation(Base):
     __tablename__ = "ref_observations"
     __table_args__ = (UniqueConstraint("match_key", "ref", "oid"),)
     id: Mapped[int] = mapped_column(Key, primary_key=True)
-    match_key: Mapped[str] = mapped_column(Text)
+    match_key: Mapped[str] = mapped_column(NameText)
     ref: Mapped[str] = mapped_column(Text)
     oid: Mapped[str] = mapped_column(String(64))
     first_seen_at: Mapped[datetime] = mapped_column(UtcInstant)

@@ -1,0 +1,112 @@
+"""The FHiCL configuration that a step ran: its files as recorded, expanded, or evaluated again from the recorded bytes."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection
+
+from provenance.errors import NotFoundError, ProvenanceError
+from provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
+from provenance.records.job_record import FclConfiguration
+from provenance.services.findings import possessed_blobs
+from provenance.services.ledger import Documents
+from provenance.services.show_job import read_job
+
+
+class ConfigurationError(ProvenanceError):
+    """A recorded configuration that cannot be evaluated here; the message says why, and in which line."""
+
+
+class Blobs(Documents, Protocol):
+    """The part of the archive that fcl files are read from."""
+
+    def get(self, sha256: str) -> bytes:
+        """Return a blob's bytes."""
+
+
+class RecordedConfiguration(NamedTuple):
+    """One configuration of a job with the bytes of its files.
+
+    Attributes:
+        position: in the record's `configurations`.
+        sources: bytes by digest, of the files that are here.
+    """
+
+    position: int
+    recorded: FclConfiguration
+    sources: Mapping[str, bytes]
+
+    def evaluate(self) -> Configuration:
+        """Return what the recorded files evaluate to.
+
+        Raises:
+            ConfigurationError: a file is not here, or the text is no FHiCL.
+        """
+        return evaluate_recorded(self.recorded, self.sources)
+
+
+def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) -> Configuration:
+    """Return what the files of a recorded configuration evaluate to.
+
+    Raises:
+        ConfigurationError: a file is not here, or the text is no FHiCL.
+    """
+    files = recorded.files or []
+    missing = [file.name for file in files if file.sha256 not in sources]
+    if missing:
+        raise ConfigurationError(f"{missing[0]} was never uploaded, so the configuration cannot be evaluated.")
+    if not files:
+        raise ConfigurationError("The record names no fcl file of this step.")
+    found = [FoundFile(f.name, f.path or f.name, sources[f.sha256 or ""], f.found_in) for f in files]
+    try:
+        return load_files(recorded.main or files[0].name, found)
+    except FhiclError as problem:
+        raise ConfigurationError(str(problem)) from problem
+
+
+def read_configurations(
+    connection: Connection, store: Blobs, job_id: str, *, experiment: str | None = None
+) -> list[RecordedConfiguration]:
+    """Return every configuration of a job with the bytes of its files.
+
+    Raises:
+        NotFoundError: no such job.
+    """
+    job = read_job(connection, store, job_id, experiment=experiment)
+    listed = job.reading.record.configurations or []
+    digests = {file.sha256 for entry in listed for file in entry.files or () if file.sha256}
+    held = possessed_blobs(connection, job.found.experiment, digests)
+    sources = {sha256: store.get(sha256) for sha256 in sorted(held)}
+    return [RecordedConfiguration(place, entry, sources) for place, entry in enumerate(listed)]
+
+
+def read_configuration(
+    connection: Connection, store: Blobs, job_id: str, step: str, *, experiment: str | None = None
+) -> RecordedConfiguration:
+    """Return the configuration of one step, named by the step, or by its position in the record.
+
+    Raises:
+        NotFoundError: no such job, or no such step in it.
+    """
+    found = read_configurations(connection, store, job_id, experiment=experiment)
+    for entry in found:
+        if entry.recorded.step == step:
+            return entry
+    if step.isascii() and step.isdigit() and int(step) < len(found):
+        return found[int(step)]
+    steps = [entry.recorded.step or str(entry.position) for entry in found]
+    raise NotFoundError(f"Job {job_id} has no configuration of a step {step}.", steps)
+
+
+def evaluated_json(configuration: Configuration) -> dict[str, Any]:
+    """Return an evaluated configuration as the HTTP interface answers it: identity, values, and where each comes from."""
+    return {
+        "parameter_set_id": configuration.parameter_set_id,
+        "values": configuration.as_tree(),
+        "parameters": [
+            {"key": parameter.path, "value": parameter.canonical, "file": origin.file, "line": origin.line}
+            if (origin := parameter.origin)
+            else {"key": parameter.path, "value": parameter.canonical, "file": None, "line": None}
+            for parameter in configuration.parameters()
+        ],
+    }
