@@ -20,7 +20,7 @@ from provenance.launchers.job import JobEnd, Launcher
 from provenance.launchers.local import LocalLauncher
 from provenance.services.demo_production import CAMPAIGN, EVENTS, STREAMS, UNITS, PlannedJob, Production, Stage
 from provenance.services.demo_release import NAME as EXPERIMENT
-from provenance.services.demo_release import make_release
+from provenance.services.demo_release import VERSION, make_release
 
 _PACKAGES = ("awkward", "numpy", "pythia8mc", "uproot")
 _SECONDS_A_CALL = 30
@@ -270,7 +270,8 @@ class _Service:
             "stage": stage.name,
             "units": [job.unit for job in stage.jobs],
             "outputs_per_unit": len(stage.jobs[0].outputs),
-            "after": list(stage.after),
+            "dependencies": list(stage.after),
+            "software": [{"name": EXPERIMENT, "requested_ref": VERSION}],
         }
         status = self._call("PUT", f"/tasks/{stage.task_id}", body).status_code
         if status >= requests.codes.bad_request and status not in _NOT_BUILT_YET:
