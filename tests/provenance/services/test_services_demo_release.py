@@ -81,3 +81,10 @@ def test_missing_git_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(SoftwareError, match="needs git"):
         make_release(tmp_path)
+
+
+def test_damaged_checkout_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "toyexp").mkdir()
+
+    with pytest.raises(SoftwareError, match=f"git rev-parse failed in {tmp_path}/toyexp"):
+        make_release(tmp_path)

@@ -4,6 +4,7 @@ import gzip
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,25 @@ def test_production_stops_where_a_stage_lacks_its_units(
 
     with pytest.raises(ProvenanceError, match="stage gen of the demo made 0 of 1 units"):
         start(tmp_path, hook, service.url)
+
+
+def test_records_that_did_not_arrive_are_told_with_the_command(demo: Demo) -> None:
+    lines: list[str] = []
+    report = replace(demo.report, unrecorded=["some-job"])
+
+    run_demo_module._report_end(report, demo.service.url, Path("spool"), lines.append)
+
+    assert "1 records did not arrive; send them: python3 job-end-hook.pyz flush spool" in lines
+
+
+def test_refused_task_is_told_and_stops_nothing(demo: Demo, tmp_path: Path) -> None:
+    lines: list[str] = []
+    stage = Production(1, Release(tmp_path, tmp_path, "v1", "0" * 40), tmp_path, tmp_path, {}).merge()
+    demo.service.answer_to_tasks = 422
+
+    run_demo_module._Service(demo.service.url, None).declare(stage, lines.append)
+
+    assert lines == ["task toyexp-demo-merge-0001 was not declared: the service answered 422"]
 
 
 def start(data: Path, hook: Path, url: str) -> DemoReport:
