@@ -1,1 +1,17 @@
 """HTTP in, HTTP out: the Flask service and the `jobprov` command. No SQL here."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+def create_app(settings: Mapping[str, str] | None = None) -> "Flask":
+    """Return the service; here, so that `flask --app app` finds it.
+
+    Imported when called: the pages and the API meet only in the factory.
+    """
+    from app.factory import create_app as build  # noqa: PLC0415
+
+    return build(settings)

@@ -1,1 +1,33 @@
-"""The HTTP interface, /api/v1."""
+"""The HTTP interface, version 1, under /api/v1. Source: docs/api.md."""
+
+from flask import Flask
+
+from app.api import blobs, jobs, operations
+from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
+from app.api.documenting import JobprovApi, add_schemas
+
+BLUEPRINTS = (jobs.blueprint, blobs.blueprint, operations.blueprint)
+_TYPES = (
+    BatchAnswer,
+    BlobAnswer,
+    MissingAnswer,
+    RecordAnswer,
+    blobs.Digests,
+    jobs.BatchBody,
+    jobs.RevisionBody,
+)
+
+
+def register_api(app: Flask) -> None:
+    """Put every call under /api/v1, and the OpenAPI document that describes them."""
+    app.config.update(
+        API_TITLE="jobprov",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/api/v1",
+        OPENAPI_JSON_PATH="openapi.json",
+    )
+    api = JobprovApi(app)
+    add_schemas(api, *_TYPES)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)

@@ -1,0 +1,113 @@
+"""Blobs over HTTP: which are missing, send one, read one. Possession is an experiment's (storage.md)."""
+
+import re
+
+import msgspec
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from app.api.answers import BlobAnswer, MissingAnswer, json_answer
+from app.api.bodies import body_chunks, read_body
+from app.api.documenting import describe
+from app.api.guard import check_reading, writing_grant
+from app.api.sending import send_blob
+from app.errors import SecretFoundError
+from app.wiring import get_service
+from provenance.errors import BadInputError, LimitError, NotFoundError
+from provenance.services.store_blobs import find_secret, holders_of, missing_of, settle_blob
+
+blueprint = Blueprint("blobs", __name__, url_prefix="/api/v1", description="Bytes by digest.")
+
+ASKED_AT_ONCE = 10_000
+_LIST_BYTES = 1024 * 1024
+_WHOLE_BYTES = 8 * 1024 * 1024
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Digests(msgspec.Struct):
+    """Digests to be asked about, 10,000 at most."""
+
+    sha256: list[str]
+
+
+_digests = msgspec.json.Decoder(Digests)
+
+
+@blueprint.route("/blobs/missing", methods=["POST"])
+@describe(body=Digests, answers={200: MissingAnswer}, errors=(413, 415, 422), writes=True)
+def ask_missing() -> Response:
+    """Return which of some blobs the experiment has not sent yet."""
+    grant = writing_grant()
+    asked = _read_digests()
+    service = get_service()
+    if grant.experiment is None:
+        absent = service.store.missing(asked)
+        return json_answer(MissingAnswer([sha256 for sha256 in dict.fromkeys(asked) if sha256 in absent]))
+    with service.reading() as connection:
+        return json_answer(MissingAnswer(missing_of(connection, grant.experiment, asked)))
+
+
+@blueprint.route("/blobs/<sha256>", methods=["PUT"])
+@describe(
+    body="application/octet-stream", answers={201: BlobAnswer, 200: BlobAnswer}, errors=(413, 415, 422), writes=True
+)
+def put_blob(sha256: str) -> Response:
+    """Store a blob under the digest of its uncompressed bytes: 201 stored, 200 had it, 422 where the digest differs."""
+    grant = writing_grant()
+    _check_digest(sha256)
+    service = get_service()
+    size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)
+    is_granted = service.write(
+        lambda connection, known: settle_blob(connection, known, service.store, grant.experiment, sha256)
+    )
+    is_new = is_granted if grant.experiment is not None else is_stored
+    return json_answer(BlobAnswer(sha256, size_bytes, is_new), 201 if is_new else 200)
+
+
+@blueprint.route("/blobs/<sha256>", methods=["GET"])
+@describe(answers={200: ("application/octet-stream", "The bytes.")}, errors=(401, 404, 416))
+def get_blob(sha256: str) -> Response:
+    """Return the bytes of a blob that an experiment sent; the token's, where reading needs one. `Range` is honoured."""
+    grant = check_reading()
+    _check_digest(sha256)
+    with get_service().reading() as connection:
+        holders = holders_of(connection, sha256)
+    if not any(grant is None or grant.allows(experiment) for experiment in holders):
+        raise NotFoundError(f"No experiment that you may read has sent a blob {sha256}.")
+    return send_blob(sha256, "application/octet-stream", name=sha256)
+
+
+def _store(sha256: str, limit_bytes: int) -> tuple[int, bool]:
+    """Store the body; return its size and whether the archive lacked it. Small ones are searched for secrets first."""
+    store = get_service().store
+    if (request.content_length or limit_bytes) > _WHOLE_BYTES:
+        stored = store.put_stream(body_chunks(limit_bytes), expected=sha256, limit_bytes=limit_bytes)
+        return stored.size_bytes, stored.is_new
+    data = read_body(limit_bytes)
+    stored = store.put(data, expected=sha256) if not (rules := find_secret(data)) else None
+    if stored is None:
+        raise SecretFoundError(
+            f"The blob holds what looks like a secret (rule {', '.join(rules)}) and was not stored; send it redacted.",
+            {"sha256": [f"secret-found: {', '.join(rules)}"]},
+        )
+    return stored.size_bytes, stored.is_new
+
+
+def _read_digests() -> list[str]:
+    try:
+        asked = _digests.decode(read_body(_LIST_BYTES)).sha256
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        raise BadInputError(f"The body cannot be read: {problem}.", {"sha256": ["a list of digests"]}) from None
+    if len(asked) > ASKED_AT_ONCE:
+        raise LimitError(f"{len(asked)} digests are asked about; {ASKED_AT_ONCE} is the limit.", ASKED_AT_ONCE)
+    for place, sha256 in enumerate(asked):
+        if not _DIGEST.fullmatch(sha256):
+            raise BadInputError(
+                "A digest is 64 lower-case hex digits.", {f"sha256[{place}]": ["not a SHA-256 in lower-case hex"]}
+            )
+    return asked
+
+
+def _check_digest(sha256: str) -> None:
+    if not _DIGEST.fullmatch(sha256):
+        raise BadInputError("A blob is named by its SHA-256, 64 lower-case hex digits.", {"sha256": ["not a SHA-256"]})

@@ -1,0 +1,98 @@
+"""Who may write and who may read: tokens, and the rule for a fresh service.
+
+A service without any token takes writes from its own machine alone: from a loopback address that no proxy stands before, and
+not from a web page of another site that a browser on this machine happens to show.
+"""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from flask import request
+
+from app.errors import UnauthorizedError
+from app.wiring import get_service
+from provenance.errors import ForbiddenError
+from provenance.services.write_tokens import Grant
+
+_LOCAL = Grant(None, "this machine")
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
+
+
+def writing_grant() -> Grant:
+    """Return what the client may write.
+
+    Raises:
+        UnauthorizedError: no token, or a worthless one.
+        ForbiddenError: no token exists yet, and the client is not on this machine.
+    """
+    service = get_service()
+    header = request.headers.get("Authorization")
+    if header:
+        grant = service.tokens.grant(_bearer(header))
+        if grant is None:
+            raise UnauthorizedError("The token is unknown, expired or revoked; ask an operator for another.")
+        return grant
+    if service.tokens.exist():
+        raise UnauthorizedError(
+            "Writing needs a token: send `Authorization: Bearer prov_…`; `jobprov token create` makes one."
+        )
+    if not _is_local():
+        raise ForbiddenError(
+            "This service has no write token yet and takes writes from its own machine only; "
+            "`jobprov token create --experiment E --name N` makes one."
+        )
+    return _LOCAL
+
+
+def check_reading() -> Grant | None:
+    """Return what a token that was sent allows, None where reading needs none.
+
+    Raises:
+        UnauthorizedError: reading needs a token and none came.
+    """
+    if get_service().settings.reading == "open":
+        return None
+    return writing_grant()
+
+
+def check_experiment(grant: Grant, experiment: str) -> None:
+    """Do nothing where the grant allows writing to the experiment.
+
+    Raises:
+        ForbiddenError: it is another one's token.
+    """
+    if not grant.allows(experiment):
+        raise ForbiddenError(f"The token is of {grant.experiment}; the record is of {experiment}.")
+
+
+def _bearer(header: str) -> str:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise UnauthorizedError("Only `Authorization: Bearer …` is understood.")
+    return token.strip()
+
+
+def _is_local() -> bool:
+    if any(name in request.headers for name in _FORWARDED):
+        return False
+    return _is_loopback(request.remote_addr or "") and _names_this_machine(request.host) and not _is_cross_site()
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _names_this_machine(host: str) -> bool:
+    """Return whether the client calls us by a loopback name: a name made to point here would be another's."""
+    name = urlsplit(f"//{host}").hostname or ""
+    return name == "localhost" or _is_loopback(name)
+
+
+def _is_cross_site() -> bool:
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        return True
+    return request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")

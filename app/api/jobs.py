@@ -1,0 +1,194 @@
+"""Recording jobs over HTTP: one, many, and corrections.
+
+The hot path: the request's thread reads, unpacks and decodes; the writer's thread does the rest, for all who wait at once.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from flask import Response
+from flask_smorest import Blueprint
+
+from app.api.answers import (
+    BatchAnswer,
+    BatchResult,
+    RecordAnswer,
+    batch_result,
+    conflict_words,
+    json_answer,
+    record_answer,
+)
+from app.api.bodies import read_body
+from app.api.documenting import describe
+from app.api.guard import check_experiment, writing_grant
+from app.wiring import get_service
+from provenance.errors import BadInputError, ConflictError, LimitError, RecordError
+from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
+from provenance.records.job_record import JobRecord
+from provenance.services.dead_letters import Undecoded, keep_letters
+from provenance.services.record_jobs import STATUS, Submission
+from provenance.services.write_tokens import Grant
+
+blueprint = Blueprint("recording", __name__, url_prefix="/api/v1", description="Recording jobs.")
+
+BATCH_RECORDS = 1000
+BATCH_BYTES = 32 * 1024 * 1024
+REASON_LIMIT = 2000
+
+
+class Batch(msgspec.Struct):
+    """Records to be taken together; each stands or falls alone."""
+
+    jobs: list[msgspec.Raw]
+
+
+class Revision(msgspec.Struct):
+    """A corrected record and why it is one."""
+
+    record: msgspec.Raw
+    reason: str
+
+
+class BatchBody(msgspec.Struct):
+    """Up to 1000 records, 32 MiB in all."""
+
+    jobs: list[JobRecord]
+
+
+class RevisionBody(msgspec.Struct):
+    """A corrected record and why it is one."""
+
+    record: JobRecord
+    reason: str
+
+
+_batch = msgspec.json.Decoder(Batch)
+_revision = msgspec.json.Decoder(Revision)
+
+
+@blueprint.route("/jobs/<job_id>", methods=["PUT"])
+@describe(
+    body=JobRecord,
+    answers={201: RecordAnswer, 200: RecordAnswer, 202: RecordAnswer},
+    errors=(409, 413, 415, 422),
+    writes=True,
+)
+def put_job(job_id: str) -> Response:
+    """Record a job.
+
+    201 where it is new; 200 where it is the same again, replaces a provisional record, or is a late provisional one; 202 where
+    it is of a later version, kept unread; 409 where another final record of the same witness is held. Sending again is harmless.
+    """
+    grant = writing_grant()
+    body = read_body(LIMIT_BYTES)
+    try:
+        decoded = _checked(decode_record(body), job_id)
+    except RecordError as problem:
+        _keep_letters([_letter(grant, job_id, problem, body)])
+        raise
+    check_experiment(grant, decoded.raw["experiment"])
+    outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter))
+    if outcome.change == "conflict":
+        raise ConflictError(conflict_words(outcome.job_id))
+    return json_answer(record_answer(outcome), STATUS[outcome.change])
+
+
+@blueprint.route("/jobs/batch", methods=["POST"])
+@describe(body=BatchBody, answers={200: BatchAnswer}, errors=(413, 415, 422), writes=True)
+def post_batch() -> Response:
+    """Record up to 1000 jobs at once; the results come in order, each with the status that it would have had alone."""
+    grant = writing_grant()
+    now = datetime.now(UTC)
+    bodies = [bytes(raw) for raw in _parse(_batch, read_body(BATCH_BYTES)).jobs]
+    if len(bodies) > BATCH_RECORDS:
+        raise LimitError(f"The batch has {len(bodies)} records; {BATCH_RECORDS} is the limit.", BATCH_RECORDS)
+    results: list[BatchResult | None] = [None] * len(bodies)
+    submissions: list[tuple[int, Submission]] = []
+    letters: list[Undecoded] = []
+    for place, body in enumerate(bodies):
+        taken = _take(grant, body, now, letters)
+        if isinstance(taken, BatchResult):
+            results[place] = taken
+        else:
+            submissions.append((place, taken))
+    outcomes = get_service().record_many([submission for _, submission in submissions])
+    for (place, _), outcome in zip(submissions, outcomes, strict=True):
+        results[place] = batch_result(outcome)
+    _keep_letters(letters)
+    return json_answer(BatchAnswer([result for result in results if result is not None]))
+
+
+@blueprint.route("/jobs/<job_id>/revisions", methods=["POST"])
+@describe(body=RevisionBody, answers={201: RecordAnswer, 200: RecordAnswer}, errors=(409, 413, 415, 422), writes=True)
+def post_revision(job_id: str) -> Response:
+    """Keep a corrected record beside the first; the newest feeds lineage and pages."""
+    grant = writing_grant()
+    revision = _parse(_revision, read_body(LIMIT_BYTES + 4 * REASON_LIMIT))
+    reason = revision.reason.strip()
+    if not reason or len(reason) > REASON_LIMIT or "\0" in reason:
+        raise BadInputError("A revision needs a reason.", {"reason": [f"1 to {REASON_LIMIT} characters"]})
+    decoded = _checked(decode_record(bytes(revision.record)), job_id)
+    if decoded.record is None:
+        raise RecordError("A record of a later version cannot be a revision yet.", {"schema_version": ["not read yet"]})
+    check_experiment(grant, decoded.raw["experiment"])
+    outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter, reason))
+    return json_answer(
+        record_answer(outcome), 201 if outcome.change in ("created", "replaced") else STATUS[outcome.change]
+    )
+
+
+def _take(grant: Grant, body: bytes, now: datetime, letters: list[Undecoded]) -> BatchResult | Submission:
+    try:
+        decoded = decode_record(body)
+    except RecordError as problem:
+        job_id = _named(body)
+        letters.append(_letter(grant, job_id, problem, body))
+        return BatchResult(job_id, 413 if len(body) > LIMIT_BYTES else 422, detail=str(problem), errors=problem.fields)
+    experiment, job_id = decoded.raw["experiment"], decoded.raw["job_id"]
+    if not grant.allows(experiment):
+        return BatchResult(job_id, 403, detail=f"The token is of {grant.experiment}; the record is of {experiment}.")
+    return Submission(decoded, now, grant.submitter)
+
+
+def _parse(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as problem:
+        words, _, path = str(problem).partition(" - at ")
+        field = path.strip("`$.") or "jobs"
+        raise BadInputError(f"The body cannot be read: {words}.", {field: [words]}) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None
+
+
+def _checked(decoded: DecodedRecord, job_id: str) -> DecodedRecord:
+    if decoded.raw["job_id"] != job_id:
+        raise RecordError(
+            f"The address names job {job_id[:100]}, the record job {decoded.raw['job_id']}.",
+            {"job_id": ["not that of the address"]},
+        )
+    return decoded
+
+
+def _letter(grant: Grant, job_id: str, problem: RecordError, body: bytes) -> Undecoded:
+    return Undecoded(
+        grant.experiment, job_id.replace("\0", ""), str(problem).replace("\0", ""), datetime.now(UTC), body
+    )
+
+
+def _keep_letters(letters: list[Undecoded]) -> None:
+    if letters:
+        get_service().write(lambda connection, known: keep_letters(connection, known, letters))
+
+
+class _Named(msgspec.Struct):
+    job_id: str = ""
+
+
+def _named(body: bytes) -> str:
+    """Return the job id of a record that cannot be taken, as far as it can be read."""
+    try:
+        return msgspec.json.decode(body, type=_Named).job_id[:100]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""

@@ -1,0 +1,135 @@
+"""Every setting of the service in one table: name, default, help. The documentation is tested against it.
+
+A value comes from a mapping given to `load_settings`, else from the environment, else from the table.
+`$JOBPROV_DATA` in a default stands for the data folder.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from provenance.errors import BadInputError
+
+
+class Setting(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    default: str
+    help: str
+
+
+SETTINGS = (
+    Setting("JOBPROV_DATA", "./var", "Folder of everything that the service keeps."),
+    Setting("JOBPROV_DATABASE_URL", "sqlite:///$JOBPROV_DATA/jobprov.db", "The database, or postgresql+psycopg://…"),
+    Setting(
+        "JOBPROV_ARCHIVE_URL",
+        "file:$JOBPROV_DATA/archive",
+        "The archive, or s3://bucket/prefix (keys as AWS tools take them).",
+    ),
+    Setting("JOBPROV_GIT_MIRRORS", "$JOBPROV_DATA/git", "Folder of bare mirrors with pinned commits."),
+    Setting(
+        "JOBPROV_SECRET_KEY",
+        "",
+        "Key of sessions; made at first start and kept, mode 0600, in $JOBPROV_DATA/secret-key.",
+    ),
+    Setting("JOBPROV_HOST", "127.0.0.1", "Address that `jobprov serve` listens on."),
+    Setting("JOBPROV_PORT", "8095", "Port that `jobprov serve` listens on; 0 takes a free one."),
+    Setting("JOBPROV_WORKERS", "1", "Worker processes of `jobprov serve`; more than 1 needs PostgreSQL."),
+    Setting("JOBPROV_THREADS", "16", "Threads a worker process."),
+    Setting("JOBPROV_READING", "open", "Who may read: `open` to all, or `token` for those who hold a write token."),
+    Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
+    Setting("JOBPROV_PUBLIC_URL", "", "Address that answers name the service by; empty takes it from the request."),
+    Setting("JOBPROV_TRUSTED_PROXIES", "0", "How many reverse proxies in front may say who the client is."),
+    Setting("JOBPROV_URL", "http://127.0.0.1:8095", "Service that the talking commands and the hook ask."),
+    Setting("JOBPROV_TOKEN", "", "Write token that the talking commands and the hook send."),
+)
+READING = ("open", "token")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one process, read and checked. Paths are absolute, sizes in bytes."""
+
+    data: Path
+    database_url: str
+    archive_url: str
+    git_mirrors: Path
+    secret_key: str
+    host: str
+    port: int
+    workers: int
+    threads: int
+    reading: str
+    blob_limit_bytes: int
+    public_url: str
+    trusted_proxies: int
+    url: str
+    token: str
+
+    def session_key(self) -> str:
+        """Return the key of sessions, making and keeping one where none is set."""
+        return self.secret_key or _kept_key(self.data / "secret-key")
+
+
+def load_settings(given: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings: `given` before the environment before the defaults.
+
+    Raises:
+        BadInputError: a value cannot be used; `fields` names the setting.
+    """
+    found = os.environ if environment is None else environment
+    words = {**{s.name: found[s.name] for s in SETTINGS if found.get(s.name)}, **(given or {})}
+    if unknown := sorted(set(words) - {setting.name for setting in SETTINGS}):
+        raise BadInputError(f"There is no setting {unknown[0]}.", {unknown[0]: ["not a setting"]})
+    data = Path(words.get("JOBPROV_DATA") or "./var").expanduser().absolute()
+    texts = {
+        setting.name: words.get(setting.name) or setting.default.replace("$JOBPROV_DATA", str(data))
+        for setting in SETTINGS
+    }
+    if texts["JOBPROV_READING"] not in READING:
+        raise BadInputError(
+            f"JOBPROV_READING is {texts['JOBPROV_READING']!r}; say open or token.",
+            {"JOBPROV_READING": ["open or token"]},
+        )
+    return Settings(
+        data=data,
+        database_url=texts["JOBPROV_DATABASE_URL"],
+        archive_url=texts["JOBPROV_ARCHIVE_URL"],
+        git_mirrors=Path(texts["JOBPROV_GIT_MIRRORS"]).expanduser().absolute(),
+        secret_key=texts["JOBPROV_SECRET_KEY"],
+        host=texts["JOBPROV_HOST"],
+        port=_number(texts, "JOBPROV_PORT", 0, 65535),
+        workers=_number(texts, "JOBPROV_WORKERS", 1, 64),
+        threads=_number(texts, "JOBPROV_THREADS", 1, 256),
+        reading=texts["JOBPROV_READING"],
+        blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
+        public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),
+        trusted_proxies=_number(texts, "JOBPROV_TRUSTED_PROXIES", 0, 8),
+        url=texts["JOBPROV_URL"].rstrip("/"),
+        token=texts["JOBPROV_TOKEN"],
+    )
+
+
+def _number(texts: Mapping[str, str], name: str, least: int, most: int) -> int:
+    text = texts[name]
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):  # noqa: PLR2004 - 64 bits
+        raise BadInputError(
+            f"{name} is {text!r}; give a number from {least} to {most}.", {name: [f"a number from {least} to {most}"]}
+        )
+    return int(text)
+
+
+def _kept_key(file: Path) -> str:
+    """Return the key in `file`, made by whichever process is first."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text(encoding="ascii").strip()
+    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+        stream.write(secrets.token_urlsafe(48))
+    return file.read_text(encoding="ascii").strip()

@@ -1,0 +1,68 @@
+"""Makes the Flask application: the API, the pages, errors, measures and headers, on one wired service."""
+
+from collections.abc import Mapping
+
+from flask import Flask, Response
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app.api import register_api
+from app.config import Settings, load_settings
+from app.errors import register_errors
+from app.measures import register_measures
+from app.wiring import Service, open_service
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def create_app(settings: Settings | Mapping[str, str] | None = None, *, service: Service | None = None) -> Flask:
+    """Return the application on the settings given, else those of the environment.
+
+    Args:
+        settings: read settings, or a mapping of names from the table in `config.py`.
+        service: an opened service to work on instead of opening one.
+
+    Raises:
+        BadInputError: a setting cannot be used.
+        UnreachableError: the database's address is none.
+    """
+    read = settings if isinstance(settings, Settings) else load_settings(settings)
+    app = Flask("app", static_folder=None, template_folder="templates")
+    app.secret_key = read.session_key()
+    app.config.update(SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_HTTPONLY=True, MAX_FORM_MEMORY_SIZE=1 << 20)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["jobprov"] = service or open_service(read)
+    if read.trusted_proxies:
+        count = read.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+    register_measures(app)
+    register_errors(app)
+    register_api(app)
+    _register_pages(app)
+    app.after_request(_add_headers)
+    return app
+
+
+def _register_pages(app: Flask) -> None:
+    """Put the pages beside the API."""
+    from app import web  # noqa: PLC0415 - the pages may import what imports the factory
+
+    register = getattr(web, "register_pages", None)
+    if register is not None:
+        register(app)
+
+
+def _add_headers(answer: Response) -> Response:
+    """Add the headers that every answer has; those that a view set stay."""
+    for name, value in HEADERS.items():
+        answer.headers.setdefault(name, value)
+    return answer

@@ -1,0 +1,109 @@
+"""The one place that opens database, archive and writer, and hands them to whoever answers a request.
+
+Use cases know none of this; they take a connection and a store. Errors of the archive become errors of the package here or in
+`app/errors.py`, nowhere else.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from flask import current_app
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.config import Settings
+from archive.errors import ArchiveError
+from archive.opening import open_store
+from archive.store import Store
+from provenance.db.engines import Database, open_database
+from provenance.db.keys import KnownKeys
+from provenance.db.writer import Writer
+from provenance.services.record_jobs import Outcome, Submission, record_jobs
+from provenance.services.store_blobs import adopt_blobs
+from provenance.services.write_tokens import TokenBook
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a request works with; one a process.
+
+    Attributes:
+        tokens: what write tokens allow.
+    """
+
+    settings: Settings
+    database: Database
+    store: Store
+    writer: Writer
+    tokens: TokenBook
+    _record: "Callable[[Connection, KnownKeys, Sequence[Submission]], list[Outcome]]" = field(repr=False)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection that sees one state of the database and writes nothing."""
+        with self.database.reading.connect() as connection:
+            yield connection
+
+    def write(self, use_case: "Callable[[Connection, KnownKeys], T]") -> T:
+        """Return what the use case returns, after the commit that holds its work."""
+        return self.writer.run(use_case)
+
+    def record(self, submission: Submission) -> Outcome:
+        """Record one job; those that wait at the same time share a transaction."""
+        return self.writer.run_gathered(self._record, submission)
+
+    def record_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        """Record a batch in one transaction; return the outcomes in order."""
+        return (
+            self.writer.run(lambda connection, known: self._record(connection, known, submissions))
+            if submissions
+            else []
+        )
+
+    def problems(self) -> list[str]:
+        """Return what keeps the service from its work, each a sentence; nothing where it is ready."""
+        found = []
+        try:
+            with self.reading() as connection:
+                connection.execute(text("SELECT 1 FROM experiments LIMIT 1"))
+        except SQLAlchemyError:
+            found.append("The database does not answer, or its schema is not there: `jobprov migrate` makes it.")
+        try:
+            self.store.missing(["0" * 64])
+        except ArchiveError as problem:
+            found.append(str(problem))
+        return found
+
+    def close(self) -> None:
+        """Finish what is queued and close every connection."""
+        self.writer.close()
+        self.database.dispose()
+
+
+def open_service(settings: Settings) -> Service:
+    """Return a service on the settings' database and archive.
+
+    Raises:
+        UnreachableError: the database's address is none.
+        BadUrlError, ArchiveUnreachableError: the archive cannot be opened.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = open_database(settings.database_url)
+    store = open_store(settings.archive_url)
+    tokens = TokenBook(database.reading)
+
+    def record(connection: Connection, known: KnownKeys, submissions: Sequence[Submission]) -> list[Outcome]:
+        if not tokens.exist():
+            adopt_blobs(connection, known, store, [submission.decoded for submission in submissions])
+        return record_jobs(connection, known, store, submissions)
+
+    return Service(settings, database, store, Writer(database.writing), tokens, record)
+
+
+def get_service() -> Service:
+    """Return the service of the running application."""
+    return cast("Service", current_app.extensions["jobprov"])
