@@ -69,7 +69,7 @@ def write_segment(experiment: str, segment: int, previous: str, entries: Sequenc
     """Return head and body of a segment; the same entries give the same bytes."""
     frames, offsets, body = [], [], b""
     for start in range(0, len(entries), FRAME_ENTRIES):
-        offsets.append(sum(map(len, frames)))
+        offsets.append(sum(len(frame) for frame in frames))
         frames.append(_pack_frame(entries[start : start + FRAME_ENTRIES]))
     body = b"".join(frames)
     head = {
@@ -108,7 +108,8 @@ class SegmentReader:
     @classmethod
     def open(cls, store: _Documents, experiment: str, segment: int) -> "SegmentReader":
         """Return the reader of a segment in the archive; the last few are kept in memory."""
-        return _open_cached(store, experiment, segment)
+        reader: SegmentReader = _open_cached(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
+        return reader
 
     def __len__(self) -> int:
         return len(self.head["entries"])
@@ -122,7 +123,9 @@ class SegmentReader:
         for frame in range(len(self.head["frames"]) - 1):
             for place, entry in enumerate(self._frame(frame)):
                 if entry.leaf != self.head["entries"][frame * FRAME_ENTRIES + place][2]:
-                    raise SegmentError(f"Entry {frame * FRAME_ENTRIES + place} differs from its leaf; the segment was tampered with.")
+                    raise SegmentError(
+                        f"Entry {frame * FRAME_ENTRIES + place} differs from its leaf; the segment was tampered with."
+                    )
                 yield entry
 
     def _frame(self, number: int) -> list[SealedEntry]:

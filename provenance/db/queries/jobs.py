@@ -53,7 +53,7 @@ _COLUMNS = (
 
 
 def _summary_query() -> Select[Any]:
-    return (
+    query: Select[Any] = (
         select(*_COLUMNS)
         .select_from(Job)
         .join(Experiment, Experiment.id == Job.experiment_id)
@@ -61,11 +61,12 @@ def _summary_query() -> Select[Any]:
         .outerjoin(Stage, Stage.id == TaskRow.stage_id)
         .outerjoin(Host, Host.id == Job.host_id)
     )
+    return query
 
 
 def job_summaries(connection: Connection, keys: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Return what lists show of these jobs, by integer key."""
-    rows = []
+    rows: list[Any] = []
     for part in chunks(sorted(set(keys))):
         rows += connection.execute(_summary_query().where(Job.id.in_(part))).all()
     return _summaries(connection, rows)

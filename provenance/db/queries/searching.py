@@ -60,7 +60,7 @@ def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[dict[
     query = (
         select(Job.uuid, Job.batch_id, Job.state).where(_begins(Job.batch_id, text)).order_by(Job.batch_id).limit(most)
     )
-    return [_hit("job", row[1], STATES[row[2]], job_url(row[0])) for row in connection.execute(query)]
+    return [_hit("job", row[1] or "", STATES[row[2]], job_url(row[0])) for row in connection.execute(query)]
 
 
 def tasks_named(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:
