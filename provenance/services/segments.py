@@ -67,7 +67,8 @@ def body_name(experiment: str, segment: int, sha256: str) -> str:
 
 def write_segment(experiment: str, segment: int, previous: str, entries: Sequence[SealedEntry]) -> tuple[bytes, bytes]:
     """Return head and body of a segment; the same entries give the same bytes."""
-    frames, offsets, body = [], [], b""
+    frames: list[bytes] = []
+    offsets: list[int] = []
     for start in range(0, len(entries), FRAME_ENTRIES):
         offsets.append(sum(len(frame) for frame in frames))
         frames.append(_pack_frame(entries[start : start + FRAME_ENTRIES]))

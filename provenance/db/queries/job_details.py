@@ -148,7 +148,7 @@ def witnesses_of(connection: Connection, key: int) -> tuple[list[dict[str, Any]]
         .where(WitnessRecord.job_id == key)
         .order_by(WitnessRecord.revision, WitnessRecord.entry_id)
     )
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "witness": row[0],
             "revision": row[1],

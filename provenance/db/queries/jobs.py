@@ -44,7 +44,7 @@ class JobFilters(NamedTuple):
     received_after: datetime | None = None
 
 
-_COLUMNS = (
+_COLUMNS: tuple[Any, ...] = (
     Job.id, Job.uuid, Experiment.name, Job.state, Job.batch_id, Job.unit, TaskRow.task_id, Stage.campaign, Stage.name,
     Host.hostname, Host.site, Job.software_set_id, Job.received_at, Job.started_at, Job.ended_at, Job.exit_code,
     Job.exit_signal, Job.failed_step, Job.error_class, Job.message, Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes,
