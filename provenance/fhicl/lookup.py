@@ -75,21 +75,23 @@ class DiskFiles:
         search_path: folders; empty ones are skipped, as the reference does.
         policy: one of `POLICIES`, named as in `fhicl-dump -l`.
         limits: for the largest file.
+        working_folder: where relative paths begin, "" for the process's own; it shows in no path.
     """
 
-    def __init__(self, search_path: Iterable[str], *, policy: str, limits: Limits) -> None:
+    def __init__(self, search_path: Iterable[str], *, policy: str, limits: Limits, working_folder: str = "") -> None:
         if policy not in POLICIES:
             message = f"policy {policy!r} is none of {', '.join(POLICIES)}"
             raise ValueError(message)
         self._folders = [(index, folder) for index, folder in enumerate(search_path) if folder]
         self._policy = policy
         self._limits = limits
+        self._working_folder = working_folder
 
     def first(self, name: str) -> FoundFile | None:
         """Find the main file by the policy."""
         if self._policy == PERMISSIVE and not name.startswith("/"):
             here = _SLASHES.sub("/", f"./{name}")
-            return self._read(name, here, None) if name and _exists(here) else self._search(name)
+            return self._read(name, here, None) if name and self._exists(here) else self._search(name)
         if self._policy == ALWAYS_SEARCH or (self._policy == NON_ABSOLUTE and not name.startswith("/")):
             return self._search(name)
         return self._read(name, name, None)
@@ -105,7 +107,7 @@ class DiskFiles:
             return None
         for index, folder in self._folders:
             path = _SLASHES.sub("/", f"{folder}/{name}")
-            if _exists(path):
+            if self._exists(path):
                 return self._read(name, path, index)
         return None
 
@@ -113,7 +115,7 @@ class DiskFiles:
         if not path or "\0" in path:
             return None
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            handle = os.open(self._absolute(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
                 return None
@@ -123,6 +125,18 @@ class DiskFiles:
         finally:
             os.close(handle)
         return FoundFile(name, path, content or b"", found_in, is_folder=content is None)
+
+    def _exists(self, path: str) -> bool:
+        try:
+            os.stat(self._absolute(path))  # noqa: PTH116 - runs for each folder and include; Path costs as much as the call
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _absolute(self, path: str) -> str:
+        if self._working_folder and not path.startswith("/"):
+            return f"{self._working_folder}/{path}"
+        return path
 
 
 class GivenFiles:
@@ -148,14 +162,6 @@ class GivenFiles:
     def included(self, name: str) -> FoundFile | None:
         """Find an included file."""
         return self._included.get(_SLASHES.sub("/", name))
-
-
-def _exists(path: str) -> bool:
-    try:
-        os.stat(path)  # noqa: PTH116 - runs for each folder of a path and each include; Path costs as much as the call
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _content(handle: int, path: str, most_bytes: int) -> bytes | None:

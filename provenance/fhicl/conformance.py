@@ -1,0 +1,190 @@
+"""How well the reader agrees with the reference implementation, on cases that the reference has answered.
+
+A folder of cases holds `probes.jsonl` (micro-cases, one a line, with every printed form), or `oracle.tsv` with `corpus/` and
+`search-paths.json` (real files, with digests of what the reference made of them), or both.
+"""
+
+import csv
+import hashlib
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from provenance.errors import NotFoundError
+from provenance.fhicl.configuration import Configuration
+from provenance.fhicl.errors import INCLUDE_NOT_FOUND, FhiclError
+from provenance.fhicl.limits import DEFAULT_LIMITS
+from provenance.fhicl.loading import load_from
+from provenance.fhicl.lookup import PERMISSIVE, DiskFiles
+
+_MEGA = 1e6
+_MISSING = re.compile(r"Can't find file \"([^\"]+)\"")
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One disagreement: which case, in what, what the reference says and what the reader."""
+
+    case: str
+    what: str
+    expected: str
+    found: str
+
+
+@dataclass(slots=True)
+class Score:
+    """The result for one set of cases.
+
+    Attributes:
+        name: `probes` or `corpus`.
+        total: cases that could be judged.
+        good: of them, those with no mismatch.
+        mismatches: the disagreements of the others.
+        contradictory: cases left out because their data contradicts itself.
+        expanded_bytes: read by good cases that the reference accepts.
+        seconds: time for all of them.
+    """
+
+    name: str
+    total: int = 0
+    good: int = 0
+    mismatches: list[Mismatch] = field(default_factory=list)
+    contradictory: list[str] = field(default_factory=list)
+    expanded_bytes: int = 0
+    seconds: float = 0.0
+
+    def lines(self) -> list[str]:
+        """Return the score as sentences, the first mismatches spelled out."""
+        speed = self.expanded_bytes / _MEGA / self.seconds if self.seconds else 0.0
+        lines = [f"{self.name}: {self.good} of {self.total} agree ({speed:.1f} MB/s expanded, {self.seconds:.2f} s)"]
+        lines += [f"   cannot be judged, its data contradicts itself: {case}" for case in self.contradictory]
+        lines += [
+            f"   {each.case}: {each.what} should be {each.expected}, is {each.found}"
+            for each in self.mismatches[:_SHOWN]
+        ]
+        if len(self.mismatches) > _SHOWN:
+            lines.append(f"   and {len(self.mismatches) - _SHOWN} more")
+        return lines
+
+
+def score(folder: Path) -> list[Score]:
+    """Return the scores of the cases in a folder, one for each set found.
+
+    Raises:
+        NotFoundError: the folder holds no cases.
+    """
+    scores = []
+    if (folder / "probes.jsonl").is_file():
+        scores.append(_score_probes(folder / "probes.jsonl"))
+    if (folder / "oracle.tsv").is_file():
+        scores.append(_score_corpus(folder))
+    if not scores:
+        raise NotFoundError(f"{folder} holds neither probes.jsonl nor oracle.tsv; name a folder of conformance cases")
+    return scores
+
+
+def _score_probes(path: Path) -> Score:
+    with path.open(encoding="utf-8") as stream:
+        cases = [json.loads(line) for line in stream if line.strip()]
+    result = Score("probes")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "probes"
+        folder.mkdir()
+        for case in cases:
+            (folder / case["file"]).write_bytes(case["source_latin1"].encode("latin-1"))
+        names = {case["file"] for case in cases}
+        started = time.perf_counter()
+        for case in cases:
+            if _contradicts_itself(case, names):
+                result.contradictory.append(case["file"])
+            else:
+                _note(result, case["file"], list(_judge_probe(case, folder, result)))
+        result.seconds = time.perf_counter() - started
+    return result
+
+
+def _contradicts_itself(case: dict[str, Any], names: set[str]) -> bool:
+    """Return whether the reference missed a file that the case's folder holds: an absolute name lost its folder on its way here."""
+    missing = _MISSING.search(case.get("what", ""))
+    return case["class"] == INCLUDE_NOT_FOUND and missing is not None and missing[1] in names
+
+
+def _judge_probe(case: dict[str, Any], folder: Path, result: Score) -> Iterator[tuple[str, str, str]]:
+    try:
+        configuration = _read(str(folder / case["file"]), [str(folder)], "")
+    except FhiclError as error:
+        if case["ok"]:
+            yield "acceptance", "ok", f"{error.kind}: {error.message}"
+        return
+    if not case["ok"]:
+        yield "acceptance", str(case["class"]), "ok"
+        return
+    result.expanded_bytes += configuration.expanded_size
+    found = {
+        "id": configuration.parameter_set_id,
+        "to_string": configuration.to_string(),
+        "expanded": configuration.expanded.decode("latin-1"),
+        "compact": configuration.to_compact_string(),
+        "indented": configuration.to_indented_string(),
+        "annotated": configuration.to_annotated_string().replace(f"{folder}/", ""),
+        "prefix_annotated": configuration.to_prefix_annotated_string().replace(f"{folder}/", ""),
+        "opened": [path.removeprefix(f"{folder}/") for path in configuration.opened],
+    }
+    for what, answer in found.items():
+        if what in case and case[what] != answer:
+            yield what, repr(case[what]), repr(answer)
+
+
+def _score_corpus(folder: Path) -> Score:
+    search_paths = json.loads((folder / "search-paths.json").read_text(encoding="utf-8"))
+    with (folder / "oracle.tsv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    result = Score("corpus")
+    started = time.perf_counter()
+    for row in rows:
+        _note(result, row["path"], list(_judge_row(row, search_paths[row["group"]], folder / "corpus", result)))
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def _judge_row(
+    row: dict[str, str], search_path: list[str], corpus: Path, result: Score
+) -> Iterator[tuple[str, str, str]]:
+    is_good = row["class"] == "ok"
+    try:
+        configuration = _read(row["path"], search_path, str(corpus))
+    except FhiclError as error:
+        if is_good:
+            yield "acceptance", "ok", f"{error.kind}: {error.message}"
+        return
+    if not is_good:
+        yield "acceptance", row["class"], "ok"
+        return
+    result.expanded_bytes += configuration.expanded_size
+    found = {
+        "parameter_set_id": configuration.parameter_set_id,
+        "sha256_expanded": hashlib.sha256(configuration.expanded).hexdigest(),
+        "sha256_to_string": hashlib.sha256(configuration.to_string().encode("ascii")).hexdigest(),
+        "include_directives": str(len(configuration.opened) - 1),
+        "included_files": str(len(configuration.files) - 1),
+    }
+    for what, answer in found.items():
+        if row.get(what, answer) != answer:
+            yield what, row[what], answer
+
+
+def _read(name: str, search_path: list[str], working_folder: str) -> Configuration:
+    files = DiskFiles(search_path, policy=PERMISSIVE, limits=DEFAULT_LIMITS, working_folder=working_folder)
+    return load_from(files, name)
+
+
+def _note(result: Score, case: str, differences: list[tuple[str, str, str]]) -> None:
+    result.total += 1
+    result.good += not differences
+    result.mismatches += [Mismatch(case, *difference) for difference in differences]
