@@ -65,9 +65,10 @@ class Sealer:
         return is_packed
 
     def _packed_bytes(self, fresh: Sequence[str]) -> int:
-        """What the loose blobs come to as a pack."""
+        """What the loose blobs come to as a pack, without those that are larger than one."""
         sizes = [self.loose.path(sha256).stat().st_size + ENTRY_BYTES for sha256 in fresh]
-        return sum(sizes, OVERHEAD_BYTES) if sizes else 0
+        fitting = [size for size in sizes if size + OVERHEAD_BYTES <= self.pack_limit_bytes]
+        return sum(fitting, OVERHEAD_BYTES) if fitting else 0
 
     def _take_loose(self, sha256: str) -> None:
         copy = self.loose.find(sha256)
@@ -88,7 +89,7 @@ class Sealer:
             if copy.sha256 in self._written or _holds_intact(kept, copy.sha256):
                 continue
             try:
-                self._add(copy)
+                is_emptied &= self._add(copy)
             except BlobDamagedError:
                 self._damaged.append(copy.sha256)
                 is_emptied = False

@@ -116,10 +116,33 @@ def test_put_flushes_the_file_before_it_is_named_and_the_folder_after(
     tmp_path: Path, trace: list[tuple[str, str]]
 ) -> None:
     store = LocalStore(tmp_path / "archive")
-    store.put(b"first, which makes the folder")
     trace.clear()
-    LocalStore(tmp_path / "archive").put(b"first, which makes the folder")
+    durable_put = [("fsync", "arriving"), ("link", "loose"), ("fsync", "loose"), ("unlink", "arriving")]
+
+    store.put(b"blob")
+    assert [*trace[:1], *trace[2:]] == durable_put
+    assert trace[1] == ("fsync", "loose")  # the folder of the blob is new
+    trace.clear()
+
+    next(store.root.glob("loose/*/*")).rename(tmp_path / "elsewhere")
+    store.put_stream([b"bl", b"ob"], expected=digest_of(b"blob"))
+    assert trace == durable_put
+
+
+def test_put_of_a_known_blob_flushes_its_name(tmp_path: Path, trace: list[tuple[str, str]]) -> None:
+    """Its first writer may have named it, but not have come to flush the folder."""
+    LocalStore(tmp_path / "archive").put(b"blob")
+    trace.clear()
+
+    LocalStore(tmp_path / "archive").put(b"blob")
+
     assert trace == [("fsync", "loose")]
+
+
+def test_document_is_flushed_before_it_is_named_and_its_folder_after(
+    tmp_path: Path, trace: list[tuple[str, str]]
+) -> None:
+    store = LocalStore(tmp_path / "archive")
     trace.clear()
 
     store.put_document("name", b"data")

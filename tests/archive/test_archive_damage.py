@@ -147,8 +147,11 @@ def test_seal_removes_loose_blobs_that_a_pack_holds(store: LocalStore) -> None:
     assert store.get(sha256) == b"blob"
 
 
-def test_seal_that_writes_a_pack_of_an_old_name_keeps_it(store: LocalStore, tmp_path: Path) -> None:
-    """The same frames make the same pack, of the same name: it must not be removed as one whose blobs lie elsewhere."""
+@pytest.mark.parametrize(("limit", "written"), [(256_000_000, 1), (200, 0)], ids=["same-pack", "too-small-packs"])
+def test_pack_whose_blob_is_damaged_in_every_other_pack_is_kept(
+    store: LocalStore, tmp_path: Path, limit: int, written: int
+) -> None:
+    """Its blobs seem to lie elsewhere too; packed anew they make the same pack, of the same name."""
     sha256 = store.put(b"blob").sha256
     store.seal()
     (needed,) = pack_paths(store)
@@ -160,9 +163,9 @@ def test_seal_that_writes_a_pack_of_an_old_name_keeps_it(store: LocalStore, tmp_
     flip_bit(damaged, 8 * (start + 105))
     shutil.copy(damaged, needed.parent)
 
-    report = store.seal()
+    report = store.seal(pack_limit_bytes=limit)
 
-    assert (report.packs_written, report.packs_merged) == (1, 0)
+    assert (report.packs_written, report.packs_merged) == (written, 0)
     assert needed.exists()
     assert store.get(sha256) == LocalStore(store.root).get(sha256) == b"blob"
 
@@ -174,6 +177,15 @@ def test_many_seals_leave_few_packs(store: LocalStore) -> None:
 
     assert len(pack_paths(store)) <= 6
     assert store.stats().blobs == 33
+
+
+def test_blob_that_stays_loose_does_not_keep_small_packs_apart(store: LocalStore) -> None:
+    store.put(os.urandom(20_000))
+    for number in range(9):
+        store.put(b"%d" % number)
+        assert store.seal(pack_limit_bytes=10_000).left_loose == 1
+
+    assert len(pack_paths(store)) <= 4
 
 
 def test_seal_fills_packs_up_to_their_limit(store: LocalStore) -> None:
