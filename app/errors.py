@@ -50,6 +50,10 @@ STATUS: Mapping[type[Exception], int] = {
     OperationalError: 503,
     PoolTimeoutError: 503,
 }
+_WORDS = {
+    404: "There is no such address; /api/v1/openapi.json lists those of the API.",
+    405: "This address does not take that method; the header Allow lists those that it takes.",
+}
 _log = logging.getLogger("jobprov.errors")
 
 
@@ -167,7 +171,7 @@ def _of_http(error: HTTPException) -> Problem:
     status = error.code or 500
     data = getattr(error, "data", None) or {}
     messages = data.get("errors") or data.get("messages") or {}
-    detail = data.get("message") or error.description or error.name
+    detail = data.get("message") or _WORDS.get(status) or error.description or error.name
     errors = dict(_flat(messages, ""))
     if errors and detail == error.description:
         first = next(iter(errors))

@@ -20,7 +20,7 @@ _log = logging.getLogger("jobprov.requests")
 class Sum(NamedTuple):
     """How many requests of one kind were answered, and how many seconds that took."""
 
-    count: int
+    answers: int
     seconds: float
 
 
@@ -43,7 +43,7 @@ class Measures:
         with self._lock:
             sums = sorted(self._sums.items())
         found = ["# HELP jobprov_requests_total Answers given.", "# TYPE jobprov_requests_total counter"]
-        found += [f"jobprov_requests_total{_labels(key)} {value.count}" for key, value in sums]
+        found += [f"jobprov_requests_total{_labels(key)} {value.answers}" for key, value in sums]
         found += [
             "# HELP jobprov_request_seconds_total Time spent on answers.",
             "# TYPE jobprov_request_seconds_total counter",

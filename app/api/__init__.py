@@ -6,7 +6,7 @@ from app.api import blobs, jobs, operations
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
 
-BLUEPRINTS = (jobs.blueprint, blobs.blueprint, operations.blueprint)
+SECTIONS = (jobs.section, blobs.section, operations.section)
 _TYPES = (
     BatchAnswer,
     BlobAnswer,
@@ -29,5 +29,5 @@ def register_api(app: Flask) -> None:
     )
     api = JobprovApi(app)
     add_schemas(api, *_TYPES)
-    for blueprint in BLUEPRINTS:
-        api.register_blueprint(blueprint)
+    for section in SECTIONS:
+        api.register_blueprint(section)

@@ -4,11 +4,10 @@ import re
 
 import msgspec
 from flask import Response, request
-from flask_smorest import Blueprint
 
 from app.api.answers import BlobAnswer, MissingAnswer, json_answer
 from app.api.bodies import body_chunks, read_body
-from app.api.documenting import describe
+from app.api.documenting import Section
 from app.api.guard import check_reading, writing_grant
 from app.api.sending import send_blob
 from app.errors import SecretFoundError
@@ -16,7 +15,7 @@ from app.wiring import get_service
 from provenance.errors import BadInputError, LimitError, NotFoundError
 from provenance.services.store_blobs import find_secret, holders_of, missing_of, settle_blob
 
-blueprint = Blueprint("blobs", __name__, url_prefix="/api/v1", description="Bytes by digest.")
+section = Section("blobs", "Bytes by digest.")
 
 ASKED_AT_ONCE = 10_000
 _LIST_BYTES = 1024 * 1024
@@ -33,8 +32,7 @@ class Digests(msgspec.Struct):
 _digests = msgspec.json.Decoder(Digests)
 
 
-@blueprint.route("/blobs/missing", methods=["POST"])
-@describe(body=Digests, answers={200: MissingAnswer}, errors=(413, 415, 422), writes=True)
+@section.call("POST", "/blobs/missing", body=Digests, answers={200: MissingAnswer}, errors=(413, 415, 422), writes=True)
 def ask_missing() -> Response:
     """Return which of some blobs the experiment has not sent yet."""
     grant = writing_grant()
@@ -47,9 +45,13 @@ def ask_missing() -> Response:
         return json_answer(MissingAnswer(missing_of(connection, grant.experiment, asked)))
 
 
-@blueprint.route("/blobs/<sha256>", methods=["PUT"])
-@describe(
-    body="application/octet-stream", answers={201: BlobAnswer, 200: BlobAnswer}, errors=(413, 415, 422), writes=True
+@section.call(
+    "PUT",
+    "/blobs/<sha256>",
+    body="application/octet-stream",
+    answers={201: BlobAnswer, 200: BlobAnswer},
+    errors=(413, 415, 422),
+    writes=True,
 )
 def put_blob(sha256: str) -> Response:
     """Store a blob under the digest of its uncompressed bytes: 201 stored, 200 had it, 422 where the digest differs."""
@@ -64,8 +66,9 @@ def put_blob(sha256: str) -> Response:
     return json_answer(BlobAnswer(sha256, size_bytes, is_new), 201 if is_new else 200)
 
 
-@blueprint.route("/blobs/<sha256>", methods=["GET"])
-@describe(answers={200: ("application/octet-stream", "The bytes.")}, errors=(401, 404, 416))
+@section.call(
+    "GET", "/blobs/<sha256>", answers={200: ("application/octet-stream", "The bytes.")}, errors=(401, 404, 416)
+)
 def get_blob(sha256: str) -> Response:
     """Return the bytes of a blob that an experiment sent; the token's, where reading needs one. `Range` is honoured."""
     grant = check_reading()
@@ -84,12 +87,12 @@ def _store(sha256: str, limit_bytes: int) -> tuple[int, bool]:
         stored = store.put_stream(body_chunks(limit_bytes), expected=sha256, limit_bytes=limit_bytes)
         return stored.size_bytes, stored.is_new
     data = read_body(limit_bytes)
-    stored = store.put(data, expected=sha256) if not (rules := find_secret(data)) else None
-    if stored is None:
+    if rules := find_secret(data):
         raise SecretFoundError(
             f"The blob holds what looks like a secret (rule {', '.join(rules)}) and was not stored; send it redacted.",
             {"sha256": [f"secret-found: {', '.join(rules)}"]},
         )
+    stored = store.put(data, expected=sha256)
     return stored.size_bytes, stored.is_new
 
 

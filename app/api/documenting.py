@@ -1,15 +1,15 @@
 """The OpenAPI document, made from the code: flask-smorest collects the routes, msgspec describes records and answers.
 
-Routes are described by `describe`, which only notes something on the function: unlike flask-smorest's own decorators it adds
-nothing to a call. Source: OpenAPI 3.1.0; JSON Schema 2020-12.
+Routes are described where they are made, by `Section.call`, which only notes something on the function: unlike flask-smorest's
+own decorators it adds nothing to a call. Source: OpenAPI 3.1.0; JSON Schema 2020-12.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
-from flask_smorest import Api
+from flask_smorest import Api, Blueprint
 from marshmallow import Schema, fields
 
 from app.errors import CONTENT_TYPE
@@ -34,7 +34,7 @@ class ProblemSchema(Schema):
     request_id = fields.String()
 
 
-class JobprovApi(Api):
+class JobprovApi(Api):  # type: ignore[misc]  # the package has no types
     """The API as documented: errors are problem+json, and answered in `app/errors.py` alone."""
 
     ERROR_SCHEMA = ProblemSchema
@@ -59,39 +59,53 @@ def add_schemas(api: JobprovApi, *types: Any) -> None:
     api.spec.components.security_scheme("token", {"type": "http", "scheme": "bearer", "description": "A write token."})
 
 
-def describe(
-    *,
-    answers: Mapping[int, Any],
-    body: Any = None,
-    parameters: "list[dict[str, Any]] | None" = None,
-    errors: tuple[int, ...] = (),
-    writes: bool = False,
-) -> Callable[[F], F]:
-    """Return a decorator that notes what a route takes and answers.
+class Section(Blueprint):  # type: ignore[misc]
+    """Calls of one kind, under /api/v1."""
 
-    Args:
-        answers: by status: a msgspec type, or (content type, words) for anything else.
-        body: a msgspec type, or a content type.
-        parameters: of the query, as OpenAPI writes them; those of the path come from the route.
-        errors: statuses answered by problem+json; 401 and 403 of writing calls are added.
-        writes: whether a write token is needed.
-    """
-    document: dict[str, Any] = {"responses": {str(status): _answer(status, kind) for status, kind in answers.items()}}
-    for status in (*errors, *((401, 403) if writes else ())):
-        document["responses"][str(status)] = HTTPStatus(status).name
-    document["responses"]["default"] = "DEFAULT_ERROR"
-    if body is not None:
-        document["requestBody"] = {"required": True, "content": _content(body)}
-    if parameters:
-        document["parameters"] = parameters
-    if writes:
-        document["security"] = [{"token": []}]
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__(name, f"app.api.{name}", url_prefix="/api/v1", description=description)
 
-    def note(function: F) -> F:
-        function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest looks
-        return function
+    def call(
+        self,
+        method: str,
+        rule: str,
+        *,
+        answers: Mapping[int, Any],
+        body: Any = None,
+        parameters: Sequence[dict[str, Any]] = (),
+        errors: tuple[int, ...] = (),
+        writes: bool = False,
+    ) -> Callable[[F], F]:
+        """Return a decorator that routes calls to a function and notes what it takes and answers.
 
-    return note
+        Args:
+            method: GET, PUT, POST.
+            rule: below /api/v1, with its parameters as Flask writes them.
+            answers: by status: a msgspec type, a JSON schema, or (content type, words) for anything else.
+            body: a msgspec type, or a content type.
+            parameters: of the query, made by `query`; those of the path come from the rule.
+            errors: statuses answered by problem+json; 401 and 403 of writing calls are added.
+            writes: whether a write token is needed.
+        """
+        document: dict[str, Any] = {
+            "responses": {str(status): _answer(status, kind) for status, kind in answers.items()}
+        }
+        for status in (*errors, *((401, 403) if writes else ())):
+            document["responses"][str(status)] = HTTPStatus(status).name
+        document["responses"]["default"] = "DEFAULT_ERROR"
+        if body is not None:
+            document["requestBody"] = {"required": True, "content": _content(body)}
+        if parameters:
+            document["parameters"] = list(parameters)
+        if writes:
+            document["security"] = [{"token": []}]
+
+        def note(function: F) -> F:
+            function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest looks
+            self.add_url_rule(rule, None, function, methods=[method])
+            return function
+
+        return note
 
 
 def query(name: str, words: str, **schema: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from flask import Response
-from flask_smorest import Blueprint
 
 from app.api.answers import (
     BatchAnswer,
@@ -20,7 +19,7 @@ from app.api.answers import (
     record_answer,
 )
 from app.api.bodies import read_body
-from app.api.documenting import describe
+from app.api.documenting import Section
 from app.api.guard import check_experiment, writing_grant
 from app.wiring import get_service
 from provenance.errors import BadInputError, ConflictError, LimitError, RecordError
@@ -30,7 +29,7 @@ from provenance.services.dead_letters import Undecoded, keep_letters
 from provenance.services.record_jobs import STATUS, Submission
 from provenance.services.write_tokens import Grant
 
-blueprint = Blueprint("recording", __name__, url_prefix="/api/v1", description="Recording jobs.")
+section = Section("recording", "Recording jobs.")
 
 BATCH_RECORDS = 1000
 BATCH_BYTES = 32 * 1024 * 1024
@@ -67,8 +66,9 @@ _batch = msgspec.json.Decoder(Batch)
 _revision = msgspec.json.Decoder(Revision)
 
 
-@blueprint.route("/jobs/<job_id>", methods=["PUT"])
-@describe(
+@section.call(
+    "PUT",
+    "/jobs/<job_id>",
     body=JobRecord,
     answers={201: RecordAnswer, 200: RecordAnswer, 202: RecordAnswer},
     errors=(409, 413, 415, 422),
@@ -94,8 +94,7 @@ def put_job(job_id: str) -> Response:
     return json_answer(record_answer(outcome), STATUS[outcome.change])
 
 
-@blueprint.route("/jobs/batch", methods=["POST"])
-@describe(body=BatchBody, answers={200: BatchAnswer}, errors=(413, 415, 422), writes=True)
+@section.call("POST", "/jobs/batch", body=BatchBody, answers={200: BatchAnswer}, errors=(413, 415, 422), writes=True)
 def post_batch() -> Response:
     """Record up to 1000 jobs at once; the results come in order, each with the status that it would have had alone."""
     grant = writing_grant()
@@ -119,8 +118,14 @@ def post_batch() -> Response:
     return json_answer(BatchAnswer([result for result in results if result is not None]))
 
 
-@blueprint.route("/jobs/<job_id>/revisions", methods=["POST"])
-@describe(body=RevisionBody, answers={201: RecordAnswer, 200: RecordAnswer}, errors=(409, 413, 415, 422), writes=True)
+@section.call(
+    "POST",
+    "/jobs/<job_id>/revisions",
+    body=RevisionBody,
+    answers={201: RecordAnswer, 200: RecordAnswer},
+    errors=(409, 413, 415, 422),
+    writes=True,
+)
 def post_revision(job_id: str) -> Response:
     """Keep a corrected record beside the first; the newest feeds lineage and pages."""
     grant = writing_grant()

@@ -5,29 +5,28 @@ import io
 from functools import cache
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from app.api.answers import json_answer
-from app.api.documenting import describe
+from app.api.documenting import Section
 from app.api.sending import send_stream
 from app.measures import get_measures
 from app.wiring import get_service
 from provenance.capture.packing import packed, sources
 from provenance.errors import UnreachableError
 
-blueprint = Blueprint("operations", __name__, url_prefix="/api/v1", description="Health, metrics and the hook.")
+section = Section("operations", "Health, metrics and the hook.")
 HOOK = "job-end-hook.pyz"
 
 
-@blueprint.route("/health", methods=["GET"])
-@describe(answers={200: {"type": "object", "properties": {"status": {"const": "alive"}}}})
+@section.call("GET", "/health", answers={200: {"type": "object", "properties": {"status": {"const": "alive"}}}})
 def health() -> Response:
     """Return that the process answers; nothing else is looked at."""
     return json_answer({"status": "alive"})
 
 
-@blueprint.route("/ready", methods=["GET"])
-@describe(
+@section.call(
+    "GET",
+    "/ready",
     answers={
         200: {
             "type": "object",
@@ -47,15 +46,13 @@ def ready() -> Response:
     return json_answer({"status": "ready", "problems": []})
 
 
-@blueprint.route("/metrics", methods=["GET"])
-@describe(answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")})
+@section.call("GET", "/metrics", answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")})
 def metrics() -> Response:
     """Return counts of requests and what waits for the writer, as Prometheus reads them."""
     return Response("\n".join(get_measures().lines()) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@blueprint.route("/hook/job-end-hook.pyz", methods=["GET"])
-@describe(answers={200: ("application/octet-stream", "The hook, one file.")})
+@section.call("GET", "/hook/job-end-hook.pyz", answers={200: ("application/octet-stream", "The hook, one file.")})
 def hook() -> Response:
     """Return the job-end hook: one file, Python 3.6 or newer; the same bytes from the same version, always."""
     content, sha256 = _hook()
@@ -66,5 +63,5 @@ def hook() -> Response:
 
 @cache
 def _hook() -> tuple[bytes, str]:
-    content = packed(sources())
+    content = packed(sources())  # type: ignore[no-untyped-call]
     return content, hashlib.sha256(content).hexdigest()

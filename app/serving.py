@@ -1,0 +1,90 @@
+"""Serves the application: gunicorn with threads, embedded, so that one command checks the schema and serves.
+
+One worker on SQLite: a process has one writer thread, and SQLite one writer. SIGTERM finishes what is under way.
+Source: gunicorn's documentation, "Custom Application", "Settings", "Server Hooks".
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from app.config import Settings
+from app.factory import create_app
+from provenance.errors import BadInputError
+
+DRAIN_SECONDS = 30
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is there, gunicorn's heartbeat costs no disk
+_log = logging.getLogger("jobprov.serving")
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
+    """gunicorn, told everything by our settings.
+
+    Args:
+        settings: of the service.
+        ready: called with the service's address once it listens.
+    """
+
+    def __init__(self, settings: Settings, ready: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._ready = ready
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn up."""
+        for name, value in self._options().items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Return the application; called in the worker, so that nothing opened is shared by a fork."""
+        return create_app(self._settings)
+
+    def _options(self) -> dict[str, Any]:
+        settings = self._settings
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        return {
+            "bind": f"{host}:{settings.port}",
+            "workers": settings.workers,
+            "threads": settings.threads,
+            "worker_class": "gthread",
+            "keepalive": 15,
+            "graceful_timeout": DRAIN_SECONDS,
+            "timeout": 120,
+            "worker_tmp_dir": _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None,
+            "control_socket_disable": True,  # else it writes into the home folder
+            "proc_name": "jobprov",
+            "loglevel": "warning",
+            "when_ready": lambda arbiter: self._ready(_address(arbiter)),
+            "worker_exit": _close_service,
+        }
+
+
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serve until a signal ends it; never returns normally (gunicorn exits the process).
+
+    Raises:
+        BadInputError: more than one worker on SQLite.
+    """
+    if settings.workers > 1 and settings.database_url.startswith("sqlite"):
+        raise BadInputError(
+            "SQLite has one writer: more than one worker needs PostgreSQL (JOBPROV_DATABASE_URL).",
+            {"JOBPROV_WORKERS": ["1 on SQLite"]},
+        )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    Server(settings, ready).run()
+
+
+def _address(arbiter: Any) -> str:
+    """Return where the service listens, with the port that it got."""
+    return str(arbiter.LISTENERS[0])
+
+
+def _close_service(_server: Any, worker: Any) -> None:
+    """Let what the writer still holds be written before the worker goes."""
+    application = getattr(worker, "wsgi", None)
+    if application is not None:
+        application.extensions["jobprov"].close()
