@@ -278,8 +278,9 @@ class _Service:
             report(f"task {stage.task_id} was not declared: the service answered {status}")
 
     def knows(self, job_id: str) -> bool:
-        """Tell whether the record of a job has arrived."""
-        return self._call("GET", f"/jobs/{job_id}?experiment={EXPERIMENT}").ok
+        """Tell whether the record of a job has arrived; only a plain "not found" says that it has not."""
+        status = self._call("GET", f"/jobs/{job_id}?experiment={EXPERIMENT}").status_code
+        return bool(status != requests.codes.not_found)
 
     def _call(self, method: str, path: str, body: Any = None) -> requests.Response:
         try:

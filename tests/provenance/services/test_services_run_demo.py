@@ -92,7 +92,7 @@ class Demo:
 
     def records(self, stage: str) -> list[dict[str, Any]]:
         found = (record for record in self.service.records.values() if record["task"]["stage"] == stage)
-        return sorted(found, key=lambda record: record["started_at"])
+        return sorted(found, key=lambda record: (record["task"]["unit"], record["started_at"]))
 
 
 @pytest.fixture(scope="module")
