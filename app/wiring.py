@@ -21,7 +21,7 @@ from provenance.db.engines import Database, open_database
 from provenance.db.keys import KnownKeys
 from provenance.db.writer import Writer
 from provenance.services.record_jobs import Outcome, Submission, record_jobs
-from provenance.services.store_blobs import adopt_blobs
+from provenance.services.store_blobs import Unclaimed
 from provenance.services.write_tokens import TokenBook
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ class Service:
 
     Attributes:
         tokens: what write tokens allow.
+        unclaimed: blobs that came before the record that says whose they are.
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class Service:
     store: Store
     writer: Writer
     tokens: TokenBook
+    unclaimed: Unclaimed
     _record: "Callable[[Connection, KnownKeys, Sequence[Submission]], list[Outcome]]" = field(repr=False)
 
     @contextmanager
@@ -96,12 +98,13 @@ def open_service(settings: Settings) -> Service:
     store = open_store(settings.archive_url)
     tokens = TokenBook(database.reading)
 
+    unclaimed = Unclaimed()
+
     def record(connection: Connection, known: KnownKeys, submissions: Sequence[Submission]) -> list[Outcome]:
-        if not tokens.exist():
-            adopt_blobs(connection, known, store, [submission.decoded for submission in submissions])
+        unclaimed.adopt(connection, known, [submission.decoded for submission in submissions])
         return record_jobs(connection, known, store, submissions)
 
-    return Service(settings, database, store, Writer(database.writing), tokens, record)
+    return Service(settings, database, store, Writer(database.writing), tokens, unclaimed, record)
 
 
 def get_service() -> Service:

@@ -13,7 +13,7 @@ from app.api.sending import send_blob
 from app.errors import SecretFoundError
 from app.wiring import get_service
 from provenance.errors import BadInputError, LimitError, NotFoundError
-from provenance.services.store_blobs import find_secret, holders_of, missing_of, settle_blob
+from provenance.services.store_blobs import find_secret, holders_of, missing_of, settle_blob, settle_unclaimed
 
 section = Section("blobs", "Bytes by digest.")
 
@@ -59,10 +59,12 @@ def put_blob(sha256: str) -> Response:
     _check_digest(sha256)
     service = get_service()
     size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)
-    is_granted = service.write(
-        lambda connection, known: settle_blob(connection, known, service.store, grant.experiment, sha256)
-    )
-    is_new = is_granted if grant.experiment is not None else is_stored
+    experiment = grant.experiment
+    if experiment is None:
+        is_new = is_stored
+        service.write(lambda connection, known: settle_unclaimed(connection, known, service.unclaimed, sha256))
+    else:
+        is_new = service.write(lambda connection, known: settle_blob(connection, known, experiment, sha256))
     return json_answer(BlobAnswer(sha256, size_bytes, is_new), 201 if is_new else 200)
 
 

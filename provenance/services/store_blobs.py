@@ -5,8 +5,8 @@ Bytes are stored once, whoever sends them; naming the digest of another experime
 Source: storage.md, "Possession".
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -18,9 +18,9 @@ from provenance.records.decoding import DecodedRecord
 from provenance.records.gaps import small_inputs
 from provenance.records.references import referenced_blobs
 from provenance.services.findings import possessed_blobs
-from provenance.services.ledger import Documents
 
 _SEARCHED_BYTES = 8 * 1024 * 1024
+_UNCLAIMED_LIMIT = 100_000
 
 
 class Upload(NamedTuple):
@@ -74,30 +74,43 @@ def holders_of(connection: Connection, sha256: str) -> list[str]:
     return [row[0] for row in connection.execute(query)]
 
 
-class Presence(Protocol):
-    """The part of the archive that knows what lies in it."""
+class Unclaimed:
+    """Blobs that came to a service without tokens, before any record named them: whose they are, the record will say.
 
-    def missing(self, digests: Iterable[str]) -> set[str]:
-        """Those of the digests that are not stored."""
-
-
-def adopt_blobs(connection: Connection, known: KnownKeys, store: Presence, records: Sequence[DecodedRecord]) -> None:
-    """Give experiments what their records name and the archive holds.
-
-    Only for a service without any token: there all that lies in the archive came from this machine, which names the
-    experiment first in the record.
+    Kept in memory alone and used by the writer's thread alone. What is forgotten (a restart, more than 100,000) comes to its
+    experiment all the same: the answer to the record lists it as missing, and it is sent again.
     """
-    uploads: list[Upload] = []
-    for decoded in records:
-        experiment = decoded.raw["experiment"]
-        wanted = referenced_blobs(decoded.raw)
-        if decoded.record is not None:
-            wanted |= small_inputs(decoded.record)
-        wanted -= known.notes.get(("possessed", experiment), set())
-        wanted -= possessed_blobs(connection, experiment, wanted)
-        uploads += [Upload(experiment, sha256) for sha256 in sorted(wanted - store.missing(wanted))]
-    if uploads:
+
+    def __init__(self) -> None:
+        self._digests: dict[str, None] = {}
+
+    def add(self, sha256: str) -> None:
+        """Remember a blob."""
+        self._digests[sha256] = None
+        if len(self._digests) > _UNCLAIMED_LIMIT:
+            self._digests.pop(next(iter(self._digests)))
+
+    def adopt(self, connection: Connection, known: KnownKeys, records: Sequence[DecodedRecord]) -> None:
+        """Give experiments what their records name of it."""
+        if not self._digests:
+            return
+        uploads = [
+            Upload(decoded.raw["experiment"], sha256)
+            for decoded in records
+            for sha256 in sorted(_named_in(decoded) & self._digests.keys())
+        ]
         grant_possession(connection, known, uploads)
+        for upload in uploads:
+            self._digests.pop(upload.sha256, None)
+
+
+def _named_in(decoded: DecodedRecord) -> set[str]:
+    """Return every digest that a bundle of the job could hold."""
+    found = referenced_blobs(decoded.raw)
+    if decoded.record is not None:
+        found |= small_inputs(decoded.record)
+        found |= {output.sha256 for output in decoded.record.outputs or () if output.sha256}
+    return found
 
 
 def experiments_awaiting(connection: Connection, sha256: str) -> list[str]:
@@ -113,20 +126,20 @@ def experiments_awaiting(connection: Connection, sha256: str) -> list[str]:
     return [row[0] for row in connection.execute(query)]
 
 
-def settle_blob(
-    connection: Connection, known: KnownKeys, _store: Documents, experiment: str | None, sha256: str
-) -> bool:
-    """Note that a blob came, and bring the jobs that waited for it up to date; return whether it is new to the experiment.
+def settle_blob(connection: Connection, known: KnownKeys, experiment: str, sha256: str) -> bool:
+    """Note that an experiment sent a blob, and bring the jobs that waited for it up to date; return whether it is new to it."""
+    return grant_possession(connection, known, [Upload(experiment, sha256)])[0]
 
-    Where no token was needed (None), it is for those whose jobs wait for it; `adopt_blobs` sees to records that come later.
-    """
-    names = [experiment] if experiment is not None else experiments_awaiting(connection, sha256)
-    granted = grant_possession(connection, known, [Upload(name, sha256) for name in names])
-    return any(granted)
+
+def settle_unclaimed(connection: Connection, known: KnownKeys, unclaimed: Unclaimed, sha256: str) -> None:
+    """Note that a blob came without a token: it is for those whose jobs wait for it, and for the records to come."""
+    for experiment in experiments_awaiting(connection, sha256):
+        settle_blob(connection, known, experiment, sha256)
+    unclaimed.add(sha256)
 
 
 def find_secret(data: bytes) -> list[str]:
     """Return the rules by which text holds a secret; of binary data, and of more than 8 MiB, none is tried."""
     if len(data) > _SEARCHED_BYTES or b"\0" in data[:8192]:
         return []
-    return list(redact(data)[1])
+    return list(redact(data)[1])  # type: ignore[no-untyped-call]
