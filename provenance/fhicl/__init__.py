@@ -1,6 +1,7 @@
 """FHiCL: read, include, evaluate, print and compare configurations as the reference implementation does."""
 
 from provenance.fhicl.configuration import Configuration
+from provenance.fhicl.diff import Change, Difference, diff
 from provenance.fhicl.errors import FhiclError, Inclusion
 from provenance.fhicl.includer import SourceFile
 from provenance.fhicl.limits import Limits
@@ -10,7 +11,9 @@ from provenance.fhicl.positions import Origin
 from provenance.fhicl.tree import Parameter
 
 __all__ = [
+    "Change",
     "Configuration",
+    "Difference",
     "FhiclError",
     "FileSource",
     "FoundFile",
@@ -19,6 +22,7 @@ __all__ = [
     "Origin",
     "Parameter",
     "SourceFile",
+    "diff",
     "expand",
     "expand_from",
     "load",
