@@ -45,7 +45,9 @@ class _Picture:
         return True
 
     def join(self, source: str, target: str, *, is_sure: bool = True, role: str = "") -> None:
-        self.edges.setdefault((source, target), Edge(source, target, is_sure, role))
+        held = self.edges.get((source, target))
+        if held is None or (role and not held.role):  # a shared input may be met first as a parent, which says no role
+            self.edges[source, target] = Edge(source, target, is_sure, role)
 
 
 def draw_neighbourhood(

@@ -1,0 +1,159 @@
+"""Tasks in numbers: units by their best attempt, errors by cause, what it took. A few statements a task."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Text, case, cast, func, literal, select
+
+from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.node_facts import job_url
+from provenance.db.recording.job_rows import STATES
+from provenance.db.tables import Claim, Experiment, Job, Stage, TaskRow
+
+# The best attempt of a unit counts: one that succeeded, else one that runs, else what went wrong last.
+_RANK = {"succeeded": 0, "running": 1, "failed": 2, "killed": 3, "lost": 4}
+MOST_CAUSES = 50
+MOST_FAILING = 100
+
+
+class FoundTask(NamedTuple):
+    """A task: its integer key, what names it, where it stands, and its declaration's ledger entry."""
+
+    key: int
+    task_id: str
+    experiment: str
+    experiment_key: int
+    campaign: str | None
+    stage: str | None
+    entry_id: int | None
+
+
+def find_tasks(connection: Connection, task_id: str, experiment: str | None) -> list[FoundTask]:
+    """Return the tasks of this id; more than one only where experiments share it."""
+    query = (
+        select(
+            TaskRow.id, TaskRow.task_id, Experiment.name, Experiment.id, Stage.campaign, Stage.name, TaskRow.entry_id
+        )
+        .join(Experiment, Experiment.id == TaskRow.experiment_id)
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+        .where(TaskRow.task_id == task_id)
+        .order_by(Experiment.name)
+    )
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
+    return [FoundTask(*row) for row in connection.execute(query)]
+
+
+def tasks_of_campaign(connection: Connection, experiment: str, campaign: str) -> list[FoundTask]:
+    """Return the tasks of a campaign, in the order in which they were first heard of."""
+    query = (
+        select(
+            TaskRow.id, TaskRow.task_id, Experiment.name, Experiment.id, Stage.campaign, Stage.name, TaskRow.entry_id
+        )
+        .join(Experiment, Experiment.id == TaskRow.experiment_id)
+        .join(Stage, Stage.id == TaskRow.stage_id)
+        .where(Experiment.name == experiment, Stage.campaign == campaign)
+        .order_by(TaskRow.id)
+        .limit(1000)
+    )
+    return [FoundTask(*row) for row in connection.execute(query)]
+
+
+def unit_states(connection: Connection, task: int) -> dict[str, int]:
+    """Return how many units stand in each state, by the best attempt of each; a job without a unit is one by itself."""
+    rank = case(*[(Job.state == STATES.index(state), rank) for state, rank in _RANK.items()])
+    unit = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
+    best = (
+        select(func.min(rank).label("rank"))
+        .where(Job.task_id == task, Job.rerun_of.is_(None))
+        .group_by(unit)
+        .subquery()
+    )
+    counts = dict(connection.execute(select(best.c.rank, func.count()).group_by(best.c.rank)).tuples().all())
+    return {state: counts[rank] for state, rank in _RANK.items() if rank in counts}
+
+
+def units_in_state(connection: Connection, task: int) -> dict[str, str]:
+    """Return the state of the best attempt of each unit that has a name."""
+    rank = case(*[(Job.state == STATES.index(state), rank) for state, rank in _RANK.items()])
+    query = (
+        select(Job.unit, func.min(rank))
+        .where(Job.task_id == task, Job.unit.is_not(None), Job.rerun_of.is_(None))
+        .group_by(Job.unit)
+    )
+    states = list(_RANK)
+    return {unit: states[best] for unit, best in connection.execute(query)}
+
+
+def causes(connection: Connection, task: int) -> list[dict[str, Any]]:
+    """Return why jobs of a task did not succeed, most frequent first, each with its newest example."""
+    bad = [STATES.index(state) for state in ("failed", "killed", "lost")]
+    query = (
+        select(
+            Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class, func.count(), func.max(Job.id),
+            func.max(Job.message),
+        )
+        .where(Job.task_id == task, Job.state.in_(bad))
+        .group_by(Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class)
+        .order_by(func.count().desc())
+        .limit(MOST_CAUSES)
+    )  # fmt: skip
+    rows = connection.execute(query).all()
+    examples = job_summaries(connection, [row[5] for row in rows])
+    return [
+        {
+            "failed_step": row[0],
+            "exit_code": row[1],
+            "signal": row[2],
+            "error_class": row[3],
+            "count": row[4],
+            "message": examples[row[5]]["exit"]["message"],
+            "example": examples[row[5]]["job_id"],
+            "url": job_url(examples[row[5]]["job_id"]),
+        }
+        for row in rows
+    ]
+
+
+def resource_sums(connection: Connection, task: int) -> dict[str, Any]:
+    """Return what the jobs of a task took: sums over all attempts, the largest memory, when the first began and the last ended."""
+    query = select(
+        func.count(), func.sum(Job.wall_seconds), func.sum(Job.cpu_seconds), func.max(Job.max_rss_bytes),
+        func.min(Job.started_at), func.max(Job.ended_at),
+    ).where(Job.task_id == task)  # fmt: skip
+    row = connection.execute(query).one()
+    return {
+        "jobs": row[0],
+        "wall_seconds": row[1],
+        "cpu_seconds": row[2],
+        "max_rss_bytes": row[3],
+        "first_started_at": row[4].isoformat() if row[4] else None,
+        "last_ended_at": row[5].isoformat() if row[5] else None,
+    }
+
+
+def output_count(connection: Connection, task: int) -> int:
+    """Return how many files the successful jobs of a task claim."""
+    query = (
+        select(func.count())
+        .select_from(Job)
+        .join(Claim, Claim.job_id == Job.id)
+        .where(Job.task_id == task, Job.state == STATES.index("succeeded"), Claim.alias_of.is_(None))
+    )
+    return connection.execute(query).scalar_one()
+
+
+def silent_count(connection: Connection, task: int, *, before: Any) -> int:
+    """Return how many running jobs were last heard of before a moment."""
+    query = select(func.count()).where(
+        Job.task_id == task, Job.state == STATES.index("running"), Job.received_at < before
+    )
+    return connection.execute(query).scalar_one()
+
+
+def failing_jobs(connection: Connection, task: int) -> list[dict[str, Any]]:
+    """Return the newest jobs of a task that did not succeed."""
+    bad = [STATES.index(state) for state in ("failed", "killed", "lost")]
+    query = select(Job.id).where(Job.task_id == task, Job.state.in_(bad)).order_by(Job.id.desc()).limit(MOST_FAILING)
+    keys = [row[0] for row in connection.execute(query)]
+    summaries = job_summaries(connection, keys)
+    return [summaries[key] for key in keys]
