@@ -171,10 +171,10 @@ def _content(handle: int, path: str, most_bytes: int) -> bytes | None:
         return None
     if not stat.S_ISREG(found.st_mode):
         raise UnreadableFileError(f"{path} is no regular file; only regular files are read")
-    chunks, size = [], 0
-    while chunk := os.read(handle, 1 << 20):
-        size += len(chunk)
-        if size > most_bytes:
-            raise LargeFileError(f"{path} is larger than the limit of {most_bytes:,} bytes a file (file_bytes)")
+    chunks, size = [], found.st_size
+    while size <= most_bytes and (chunk := os.read(handle, 1 << 20)):
         chunks.append(chunk)
+        size = max(size, sum(map(len, chunks)))
+    if size > most_bytes:
+        raise LargeFileError(f"{path} is larger than the limit of {most_bytes:,} bytes a file (file_bytes)")
     return b"".join(chunks)
