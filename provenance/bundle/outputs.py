@@ -38,7 +38,8 @@ def add_outputs(payload: Payload) -> None:
         if line:
             lines.append(line)
     payload.table("outputs/expected.tsv", _EXPECTED, table)
-    payload.shell("outputs/expected.sh", [_job_line(payload), *lines])
+    payload.shell("outputs/job.sh", [_job_line(payload)])
+    payload.shell("outputs/expected.sh", lines)
     _write_resources(payload)
 
 

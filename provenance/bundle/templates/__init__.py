@@ -5,6 +5,7 @@ from importlib.resources import files
 from provenance.bundle.fields import text
 from provenance.bundle.payload import Payload
 
+_COMPARISON = ("root_masking", "root_content", "comparison")
 _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644}
 
 
@@ -13,7 +14,7 @@ def add_templates(payload: Payload, *, spec_version: int, level: int) -> None:
     folder = files(__name__) / str(spec_version)
     for name, mode in _SCRIPTS.items():
         payload.write(name, (folder / name).read_bytes(), mode=mode)
-    payload.write("verify.py", (files("provenance.bundle") / "comparison.py").read_bytes())
+    payload.write("verify.py", comparison_program())
     readme = (folder / "README.txt").read_text(encoding="utf-8")
     words = {
         "@JOB@": text(payload.record.get("job_id")),
@@ -24,3 +25,10 @@ def add_templates(payload: Payload, *, spec_version: int, level: int) -> None:
     for word, value in words.items():
         readme = readme.replace(word, value)
     payload.write("README.txt", readme.encode("utf-8", "replace"))
+
+
+def comparison_program() -> bytes:
+    """The text of verify.py: the comparison and the modules that it imports, in one file without imports of ours."""
+    parts = [(files("provenance.bundle") / f"{name}.py").read_text(encoding="utf-8") for name in _COMPARISON]
+    lines = [line for part in parts for line in part.splitlines() if not line.startswith("from provenance.")]
+    return "".join(line + "\n" for line in lines).encode()

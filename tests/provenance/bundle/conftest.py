@@ -1,185 +1,10 @@
-"""A toy job with code, fcl, a script and an input, and a reader that is a dictionary."""
+"""The toy job, and the shells that rerun it."""
 
-import hashlib
-import io
-import json
 import subprocess
-import tarfile
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import pytest
-
-from provenance.bundle import tar
-from provenance.bundle.ingredients import Ingredients, Resolution, SourceFile
-from provenance.bundle.plan import Plan, make_plan
-
-PROGRAM = b"""#!/bin/sh
-# join the configuration, the input and the arguments; read everything by the paths the job was given
-set -e
-table=$(cat "$TOY_TABLE")
-found=
-IFS=:
-for folder in $FHICL_FILE_PATH; do
-  [ -f "$folder/$1" ] && found=$folder/$1 && break
-done
-mkdir -p out
-{ cat "$found"; echo "table: $table"; cat "$2"; shift 2; printf '<%s>\\n' "$@"; } > out/result.txt
-echo "made out/result.txt"
-"""
-WORK = "/scratch/job 17"
-CHECKOUT = "/cvmfs/toy.example.org/toy-code"
-HOSTILE = "$(touch /tmp/pwned) `id` \"' ; rm -rf * \\ \n end"
-
-
-class Blobs:
-    """The Reader of the tests: bytes by digest in a dictionary."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, bytes] = {}
-
-    def write(self, data: bytes) -> str:
-        sha256 = hashlib.sha256(data).hexdigest()
-        self.stored[sha256] = data
-        return sha256
-
-    def get(self, sha256: str) -> bytes:
-        return self.stored[sha256]
-
-    def open(self, sha256: str) -> BinaryIO:
-        return io.BytesIO(self.stored[sha256])
-
-    def size(self, sha256: str) -> int:
-        return len(self.stored[sha256])
-
-    def has(self, sha256: str) -> bool:
-        return sha256 in self.stored
-
-
-class Toy:
-    """One recorded job that can be changed before it is bundled."""
-
-    def __init__(self) -> None:
-        self.blobs = Blobs()
-        self.files: list[SourceFile] = [
-            ("LICENSE", 0o100644, b"do as you like\n"),
-            ("bin/join.sh", 0o100755, PROGRAM),
-            ("data/a table.txt", 0o100644, b"forty-two"),
-            ("data/link", 0o120000, b"a table.txt"),
-        ]
-        self.expected = b"x: 1\ninclude: done\ntable: forty-two\n1 2 3\n<--name=%s>\n" % HOSTILE.encode()
-        self.record = self._record()
-        self.resolutions = [
-            Resolution(
-                index=0,
-                name="toy-code",
-                url="https://git.example.org/toy-code.git",
-                requested_ref="v1",
-                ref_kind="tag",
-                commit="1" * 40,
-                tree="2" * 40,
-                pack_sha256=self.blobs.write(b"PACK toy"),
-            )
-        ]
-
-    def _record(self) -> dict[str, Any]:
-        write = self.blobs.write
-        return {
-            "schema_version": 1,
-            "job_id": "0f8b6a4e-3c51-5a0e-9c3f-000000000017",
-            "state": "succeeded",
-            "experiment": "toy",
-            "started_at": "2026-03-01T10:00:00Z",
-            "ended_at": "2026-03-01T10:00:05.5Z",
-            "task": {"stage": "join", "task_id": "toy-1"},
-            "command": {
-                "working_directory": WORK,
-                "argv": ["./wrapper.sh"],
-                "steps": [
-                    {"name": "fetch", "role": "stage_in", "argv": ["false"], "exit_code": 0},
-                    {
-                        "name": "join",
-                        "role": "payload",
-                        "argv": [f"{CHECKOUT}/bin/join.sh", "top.fcl", f"{WORK}/in/a.txt", f"--name={HOSTILE}"],
-                        "exit_code": 0,
-                    },
-                ],
-            },
-            "exit": {"code": 0},
-            "configurations": [
-                {
-                    "step": "join",
-                    "main": "top.fcl",
-                    "search_path": ["job", "/opt/release/fcl"],
-                    "files": [
-                        {
-                            "name": "top.fcl",
-                            "path": "/opt/release/fcl/top.fcl",
-                            "sha256": write(b"x: 1\ninclude: done\n"),
-                            "found_in": 1,
-                        }
-                    ],
-                }
-            ],
-            "scripts": [
-                {"name": "wrapper.sh", "path": "wrapper.sh", "sha256": write(b"#!/bin/sh\nexit 3\n"), "mode": "0755"}
-            ],
-            "software": [
-                {"name": "toy-code", "repository": "https://git.example.org/toy-code.git", "checkout": CHECKOUT}
-            ],
-            "environment": {
-                "variables": {
-                    "PATH": "/usr/bin:/bin",
-                    "FHICL_FILE_PATH": f"{WORK}/job:/opt/release/fcl",
-                    "TOY_TABLE": f"{CHECKOUT}/data/link",
-                    "HOSTILE": HOSTILE,
-                    "HOME": "/home/someone",
-                    "BASH_FUNC_x%%": "() { :; }",
-                },
-                "withheld": ["BEARER_TOKEN"],
-                "umask": "0022",
-            },
-            "inputs": [
-                {"name": "a.txt", "path": "in/a.txt", "sha256": write(b"1 2 3\n"), "size_bytes": 6, "role": "primary"},
-            ],
-            "outputs": [
-                {
-                    "name": "result.txt",
-                    "path": "out/result.txt",
-                    "status": "written",
-                    "sha256": hashlib.sha256(self.expected).hexdigest(),
-                    "size_bytes": len(self.expected),
-                }
-            ],
-            "seeds": [{"step": "join", "module": "gen", "seed": 7, "source": "log"}],
-        }
-
-    def source_files(self, _resolution: Resolution) -> Iterator[SourceFile]:
-        return iter(self.files)
-
-    def ingredients(self) -> Ingredients:
-        return Ingredients(
-            record_bytes=json.dumps(self.record).encode(),
-            record=self.record,
-            received_at=datetime(2026, 3, 2, tzinfo=UTC),
-            resolutions=self.resolutions,
-            source_files=self.source_files,
-        )
-
-    def plan(self, level: str | None = None) -> Plan:
-        return make_plan(self.ingredients(), self.blobs, self.blobs.write, level=level)
-
-    def tar_bytes(self, plan: Plan | None = None) -> bytes:
-        return b"".join(tar.stream(plan or self.plan(), self.blobs))
-
-    def unpack(self, folder: Path, plan: Plan | None = None) -> Path:
-        """The bag's folder, unpacked below `folder`."""
-        plan = plan or self.plan()
-        with tarfile.open(fileobj=io.BytesIO(self.tar_bytes(plan))) as archive:
-            archive.extractall(folder, filter="tar")
-        return folder / plan.top
+from toy_job import Run, Toy
 
 
 @pytest.fixture
@@ -187,16 +12,22 @@ def toy() -> Toy:
     return Toy()
 
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
 @pytest.fixture(params=["dash", "busybox sh", "bash"])
 def shell(request: pytest.FixtureRequest) -> Run:
-    """Start a script under one shell, with an empty environment but PATH."""
+    """Start a script under each shell in turn, with an empty environment but PATH."""
+    return _starter(str(request.param).split())
 
+
+@pytest.fixture
+def dash() -> Run:
+    """Start a script under dash, where one shell is enough."""
+    return _starter(["dash"])
+
+
+def _starter(program: list[str]) -> Run:
     def run(script: Path, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*str(request.param).split(), str(script), *map(str, arguments)],
+            [*program, str(script), *map(str, arguments)],
             env={"PATH": "/usr/bin:/bin"},
             cwd=cwd,
             capture_output=True,

@@ -8,9 +8,11 @@ import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import bagit
 import pytest
+from toy_job import Run, Toy
 
 from provenance.bundle.plan import Plan
 from provenance.errors import BundleError
@@ -19,7 +21,7 @@ HERE = Path(__file__).parent
 DIGEST_OF_TOY = """
 import sys
 sys.path[:0] = sys.argv[1:]
-from conftest import Toy
+from toy_job import Toy
 import hashlib
 toy = Toy()
 plan = toy.plan()
@@ -31,13 +33,19 @@ def _lines(bag: Path, name: str) -> list[list[str]]:
     return [line.split("\t") for line in (bag / "data" / name).read_text().splitlines()]
 
 
-def test_same_bytes_under_other_umask_zone_locale_and_hash_seed(tmp_path):
+def test_same_bytes_under_other_umask_zone_locale_and_hash_seed(tmp_path: Path) -> None:
     digests = set()
     for number, variables in enumerate(
         [
             {"PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C"},
             {"PYTHONHASHSEED": "4242", "TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
-            {"PYTHONHASHSEED": "17", "TZ": "America/Chicago", "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+            {
+                "PYTHONHASHSEED": "17",
+                "TZ": "America/Chicago",
+                "LC_ALL": "POSIX",
+                "PYTHONUTF8": "0",
+                "PYTHONCOERCECLOCALE": "0",
+            },
         ]
     ):
         folder = tmp_path / str(number)
@@ -56,7 +64,7 @@ def test_same_bytes_under_other_umask_zone_locale_and_hash_seed(tmp_path):
     assert len(digests) == 1
 
 
-def test_plan_survives_its_serialised_form(toy):
+def test_plan_survives_its_serialised_form(toy: Toy) -> None:
     plan = toy.plan()
 
     assert Plan.from_bytes(plan.to_bytes()) == plan
@@ -64,21 +72,23 @@ def test_plan_survives_its_serialised_form(toy):
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{}", b"[1]", b'{"members": [{"path": 1}]}', b'{"members": []}'])
-def test_damaged_plan_is_refused(damaged):
+def test_damaged_plan_is_refused(damaged: bytes) -> None:
     with pytest.raises(BundleError, match="stored plan"):
         Plan.from_bytes(damaged)
 
 
-def test_bundle_is_a_valid_bag(toy, tmp_path):
+def test_bundle_is_a_valid_bag(toy: Toy, tmp_path: Path) -> None:
     bag = toy.unpack(tmp_path)
 
     assert bagit.Bag(str(bag)).validate()
     for kind in ("manifest", "tagmanifest"):
         for bits in ("256", "512"):
-            subprocess.run([f"sha{bits}sum", "-c", "--strict", f"{kind}-sha{bits}.txt"], cwd=bag, check=True, capture_output=True)
+            subprocess.run(
+                [f"sha{bits}sum", "-c", "--strict", f"{kind}-sha{bits}.txt"], cwd=bag, check=True, capture_output=True
+            )
 
 
-def test_bag_info_tells_job_level_and_the_day_the_job_ended(toy, tmp_path):
+def test_bag_info_tells_job_level_and_the_day_the_job_ended(toy: Toy, tmp_path: Path) -> None:
     facts = dict(line.split(": ", 1) for line in (toy.unpack(tmp_path) / "bag-info.txt").read_text().splitlines())
 
     assert facts["External-Identifier"] == "urn:uuid:0f8b6a4e-3c51-5a0e-9c3f-000000000017"
@@ -87,11 +97,11 @@ def test_bag_info_tells_job_level_and_the_day_the_job_ended(toy, tmp_path):
     assert facts["Bagging-Date"] == "2026-03-01"
 
 
-def test_record_is_kept_byte_for_byte(toy, tmp_path):
+def test_record_is_kept_byte_for_byte(toy: Toy, tmp_path: Path) -> None:
     assert (toy.unpack(tmp_path) / "data/JOB.json").read_bytes() == toy.ingredients().record_bytes
 
 
-def test_entries_are_sorted_by_bytes_and_owned_by_nobody(toy):
+def test_entries_are_sorted_by_bytes_and_owned_by_nobody(toy: Toy) -> None:
     with tarfile.open(fileobj=__import__("io").BytesIO(toy.tar_bytes())) as archive:
         entries = archive.getmembers()
 
@@ -110,7 +120,9 @@ def test_entries_are_sorted_by_bytes_and_owned_by_nobody(toy):
         ("inputs.0.sha256", "L1", "input"),
     ],
 )
-def test_blob_nobody_uploaded_lowers_the_level_and_is_needed(toy, tmp_path, field, level, kind):
+def test_blob_nobody_uploaded_lowers_the_level_and_is_needed(
+    toy: Toy, tmp_path: Path, field: str, level: str, kind: str
+) -> None:
     place = toy.record
     *path, last = field.split(".")
     for key in path:
@@ -124,17 +136,19 @@ def test_blob_nobody_uploaded_lowers_the_level_and_is_needed(toy, tmp_path, fiel
     assert [line[2] for line in needs if line[0] == kind] == ["e" * 64]
 
 
-def test_repository_without_source_leaves_a_description_only(toy, tmp_path):
+def test_repository_without_source_leaves_a_description_only(toy: Toy, tmp_path: Path) -> None:
     toy.files = []
     plan = toy.plan()
 
     needs = _lines(toy.unpack(tmp_path, plan), "NEEDS.tsv")
 
     assert plan.level == "L0"
-    assert ["software", "toy-code", "https://git.example.org/toy-code.git"] in [[line[0], line[1], line[5]] for line in needs]
+    assert ["software", "toy-code", "https://git.example.org/toy-code.git"] in [
+        [line[0], line[1], line[5]] for line in needs
+    ]
 
 
-def test_uncommitted_changes_that_nobody_captured_lower_the_level(toy):
+def test_uncommitted_changes_that_nobody_captured_lower_the_level(toy: Toy) -> None:
     toy.record["software"][0] |= {"is_dirty": True, "worktree_tree": "3" * 40}
     assert toy.plan().level == "L0"
 
@@ -142,7 +156,7 @@ def test_uncommitted_changes_that_nobody_captured_lower_the_level(toy):
     assert toy.plan().level == "L2"
 
 
-def test_lower_level_leaves_the_inputs_out(toy):
+def test_lower_level_leaves_the_inputs_out(toy: Toy) -> None:
     plan = toy.plan(level="L1")
     paths = {member.path for member in plan.members}
 
@@ -151,28 +165,32 @@ def test_lower_level_leaves_the_inputs_out(toy):
     assert "data/src/toy-code/bin/join.sh" in paths
 
 
-def test_description_holds_no_code(toy):
+def test_description_holds_no_code(toy: Toy) -> None:
     paths = {member.path for member in toy.plan(level="L0").members}
 
     assert "data/JOB.json" in paths
     assert not [path for path in paths if re.match(r"data/(src/toy-code/|scripts/wrapper|fcl/path|git/.*pack)", path)]
 
 
-def test_unknown_level_is_refused(toy):
+def test_unknown_level_is_refused(toy: Toy) -> None:
     with pytest.raises(BundleError, match="no closure level 'L9'"):
         toy.plan(level="L9")
 
 
-@pytest.mark.parametrize(("fields", "expected"), [(("ended_at",), 1772359200), (("ended_at", "started_at"), 1772409600)])
-def test_bundle_time_falls_back_to_start_and_receipt(toy, fields, expected):
+@pytest.mark.parametrize(
+    ("fields", "expected"), [(("ended_at",), 1772359200), (("ended_at", "started_at"), 1772409600)]
+)
+def test_bundle_time_falls_back_to_start_and_receipt(toy: Toy, fields: Any, expected: int) -> None:
     for field in fields:
         del toy.record[field]
 
     assert toy.plan().mtime == expected
 
 
-@pytest.mark.parametrize("record", [{}, {"job_id": "../x", "inputs": 3, "command": [], "outputs": [None, {}], "software": [{}]}])
-def test_record_that_says_almost_nothing_gives_a_description(toy, tmp_path, record):
+@pytest.mark.parametrize(
+    "record", [{}, {"job_id": "../x", "inputs": 3, "command": [], "outputs": [None, {}], "software": [{}]}]
+)
+def test_record_that_says_almost_nothing_gives_a_description(toy: Toy, tmp_path: Path, record: dict[str, Any]) -> None:
     toy.record, toy.resolutions = record, []
     plan = toy.plan()
 
@@ -183,10 +201,22 @@ def test_record_that_says_almost_nothing_gives_a_description(toy, tmp_path, reco
     assert bagit.Bag(str(bag)).validate()
 
 
-ODD_NAMES = ["with blank", "ü", "quo'te", "-dash", "a\nb", "back\\slash", "per%cent", "n" * 120, "UPPER", "upper", "raw\udcff"]
+ODD_NAMES = [
+    "with blank",
+    "ü",
+    "quo'te",
+    "-dash",
+    "a\nb",
+    "back\\slash",
+    "per%cent",
+    "n" * 120,
+    "UPPER",
+    "upper",
+    "raw\udcff",
+]
 
 
-def test_odd_names_are_stored_by_digest_and_restored(toy, tmp_path, shell):
+def test_odd_names_are_stored_by_digest_and_restored(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.files += [(f"odd/{name}", 0o100644, name.encode("utf-8", "surrogateescape")) for name in ODD_NAMES]
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
@@ -201,7 +231,7 @@ def test_odd_names_are_stored_by_digest_and_restored(toy, tmp_path, shell):
     assert len({name.lower() for name in stored}) == len(stored)
 
 
-def test_crate_describes_the_job(toy, tmp_path):
+def test_crate_describes_the_job(toy: Toy, tmp_path: Path) -> None:
     graph = json.loads((toy.unpack(tmp_path) / "data/ro-crate-metadata.json").read_text())["@graph"]
     entities = {entity["@id"]: entity for entity in graph}
     action = entities["#job-0f8b6a4e-3c51-5a0e-9c3f-000000000017"]
@@ -213,7 +243,7 @@ def test_crate_describes_the_job(toy, tmp_path):
     assert entities[action["instrument"]["@id"]]["@type"] == "SoftwareApplication"
 
 
-def test_files_written_beside_the_record_are_read_as_tables(toy, tmp_path):
+def test_files_written_beside_the_record_are_read_as_tables(toy: Toy, tmp_path: Path) -> None:
     bag = toy.unpack(tmp_path)
 
     assert _lines(bag, "src/toy-code.modes.tsv")[-1] == ["120000", "-", "data/link", "-", "a table.txt"]

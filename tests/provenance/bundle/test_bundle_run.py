@@ -9,8 +9,25 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from toy_job import Run, Toy
 
-COREUTILS = "cat chmod cp date env ln ls mkdir rm sh sha256sum sha512sum tr uname wc".split()
+COREUTILS = [
+    "cat",
+    "chmod",
+    "cp",
+    "date",
+    "env",
+    "ln",
+    "ls",
+    "mkdir",
+    "rm",
+    "sh",
+    "sha256sum",
+    "sha512sum",
+    "tr",
+    "uname",
+    "wc",
+]
 
 
 @pytest.fixture
@@ -35,7 +52,7 @@ def _unlock(folder: Path) -> None:
             path.chmod(0o755)
 
 
-def test_job_runs_again_from_a_read_only_bundle_in_a_folder_with_blanks(toy, tmp_path, shell):
+def test_job_runs_again_from_a_read_only_bundle_in_a_folder_with_blanks(toy: Toy, tmp_path: Path, shell: Run) -> None:
     bag, out = toy.unpack(tmp_path / "a bundle 'of' $HOME"), tmp_path / "the rerun" / "of it"
     _lock(bag)
 
@@ -52,7 +69,7 @@ def test_job_runs_again_from_a_read_only_bundle_in_a_folder_with_blanks(toy, tmp
     assert "level R7" in verdict.stderr
 
 
-def test_shell_and_coreutils_are_enough(toy, tmp_path, bare):
+def test_shell_and_coreutils_are_enough(toy: Toy, tmp_path: Path, bare: Path) -> None:
     """The recorded PATH is a folder of a shell and coreutils, and so is the caller's: no find, sed, awk or Python."""
     toy.record["environment"]["variables"]["PATH"] = str(bare)
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
@@ -66,29 +83,39 @@ def test_shell_and_coreutils_are_enough(toy, tmp_path, bare):
         assert "not found" not in outcome.stderr
 
 
-def test_shell_without_any_environment_is_enough(toy, tmp_path):
+def test_shell_without_any_environment_is_enough(toy: Toy, tmp_path: Path) -> None:
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
-    outcome = subprocess.run(["sh", "run.sh", str(out)], cwd=bag / "data", env={}, capture_output=True, text=True, check=False)
+    outcome = subprocess.run(
+        ["sh", "run.sh", str(out)], cwd=bag / "data", env={}, capture_output=True, text=True, check=False
+    )
 
     assert outcome.returncode == 0, outcome.stderr
     assert (out / "work/out/result.txt").read_bytes() == toy.expected
 
 
-def test_recorded_text_is_never_evaluated(toy, tmp_path, shell):
+def test_recorded_text_is_never_evaluated(toy: Toy, tmp_path: Path, shell: Run) -> None:
     trap = tmp_path / "trap"
     evil = f"$(touch '{trap}')`touch '{trap}'`'; touch '{trap}'; '\n\\\""
     toy.record["environment"]["variables"]["EVIL"] = evil
     toy.record["environment"]["umask"] = f"022; touch '{trap}'"
     toy.record["job_id"] = "id"
     toy.record["state"] = f"succeeded'; touch '{trap}'; '"
-    toy.record["command"]["steps"][1] |= {"name": evil, "argv": ["sh", "-c", 'printf %s "$EVIL|$1" >"$2"', "x", evil, f"file {evil}".replace("/", "_")]}
+    toy.record["command"]["steps"][1] |= {
+        "name": evil,
+        "argv": ["sh", "-c", 'printf %s "$EVIL|$1" >"$2"', "x", evil, f"file {evil}".replace("/", "_")],
+    }
     name = f"file {evil}".replace("/", "_")
-    toy.record["outputs"] = [{"name": name, "status": "written", "sha256": hashlib.sha256(f"{evil}|{evil}".encode()).hexdigest()}]
+    toy.record["outputs"] = [
+        {"name": name, "status": "written", "sha256": hashlib.sha256(f"{evil}|{evil}".encode()).hexdigest()}
+    ]
     toy.record["inputs"][0]["path"] = f"in/{evil}".replace(str(tmp_path), "")
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
-    outcome, verdict = shell(bag / "data/run.sh", out), shell(bag / "data/verify.sh", "--report", tmp_path / "report", out)
+    outcome, verdict = (
+        shell(bag / "data/run.sh", out),
+        shell(bag / "data/verify.sh", "--report", tmp_path / "report", out),
+    )
 
     assert outcome.returncode == 0, outcome.stderr
     assert not trap.exists()
@@ -96,7 +123,7 @@ def test_recorded_text_is_never_evaluated(toy, tmp_path, shell):
     assert verdict.stdout.startswith("IDENTICAL file ")
 
 
-def test_environment_is_the_recorded_one_and_nothing_else(toy, tmp_path, shell):
+def test_environment_is_the_recorded_one_and_nothing_else(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.record["environment"]["variables"]["JOBPROV_HOOK"] = "/x/hook.pyz"
     toy.record["command"]["steps"][1]["argv"] = ["sh", "-c", "env >seen.txt; pwd; umask >>seen.txt"]
     toy.record["environment"]["umask"] = "0027"
@@ -108,13 +135,21 @@ def test_environment_is_the_recorded_one_and_nothing_else(toy, tmp_path, shell):
     assert seen["TOY_TABLE"] == f"{out}/src/toy-code/data/link"
     assert seen["FHICL_FILE_PATH"] == f"{out}/work/job:{out}/elsewhere/opt/release/fcl"
     assert seen["HOME"] == f"{out}/home"
-    assert seen["TMPDIR"] == f"{out}/tmp"
+    assert seen["TMPDIR"] == f"{out}/tmp"  # noqa: S108 - below OUT
     assert seen["PATH"] == "/usr/bin:/bin:/usr/bin:/bin"
-    assert set(seen) - {"_", "SHLVL", "OLDPWD"} == {"FHICL_FILE_PATH", "HOME", "HOSTILE", "PATH", "PWD", "TMPDIR", "TOY_TABLE"}
+    assert set(seen) - {"_", "SHLVL", "OLDPWD"} == {
+        "FHICL_FILE_PATH",
+        "HOME",
+        "HOSTILE",
+        "PATH",
+        "PWD",
+        "TMPDIR",
+        "TOY_TABLE",
+    }
     assert (out / "work/seen.txt").read_text().endswith("0027\n")
 
 
-def test_non_empty_folder_is_refused_and_left_alone(toy, tmp_path, shell):
+def test_non_empty_folder_is_refused_and_left_alone(toy: Toy, tmp_path: Path, shell: Run) -> None:
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
     out.mkdir()
     (out / ".precious").write_text("mine")
@@ -127,7 +162,7 @@ def test_non_empty_folder_is_refused_and_left_alone(toy, tmp_path, shell):
 
 
 @pytest.mark.parametrize(("code", "sentence"), [(3, "exit code: 3, as recorded"), (4, "exit code: 3, recorded was 4")])
-def test_exit_code_is_the_job_s_own(toy, tmp_path, shell, code, sentence):
+def test_exit_code_is_the_job_s_own(toy: Toy, tmp_path: Path, shell: Run, code: int, sentence: str) -> None:
     toy.record["state"] = "failed"
     toy.record["command"] = {"argv": ["./wrapper.sh"], "working_directory": "/scratch/job 17"}
     toy.record["exit"] = {"code": code}
@@ -142,17 +177,17 @@ def test_exit_code_is_the_job_s_own(toy, tmp_path, shell, code, sentence):
     assert ('"level": "R1="' if code == 3 else '"level": "R1"') in report.read_text()
 
 
-def test_recorded_signal_is_compared_as_the_shell_tells_it(toy, tmp_path, shell):
+def test_recorded_signal_is_compared_as_the_shell_tells_it(toy: Toy, tmp_path: Path, dash: Run) -> None:
     toy.record["state"] = "failed"
     toy.record["command"]["steps"][1] |= {"argv": ["sh", "-c", "kill -s ABRT $$"], "exit_code": None, "signal": 6}
     toy.record["outputs"] = []
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
-    assert shell(bag / "data/run.sh", out).returncode == 134
-    assert shell(bag / "data/verify.sh", out).returncode == 0
+    assert dash(bag / "data/run.sh", out).returncode == 134
+    assert dash(bag / "data/verify.sh", out).returncode == 0
 
 
-def test_steps_run_in_order_and_stop_where_the_job_did_not(toy, tmp_path, shell):
+def test_steps_run_in_order_and_stop_where_the_job_did_not(toy: Toy, tmp_path: Path, shell: Run) -> None:
     steps = [
         {"name": "one", "role": "payload", "argv": ["sh", "-c", "echo one >>log; exit 2"], "exit_code": 2},
         {"name": "two", "role": "payload", "argv": ["sh", "-c", "echo two >>log; exit 5"], "exit_code": 0},
@@ -169,7 +204,7 @@ def test_steps_run_in_order_and_stop_where_the_job_did_not(toy, tmp_path, shell)
     assert shell(bag / "data/verify.sh", out).returncode == 1
 
 
-def test_cpu_limit_that_ended_the_job_ends_it_again(toy, tmp_path, shell):
+def test_cpu_limit_that_ended_the_job_ends_it_again(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.record["environment"]["limits"] = {"cpu_seconds": 1}
     toy.record["command"]["steps"][1] |= {"argv": ["sh", "-c", "while :; do :; done"], "exit_code": None, "signal": 9}
     toy.record["outputs"] = []
@@ -178,7 +213,7 @@ def test_cpu_limit_that_ended_the_job_ends_it_again(toy, tmp_path, shell):
     assert shell(bag / "data/run.sh", out).returncode == 137
 
 
-def test_missing_input_is_named_and_found_by_digest(toy, tmp_path, shell):
+def test_missing_input_is_named_and_found_by_digest(toy: Toy, tmp_path: Path, shell: Run) -> None:
     sha256 = toy.record["inputs"][0]["sha256"]
     data = toy.blobs.stored.pop(sha256)
     bag, shelf = toy.unpack(tmp_path / "bag"), tmp_path / "a shelf"
@@ -198,18 +233,18 @@ def test_missing_input_is_named_and_found_by_digest(toy, tmp_path, shell):
     assert shell(bag / "data/verify.sh", tmp_path / "out2").stdout == "IDENTICAL result.txt\n"
 
 
-def test_missing_program_is_named_before_anything_is_made(toy, tmp_path, shell):
+def test_missing_program_is_named_before_anything_is_made(toy: Toy, tmp_path: Path, dash: Run) -> None:
     toy.record["command"]["steps"][1]["argv"][0] = "no-such-program"
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
-    outcome = shell(bag / "data/run.sh", out)
+    outcome = dash(bag / "data/run.sh", out)
 
     assert outcome.returncode == 125
     assert "missing: program no-such-program" in outcome.stderr
     assert "program\tno-such-program\t" in (bag / "data/NEEDS.tsv").read_text()
 
 
-def test_dry_run_tells_and_makes_nothing(toy, tmp_path, shell):
+def test_dry_run_tells_and_makes_nothing(toy: Toy, tmp_path: Path, shell: Run) -> None:
     bag = toy.unpack(tmp_path / "bag")
 
     outcome = shell(bag / "data/run.sh", "--dry-run", "NOWHERE", cwd=tmp_path)
@@ -219,18 +254,22 @@ def test_dry_run_tells_and_makes_nothing(toy, tmp_path, shell):
     assert [path.name for path in tmp_path.iterdir()] == ["bag"]
 
 
-def test_shell_has_the_job_s_environment(toy, tmp_path):
+def test_shell_has_the_job_s_environment(toy: Toy, tmp_path: Path) -> None:
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
     words = ["sh", str(bag / "data/run.sh"), "--shell", str(out)]
-    outcome = subprocess.run(words, input='cat "$TOY_TABLE"\n', capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"})
+    outcome = subprocess.run(
+        words, input='cat "$TOY_TABLE"\n', capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"}
+    )
 
     assert "forty-two" in outcome.stdout
     assert not (out / "exit-codes.txt").exists()
 
 
-@pytest.mark.parametrize(("folder", "work"), [("", "toy"), ("/deep/run", "toy/deep/run")])
-def test_job_that_ran_inside_a_checkout_finds_what_lay_around_it(toy, tmp_path, shell, folder, work):
+@pytest.mark.parametrize("folder", ["", "/deep/run"])
+def test_job_that_ran_inside_a_checkout_finds_what_lay_around_it(
+    toy: Toy, tmp_path: Path, shell: Run, folder: str
+) -> None:
     checkout = "/data/toy"
     up = "/".join([".."] * folder.count("/"))
     join = f"{up}/bin/join.sh" if up else "bin/join.sh"
@@ -246,11 +285,18 @@ def test_job_that_ran_inside_a_checkout_finds_what_lay_around_it(toy, tmp_path, 
     assert (out / "work/out/result.txt").read_bytes().endswith(b"<--name=x>\n")
 
 
-def test_files_used_by_absolute_path_are_served_from_the_bundle(toy, tmp_path, shell):
+def test_files_used_by_absolute_path_are_served_from_the_bundle(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.record["inputs"][0]["path"] = "/pnfs/toy/raw/a.txt"
     toy.record["outputs"][0]["path"] = "/pnfs/toy/out/result.txt"
     line = 'read x <"$1"; echo "$x" >/dev/null; echo "$x" >"${2#--out=}"'
-    toy.record["command"]["steps"][1]["argv"] = ["sh", "-c", line, "x", "/pnfs/toy/raw/a.txt", "--out=/pnfs/toy/out/result.txt"]
+    toy.record["command"]["steps"][1]["argv"] = [
+        "sh",
+        "-c",
+        line,
+        "x",
+        "/pnfs/toy/raw/a.txt",
+        "--out=/pnfs/toy/out/result.txt",
+    ]
     toy.record["outputs"][0] |= {"sha256": toy.record["inputs"][0]["sha256"], "size_bytes": 6}
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
@@ -258,7 +304,7 @@ def test_files_used_by_absolute_path_are_served_from_the_bundle(toy, tmp_path, s
     assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL result.txt\n"
 
 
-def test_link_in_a_repository_cannot_lead_writes_out_of_the_rerun(toy, tmp_path, shell):
+def test_link_in_a_repository_cannot_lead_writes_out_of_the_rerun(toy: Toy, tmp_path: Path, dash: Run) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     toy.files.append(("escape", 0o120000, str(outside).encode()))
@@ -267,14 +313,25 @@ def test_link_in_a_repository_cannot_lead_writes_out_of_the_rerun(toy, tmp_path,
     toy.record["inputs"].append({"name": "y", "path": "/cvmfs/toy.example.org/toy-code/escape/y", "sha256": sha256})
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
-    assert shell(bag / "data/run.sh", out).returncode == 0
+    assert dash(bag / "data/run.sh", out).returncode == 0
     assert list(outside.iterdir()) == []
 
 
-def test_no_file_outside_bundle_rerun_and_needs_is_opened(toy, tmp_path):
+def test_no_file_outside_bundle_rerun_and_needs_is_opened(toy: Toy, tmp_path: Path) -> None:
     strace = shutil.which("strace") or pytest.fail("strace is not installed")
     bag, out, trace = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "trace"
-    words = [strace, "-f", "-qq", "-e", "trace=open,openat,execve", "-o", str(trace), "/bin/sh", str(bag / "data/run.sh"), str(out)]
+    words = [
+        strace,
+        "-f",
+        "-qq",
+        "-e",
+        "trace=open,openat,execve",
+        "-o",
+        str(trace),
+        "/bin/sh",
+        str(bag / "data/run.sh"),
+        str(out),
+    ]
 
     subprocess.run(words, env={}, check=True, capture_output=True, timeout=60)
 
@@ -286,30 +343,37 @@ def test_no_file_outside_bundle_rerun_and_needs_is_opened(toy, tmp_path):
     assert strange == set()
 
 
-def test_copies_can_be_written_and_programs_run(toy, tmp_path, shell):
+def test_copies_can_be_written_and_programs_run(toy: Toy, tmp_path: Path, dash: Run) -> None:
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
-    shell(bag / "data/run.sh", out)
+    dash(bag / "data/run.sh", out)
 
-    modes = {path: stat.S_IMODE((out / path).stat().st_mode) for path in ("src/toy-code/bin/join.sh", "work/wrapper.sh", "work/in/a.txt")}
+    modes = {
+        path: stat.S_IMODE((out / path).stat().st_mode)
+        for path in ("src/toy-code/bin/join.sh", "work/wrapper.sh", "work/in/a.txt")
+    }
     assert modes == {"src/toy-code/bin/join.sh": 0o755, "work/wrapper.sh": 0o755, "work/in/a.txt": 0o644}
 
 
-@pytest.mark.parametrize("arguments", [(), ("--no-such",), ("a", "b"), ("--input-dir",), ("--input-dir", "/no/such", "out")])
-def test_wrong_call_is_told_with_the_usage(toy, tmp_path, shell, arguments):
+@pytest.mark.parametrize(
+    "arguments", [(), ("--no-such",), ("a", "b"), ("--input-dir",), ("--input-dir", "/no/such", "out")]
+)
+def test_wrong_call_is_told_with_the_usage(toy: Toy, tmp_path: Path, dash: Run, arguments: tuple[str, ...]) -> None:
     bag = toy.unpack(tmp_path / "bag")
 
-    outcome = shell(bag / "data/run.sh", *arguments, cwd=tmp_path)
+    outcome = dash(bag / "data/run.sh", *arguments, cwd=tmp_path)
 
     assert outcome.returncode == 125
     assert outcome.stderr.strip().endswith(".")
 
 
-def test_scripts_are_clean_for_shellcheck(toy, tmp_path):
+def test_scripts_are_clean_for_shellcheck(toy: Toy, tmp_path: Path) -> None:
     shellcheck = shutil.which("shellcheck") or pytest.fail("shellcheck is not installed")
     folder = toy.unpack(tmp_path) / "data"
     scripts = ["run.sh", "verify.sh", "lib.sh"]
 
-    outcome = subprocess.run([shellcheck, "-s", "sh", "-x", *scripts], cwd=folder, capture_output=True, text=True, check=False)
+    outcome = subprocess.run(
+        [shellcheck, "-s", "sh", "-x", *scripts], cwd=folder, capture_output=True, text=True, check=False
+    )
 
     assert outcome.stdout == ""

@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from toy_job import Toy
 
 from provenance.bundle import tar
 from provenance.bundle.draft import Member
@@ -21,21 +22,23 @@ def _member(path: str, data: bytes, mode: int = 0o644) -> Member:
     return Member(path=path, mode=mode, sha256=sha256, sha512=sha512, size=len(data))
 
 
-def _plan(toy, files: dict[str, bytes], mtime: int = 1_700_000_000) -> Plan:
+def _plan(toy: Toy, files: dict[str, bytes], mtime: int = 1_700_000_000) -> Plan:
     for data in files.values():
         toy.blobs.write(data)
-    members = tuple(_member(path, data, 0o755 if path.endswith(".sh") else 0o644) for path, data in sorted(files.items()))
+    members = tuple(
+        _member(path, data, 0o755 if path.endswith(".sh") else 0o644) for path, data in sorted(files.items())
+    )
     return Plan(spec_version=0, job_id="j", revision=0, top="top", level="L0", mtime=mtime, members=members)
 
 
 FILES = {"a-b": b"", "a/run.sh": b"x" * 512, "a/z": b"y" * 513, LONG: b"deep", "bagit.txt": b"BagIt\n"}
 
 
-def test_bytes_of_the_tar_are_frozen(toy):
+def test_bytes_of_the_tar_are_frozen(toy: Toy) -> None:
     assert hashlib.sha256(toy.tar_bytes(_plan(toy, FILES))).hexdigest() == GOLDEN
 
 
-def test_tar_equals_what_the_standard_library_writes_as_ustar(toy):
+def test_tar_equals_what_the_standard_library_writes_as_ustar(toy: Toy) -> None:
     plan = _plan(toy, FILES)
     folders = {path.rsplit("/", cut)[0] for path in FILES for cut in range(1, path.count("/") + 1)}
     names = ["", *sorted([*FILES, *folders], key=lambda name: name + ("/" if name in folders else ""))]
@@ -54,20 +57,20 @@ def test_tar_equals_what_the_standard_library_writes_as_ustar(toy):
     assert toy.tar_bytes(plan) == oracle.getvalue()
 
 
-def test_size_is_known_before_the_first_byte(toy):
+def test_size_is_known_before_the_first_byte(toy: Toy) -> None:
     plan = _plan(toy, FILES)
 
     assert tar.size(plan) == len(toy.tar_bytes(plan))
 
 
 @pytest.mark.parametrize("time", [0, -5, 2**40])
-def test_times_outside_the_header_s_range_are_clamped(toy, time):
+def test_times_outside_the_header_s_range_are_clamped(toy: Toy, time: int) -> None:
     with tarfile.open(fileobj=io.BytesIO(toy.tar_bytes(_plan(toy, {"a": b"1"}, mtime=time)))) as archive:
         assert {entry.mtime for entry in archive} == {min(max(time, 0), 8**11 - 1)}
 
 
 @pytest.mark.parametrize("damage", [b"yyy!", b"yyyy!", b"yyy"])
-def test_blob_that_is_not_what_the_plan_names_is_refused(toy, damage):
+def test_blob_that_is_not_what_the_plan_names_is_refused(toy: Toy, damage: bytes) -> None:
     plan = _plan(toy, {"a": b"yyyy"})
     toy.blobs.stored[plan.members[0].sha256] = damage
 
@@ -75,7 +78,7 @@ def test_blob_that_is_not_what_the_plan_names_is_refused(toy, damage):
         toy.tar_bytes(plan)
 
 
-def test_name_that_ustar_cannot_hold_is_refused(toy):
+def test_name_that_ustar_cannot_hold_is_refused(toy: Toy) -> None:
     with pytest.raises(BundleError, match="do not fit into USTAR"):
         toy.tar_bytes(_plan(toy, {"n" * 120: b"1"}))
 
@@ -92,7 +95,7 @@ class _Zeros(io.RawIOBase):
         return bytes(count)
 
 
-def test_large_member_streams_in_small_pieces(toy, monkeypatch):
+def test_large_member_streams_in_small_pieces(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 1 << 26
     seen = hashlib.sha256()
     for _ in range(64):
@@ -107,7 +110,7 @@ def test_large_member_streams_in_small_pieces(toy, monkeypatch):
     assert sum(lengths) == tar.size(plan)
 
 
-def test_gnu_tar_reads_it(toy, tmp_path: Path):
+def test_gnu_tar_reads_it(toy: Toy, tmp_path: Path) -> None:
     bag = toy.unpack(tmp_path)
 
     assert (bag / "data/run.sh").stat().st_mode & 0o777 == 0o755

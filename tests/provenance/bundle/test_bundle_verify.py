@@ -1,0 +1,224 @@
+"""verify.sh: verdicts on reruns, and the sabotage table of a bundle."""
+
+import hashlib
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_job import Run, Toy
+
+Change = Callable[[Path], str]
+
+
+def _flip(path: Path, offset: int = 0) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def _flipped(name: str) -> Change:
+    def change(bag: Path) -> str:
+        _flip(bag / name)
+        return f"CHANGED {name}"
+
+    return change
+
+
+def _dropped(name: str) -> Change:
+    def change(bag: Path) -> str:
+        (bag / name).unlink()
+        return f"MISSING {name}"
+
+    return change
+
+
+def _added(name: str) -> Change:
+    def change(bag: Path) -> str:
+        (bag / name).write_text("more\n")
+        return f"EXTRA {name}"
+
+    return change
+
+
+def _renamed(bag: Path) -> str:
+    (bag / "data/JOB.json").rename(bag / "data/job.json")
+    return "MISSING data/JOB.json"
+
+
+def _reordered(bag: Path) -> str:
+    manifest = bag / "manifest-sha256.txt"
+    manifest.write_text("".join(sorted(manifest.read_text().splitlines(keepends=True))))
+    return "CHANGED manifest-sha256.txt"
+
+
+SABOTAGE: dict[str, Change] = {
+    "a byte of the record": _flipped("data/JOB.json"),
+    "a byte of the code": _flipped("data/src/toy-code/bin/join.sh"),
+    "a byte of the tag file": _flipped("bag-info.txt"),
+    "a byte of the manifest": _flipped("manifest-sha512.txt"),
+    "a file dropped": _dropped("data/inputs/files/a.txt"),
+    "a manifest dropped": _dropped("tagmanifest-sha256.txt"),
+    "a file added": _added("data/src/toy-code/.hidden"),
+    "a file added beside the bag's own": _added("fetch.txt"),
+    "a file renamed": _renamed,
+    "a manifest reordered": _reordered,
+}
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGE)
+def test_sabotage_is_named(toy: Toy, tmp_path: Path, dash: Run, sabotage: str) -> None:
+    bag = toy.unpack(tmp_path)
+
+    finding = SABOTAGE[sabotage](bag)
+    outcome = dash(bag / "data/verify.sh", "--bundle")
+
+    assert outcome.returncode == 1
+    assert finding in outcome.stderr
+
+
+def test_one_flipped_byte_anywhere_is_found(toy: Toy, tmp_path: Path) -> None:
+    bag = toy.unpack(tmp_path)
+    chance = random.Random(20260301)  # noqa: S311 - the same draw each time
+    files = [path for path in sorted(bag.rglob("*")) if path.is_file() and path.stat().st_size]
+    # the scripts that check cannot be trusted to find damage in themselves: sha256sum is asked about those
+    for path in chance.sample([path for path in files if path.suffix != ".sh"], 6):
+        whole, offset = path.read_bytes(), chance.randrange(path.stat().st_size)
+        _flip(path, offset)
+        outcome = subprocess.run(
+            ["sh", str(bag / "data/verify.sh"), "--bundle"], capture_output=True, text=True, check=False
+        )
+        path.write_bytes(whole)
+        assert outcome.returncode != 0, (path, offset)
+        assert str(path.relative_to(bag)) in outcome.stderr or "tagmanifest" in path.name
+
+
+def test_whole_bundle_is_confirmed(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    outcome = shell(toy.unpack(tmp_path) / "data/verify.sh", "--bundle")
+
+    assert (outcome.returncode, outcome.stderr) == (0, "verify.sh: the bundle is as it was made.\n")
+
+
+def test_changed_missing_and_extra_outputs_are_told_apart(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    toy.record["outputs"].append({"name": "gone.txt", "status": "written", "sha256": "0" * 64})
+    toy.record["outputs"].append({"name": "dropped.txt", "status": "dropped", "sha256": "0" * 64})
+    bag, out, report = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "report.json"
+    shell(bag / "data/run.sh", out)
+    _flip(out / "work/out/result.txt")
+    (out / "work/more.log").write_text("x")
+
+    outcome = shell(bag / "data/verify.sh", "--report", report, "--environment-grade", "same capsule", out)
+
+    assert outcome.returncode == 1
+    assert outcome.stdout == "DIFFERENT result.txt\nMISSING gone.txt\nEXTRA more.log\n"
+    verdict = json.loads(report.read_text())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", verdict.pop("when"))
+    assert verdict.pop("host")
+    assert verdict == {
+        "revision": 0,
+        "level": "R2",
+        "environment_grade": "same capsule",
+        "comparisons": [
+            {"output": "result.txt", "level": "R2", "comparator": "sha256"},
+            {"output": "gone.txt", "level": "R2", "comparator": "none"},
+        ],
+    }
+
+
+def test_extra_files_alone_do_not_fail(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+    shell(bag / "data/run.sh", out)
+    (out / "work/.cache").mkdir()
+    (out / "work/.cache/more").write_text("x")
+
+    outcome = shell(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 0
+    assert outcome.stdout == "IDENTICAL result.txt\nEXTRA .cache/more\n"
+
+
+def test_rerun_that_never_ran_is_undecided_and_told_so(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    bag, report = toy.unpack(tmp_path / "bag"), tmp_path / "report.json"
+    (tmp_path / "out").mkdir()
+
+    outcome = shell(bag / "data/verify.sh", "--report", report, tmp_path / "out")
+
+    assert outcome.returncode == 2
+    assert "no job ran in" in outcome.stderr
+    assert json.loads(report.read_text())["level"] == "R0"
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"checksums": ["adler32:{adler}"]}, "IDENTICAL result.txt"),
+        ({"checksums": ["adler32:00000001"]}, "DIFFERENT result.txt"),
+        ({"content_digest": "text-content-1:{text}"}, "EQUIVALENT result.txt"),
+        ({"content_digest": "text-content-1:00"}, "DIFFERENT result.txt"),
+        (
+            {"content_digest": "future-9:00"},
+            "UNDECIDED result.txt: the content digest future-9 is not known to this version",
+        ),
+        ({}, "UNDECIDED result.txt: bytes differ, as they may, and the record has no content digest to compare with"),
+    ],
+)
+def test_output_without_sha256_is_compared_by_what_was_recorded(
+    toy: Toy, tmp_path: Path, fields: Any, line: str
+) -> None:
+    words = {"adler": f"{zlib.adler32(toy.expected):08x}", "text": hashlib.sha256(toy.expected).hexdigest()}
+    fields = json.loads(json.dumps(fields).replace("{adler}", words["adler"]).replace("{text}", words["text"]))
+    toy.record["outputs"] = [{"name": "result.txt", "path": "out/result.txt", "status": "written", **fields}]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+    environment = {"PATH": "/usr/bin:/bin", "JOBPROV_PYTHON": sys.executable}
+
+    subprocess.run(["sh", str(bag / "data/run.sh"), str(out)], env=environment, check=True, capture_output=True)
+    outcome = subprocess.run(
+        ["sh", str(bag / "data/verify.sh"), str(out)], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert outcome.stdout == line + "\n"
+    assert (
+        outcome.returncode
+        == {"IDENTICAL": 0, "EQUIVALENT": 0, "DIFFERENT": 1, "UNDECIDED": 2}[line.split(maxsplit=1)[0]]
+    )
+
+
+@pytest.mark.parametrize("tool", ["shasum", "openssl"])
+def test_other_digest_tools_serve_where_sha256sum_is_not(toy: Toy, tmp_path: Path, tool: str) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ["cat", "cp", "chmod", "date", "env", "ln", "ls", "mkdir", "rm", "sh", "uname", "wc", "perl", tool]:
+        (programs / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is not installed"))
+    toy.record["environment"]["variables"]["PATH"] = str(programs)
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    answers = [
+        subprocess.run(
+            [str(programs / "sh"), str(bag / "data" / name), *words],
+            env={"PATH": str(programs)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for name, words in (("run.sh", [str(out)]), ("verify.sh", [str(out)]), ("verify.sh", ["--bundle"]))
+    ]
+
+    assert [answer.returncode for answer in answers] == [0, 0, 0], answers
+    assert answers[1].stdout == "IDENTICAL result.txt\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--no-such",), ("a", "b"), ("--report",), ("/no/such/folder",)])
+def test_wrong_call_of_verify_is_told_with_exit_code_two(
+    toy: Toy, tmp_path: Path, dash: Run, arguments: tuple[str, ...]
+) -> None:
+    outcome = dash(toy.unpack(tmp_path) / "data/verify.sh", *arguments, cwd=tmp_path)
+
+    assert outcome.returncode == 2
+    assert outcome.stderr.strip().endswith(".")
