@@ -32,17 +32,25 @@ def aligned(old: list[Value], new: list[Value]) -> Iterator[tuple[int | None, in
     tail = 0
     while tail < min(len(old), len(new)) - start and _text(old[-1 - tail]) == _text(new[-1 - tail]):
         tail += 1
-    old_end, new_end = len(old) - tail, len(new) - tail
-    if (old_end - start) * (new_end - start) > _MOST_CELLS:
-        yield from _in_order(range(start, old_end), range(start, new_end), old, new)
+    old_range, new_range = range(start, len(old) - tail), range(start, len(new) - tail)
+    if len(old_range) * len(new_range) > _MOST_CELLS:
+        yield from _in_order(old_range, new_range, old, new)
         return
     matcher = SequenceMatcher(
-        None, [_text(each) for each in old[start:old_end]], [_text(each) for each in new[start:new_end]], autojunk=False
+        None, [_text(old[index]) for index in old_range], [_text(new[index]) for index in new_range], autojunk=False
     )
+    if len(old_range) == len(new_range) and _equal_in_place(old_range, old, new) >= sum(
+        block.size for block in matcher.get_matching_blocks()
+    ):
+        yield from ((index, index) for index in old_range if _text(old[index]) != _text(new[index]))
+        return
     for operation, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if operation != "equal":
-            replaced = range(start + old_from, start + old_to), range(start + new_from, start + new_to)
-            yield from _alike_first(*replaced, old, new)
+            yield from _alike_first(old_range[old_from:old_to], new_range[new_from:new_to], old, new)
+
+
+def _equal_in_place(indices: range, old: list[Value], new: list[Value]) -> int:
+    return sum(_text(old[index]) == _text(new[index]) for index in indices)
 
 
 def _alike_first(

@@ -42,6 +42,8 @@ def _evaluate_segments(expansion: Expansion, limits: Limits) -> dict[str, Value]
         try:
             run.execute(segment.items, segment)
         except TextError as fault:
+            if fault.kind in (PROLOG_PLACEMENT, SYNTAX):
+                raise FragmentError from fault  # a prolog word may be a name if `:` stands behind the include
             raise _placed(fault, piece, fault.offset) from fault
     if run.in_prolog:
         raise FragmentError  # the reading as one text says where the prolog should have ended
