@@ -16,6 +16,12 @@ from provenance.fhicl.limits import DEFAULT_LIMITS
 from provenance.fhicl.loading import forget_sources
 from provenance.fhicl.values import TableBody
 
+
+def quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{escaped}"' if not text.endswith("\\") else f'"{escaped} "'
+
+
 names = st.text(string.ascii_letters + "_", min_size=1, max_size=3)
 texts = st.text(string.printable.replace("\r", "").replace("\x0b", "").replace("\x0c", ""), max_size=12)
 numbers = st.one_of(
@@ -24,7 +30,7 @@ numbers = st.one_of(
 atoms = st.one_of(
     numbers,
     st.sampled_from(["@nil", "true", "false", "infinity", "-infinity", "(1,-2.5)", "word"]),
-    texts.map(lambda text: quoted(text)),
+    texts.map(quoted),
 )
 values: st.SearchStrategy[Any] = st.recursive(
     atoms, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4), max_leaves=25
@@ -35,11 +41,6 @@ GRAMMAR = """: : :{ } :[ ] , 1 0x1F "s" 't' @nil @local::a @table::b @sequence::
 BEGIN_PROLOG END_PROLOG (1,2) true infinity " @id:: a b c a.b c[1]"""
 words = st.sampled_from([*GRAMMAR.split(), ": 1 ", " ", " ", "\n", "# c\n"])
 soups = st.lists(words, max_size=30).map("".join)
-
-
-def quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"' if not text.endswith("\\") else f'"{escaped} "'
 
 
 def written(value: Any) -> str:
