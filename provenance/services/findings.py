@@ -1,6 +1,7 @@
 """What only the service knows about records: which blobs are here, which code is resolved. Set-wise, for a batch."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -11,7 +12,6 @@ from provenance.db.recording.software_rows import repository_match_key
 from provenance.db.tables import Experiment, Possession, Repository, SoftwareRow
 from provenance.records.gaps import Findings, small_inputs
 from provenance.records.job_record import JobRecord, Software
-from provenance.records.references import referenced_blobs
 
 
 class Reading(NamedTuple):
@@ -22,12 +22,14 @@ class Reading(NamedTuple):
         repairs: field paths of numbers out of range.
         raw: plain JSON values, unknown fields included.
         contradictions: fields of which witnesses say different things.
+        references: the blobs that the record refers to.
     """
 
     record: JobRecord
     repairs: tuple[str, ...]
     raw: dict[str, Any]
     contradictions: tuple[str, ...]
+    references: AbstractSet[str]
 
 
 def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence[Reading]) -> list[Findings]:
@@ -35,7 +37,7 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
     if not readings:
         return []
     notes = known.notes if known is not None else {}
-    referenced = [referenced_blobs(reading.raw) for reading in readings]
+    referenced = [reading.references for reading in readings]
     inputs = [small_inputs(reading.record) for reading in readings]
     wanted: dict[str, set[str]] = {}
     for reading, blobs, small in zip(readings, referenced, inputs, strict=True):

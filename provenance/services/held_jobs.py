@@ -12,6 +12,7 @@ from provenance.db.recording.job_rows import unpack
 from provenance.db.tables import Job, ProvisionalRecord, WitnessRecord
 from provenance.records.decoding import read_plain
 from provenance.records.merging import merge_witnesses
+from provenance.records.references import referenced_blobs
 from provenance.services.findings import Reading
 from provenance.services.ledger import Documents, read_entries
 
@@ -87,4 +88,4 @@ def read_together(records: dict[str, dict[str, Any]]) -> Reading:
     """Return the job that the plain records of its witnesses make together."""
     raw, contradictions = merge_witnesses(records)
     record, repairs = read_plain(raw)
-    return Reading(record, repairs, raw, tuple(contradiction.field for contradiction in contradictions))
+    return Reading(record, repairs, raw, tuple(found.field for found in contradictions), referenced_blobs(raw))

@@ -28,6 +28,7 @@ from provenance.db.tables import (
 from provenance.records.decoding import DecodedRecord
 from provenance.records.gaps import Gap, find_gaps, level_of
 from provenance.records.job_record import PROVISIONAL
+from provenance.records.references import references_in
 from provenance.services.findings import Reading, find_for
 from provenance.services.held_jobs import HeldJob, load_held, read_together
 from provenance.services.ledger import Documents, NewEntry, append_entries
@@ -200,7 +201,7 @@ def _merge(submission: Submission, held: HeldJob | None) -> Reading:
     decoded = submission.decoded
     others = held.records_but(submission.witness) if held is not None else {}
     if decoded.record is not None and not others:
-        return Reading(decoded.record, decoded.repairs, decoded.raw, ())
+        return Reading(decoded.record, decoded.repairs, decoded.raw, (), references_in(decoded.body, decoded.raw))
     return read_together({**others, submission.witness: decoded.raw})
 
 
