@@ -558,3 +558,19 @@ def test_every_error_is_an_archive_error_and_drawn_in_the_tree() -> None:
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
     assert all(issubclass(error, ArchiveError) for error in classes)
     assert all(error.__name__ in str(errors.__doc__) for error in classes)
+
+
+def test_restored_pack_of_the_same_name_is_opened_anew(store: LocalStore) -> None:
+    sha256 = store.put(b"blob").sha256
+    store.seal()
+    path = pack_paths(store)[0]
+    whole = path.read_bytes()
+    overwrite(path, b"")
+    reader = LocalStore(store.root)
+    with pytest.raises(BlobMissingError):
+        reader.get(sha256)
+    path.rename(store.root / "set-aside")
+
+    path.write_bytes(whole)
+
+    assert reader.get(sha256) == b"blob"
