@@ -7,7 +7,7 @@ programs are read the same way once they name an fcl file by `-c`; else each arg
 import os
 import re
 
-ART_PROGRAMS = frozenset("art art_ut lar lar_ut mu2e nova gm2 uboone gallery".split())
+ART_PROGRAMS = frozenset(["art", "art_ut", "lar", "lar_ut", "mu2e", "nova", "gm2", "uboone", "gallery"])
 INTERPRETERS = re.compile(
     r"^(?:python|perl|ruby|node|php|lua|tclsh|R(?:script)?|(?:ba|da|z|k|c|tc)?sh|root(?:\.exe)?)[\d.]*$"
 )
@@ -38,8 +38,24 @@ _ONE = {
     "--memcheck-db": "memory",
 }
 _OVERRIDES = frozenset(
-    "-n --nevts -e --estart --nskip -j --nschedules --nthreads --parallelism --process-name --tmpdir --prune-config"
-    " --errorOnSIGINT --errorOnMissingConsumes --rethrow-all --trace".split()
+    [
+        "-n",
+        "--nevts",
+        "-e",
+        "--estart",
+        "--nskip",
+        "-j",
+        "--nschedules",
+        "--nthreads",
+        "--parallelism",
+        "--process-name",
+        "--tmpdir",
+        "--prune-config",
+        "--errorOnSIGINT",
+        "--errorOnMissingConsumes",
+        "--rethrow-all",
+        "--trace",
+    ]
 )
 
 
@@ -118,7 +134,7 @@ def _split(words, index):
         name, equals, value = word.partition("=")
         if equals:
             return name, value, 1
-    elif len(word) > 2 and word[0] == "-" and word[1].isalpha():
+    elif re.match(r"^-[A-Za-z].", word):
         return word[:2], word[2:], 1
     else:
         name = word
@@ -129,7 +145,7 @@ def _split(words, index):
 
 def _values(words, index, first):
     """Return (values, words used) of an option that takes several values."""
-    if "=" in words[index] or not words[index] in ("-s", "--source"):
+    if "=" in words[index] or words[index] not in ("-s", "--source"):
         return [first], 1
     end = index + 1
     while end < len(words) and not words[end].startswith("-"):

@@ -9,8 +9,9 @@ import hashlib
 import os
 import re
 
+_INCLUDE = re.compile(rb"^#include \"(.+)\"$", re.DOTALL)
 _NAME = re.compile(rb"^[ \t]*process_name[ \t]*:[ \t]*\"?(\w+)", re.MULTILINE)
-_MOST_FILES = 5000
+_MOST_FILES, _MOST_PROBLEMS = 5000, 20
 
 
 class Closure:
@@ -90,7 +91,7 @@ class Closure:
         return None, None
 
     def _problem(self, sentence):
-        if sentence not in self.problems and len(self.problems) < 20:
+        if sentence not in self.problems and len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(sentence)
 
 
@@ -107,7 +108,7 @@ def included_names(content):
         return []
     names = []
     for line in content.replace(b"\r", b"\n").split(b"\n"):
-        line = line.rstrip(b" \t\r\n")
-        if line.startswith(b'#include "') and len(line) > 11 and line.endswith(b'"'):
-            names.append(os.fsdecode(line[10:-1]))
+        match = _INCLUDE.match(line.rstrip(b" \t\r\n"))
+        if match:
+            names.append(os.fsdecode(match.group(1)))
     return names

@@ -34,9 +34,9 @@ def _script(draft, path, repositories):
     return entry
 
 
-def capture_configurations(draft, step, line, extra, environment, repositories):
+def capture_configurations(draft, step, extra, environment, repositories):
     """Record the fcl closure of a command, and of each fcl file named by --config; return the paths opened."""
-    opened = set()
+    opened, line = set(), step.line
     mains = ([line.config] if line.config else []) + [main for main in extra if main != line.config]
     for main in mains:
         entry = draft.attempt("configuration " + main, _configuration, draft, main, environment, repositories)
@@ -46,7 +46,7 @@ def capture_configurations(draft, step, line, extra, environment, repositories):
         if main == line.config:
             entry["overrides"] = line.overrides
             entry["process_name"] = line.process_name or entry.get("process_name")
-        entry["step"] = step
+        entry["step"] = step.name
         draft.extend("configurations", [without_empty(entry)])
     return opened
 
@@ -72,8 +72,9 @@ def _configuration(draft, main, environment, repositories):
     )
 
 
-def capture_final_configuration(draft, step, line):
+def capture_final_configuration(draft, step):
     """Record what art wrote with --config-out: the configuration as run."""
+    line = step.line
     if not line.final or line.final in ("STDOUT", "STDERR", "cout", "cerr") or not os.path.isfile(line.final):
         return
     if os.path.getsize(line.final) > SMALL_BYTES:
@@ -82,7 +83,7 @@ def capture_final_configuration(draft, step, line):
     with open(line.final, "rb") as stream:
         content = stream.read()
     for entry in draft.record.get("configurations", ()):
-        if entry.get("step") == step and entry["main"] == line.config:
+        if entry.get("step") == step.name and entry["main"] == line.config:
             entry["final_sha256"] = draft.add_text(content, line.final)
 
 

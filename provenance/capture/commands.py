@@ -9,7 +9,6 @@ import sys
 from provenance.capture import execution, logs, recording
 from provenance.capture import options as option_table
 from provenance.capture.background import Background, Speaker, budget, hash_seconds
-from provenance.capture.files import Clock
 
 _LEAVING_SECONDS = 5.0  # after a signal: enough to spool, not to send
 
@@ -90,27 +89,28 @@ def _wrap(options, record):
     signals.install()
     before = Background(record.before)
     before.wait(budget(options))
-    works = []
+    beside = []
     outcome = execution.execute(
-        options.command, signals, lambda: works.append(Background(lambda: record.meanwhile(before)))
+        options.command, signals, lambda: beside.append(Background(lambda: record.meanwhile(before)))
     )
+    outcome.was_told = bool(signals.passed_on)
     try:
-        _finish(options, record, before, works, outcome, signals, speaker)
+        work = Background(lambda: record.after(before, beside, outcome, speaker))
+        _wait_for(work, record, signals, speaker)
+        for warning in options.warnings:
+            speaker.detail(warning)
     except BaseException as error:
         speaker.say("not recorded: {}: {}".format(type(error).__name__, error))
     execution.leave(outcome)
 
 
-def _finish(options, record, before, works, outcome, signals, speaker):
-    outcome.was_told = bool(signals.passed_on)
-    works.append(Background(lambda: record.after(before, works[:1], outcome, speaker)))
-    limit = Clock(hash_seconds(options) + budget(options) + 1)
-    is_done = works[-1].wait(limit.left(), lambda: signals.asked_to_stop)
+def _wait_for(work, record, signals, speaker):
+    """Wait for the recording as long as its budgets allow; after a signal only until it is spooled."""
+    limit = hash_seconds(record.options) + budget(record.options) + 1
+    is_done = work.wait(limit, lambda: signals.asked_to_stop)
     if not is_done and signals.asked_to_stop:
         is_done = record.spooled.wait(_LEAVING_SECONDS)
-    _tell_failure(works[-1], is_done, speaker)
-    for warning in options.warnings:
-        speaker.detail(warning)
+    _tell_failure(work, is_done, speaker)
 
 
 def _tell_failure(work, is_done, speaker):

@@ -49,7 +49,7 @@ def record_exit(options, environment, text, speaker):
     draft.record["sent_at"] = now()
     spool = spools.find(options, environment)
     path = flushing.keep(spool, draft, options)
-    flushing.send(path, spool, draft, options, environment, speaker)
+    flushing.Sender(spool, options, environment, speaker).send(path, draft)
 
 
 def _own_ad(environment):
@@ -94,7 +94,7 @@ def _variables(ad):
 def _command(ad):
     arguments = ad.get("Arguments") or ad.get("Args") or ""
     try:
-        return [str(ad.get("Cmd", ""))] + shlex.split(str(arguments))
+        return [str(ad.get("Cmd", "")), *shlex.split(str(arguments))]
     except ValueError:
         return [str(ad.get("Cmd", "")), str(arguments)]
 

@@ -19,12 +19,15 @@ from provenance.capture import VERSION, redaction
 from provenance.capture.spool import encode
 
 _TRIES = 3
+_TAKEN, _REFUSED, _UNUSABLE = 2, 4, 422  # classes of HTTP status, and the one of a blob that may not be kept
 _LATER = frozenset([408, 425, 429])
 _CALL_SECONDS = 10.0
 
 
 class RefusedError(Exception):
-    """The service refuses this record for good."""
+    """The service refuses this record for good; `status` and `answer` are its own, where it said anything."""
+
+    status, answer = None, {}
 
 
 class LaterError(Exception):
@@ -53,13 +56,13 @@ class Service:
             status, answer, pause = self._exchange(method, path, body, headers)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise LaterError("{} {}: {}".format(method, path, error or type(error).__name__))
-        if 200 <= status < 300:
+            raise LaterError("{} {}: {}".format(method, path, error or type(error).__name__)) from error
+        if status // 100 == _TAKEN:
             return status, answer
         sentence = "{} {}: {} {}".format(method, path, status, answer.get("detail") or answer.get("title") or "")
         if answer.get("errors"):
             sentence += " " + json.dumps(answer["errors"], sort_keys=True)[:1000]
-        if 400 <= status < 500 and status not in _LATER:
+        if status // 100 == _REFUSED and status not in _LATER:
             error = RefusedError(sentence.strip())
             error.status, error.answer = status, answer
             raise error
@@ -102,10 +105,7 @@ def deliver(path, url, token, clock):
     service = Service(url, token, clock)
     for attempt in range(_TRIES):
         try:
-            with zipfile.ZipFile(path) as entry:
-                return _send(Entry(entry), service)
-        except (zipfile.BadZipFile, KeyError, ValueError) as error:
-            raise RefusedError("the spooled entry cannot be read: {}".format(error))
+            return _send_file(path, service)
         except LaterError as error:
             pause = _pause(attempt, error.pause)
             if attempt == _TRIES - 1 or pause >= clock.left():
@@ -114,6 +114,14 @@ def deliver(path, url, token, clock):
         finally:
             service.close()
     raise LaterError("no try was left")
+
+
+def _send_file(path, service):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _send(Entry(archive), service)
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise RefusedError("the spooled entry cannot be read: {}".format(error)) from error
 
 
 class Entry:
@@ -169,14 +177,16 @@ def _missing(service, digests):
 
 
 def _send_blob(entry, service, digest):
+    headers = {"Content-Type": "application/octet-stream"}
     for _ in range(3):
         try:
-            service.call("PUT", "/blobs/" + digest, entry.blob(digest), {"Content-Type": "application/octet-stream"})
-            return
+            service.call("PUT", "/blobs/" + digest, entry.blob(digest), headers)
         except RefusedError as error:
-            if error.status != 422 or "secret-found" not in json.dumps(error.answer):
+            if error.status != _UNUSABLE or "secret-found" not in json.dumps(error.answer):
                 raise
             digest = entry.withhold(digest, str(error.answer.get("detail") or "secret-found"))
+        else:
+            return
     raise RefusedError("the service keeps finding a secret in blob {}".format(digest))
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 from provenance.capture import redaction
 
+_MOST_NOTES = 200
 SMALL_BYTES = 16 * 1024 * 1024  # bundle.md: a file up to here travels with the record
 
 
@@ -42,7 +43,7 @@ class Draft:
     def note(self, sentence):
         """Keep a sentence about something that is missing, once, at most 200 of them."""
         sentence = redaction.redact_text(str(sentence))[:500]
-        if sentence not in self.notes and len(self.notes) < 200:
+        if sentence not in self.notes and len(self.notes) < _MOST_NOTES:
             self.notes.append(sentence)
 
     def attempt(self, what, function, *arguments):

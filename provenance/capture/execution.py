@@ -142,7 +142,7 @@ def _start(argv, streams, signals):
     except OSError as error:
         if error.errno != errno.ENOEXEC:
             raise
-        process = subprocess.Popen(["/bin/sh"] + argv, **more)  # a script without `#!`, as every shell does
+        process = subprocess.Popen(["/bin/sh", *argv], **more)  # a script without `#!`, as every shell does
     signals.attach(process, has_group)
     return process
 

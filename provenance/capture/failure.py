@@ -16,6 +16,7 @@ _PYTHON = re.compile(
 )
 _ANSI = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
 _TAIL = 64 * 1024
+_SIGNALLED = 128  # what shells add to a signal's number
 _FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXFSZ")
 
 
@@ -23,7 +24,7 @@ def name_state(outcome, was_told):
     """Return the record's state; a signal from outside means killed, `was_told` that one was passed on to it."""
     if outcome.code == 0:
         return "succeeded"
-    number = outcome.signal or (outcome.code - 128 if was_told and outcome.code > 128 else None)
+    number = outcome.signal or (outcome.code - _SIGNALLED if was_told and outcome.code > _SIGNALLED else None)
     is_killed = number is not None and signal_name(number) in _FROM_OUTSIDE
     return "killed" if is_killed else "failed"
 

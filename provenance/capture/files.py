@@ -15,6 +15,7 @@ from provenance.capture.draft import SMALL_BYTES, moment, without_empty
 
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _CHUNK = 1024 * 1024
+_LONGEST_NAME = 1000
 _TYPED = ("data_tier", "file_format", "file_type", "data_stream")
 
 
@@ -54,10 +55,11 @@ def describe_inputs(step, named):
     """Return input entries, not hashed yet, of [(name as written, role)]; each once."""
     entries, seen = [], set()
     for path, role in named:
-        if path in seen:
+        name = path.rstrip("/").rsplit("/", 1)[-1]
+        if path in seen or name in ("", ".", ".."):
             continue
         seen.add(path)
-        entry = {"name": path.rstrip("/").rsplit("/", 1)[-1], "step": step, "role": role, "status": "consumed"}
+        entry = {"name": name, "step": step, "role": role, "status": "consumed"}
         entry["location" if _URL.match(path) else "path"] = path
         entries.append(entry)
     return entries
@@ -156,7 +158,7 @@ def found_on_command_line(argv, known):
     candidates = []
     for word in argv[1:]:
         path = word.split("=", 1)[1] if word.startswith("--") and "=" in word else word
-        if not path or path.startswith("-") or path in known or len(path) > 1000 or "\n" in path:
+        if not path or path.startswith("-") or path in known or len(path) > _LONGEST_NAME or "\n" in path:
             continue
         if os.path.isfile(path) or (not os.path.exists(path) and _may_be_file(path)):
             candidates.append((path, signature(path)))
@@ -181,7 +183,7 @@ def guess_role(path):
     return "primary" if os.path.splitext(path)[1].lower() in DATA_SUFFIXES else "configuration"
 
 
-def describe_declared(draft, parents):
+def name_parents(parents):
     """Return parents as outputs name them, or None where none was declared."""
     return [parent.rsplit("/", 1)[-1] for parent in parents] or None
 

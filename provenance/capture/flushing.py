@@ -3,7 +3,8 @@
 import io
 import os
 
-from provenance.capture import delivery, spool as spools
+from provenance.capture import delivery
+from provenance.capture import spool as spools
 from provenance.capture.files import Clock
 
 _BUDGET_SECONDS = 20.0
@@ -22,38 +23,47 @@ def keep(spool, draft, options):
     return buffer
 
 
-def send(path, spool, draft, options, environment, speaker):
-    """Send one entry, and say in one line what became of it; it stays in the spool where that fails."""
-    job_id = draft.record["job_id"]
-    for note in draft.notes:
-        speaker.detail(note)
-    is_kept = not isinstance(path, io.BytesIO)
-    where = "kept in {}".format(spool) if is_kept else "lost, since no spool can be written"
-    if not options.url:
-        speaker.say("recorded {} ({}; no --url or JOBPROV_URL to send it to)".format(job_id, where))
-        return
-    owned = spools.claim(path) if is_kept else path
-    if owned is None:
-        speaker.say("recorded {} (another process is sending it)".format(job_id))
-        return
-    try:
-        answer = deliver(owned, options, environment, Clock(options.number("budget-seconds", _BUDGET_SECONDS)))
-    except delivery.RefusedError as error:
-        if is_kept:
-            spools.reject(owned, str(error))
-        speaker.say(
-            "refused {}: {} ({})".format(job_id, error, "kept in {}/rejected".format(spool) if is_kept else where)
-        )
-    except Exception as error:
-        if is_kept:
-            spools.release(owned)
-        speaker.say("not sent {}: {} ({}; `flush` sends it later)".format(job_id, error, where))
-    else:
-        if is_kept:
-            os.unlink(owned)
-        speaker.say("recorded {} ({})".format(job_id, summary(answer)))
-        for gap in answer.get("gaps") or ():
-            speaker.detail("gap {}: {}".format(gap.get("code"), gap.get("message")))
+class Sender:
+    """Sends one entry, and says in one line what became of it; it stays in the spool where that fails."""
+
+    def __init__(self, spool, options, environment, speaker):
+        self.spool, self.options, self.environment, self.speaker = spool, options, environment, speaker
+
+    def send(self, path, draft):
+        """Send what `keep` returned."""
+        for note in draft.notes:
+            self.speaker.detail(note)
+        job_id = draft.record["job_id"]
+        is_kept = not isinstance(path, io.BytesIO)
+        where = "kept in {}".format(self.spool) if is_kept else "lost, since no spool can be written"
+        if not self.options.url:
+            self.speaker.say("recorded {} ({}; no --url or JOBPROV_URL to send it to)".format(job_id, where))
+            return
+        owned = spools.claim(path) if is_kept else path
+        if owned is None:
+            self.speaker.say("recorded {} (another process is sending it)".format(job_id))
+        else:
+            self._try(owned, job_id, is_kept, where)
+
+    def _try(self, owned, job_id, is_kept, where):
+        clock = Clock(self.options.number("budget-seconds", _BUDGET_SECONDS))
+        try:
+            answer = deliver(owned, self.options, self.environment, clock)
+        except delivery.RefusedError as error:
+            if is_kept:
+                spools.reject(owned, str(error))
+                where = "kept in {}/rejected".format(self.spool)
+            self.speaker.say("refused {}: {} ({})".format(job_id, error, where))
+        except Exception as error:
+            if is_kept:
+                spools.release(owned)
+            self.speaker.say("not sent {}: {} ({}; `flush` sends it later)".format(job_id, error, where))
+        else:
+            if is_kept:
+                os.unlink(owned)
+            self.speaker.say("recorded {} ({})".format(job_id, summary(answer)))
+            for gap in answer.get("gaps") or ():
+                self.speaker.detail("gap {}: {}".format(gap.get("code"), gap.get("message")))
 
 
 def deliver(owned, options, environment, clock, url=None):

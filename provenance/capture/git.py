@@ -43,7 +43,7 @@ def git(top, *words, **more):
     environment.update(more.get("environment", {}))
     safe = ["-c", "safe.directory=" + top]
     process = subprocess.Popen(
-        ["git"] + _OPTIONS + safe + ["-C", top] + list(words),
+        ["git", *_OPTIONS, *safe, "-C", top, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -54,7 +54,7 @@ def git(top, *words, **more):
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-        raise GitError("git {} took more than {} s".format(words[0], _SECONDS))
+        raise GitError("git {} took more than {} s".format(words[0], _SECONDS)) from None
     if process.returncode:
         lines = err.decode("utf-8", "replace").strip().splitlines()
         raise GitError("git {}: {}".format(words[0], lines[-1] if lines else "exit code {}".format(process.returncode)))

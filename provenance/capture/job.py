@@ -8,6 +8,7 @@ from provenance.capture import spool as spools
 from provenance.capture.draft import SMALL_BYTES, Draft, now, without_empty
 from provenance.capture.step import Step
 
+_SHORTEST_SECRET = 12  # in characters; what is shorter no rule finds
 _SECONDS_BEFORE = 5.0  # for hashing small inputs while the command waits
 
 
@@ -72,14 +73,12 @@ class Job:
         line = step.line
         options, draft = self.options, self.draft
         code.capture_scripts(draft, argv, options.script, self.repositories)
-        opened = code.capture_configurations(
-            draft, step.name, line, options.config, self.environment, self.repositories
-        )
+        opened = code.capture_configurations(draft, step, options.config, self.environment, self.repositories)
         named = [(path, "primary") for path in options.input] + [(path, "shared") for path in options.shared_input]
         if not options.input:
             listed = draft.attempt("source list", line.listed_sources) or []
             named += [(path, "primary") for path in line.sources + listed]
-        known = set(path for path, _ in named) | opened | set(options.output) | set(line.outputs)
+        known = {path for path, _ in named} | opened | set(options.output) | set(line.outputs)
         known.update(entry["path"] for entry in draft.record.get("scripts", ()))
         step.candidates = [] if line.is_art else files.found_on_command_line(argv, known)
         if not options.input:
@@ -108,13 +107,13 @@ class Job:
         record.setdefault("command", {}).setdefault("steps", []).append(step.describe(outcome))
         for name, content, is_cut in outcome.logs:
             self._keep_log(prefix + name, step.name, content, is_cut)
-        draft.attempt("configuration as run", code.capture_final_configuration, draft, step.name, step.line)
+        draft.attempt("configuration as run", code.capture_final_configuration, draft, step)
         step.drop_outputs_from_inputs()
         draft.extend("inputs", step.inputs)
         patterns = self.options.output or (step.line.outputs + step.found_outputs())
         self.add_outputs(step.name, patterns, outcome.code == 0, step.inputs)
-        seeds = step.seeds()
-        draft.extend("seeds", seeds)
+        if not record.get("seeds"):
+            draft.extend("seeds", step.seeds())
 
     def add_outputs(self, step, patterns, is_success, inputs):
         """Describe outputs that are there, and write their sidecars where their step succeeded."""
@@ -126,7 +125,7 @@ class Job:
         entries = [entry for entry in files.describe_outputs(draft, step, patterns, clock) if entry["path"] not in done]
         metadata = files.pairs(draft, options.metadata)
         self._take_settings(metadata, step)
-        declared = files.describe_declared(draft, options.parent)
+        declared = files.name_parents(options.parent)
         for entry in entries:
             files.apply_metadata(entry, metadata)
             found = draft.attempt("sidecar of " + entry["path"], sidecar.read, entry["path"])
@@ -148,7 +147,7 @@ class Job:
         failed = None
         if state != "succeeded":
             names = [step["name"] for step in self.draft.record["command"].get("steps", ()) if step.get("exit_code")]
-            failed = (names[0] if names else None,) + failure.explain(outcome)
+            failed = (names[0] if names else None, *failure.explain(outcome))
         self._close(outcome, state, failed)
 
     def close(self, outcome, failed, was_told):
@@ -172,7 +171,9 @@ class Job:
         record["state"], record["ended_at"] = state, outcome.ended_at
         record["exit"] = without_empty({"code": outcome.code, "signal": outcome.signal})
         if failed:
-            record["exit"].update(without_empty(dict(zip(("failed_step", "error_class", "message"), failed))))
+            record["exit"].update(
+                without_empty({"failed_step": failed[0], "error_class": failed[1], "message": failed[2]})
+            )
         unit = batch.name_unit(options, self.environment, self.job_ad, record.get("inputs", ()))
         if unit is not None and record.get("task", {}).get("task_id"):
             record["task"]["unit"] = unit
@@ -201,6 +202,10 @@ class Job:
             self.is_hashing = False
 
     def _keep_log(self, name, step, content, is_cut):
+        name = name.replace("/", "_")
+        taken = [log["name"] for log in self.draft.record.get("logs", ())]
+        if name in taken:
+            name = "{}-{}".format(name, 1 + sum(1 for other in taken if other.startswith(name)))
         digest = self.draft.add_text(content, "log " + name)
         size = len(self.draft.blobs[digest])
         self.draft.extend(
@@ -214,9 +219,8 @@ class Job:
 
     def _take_settings(self, metadata, step):
         """Move `seed` and `threads` out of the metadata into their own fields; options --seed and --threads likewise."""
-        words = list(self.options.seed)
-        for key in [key for key in metadata if key == "seed" or key.startswith("seed.")]:
-            words.append("{}={}".format(key[5:], metadata.pop(key)))
+        keys = [key for key in metadata if key == "seed" or key.startswith("seed.")]
+        words = self.options.seed + ["{}={}".format(key[5:], metadata.pop(key)) for key in keys]
         seeds = []
         for word in words:
             module, _, value = word.rpartition("=")
@@ -247,7 +251,7 @@ def add_usage(record, outcome, ad):
 def redact_strings(value):
     """Return the value with secrets taken out of every string in it: nothing leaves that a rule knows."""
     if isinstance(value, str):
-        return redaction.redact_text(value) if len(value) > 11 else value
+        return redaction.redact_text(value) if len(value) >= _SHORTEST_SECRET else value
     if isinstance(value, dict):
         return {redact_strings(key): redact_strings(item) for key, item in value.items()}
     if isinstance(value, list):

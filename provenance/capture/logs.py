@@ -13,7 +13,8 @@ import time
 
 HEAD_BYTES, TAIL_BYTES = 256 * 1024, 768 * 1024
 _LOOK_SECONDS = 0.5
-_NAMES = {1: "stdout", 2: "stderr"}
+_OUTPUT, _ERROR = 1, 2
+_NAMES = {_OUTPUT: "stdout", _ERROR: "stderr"}
 
 
 class Buffer:
@@ -61,7 +62,7 @@ class FileStream:
     def begin(self):
         """Nothing to start: the job writes by itself."""
 
-    def finish(self, seconds):
+    def finish(self, _seconds):
         """Return the buffer with what was written since."""
         buffer = Buffer()
         with open(self._path, "rb") as stream:
@@ -129,7 +130,7 @@ def occupy_closed():
     """Put something into descriptors 0 to 2 that were closed, so that no file of ours lands there; the job sees none of it."""
     while True:
         number = os.open(os.devnull, os.O_RDWR)
-        if number > 2:
+        if number > _ERROR:
             os.close(number)
             return
 
@@ -137,11 +138,11 @@ def occupy_closed():
 def open_streams():
     """Return the streams for a job's output and error: {1: stream, 2: stream}, the same one twice where they are one."""
     streams = {}
-    for number in (1, 2):
+    for number in (_OUTPUT, _ERROR):
         if not os.get_inheritable(number):
             continue  # it was closed: the job gets it closed as well
-        if number == 2 and 1 in streams and _is_same(1, 2):
-            streams[2] = streams[1]
+        if number == _ERROR and _OUTPUT in streams and _is_same(_OUTPUT, _ERROR):
+            streams[_ERROR] = streams[_OUTPUT]
         else:
             streams[number] = _open(number)
     return streams

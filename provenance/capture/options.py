@@ -4,12 +4,32 @@ Not argparse: it costs a fifth of the time that the hook may take before a job, 
 stop the job. An unknown option is a warning here.
 """
 
-ONE = (
-    "url token-file spool experiment task-id campaign stage unit project submitted-by job-id part name role exit-code"
-    " rerun-of retry-of threads budget-seconds hash-seconds"
-).split()
-MANY = "input shared-input output parent config script repository log metadata seed".split()
-FLAGS = "no-sidecar announce verbose".split()
+ONE = [
+    "url",
+    "token-file",
+    "spool",
+    "experiment",
+    "task-id",
+    "campaign",
+    "stage",
+    "unit",
+    "project",
+    "submitted-by",
+    "job-id",
+    "part",
+    "name",
+    "role",
+    "exit-code",
+    "rerun-of",
+    "retry-of",
+    "threads",
+    "budget-seconds",
+    "hash-seconds",
+]
+MANY = ["input", "shared-input", "output", "parent", "config", "script", "repository", "log", "metadata", "seed"]
+FLAGS = ["no-sidecar", "announce", "verbose"]
+
+_LARGEST = 1e9
 
 USAGE = """usage: job-end-hook.pyz run [options] -- COMMAND...      run a command and record it
        job-end-hook.pyz start [options]                 open a record, inside a job script
@@ -44,7 +64,7 @@ class Options:
         try:
             return self.values[name.replace("_", "-")]
         except KeyError:
-            raise AttributeError(name)
+            raise AttributeError(name) from None
 
     def number(self, name, default):
         """Return the option as seconds or count; the default where it is missing or no finite number."""
@@ -55,7 +75,7 @@ class Options:
             number = float(value)
         except ValueError:
             number = -1.0
-        if not 0 <= number < 1e9:
+        if not 0 <= number < _LARGEST:
             self.warnings.append("--{} {} is no number of use; {} is used".format(name, value, default))
             return default
         return number

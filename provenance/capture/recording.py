@@ -54,7 +54,7 @@ class OneCommand:
         self.job.finish(outcome, failure.name_state(outcome, outcome.was_told))
         path = flushing.keep(self.spool, self.job.draft, self.options)
         self.spooled.set()
-        flushing.send(path, self.spool, self.job.draft, self.options, self.environment, speaker)
+        flushing.Sender(self.spool, self.options, self.environment, speaker).send(path, self.job.draft)
 
     def record(self, outcome):
         """Add the command's step, files and usage to the record."""
@@ -91,7 +91,7 @@ class StepOfSession(OneCommand):
         self.step = self.job.before(self.options.command, self.options.name, self.options.role)
         self.prefix = self.step.name + "."
 
-    def after(self, before, others, outcome, speaker):
+    def after(self, before, others, outcome, _speaker):
         """Gather what the command left, and keep it until `end`."""
         self._settle(before, others)
         self.record(outcome)
@@ -115,7 +115,7 @@ class StepOfSession(OneCommand):
 
 def open_session(options, environment):
     """Open a record for the calling job script; raises RuntimeError where no spool can be written."""
-    from provenance.capture import execution, flushing, job, session, spool
+    from provenance.capture import flushing, job, session, spool
 
     folder = spool.find(options, environment)
     if folder is None:
@@ -152,7 +152,7 @@ def close_session(options, environment, code, speaker):
     closing.close(outcome, failed, kept.state["is_told"])
     path = flushing.keep(folder, kept.draft, options)
     kept.forget()
-    flushing.send(path, folder, kept.draft, options, environment, speaker)
+    flushing.Sender(folder, options, environment, speaker).send(path, kept.draft)
     return kept.state["last"]
 
 

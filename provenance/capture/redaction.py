@@ -20,7 +20,7 @@ _PLACE_VALUE = re.compile(r"^(?:(?:FILE|DIR):)?[./~][^\s]*$")
 _HARMLESS_NAMES = frozenset(["PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "DESKTOP_SESSION"])
 _HARMLESS_VALUES = frozenset(["", "0", "1", "true", "false", "yes", "no", "on", "off"])
 
-# rule name -> pattern; the group `keep`, where there is one, stays in front of the mark.
+# rule name -> pattern, its parts in parentheses; the group `keep`, where there is one, stays in front of the mark.
 _RULES = [
     (
         "pem",
@@ -30,10 +30,12 @@ _RULES = [
     ("aws-key-id", rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     (
         "service-token",
-        rb"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|hv[sbr]\.[A-Za-z0-9_-]{16,}"
-        rb"|xox[abposr]-[A-Za-z0-9-]{10,}|prov_[A-Za-z0-9]+_[A-Za-z0-9_-]{40,}|AIza[0-9A-Za-z_-]{35}|npm_[A-Za-z0-9]{30,}"
-        rb"|pypi-[A-Za-z0-9_-]{30,}|sk_live_[A-Za-z0-9]{16,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
-        rb"|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,})",
+        (
+            rb"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|hv[sbr]\.[A-Za-z0-9_-]{16,}"
+            rb"|xox[abposr]-[A-Za-z0-9-]{10,}|prov_[A-Za-z0-9]+_[A-Za-z0-9_-]{40,}|AIza[0-9A-Za-z_-]{35}|npm_[A-Za-z0-9]{30,}"
+            rb"|pypi-[A-Za-z0-9_-]{30,}|sk_live_[A-Za-z0-9]{16,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
+            rb"|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,})"
+        ),
     ),
     ("url-password", rb"(?P<keep>://)[^/\s:@'\"<>$]*:(?![$%<{])[^/\s@'\"<>]+(?=@)"),
     (
@@ -42,18 +44,24 @@ _RULES = [
     ),
     (
         "signed-query",
-        rb"(?i)(?P<keep>[?&](?:X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-Signature|sig|signature|access_token"
-        rb"|authz|token|api_?key)=)(?![$<{])[^&\s\"'<>]{6,}",
+        (
+            rb"(?i)(?P<keep>[?&](?:X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-Signature|sig|signature|access_token"
+            rb"|authz|token|api_?key)=)(?![$<{])[^&\s\"'<>]{6,}"
+        ),
     ),
     (
         "assignment",
-        rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key|access_token|auth_token"
-        rb"|private_key|refresh_token)[\"']?\s*[:=]\s*)(?:\"(?![$<{%])[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}')",
+        (
+            rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key|access_token|auth_token"
+            rb"|private_key|refresh_token)[\"']?\s*[:=]\s*)(?:\"(?![$<{%])[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}')"
+        ),
     ),
     (
         "assignment",
-        rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key|access_token|auth_token"
-        rb"|private_key|refresh_token)=)(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)",
+        (
+            rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key|access_token|auth_token"
+            rb"|private_key|refresh_token)=)(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)"
+        ),
     ),
 ]
 _COMPILED = [(name, re.compile(pattern, re.DOTALL)) for name, pattern in _RULES]

@@ -10,7 +10,7 @@ import shutil
 
 from provenance.capture.draft import Draft
 
-_FIELDS = ("owner", "last", "outputs", "is_told")
+_MOST_ANCESTORS = 64
 
 
 class Session:
@@ -89,7 +89,7 @@ def _write(path, content):
 
 def _ancestors():
     found, process = [], os.getppid()
-    while process > 0 and len(found) < 64:
+    while process > 0 and len(found) < _MOST_ANCESTORS:
         found.append(_identity(process))
         process = _parent(process)
     return found

@@ -14,14 +14,14 @@ _TYPED = ("data_tier", "file_format", "file_type", "data_stream", "event_count")
 
 
 def read(path):
-    """Return the object in the sidecar of an output; {} where there is none; raises OSError and ValueError."""
+    """Return the object in the sidecar of an output; {} where there is none; raises OSError, ValueError and TypeError."""
     try:
         with open(path + ".json", encoding="utf-8") as stream:
             found = json.load(stream)
     except FileNotFoundError:
         return {}
     if not isinstance(found, dict):
-        raise ValueError("{}.json holds no JSON object".format(path))
+        raise TypeError("{}.json holds no JSON object".format(path))
     return found
 
 

@@ -16,6 +16,10 @@ import time
 
 _SUFFIX = ".jobprov"
 _STALE_SECONDS = 3600
+_LAST_RESORT = "/tmp"  # noqa: S108 - a folder of our own in it, used only where it is ours
+_NAMES = frozenset(["name", "namespace", "task_id", "campaign", "stage", "unit"])  # the service refuses more in these
+_UNSAFE = re.compile("[\x00\ud800-\udfff]")
+_UNSAFE_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -40,7 +44,7 @@ def _usual_places(environment):
         places.append(os.path.join(scratch, "jobprov-spool"))
     if home and os.path.isdir(home):
         places.append(os.path.join(home, ".jobprov", "spool"))
-    places.append(os.path.join(environment.get("TMPDIR") or "/tmp", "jobprov-spool-{}".format(os.geteuid())))
+    places.append(os.path.join(environment.get("TMPDIR") or _LAST_RESORT, "jobprov-spool-{}".format(os.geteuid())))
     return places
 
 
@@ -194,18 +198,24 @@ def _add(entry, name, content):
     entry.writestr(information, content)
 
 
-def _clean(value):
+def _clean(value, is_name=False):
     if isinstance(value, str):
-        return _clean_text(value)
+        return _clean_text(value, _UNSAFE_IN_NAMES if is_name else _UNSAFE)
     if isinstance(value, dict):
-        return {_clean_text(str(key)): _clean(item) for key, item in value.items()}
+        return {_clean_text(str(key), _UNSAFE): _clean(item, key in _NAMES) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_clean(item) for item in value]
     return value
 
 
-def _clean_text(text):
-    return re.sub("[\x00\ud800-\udfff]", lambda match: "\\x{:02x}".format(ord(match.group()) & 0xFF), text)
+def _clean_text(text, unsafe):
+    return unsafe.sub(lambda match: "\\x{:02x}".format(_byte(match.group())), text)
+
+
+def _byte(character):
+    """Return the byte that Python smuggled into a lone surrogate (PEP 383), else the character's number."""
+    number = ord(character)
+    return number - 0xDC00 if 0xDC80 <= number <= 0xDCFF else number  # noqa: PLR2004
 
 
 def _sync_folder(folder):

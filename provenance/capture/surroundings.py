@@ -13,6 +13,7 @@ import socket
 from provenance.capture import redaction
 from provenance.capture.draft import without_empty
 
+_NAME_AND_VERSION = 2
 _LIMITS = {
     "stack_bytes": "RLIMIT_STACK",
     "address_space_bytes": "RLIMIT_AS",
@@ -149,13 +150,13 @@ def list_products(environment):
 
 
 def _ups(environment):
-    """SETUP_X="x v1_2 -f flavor -z path -q e26:prof", as UPS writes it (blanks in it are written as `\\ `)."""
+    """Read SETUP_X="x v1_2 -f flavor -z path -q e26:prof", as UPS writes it (with escaped blanks)."""
     entries = []
     for name in sorted(environment):
         words = environment[name].replace("\\ ", " ").split() if name.startswith("SETUP_") else []
-        if len(words) < 2 or words[0].upper() != name[6:].upper():
+        if len(words) < _NAME_AND_VERSION or words[0].upper() != name[6:].upper():
             continue
-        flags = dict(zip(words[2::2], words[3::2]))
+        flags = dict(zip(words[2::2], words[3::2]))  # noqa: B905 - 3.6 has no strict
         product = {
             "manager": "ups",
             "version": words[1],

@@ -6,7 +6,11 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answer = tuple[int | str, dict[str, str], dict[str, Any]]  # status, or "cut" for none; headers; JSON body
 
 
 class Service:
@@ -54,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_words: object) -> None:
         pass
 
-    def _answer(self, usual) -> None:
+    def _answer(self, usual: Callable[[bytes], Answer]) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         service = self.service
         with service.lock:
@@ -79,11 +83,11 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(BrokenPipeError):  # the hook gave up, as it should
             self.wfile.write(content)
 
-    def _missing(self, body: bytes):
+    def _missing(self, body: bytes) -> Answer:
         wanted = json.loads(body)["sha256"]
         return 200, {}, {"missing": [digest for digest in wanted if digest not in self.service.blobs]}
 
-    def _blob(self, body: bytes):
+    def _blob(self, body: bytes) -> Answer:
         digest = self.path.rsplit("/", 1)[1]
         if hashlib.sha256(body).hexdigest() != digest:
             return 422, {}, {"title": "digest differs"}
@@ -94,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.service.blobs[digest] = body
         return 201 if is_new else 200, {}, {}
 
-    def _job(self, body: bytes):
+    def _job(self, body: bytes) -> Answer:
         job_id = self.path.rsplit("/", 1)[1]
         record = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
         with self.service.lock:
@@ -107,10 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
         return 201 if old is None else 200, {}, {"job_id": job_id, "grade": "L2", "gaps": gaps, "missing_blobs": []}
 
 
-def answers_after_giving_up(seconds: float):
+def answers_after_giving_up(seconds: float) -> Callable[..., Answer]:
     """Take the request in, but answer only after some seconds."""
 
-    def fault(_handler, usual):
+    def fault(_handler: BaseHTTPRequestHandler, usual: Callable[[], Answer]) -> Answer:
         answer = usual()
         time.sleep(seconds)
         return answer
@@ -118,7 +122,7 @@ def answers_after_giving_up(seconds: float):
     return fault
 
 
-def takes_then_cuts(_handler, usual):
+def takes_then_cuts(_handler: BaseHTTPRequestHandler, usual: Callable[[], Answer]) -> Answer:
     """Take the request in, then cut the line without an answer."""
     usual()
     return "cut", {}, {}

@@ -3,6 +3,8 @@
 import uuid
 
 import pytest
+from capture_runner import Runner
+from capture_service import Service
 
 AD = """GlobalJobId = "sched01#7.0#1700000000"
 ClusterId = 7
@@ -30,7 +32,9 @@ JOB_ID = str(uuid.uuid5(uuid.UUID("6f2a0c1e-5b7d-5e0a-9c3f-23518a16f001"), "sche
         ("", "evict", "killed", {}),
     ],
 )
-def test_exit_hook_records_the_end_that_the_ad_tells(runner, service, lines, argument, state, ended):
+def test_exit_hook_records_the_end_that_the_ad_tells(  # noqa: PLR0917 - one column of the table each
+    runner: Runner, service: Service, lines: str, argument: str, state: str, ended: dict[str, int]
+) -> None:
     done = runner(
         "condor-exit",
         argument,
@@ -50,7 +54,7 @@ def test_exit_hook_records_the_end_that_the_ad_tells(runner, service, lines, arg
     assert not any(b"canary" in body for body in service.received + list(service.records.values()))
 
 
-def test_post_command_takes_the_scratch_folders_ad_and_the_exit_code_variable(runner, service):
+def test_post_command_takes_the_scratch_folders_ad_and_the_exit_code_variable(runner: Runner, service: Service) -> None:
     (runner.folder / ".job.ad").write_text(AD)
 
     runner("condor-exit", "--url", service.url, input=b"", environment={"_CONDOR_MAINJOB_EXIT_CODE": "3"})
@@ -59,7 +63,7 @@ def test_post_command_takes_the_scratch_folders_ad_and_the_exit_code_variable(ru
     assert (record["job_id"], record["witness"], record["state"]) == (JOB_ID, "postcmd", "failed")
 
 
-def test_call_without_any_ad_fails_nothing(runner, service):
+def test_call_without_any_ad_fails_nothing(runner: Runner, service: Service) -> None:
     done = runner("condor-exit", "exit", "--url", service.url, input=b"")
 
     assert done.returncode == 0

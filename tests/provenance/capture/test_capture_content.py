@@ -9,8 +9,12 @@ import sys
 import uuid
 import zipfile
 import zlib
+from pathlib import Path
+from typing import Any
 
 import pytest
+from capture_runner import Runner
+from capture_service import Service
 
 from provenance.capture import arguments, closure
 
@@ -27,11 +31,11 @@ GIT = [
 ]
 
 
-def git(folder, *words):
+def git(folder: Path, *words: str) -> str:
     return subprocess.run([*GIT, "-C", str(folder), *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def only_entry(runner):
+def only_entry(runner: Runner) -> tuple[dict[str, Any], dict[str, bytes]]:
     (entry,) = runner.entries()
     archive = zipfile.ZipFile(io.BytesIO(entry.read_bytes()))
     record = json.loads(archive.read("record.json"))
@@ -41,7 +45,7 @@ def only_entry(runner):
 
 
 @pytest.fixture
-def checkout(tmp_path):
+def checkout(tmp_path: Path) -> Path:
     """A checkout at a tag, with fcl, a script and a remote whose address holds a password."""
     origin, top = tmp_path / "toy.git", tmp_path / "checkout"
     subprocess.run([*GIT, "init", "-q", "--bare", str(origin)], check=True)
@@ -61,12 +65,12 @@ def checkout(tmp_path):
     return top
 
 
-def run_in_checkout(runner, checkout, *words):
+def run_in_checkout(runner: Runner, checkout: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
     fcl = {"FHICL_FILE_PATH": f"{checkout}/nothing:{checkout}/fcl"}
     return runner("run", *words, "--", f"{checkout}/gen.sh", "-c", "gen.fcl", "-o", "out.root", environment=fcl)
 
 
-def test_clean_checkout_is_named_by_commit_tag_and_address(runner, checkout):
+def test_clean_checkout_is_named_by_commit_tag_and_address(runner: Runner, checkout: Path) -> None:
     run_in_checkout(runner, checkout)
 
     record, blobs = only_entry(runner)
@@ -88,7 +92,9 @@ def test_clean_checkout_is_named_by_commit_tag_and_address(runner, checkout):
     assert configuration["process_name"] == "Gen"
 
 
-def test_dirty_checkout_keeps_tree_patch_and_objects_and_is_left_untouched(runner, checkout, tmp_path):
+def test_dirty_checkout_keeps_tree_patch_and_objects_and_is_left_untouched(
+    runner: Runner, checkout: Path, tmp_path: Path
+) -> None:
     (checkout / "fcl" / "base.fcl").write_text("a: 2\n")
     (checkout / "fcl" / "new.fcl").write_text("b: 1\n")
     before = {path: path.stat().st_mtime_ns for path in sorted(checkout.rglob("*"))}
@@ -109,7 +115,7 @@ def test_dirty_checkout_keeps_tree_patch_and_objects_and_is_left_untouched(runne
     git(checkout, "apply", "--reverse", "--check", str(write(tmp_path, blobs[software["dirty_patch_sha256"]])))
 
 
-def test_commit_that_no_remote_has_travels_with_the_record(runner, checkout, tmp_path):
+def test_commit_that_no_remote_has_travels_with_the_record(runner: Runner, checkout: Path, tmp_path: Path) -> None:
     (checkout / "fcl" / "base.fcl").write_text("a: 3\n")
     git(checkout, "commit", "-q", "-a", "-m", "local")
 
@@ -129,7 +135,9 @@ def test_commit_that_no_remote_has_travels_with_the_record(runner, checkout, tmp
     assert software["is_dirty"] is False
 
 
-def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(runner, checkout, tmp_path):
+def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(
+    runner: Runner, checkout: Path, tmp_path: Path
+) -> None:
     git(checkout, "remote", "remove", "origin")
 
     run_in_checkout(runner, checkout)
@@ -152,7 +160,7 @@ def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(runner,
     ]
 
 
-def test_file_in_no_checkout_is_recorded_without_software(runner):
+def test_file_in_no_checkout_is_recorded_without_software(runner: Runner) -> None:
     (runner.folder / "x.sh").write_text("#!/bin/sh\n")
 
     runner("run", "--", "sh", "x.sh")
@@ -162,7 +170,7 @@ def test_file_in_no_checkout_is_recorded_without_software(runner):
     assert [script["path"] for script in record["scripts"]] == ["x.sh"]
 
 
-def test_output_is_described_and_gets_a_sidecar(runner):
+def test_output_is_described_and_gets_a_sidecar(runner: Runner) -> None:
     runner(
         "run",
         "--task-id",
@@ -194,18 +202,18 @@ def test_output_is_described_and_gets_a_sidecar(runner):
     assert blobs[record["inputs"][0]["sha256"]] == b"in.root"
 
 
-def made(runner, *names):
+def made(runner: Runner, *names: str) -> dict[str, str]:
     for name in names:
         (runner.folder / name).write_text(name)
     return {}
 
 
-def write(folder, content):
+def write(folder: Path, content: bytes) -> Path:
     (folder / "patch").write_bytes(content)
     return folder / "patch"
 
 
-def test_sidecar_of_the_job_itself_keeps_its_keys(runner):
+def test_sidecar_of_the_job_itself_keeps_its_keys(runner: Runner) -> None:
     own = {
         "namespace": "toy",
         "metadata": {"core.event_count": 12, "toy.x": 1, "prov.job_id": "inherited"},
@@ -223,7 +231,7 @@ def test_sidecar_of_the_job_itself_keeps_its_keys(runner):
     assert (record["outputs"][0]["event_count"], record["outputs"][0]["namespace"]) == (12, "toy")
 
 
-def test_flat_sam_sidecar_gets_the_keys_at_its_top(runner):
+def test_flat_sam_sidecar_gets_the_keys_at_its_top(runner: Runner) -> None:
     runner(
         "run",
         "--output",
@@ -245,14 +253,14 @@ def test_flat_sam_sidecar_gets_the_keys_at_its_top(runner):
     assert record["outputs"][0]["event_count"] == 3
 
 
-def test_failed_job_and_no_sidecar_leave_none(runner):
+def test_failed_job_and_no_sidecar_leave_none(runner: Runner) -> None:
     runner("run", "--output", "b.root", "--", "sh", "-c", "echo x > b.root; exit 1")
     runner("run", "--output", "b.root", "--no-sidecar", "--", "sh", "-c", "echo x > b.root")
 
     assert not (runner.folder / "b.root.json").exists()
 
 
-def test_named_output_that_is_missing_is_a_note_and_no_claim(runner):
+def test_named_output_that_is_missing_is_a_note_and_no_claim(runner: Runner) -> None:
     runner("run", "--output", "b.root", "--output", "c*.root", "--", "true")
 
     record, _ = only_entry(runner)
@@ -263,7 +271,7 @@ def test_named_output_that_is_missing_is_a_note_and_no_claim(runner):
     ]
 
 
-def test_files_on_a_plain_command_line_are_told_apart_by_what_happens_to_them(runner):
+def test_files_on_a_plain_command_line_are_told_apart_by_what_happens_to_them(runner: Runner) -> None:
     made(runner, "a.root", "cuts.json", "old.root")
     (runner.folder / "p.py").write_text(
         "import sys; open('new.root', 'w').write('n'); open('old.root', 'w').write('changed')"
@@ -282,7 +290,7 @@ def test_files_on_a_plain_command_line_are_told_apart_by_what_happens_to_them(ru
     assert record["seeds"] == [{"step": "p", "seed": 42, "source": "command line"}]
 
 
-def test_large_input_is_hashed_and_not_carried(runner):
+def test_large_input_is_hashed_and_not_carried(runner: Runner) -> None:
     with (runner.folder / "big.root").open("wb") as stream:
         stream.truncate(17 * 1024 * 1024)
 
@@ -295,7 +303,7 @@ def test_large_input_is_hashed_and_not_carried(runner):
     assert (far["name"], far["location"]) == ("away.root", "root://x.example.org//far/away.root")
 
 
-def test_metadata_fills_fields_and_threads_and_seeds(runner):
+def test_metadata_fills_fields_and_threads_and_seeds(runner: Runner) -> None:
     words = ["data_tier=reco", "core.file_type=mc", "event_count=12", "toy.flavour=up", "seed.evgen=7", "threads=2"]
     runner(
         "run",
@@ -317,7 +325,7 @@ def test_metadata_fills_fields_and_threads_and_seeds(runner):
     assert (record["threads"], record["seeds"][0]["module"], record["seeds"][0]["seed"]) == (2, "evgen", 7)
 
 
-def test_steps_of_a_job_script_become_one_record_with_edges_a_step(runner, service):
+def test_steps_of_a_job_script_become_one_record_with_edges_a_step(runner: Runner, service: Service) -> None:
     made(runner, "a.root")
     (runner.folder / "job.sh").write_text(f"""
 hook() {{ {runner.python} {runner.hook} "$@"; }}
@@ -341,12 +349,12 @@ hook end --exit-code $code --url {service.url}
     assert [(entry["name"], entry["step"]) for entry in record["outputs"]] == [("b.root", "gen"), ("c.root", "ana")]
     assert record["command"]["argv"] == ["sh", "job.sh"]
     assert record["logs"][0]["name"] == "ana.stderr"
-    assert os.listdir(runner.spool / "open") == []
+    assert list((runner.spool / "open").iterdir()) == []
     assert (runner.folder / "b.root.json").exists()
     assert not (runner.folder / "c.root.json").exists()
 
 
-def test_job_scripts_at_once_do_not_mix(runner, service):
+def test_job_scripts_at_once_do_not_mix(runner: Runner, service: Service) -> None:
     script = f"""hook() {{ {runner.python} {runner.hook} "$@"; }}
 hook start; hook step --name s$1 -- sleep 0.2; hook end --url {service.url}"""
     running = [
@@ -362,7 +370,7 @@ hook start; hook step --name s$1 -- sleep 0.2; hook end --url {service.url}"""
     assert sorted(steps) == [["s0"], ["s1"], ["s2"], ["s3"]]
 
 
-def test_batch_job_is_named_alike_by_every_witness(runner, tmp_path):
+def test_batch_job_is_named_alike_by_every_witness(runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "job.ad").write_text(
         'GlobalJobId = "sched01#81234.17#1700000000"\nClusterId = 81234\nProcId = 17\nNumShadowStarts = 2\nQDate = 1700000000\n'
         'POMS_CAMPAIGN_NAME = "prod5"\nOwner = "novapro"\nRequestMemory = 2000\nRequirements = (a == "b") && TARGET.x\n'
@@ -395,7 +403,7 @@ def test_batch_job_is_named_alike_by_every_witness(runner, tmp_path):
     assert first["resources"]["requested_memory_bytes"] == 2000 * 1024 * 1024
 
 
-def test_surroundings_are_described(runner):
+def test_surroundings_are_described(runner: Runner) -> None:
     runner(
         "run",
         "--",
@@ -421,7 +429,7 @@ def test_surroundings_are_described(runner):
     ]
 
 
-def test_python_error_is_told_by_class_and_message(runner):
+def test_python_error_is_told_by_class_and_message(runner: Runner) -> None:
     runner("run", "--", sys.executable, "-c", "raise ValueError('too few hits')")
 
     record, _ = only_entry(runner)
@@ -449,13 +457,15 @@ def test_python_error_is_told_by_class_and_message(runner):
         (["gcc", "-c", "a.c", "-o", "a.o"], None, [], []),
     ],
 )
-def test_command_line_of_art_and_its_like_is_read(argv, config, sources, outputs):
+def test_command_line_of_art_and_its_like_is_read(
+    argv: list[str], config: str | None, sources: list[str], outputs: list[str]
+) -> None:
     line = arguments.CommandLine(argv)
 
     assert (line.config, line.sources, line.outputs) == (config, sources, outputs)
 
 
-def test_closure_follows_the_reference_includer(tmp_path, monkeypatch):
+def test_closure_follows_the_reference_includer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in ("p1", "p2/sub"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "main.fcl").write_bytes(

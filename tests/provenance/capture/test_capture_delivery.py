@@ -5,15 +5,18 @@ import socket
 import subprocess
 import time
 import zipfile
+from pathlib import Path
+from typing import Any
 
-from capture_service import answers_after_giving_up, takes_then_cuts
+from capture_runner import Runner
+from capture_service import Service, answers_after_giving_up, takes_then_cuts
 
 
-def record_job(runner, service, *words, **more):
+def record_job(runner: Runner, service: Service, *words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
     return runner("run", "--url", service.url, *words, "--", "sh", "-c", "echo hello", **more)
 
 
-def test_record_and_its_blobs_arrive_and_nothing_stays_in_the_spool(runner, service):
+def test_record_and_its_blobs_arrive_and_nothing_stays_in_the_spool(runner: Runner, service: Service) -> None:
     service.gaps = [{"code": "no-fcl", "message": "no fcl"}]
 
     done = record_job(runner, service)
@@ -26,7 +29,7 @@ def test_record_and_its_blobs_arrive_and_nothing_stays_in_the_spool(runner, serv
     assert runner.entries() == runner.entries("claimed") == []
 
 
-def test_verbose_tells_each_gap_in_one_line(runner, service):
+def test_verbose_tells_each_gap_in_one_line(runner: Runner, service: Service) -> None:
     service.gaps = [{"code": "no-fcl", "message": "no fcl\nat all"}, {"code": "no-git", "message": "no git"}]
 
     done = record_job(runner, service, "--verbose")
@@ -34,7 +37,7 @@ def test_verbose_tells_each_gap_in_one_line(runner, service):
     assert "jobprov: gap no-fcl: no fcl at all\njobprov: gap no-git: no git\n" in done.stderr.decode()
 
 
-def test_blobs_that_the_service_has_are_not_sent_again(runner, service):
+def test_blobs_that_the_service_has_are_not_sent_again(runner: Runner, service: Service) -> None:
     record_job(runner, service)
     first = service.count("PUT", "/blobs/")
 
@@ -44,7 +47,7 @@ def test_blobs_that_the_service_has_are_not_sent_again(runner, service):
     assert len(service.records) == 2
 
 
-def test_nothing_new_takes_two_requests_and_under_three_kilobytes(runner, service):
+def test_nothing_new_takes_two_requests_and_under_three_kilobytes(runner: Runner, service: Service) -> None:
     record_job(runner, service)
     service.requests.clear(), service.received.clear()
 
@@ -54,7 +57,9 @@ def test_nothing_new_takes_two_requests_and_under_three_kilobytes(runner, servic
     assert sum(len(body) for body in service.received) < 3000
 
 
-def test_token_is_sent_from_file_or_variable_and_never_recorded(runner, service, tmp_path):
+def test_token_is_sent_from_file_or_variable_and_never_recorded(
+    runner: Runner, service: Service, tmp_path: Path
+) -> None:
     (tmp_path / "token").write_text("file-token-canary\n")
 
     record_job(runner, service, "--token-file", str(tmp_path / "token"))
@@ -67,7 +72,7 @@ def test_token_is_sent_from_file_or_variable_and_never_recorded(runner, service,
     assert not any(b"canary" in record for record in service.records.values())
 
 
-def test_busy_service_is_tried_again(runner, service):
+def test_busy_service_is_tried_again(runner: Runner, service: Service) -> None:
     service.faults = [(503, {"Retry-After": "0.1"}, {}), (500, {}, {"detail": "oops"})]
 
     record_job(runner, service)
@@ -76,7 +81,7 @@ def test_busy_service_is_tried_again(runner, service):
     assert [request[2] for request in service.requests[:2]] == [503, 500]
 
 
-def test_retry_after_is_obeyed(runner, service):
+def test_retry_after_is_obeyed(runner: Runner, service: Service) -> None:
     service.faults = [(429, {"Retry-After": "1"}, {})]
     begun = time.monotonic()
 
@@ -86,7 +91,7 @@ def test_retry_after_is_obeyed(runner, service):
     assert len(service.records) == 1
 
 
-def test_retry_after_beyond_the_budget_leaves_the_entry_in_the_spool(runner, service):
+def test_retry_after_beyond_the_budget_leaves_the_entry_in_the_spool(runner: Runner, service: Service) -> None:
     service.faults = [(503, {"Retry-After": "600"}, {})]
 
     done = record_job(runner, service, "--budget-seconds", "3")
@@ -96,7 +101,7 @@ def test_retry_after_beyond_the_budget_leaves_the_entry_in_the_spool(runner, ser
     assert b"not sent" in done.stderr
 
 
-def test_answer_lost_after_the_service_took_the_record_makes_no_second_one(runner, service):
+def test_answer_lost_after_the_service_took_the_record_makes_no_second_one(runner: Runner, service: Service) -> None:
     service.faults = [None, None, takes_then_cuts, takes_then_cuts]
 
     record_job(runner, service)
@@ -106,7 +111,7 @@ def test_answer_lost_after_the_service_took_the_record_makes_no_second_one(runne
     assert runner.entries() == []
 
 
-def test_refused_record_is_put_aside_with_the_reason(runner, service):
+def test_refused_record_is_put_aside_with_the_reason(runner: Runner, service: Service) -> None:
     service.faults = [(403, {}, {"title": "Forbidden", "detail": "token is for nova"})]
 
     done = record_job(runner, service)
@@ -118,7 +123,7 @@ def test_refused_record_is_put_aside_with_the_reason(runner, service):
     assert b"refused" in done.stderr
 
 
-def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(runner, service):
+def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(runner: Runner, service: Service) -> None:
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{dead.getsockname()[1]}"
@@ -134,7 +139,7 @@ def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(runner, s
     assert runner.entries() == []
 
 
-def test_two_flushes_at_once_send_each_entry_once(runner, service):
+def test_two_flushes_at_once_send_each_entry_once(runner: Runner, service: Service) -> None:
     for number in range(12):
         runner("run", "--", "sh", "-c", f"echo {number}")
     command = [runner.python, runner.hook, "flush", str(runner.spool), "--url", service.url]
@@ -147,7 +152,7 @@ def test_two_flushes_at_once_send_each_entry_once(runner, service):
     assert service.count("PUT", "/jobs/") == 12
 
 
-def test_claim_of_a_process_that_is_gone_comes_back(runner, service):
+def test_claim_of_a_process_that_is_gone_comes_back(runner: Runner, service: Service) -> None:
     runner("run", "--", "true")
     (entry,) = runner.entries()
     gone = subprocess.Popen(["true"])
@@ -159,7 +164,7 @@ def test_claim_of_a_process_that_is_gone_comes_back(runner, service):
     assert len(service.records) == 1
 
 
-def test_slow_service_holds_the_job_up_no_longer_than_the_budget(runner, service):
+def test_slow_service_holds_the_job_up_no_longer_than_the_budget(runner: Runner, service: Service) -> None:
     service.faults = [answers_after_giving_up(30)]
     begun = time.monotonic()
 
@@ -170,7 +175,7 @@ def test_slow_service_holds_the_job_up_no_longer_than_the_budget(runner, service
     assert len(runner.entries()) + len(runner.entries("claimed")) == 1
 
 
-def test_secret_that_only_the_service_knows_is_taken_out_and_noted(runner, service):
+def test_secret_that_only_the_service_knows_is_taken_out_and_noted(runner: Runner, service: Service) -> None:
     service.secret = b"purple-elephant"
 
     runner("run", "--url", service.url, "--", "sh", "-c", "echo purple-elephant")
@@ -181,7 +186,7 @@ def test_secret_that_only_the_service_knows_is_taken_out_and_noted(runner, servi
     assert any("secret" in note for note in record["extra"]["hook_notes"])
 
 
-def test_announced_job_is_seen_running(runner, service):
+def test_announced_job_is_seen_running(runner: Runner, service: Service) -> None:
     done = runner("run", "--url", service.url, "--announce", "--", "sleep", "1")
 
     assert done.returncode == 0

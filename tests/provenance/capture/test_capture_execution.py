@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
-from conftest import VERSIONS, Runner, find_python
+from capture_runner import VERSIONS, Runner, find_python
+from capture_service import Service
 
 
-def test_hook_works_under_every_python_found(hook, tmp_path, service):
+def test_hook_works_under_every_python_found(hook: str, tmp_path: Path, service: Service) -> None:
     found = {version: find_python(version) for version in VERSIONS}
     missing = [version for version, path in found.items() if path is None]
     present = {version: path for version, path in found.items() if path}
@@ -47,12 +49,12 @@ def test_hook_works_under_every_python_found(hook, tmp_path, service):
 
 
 @pytest.mark.parametrize("code", [0, 1, 65, 126, 127, 130, 137, 143, 255])
-def test_exit_code_passes_through(runner, code):
+def test_exit_code_passes_through(runner: Runner, code: int) -> None:
     assert runner("run", "--", "sh", "-c", f"exit {code}").returncode == code
 
 
 @pytest.mark.parametrize("name", ["TERM", "KILL", "INT", "HUP", "SEGV", "ABRT", "XCPU", "USR1"])
-def test_signal_that_ended_the_command_ends_the_hook(runner, name):
+def test_signal_that_ended_the_command_ends_the_hook(runner: Runner, name: str) -> None:
     done = runner("run", "--", "sh", "-c", f"kill -{name} $$")
 
     assert -done.returncode == getattr(signal, "SIG" + name)
@@ -63,7 +65,7 @@ def test_signal_that_ended_the_command_ends_the_hook(runner, name):
 
 
 @pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "USR2"])
-def test_signal_to_the_hook_reaches_the_whole_process_group(runner, name):
+def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name: str) -> None:
     script = f"trap 'echo parent' {name}; (trap 'echo child; exit 0' {name}; echo ready; while :; do sleep 0.05; done) & wait; wait; exit 9"
     process = start(runner, "sh", "-c", script)
     process.stdout.readline()
@@ -75,7 +77,7 @@ def test_signal_to_the_hook_reaches_the_whole_process_group(runner, name):
     assert process.returncode == 9
 
 
-def test_interrupt_reaches_the_command_once(runner):
+def test_interrupt_reaches_the_command_once(runner: Runner) -> None:
     process = start(runner, "sh", "-c", "trap 'echo once' INT; echo ready; sleep 1; exit 7")
     process.stdout.readline()
 
@@ -85,7 +87,7 @@ def test_interrupt_reaches_the_command_once(runner):
     assert process.returncode == 7
 
 
-def test_signal_before_the_command_runs_is_not_lost(runner):
+def test_signal_before_the_command_runs_is_not_lost(runner: Runner) -> None:
     process = start(runner, "sh", "-c", "sleep 30")
     time.sleep(0.03)
 
@@ -95,7 +97,7 @@ def test_signal_before_the_command_runs_is_not_lost(runner):
     process.communicate()
 
 
-def test_ignored_signal_stays_ignored_for_the_command(runner):
+def test_ignored_signal_stays_ignored_for_the_command(runner: Runner) -> None:
     script = "trap '' HUP; exec \"$@\""
     process = subprocess.Popen(
         [
@@ -125,7 +127,7 @@ def test_ignored_signal_stays_ignored_for_the_command(runner):
 
 
 @pytest.mark.parametrize(("words", "code"), [(["/no/such/program"], 127), (["/etc/passwd"], 126)])
-def test_command_that_cannot_start_gives_the_shells_code(runner, words, code):
+def test_command_that_cannot_start_gives_the_shells_code(runner: Runner, words: list[str], code: int) -> None:
     done = runner("run", "--", *words)
 
     assert done.returncode == code
@@ -133,7 +135,7 @@ def test_command_that_cannot_start_gives_the_shells_code(runner, words, code):
     assert json.loads(zipfile.ZipFile(entry).read("record.json"))["exit"]["error_class"] == "not started"
 
 
-def test_script_without_interpreter_line_runs_as_in_a_shell(runner):
+def test_script_without_interpreter_line_runs_as_in_a_shell(runner: Runner) -> None:
     script = runner.folder / "job.sh"
     script.write_text("echo from sh; exit 4\n")
     script.chmod(0o755)
@@ -143,7 +145,7 @@ def test_script_without_interpreter_line_runs_as_in_a_shell(runner):
     assert (done.returncode, done.stdout) == (4, b"from sh\n")
 
 
-def test_binary_output_passes_through_whole_while_the_log_keeps_head_and_tail(runner):
+def test_binary_output_passes_through_whole_while_the_log_keeps_head_and_tail(runner: Runner) -> None:
     done = runner(
         "run",
         "--",
@@ -163,7 +165,7 @@ def test_binary_output_passes_through_whole_while_the_log_keeps_head_and_tail(ru
     assert b"bytes left out here" in kept
 
 
-def test_output_to_a_file_is_written_by_the_command_itself_and_kept(runner):
+def test_output_to_a_file_is_written_by_the_command_itself_and_kept(runner: Runner) -> None:
     target = runner.folder / "out.txt"
     target.write_bytes(b"earlier\n")
 
@@ -187,7 +189,7 @@ def test_output_to_a_file_is_written_by_the_command_itself_and_kept(runner):
     assert archive.read("blobs/" + log["sha256"]).endswith(b"mine\n")
 
 
-def test_streams_that_are_one_keep_their_order(runner):
+def test_streams_that_are_one_keep_their_order(runner: Runner) -> None:
     script = "for n in 1 2 3 4 5 6 7 8 9; do echo out$n; echo err$n >&2; done"
     done = runner(
         "run", "--", "sh", "-c", script, capture_output=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -197,7 +199,7 @@ def test_streams_that_are_one_keep_their_order(runner):
     assert done.stdout.split()[:18] == wanted
 
 
-def test_process_left_behind_neither_blocks_the_hook_nor_loses_its_output(runner, tmp_path):
+def test_process_left_behind_neither_blocks_the_hook_nor_loses_its_output(runner: Runner) -> None:
     begun = time.monotonic()
     process = start(runner, "sh", "-c", "(sleep 4; echo late; echo $? > late.txt) & echo now")
 
@@ -207,7 +209,7 @@ def test_process_left_behind_neither_blocks_the_hook_nor_loses_its_output(runner
     assert (runner.folder / "late.txt").read_text() == "0\n"
 
 
-def test_reader_that_goes_away_stops_the_command_as_it_would_alone(runner):
+def test_reader_that_goes_away_stops_the_command_as_it_would_alone(runner: Runner) -> None:
     command = f"{runner.python} {runner.hook} run -- yes | head -1"
 
     done = subprocess.run(
@@ -222,7 +224,7 @@ def test_reader_that_goes_away_stops_the_command_as_it_would_alone(runner):
     assert done.stdout.split() == [b"y", b"141"]
 
 
-def test_standard_input_and_other_descriptors_reach_the_command(runner):
+def test_standard_input_and_other_descriptors_reach_the_command(runner: Runner) -> None:
     read, write = os.pipe()
     os.write(write, b"from three\n")
     os.close(write)
@@ -233,13 +235,13 @@ def test_standard_input_and_other_descriptors_reach_the_command(runner):
     assert done.stdout == b"from stdin\nfrom three\n"
 
 
-def test_environment_and_folder_of_the_command_are_unchanged(runner):
+def test_environment_and_folder_of_the_command_are_unchanged(runner: Runner) -> None:
     alone = subprocess.run(["env"], capture_output=True, cwd=runner.folder, env=runner.environment, check=True).stdout
 
     assert sorted(runner("run", "--", "env").stdout.splitlines()) == sorted(alone.splitlines())
 
 
-def start(runner, *command):
+def start(runner: Runner, *command: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [runner.python, runner.hook, "run", "--", *command],
         stdout=subprocess.PIPE,

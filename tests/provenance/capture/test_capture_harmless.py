@@ -3,18 +3,21 @@
 import os
 import subprocess
 import time
+from typing import Any
 
 import pytest
+from capture_runner import Runner
+from capture_service import Service
 
 
-def job(runner, *words, **more):
+def job(runner: Runner, *words: str, **more: Any) -> tuple[subprocess.CompletedProcess[bytes], float]:
     begun = time.monotonic()
     done = runner("run", *words, "--", "sh", "-c", "echo job; exit 3", **more)
     assert (done.returncode, done.stdout) == (3, b"job\n")
     return done, time.monotonic() - begun
 
 
-def test_no_home_and_no_spool_still_sends(runner, service):
+def test_no_home_and_no_spool_still_sends(runner: Runner, service: Service) -> None:
     blocked = runner.folder / "file"
     blocked.write_text("not a folder")
 
@@ -23,52 +26,52 @@ def test_no_home_and_no_spool_still_sends(runner, service):
     assert len(service.records) == 1
 
 
-def test_no_spool_and_no_service_only_says_so(runner):
+def test_no_spool_and_no_service_only_says_so(runner: Runner) -> None:
     done, _ = job(runner, environment={"JOBPROV_SPOOL": "/proc/spool", "HOME": None})
 
     assert b"lost" in done.stderr
 
 
-def test_full_disk_still_sends(runner, service):
+def test_full_disk_still_sends(runner: Runner, service: Service) -> None:
     done, _ = job(runner, "--url", service.url, environment={"JOBPROV_SPOOL": "/dev/full"})
 
     assert len(service.records) == 1, done.stderr
 
 
-def test_folder_that_takes_no_sidecar_loses_the_sidecar_only(runner, service):
+def test_folder_that_takes_no_sidecar_loses_the_sidecar_only(runner: Runner, service: Service) -> None:
     done = runner("run", "--url", service.url, "--output", "/proc/self/comm", "--", "true")
 
     assert done.returncode == 0
     assert any("sidecar of /proc/self/comm" in note for note in service.only_record()["extra"]["hook_notes"])
 
 
-def test_refusing_port_costs_little(runner):
+def test_refusing_port_costs_little(runner: Runner) -> None:
     done, seconds = job(runner, "--url", "http://127.0.0.1:9", "--budget-seconds", "3")
 
     assert seconds < 4
     assert b"not sent" in done.stderr
 
 
-def test_address_that_makes_no_sense_is_only_said(runner):
+def test_address_that_makes_no_sense_is_only_said(runner: Runner) -> None:
     for address in ("http://", "nonsense://x", "http://[::1", "http://host:port"):
         done, _ = job(runner, "--url", address, "--budget-seconds", "1")
         assert b"not" in done.stderr
 
 
-def test_unknown_options_and_bad_numbers_do_not_stop_the_job(runner):
+def test_unknown_options_and_bad_numbers_do_not_stop_the_job(runner: Runner) -> None:
     job(runner, "--no-such-option", "--budget-seconds", "soon", "--part", "x", "--metadata", "nonsense")
 
     assert len(runner.entries()) == 1
 
 
-def test_missing_token_file_leaves_the_entry(runner, service):
+def test_missing_token_file_leaves_the_entry(runner: Runner, service: Service) -> None:
     done, _ = job(runner, "--url", service.url, "--token-file", "/no/token")
 
     assert len(runner.entries()) == 1
     assert b"/no/token" in done.stderr
 
 
-def test_empty_environment_is_enough(runner):
+def test_empty_environment_is_enough(runner: Runner) -> None:
     done = subprocess.run(
         [runner.python, runner.hook, "run", "--spool", str(runner.spool), "--", "/bin/sh", "-c", "exit 6"],
         env={},
@@ -81,7 +84,7 @@ def test_empty_environment_is_enough(runner):
     assert len(runner.entries()) == 1
 
 
-def test_removed_working_folder_does_not_stop_the_job(runner):
+def test_removed_working_folder_does_not_stop_the_job(runner: Runner) -> None:
     gone = runner.folder / "gone"
     gone.mkdir()
 
@@ -96,7 +99,7 @@ def test_removed_working_folder_does_not_stop_the_job(runner):
     assert done.returncode == 8
 
 
-def test_closed_error_stream_is_survived(runner):
+def test_closed_error_stream_is_survived(runner: Runner) -> None:
     done = subprocess.run(
         ["sh", "-c", f"exec {runner.python} {runner.hook} run -- sh -c 'exit 8' 2>&-"],
         env=runner.environment,
@@ -109,7 +112,7 @@ def test_closed_error_stream_is_survived(runner):
     assert len(runner.entries()) == 1
 
 
-def test_pipe_named_as_input_does_not_hang(runner):
+def test_pipe_named_as_input_does_not_hang(runner: Runner) -> None:
     os.mkfifo(runner.folder / "pipe")
 
     _, seconds = job(
@@ -119,7 +122,7 @@ def test_pipe_named_as_input_does_not_hang(runner):
     assert seconds < 8
 
 
-def test_names_that_are_no_unicode_are_kept_as_escapes(runner, service):
+def test_names_that_are_no_unicode_are_kept_as_escapes(runner: Runner, service: Service) -> None:
     name = b"in-\xff.dat"
     (runner.folder / os.fsdecode(name)).write_bytes(b"x")
 
@@ -136,14 +139,14 @@ def test_names_that_are_no_unicode_are_kept_as_escapes(runner, service):
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["run"], ["run", "--"], ["step", "--name", "x"]])
-def test_call_without_a_command_is_a_usage_error(runner, words):
+def test_call_without_a_command_is_a_usage_error(runner: Runner, words: list[str]) -> None:
     done = runner(*words)
 
     assert done.returncode == (0 if not words else 2)
     assert b"usage: job-end-hook.pyz" in done.stdout + done.stderr
 
 
-def test_steps_without_start_still_run(runner):
+def test_steps_without_start_still_run(runner: Runner) -> None:
     done = runner("step", "--name", "x", "--", "sh", "-c", "exit 3")
 
     assert done.returncode == 3

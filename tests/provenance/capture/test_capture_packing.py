@@ -9,12 +9,15 @@ import time
 import zipfile
 from pathlib import Path
 
+from capture_runner import Runner
+from capture_service import Service
+
 from provenance.capture import packing
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_build_is_the_same_under_any_surroundings(tmp_path):
+def test_build_is_the_same_under_any_surroundings(tmp_path: Path) -> None:
     digests = set()
     for number, (umask, locale, seed, zone) in enumerate(
         [("022", "C", "0", "UTC"), ("077", "de_DE.UTF-8", "7", "Asia/Tokyo")]
@@ -31,13 +34,13 @@ def test_build_is_the_same_under_any_surroundings(tmp_path):
     assert len(digests) == 1
 
 
-def test_hook_is_under_150_kilobytes_and_executable(hook):
+def test_hook_is_under_150_kilobytes_and_executable(hook: str) -> None:
     assert Path(hook).stat().st_size < 150_000
     assert subprocess.run([hook, "--version"], check=True, capture_output=True).stdout.strip()
     assert packing.build(hook) == hashlib.sha256(Path(hook).read_bytes()).hexdigest()
 
 
-def test_hook_imports_the_standard_library_only(hook):
+def test_hook_imports_the_standard_library_only(hook: str) -> None:
     imported = set()
     with zipfile.ZipFile(hook) as archive:
         for name in archive.namelist():
@@ -52,7 +55,7 @@ def test_hook_imports_the_standard_library_only(hook):
     assert all(name.startswith("provenance.capture") for name in strangers)
 
 
-def test_source_without_comments_does_the_same():
+def test_source_without_comments_does_the_same() -> None:
     source = '"""Doc."""\n# note\ndef f():\n    """Only this."""\n\n\ndef g():\n    """Doc\n    more."""\n    return "# kept"\n'
 
     bare = packing.bare(source)
@@ -65,7 +68,7 @@ def test_source_without_comments_does_the_same():
     assert "more" not in bare
 
 
-def test_broken_hook_runs_the_command_alone(hook, tmp_path):
+def test_broken_hook_runs_the_command_alone(hook: str, tmp_path: Path) -> None:
     broken = tmp_path / "broken.pyz"
     with zipfile.ZipFile(hook) as archive, zipfile.ZipFile(broken, "w") as target:
         for name in archive.namelist():
@@ -79,7 +82,7 @@ def test_broken_hook_runs_the_command_alone(hook, tmp_path):
     assert b"not recorded: SyntaxError" in done.stderr
 
 
-def test_overhead_with_fifty_fcl_files_stays_small(runner, service):
+def test_overhead_with_fifty_fcl_files_stays_small(runner: Runner, service: Service) -> None:
     """Time before and after the command, network and interpreter start apart; generous here, the figures are printed."""
     folder = runner.folder / "fcl"
     folder.mkdir()

@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from capture_runner import Runner
+from capture_service import Service
 
 from provenance.capture import redaction
 
@@ -61,8 +63,8 @@ BY_NAME = [
 ]
 KEPT = {
     "IFDH_TOKEN_ENABLE": "1",
-    "BEARER_TOKEN_FILE": "/tmp/bt_u1000",
-    "X509_USER_PROXY": "/tmp/x509up_u1000",
+    "BEARER_TOKEN_FILE": "/run/bt_u1000",
+    "X509_USER_PROXY": "/run/x509up_u1000",
     "KRB5CCNAME": "FILE:/tmp/krb5cc_1",
     "GIT_COMMIT": "d3b07384d113edec49eaa6238ad5ff00d3b07384",
     "PWD": "/home/x",
@@ -78,7 +80,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize(("rule", "text", "secret"), BY_VALUE)
-def test_secret_is_found_by_value(rule, text, secret):
+def test_secret_is_found_by_value(rule: str, text: str, secret: str) -> None:
     clean, rules = redaction.redact(text.encode())
 
     assert rules == [rule]
@@ -86,7 +88,7 @@ def test_secret_is_found_by_value(rule, text, secret):
     assert b"<redacted:" + rule.encode() + b">" in clean
 
 
-def test_variables_are_withheld_by_name_and_others_kept():
+def test_variables_are_withheld_by_name_and_others_kept() -> None:
     environment = dict({name: f"canary-{name}" for name in BY_NAME}, **KEPT)
 
     kept, withheld = redaction.split_environment(environment)
@@ -95,8 +97,8 @@ def test_variables_are_withheld_by_name_and_others_kept():
     assert withheld == sorted(BY_NAME)
 
 
-def test_arguments_behind_secret_options_are_taken_out():
-    argv = ["p", "--password", "canary", "--db-token=canary", "--token-file", "/tmp/t", "--passes", "3", "-n", "5"]
+def test_arguments_behind_secret_options_are_taken_out() -> None:
+    argv = ["p", "--password", "canary", "--db-token=canary", "--token-file", "/data/t", "--passes", "3", "-n", "5"]
 
     assert redaction.redact_arguments(argv) == [
         "p",
@@ -104,7 +106,7 @@ def test_arguments_behind_secret_options_are_taken_out():
         "<redacted:option>",
         "--db-token=<redacted:option>",
         "--token-file",
-        "/tmp/t",
+        "/data/t",
         "--passes",
         "3",
         "-n",
@@ -133,11 +135,11 @@ def test_arguments_behind_secret_options_are_taken_out():
         "sig=3.5 sigma",
     ],
 )
-def test_what_only_looks_like_a_secret_is_kept(text):
+def test_what_only_looks_like_a_secret_is_kept(text: str) -> None:
     assert redaction.redact(text.encode()) == (text.encode(), [])
 
 
-def test_no_false_alarm_on_real_fcl():
+def test_no_false_alarm_on_real_fcl() -> None:
     shared = Path(os.environ.get("JOBPROV_SHARED", Path(__file__).resolve().parents[4] / "shared"))
     files = [path for path in (shared / "fhicl").rglob("*") if path.is_file() and path.suffix == ".fcl"]
     if not files:
@@ -149,8 +151,8 @@ def test_no_false_alarm_on_real_fcl():
     assert len(files) > 20
 
 
-def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner, service):
-    """Sixty secrets of twenty kinds: in variables, arguments, script, fcl, logs, inputs' addresses, git remote, dirty file, metadata."""
+def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner: Runner, service: Service) -> None:
+    """Secrets of twenty kinds in variables, arguments, script, fcl, logs, addresses, remote, dirty file and metadata."""
     top = runner.folder
     body = "\n".join(
         f"# {text.replace(chr(10), chr(10) + '# ') if 'BEGIN' not in text else text}" for _, text, _ in BY_VALUE
@@ -165,14 +167,18 @@ def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner, service):
     subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
     subprocess.run([*git, "remote", "add", "origin", "https://u:canarypass@h.example.org/x.git"], check=True)
     environment = {name: f"canaryname{index}" for index, name in enumerate(BY_NAME)}
-    environment.update({f"V{index}": text for index, (_, text, _) in enumerate(BY_VALUE)}, JOBPROV_TOKEN="canarytoken")
+    environment.update(
+        {f"V{index}": text for index, (_, text, _) in enumerate(BY_VALUE)},
+        JOBPROV_TOKEN="canarytoken",  # noqa: S106
+    )
     words = [text for _, text, _ in BY_VALUE if "\n" not in text]
 
-    runner(
-        "run", "--url", service.url, "--input", "https://s3.example.org/a.root?X-Amz-Signature=canary0123456789", "--metadata", f"x.y={JWT}",
-        "--", "./job.sh", "-c", "gen.fcl", "--password", "canaryoption", *words, environment=environment,
-    )  # fmt: skip
-    runner("run", "--", "./job.sh", "-c", "gen.fcl", "--password", "canaryoption", *words, environment=environment)
+    command = ["./job.sh", "-c", "gen.fcl", "--password", "canaryoption", *words]
+    signed = "https://s3.example.org/a.root?X-Amz-Signature=canary0123456789"
+    options = ["--url", service.url, "--input", signed, "--metadata", f"x.y={JWT}"]
+
+    runner("run", *options, "--", *command, environment=environment)
+    runner("run", "--", *command, environment=environment)
 
     record = service.only_record()
     assert set(BY_NAME) <= set(record["environment"]["withheld"])
@@ -188,7 +194,7 @@ def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner, service):
     assert json.dumps(record).count("<redacted:") > 15
 
 
-def inflate(pack):
+def inflate(pack: bytes) -> bytes:
     import zlib  # noqa: PLC0415
 
     found, rest = b"", pack[12:]
