@@ -12,6 +12,7 @@ from provenance.fhicl.tree import parameters
 from provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
 
 _LEAST_LIKENESS = 0.6
+_LEAST_LIKENESS_IN_PLACE = 0.3
 _MOST_PAIRS = 4000
 _MOST_CELLS = 1_000_000
 _SHORTEST_RENAMED = 12  # canonical characters; shorter tables equal each other by chance
@@ -42,11 +43,26 @@ def aligned(old: list[Value], new: list[Value]) -> Iterator[tuple[int | None, in
     if len(old_range) == len(new_range) and _equal_in_place(old_range, old, new) >= sum(
         block.size for block in matcher.get_matching_blocks()
     ):
-        yield from ((index, index) for index in old_range if _text(old[index]) != _text(new[index]))
+        yield from _in_place(old_range, old, new)
         return
     for operation, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if operation != "equal":
             yield from _alike_first(old_range[old_from:old_to], new_range[new_from:new_to], old, new)
+
+
+def _in_place(indices: range, old: list[Value], new: list[Value]) -> Iterator[tuple[int | None, int | None]]:
+    """Pair what differs at the same index, unless it is two tables that share next to nothing."""
+    for index in indices:
+        if _text(old[index]) == _text(new[index]):
+            continue
+        if (
+            old[index].kind == new[index].kind == TABLE
+            and _likeness_of(old[index], new[index]) < _LEAST_LIKENESS_IN_PLACE
+        ):
+            yield index, None
+            yield None, index
+        else:
+            yield index, index
 
 
 def _equal_in_place(indices: range, old: list[Value], new: list[Value]) -> int:
@@ -129,6 +145,10 @@ def _likeness(old: dict[str, str], new: dict[str, str]) -> float:
     common = old.keys() & new.keys()
     equal = sum(old[path] == new[path] for path in common)
     return (equal + len(common)) / 2 / max(len(old), len(new), 1)
+
+
+def _likeness_of(old: Value, new: Value) -> float:
+    return _likeness(_parameter_set(old), _parameter_set(new))
 
 
 def _text(value: Value) -> str:

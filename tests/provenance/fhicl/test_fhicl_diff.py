@@ -86,6 +86,28 @@ def test_changed_table_in_a_sequence_is_compared_inside() -> None:
     ]
 
 
+def test_tables_that_have_nothing_in_common_are_no_partners() -> None:
+    before = "s: [ {name: one x: 1 y: 1}, 5 ] t: {a: 1 b: 2 c: 3 d: 4}"
+    after = "s: [ {label: 7 width: 2 height: 3}, 6 ] u: {p: 1 q: 2 r: 3 s: 4}"
+
+    assert changes(before, after) == [
+        ("added", None, "s[0]"),
+        ("removed", "s[0]", None),
+        ("changed", "s[1]", "s[1]"),
+        ("removed", "t", None),
+        ("added", None, "u"),
+    ]
+
+
+def test_many_renamed_tables_are_found_by_their_text() -> None:
+    before = " ".join(f"old{number}: {{value: {number} width: 10}}" for number in range(100))
+
+    difference = changes(before, before.replace("old", "new"))
+
+    assert {kind for kind, _, _ in difference} == {"renamed"}
+    assert len(difference) == 100
+
+
 def test_value_of_another_kind_is_a_change() -> None:
     assert changes("a: 1 b: {c: 1} d: [1]", 'a: "1" b: [1] d: {c: 1}') == [
         ("changed", "a", "a"),
