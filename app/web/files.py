@@ -1,0 +1,113 @@
+"""The page of a file: what made it, in the first line; then its neighbours, versions, facts and uses."""
+
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response
+from markupsafe import Markup
+
+from app.web.cuts import address, cut_rows
+from app.web.formats import counted, day, text
+from app.web.frame import answer, asked
+from app.web.markup import cut, digest
+from app.web.pictures import Picture, draw_picture
+from app.wiring import get_service
+from provenance.services.show_file import show_file
+from provenance.services.show_job import show_job
+from provenance.services.trace_lineage import trace_lineage
+
+_NEIGHBOURS = 60
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/files/<path:name>", view_func=show_page, endpoint="file")
+
+
+def show_page(name: str) -> Response:
+    """Show a file."""
+    service = get_service()
+    with service.reading() as connection:
+        shown = show_file(connection, name, experiment=asked("experiment"), namespace=asked("namespace"))
+        file, producer = shown["file"], shown["producer"]
+        where = {"experiment": file["experiment"], "namespace": file["namespace"]}
+        job = show_job(connection, service.store, producer["job_id"], experiment=producer["experiment"]) if producer else None
+        graph = trace_lineage(connection, file["name"], **where, direction="both", depth=1, limit=_NEIGHBOURS)
+    output = _output_of(job, file) if job else {}
+    query = address("", where)
+    return answer(
+        "file.html",
+        twin=f"/files/{quote(file['name'], safe='')}{query}",
+        lineage=f"/lineage/{quote(file['name'], safe='')}{query}",
+        file=file,
+        shown=shown,
+        job=job,
+        output=output,
+        newest=shown["versions"][0] if shown["versions"] else None,
+        first_line=first_line(shown, job),
+        picture=draw_picture(graph) if len(graph.nodes) > 1 else Picture("", "", is_inline=False),
+        versions=cut_rows("versions", shown["versions"], 20),
+        parents=cut_rows("parents", shown["parents"], 20),
+        children=cut_rows("children", shown["children"], 20),
+        consumers=cut_rows("consumers", shown["consumers"], 20),
+        locations=cut_rows("locations", _locations(shown, output), 20),
+        metadata=cut_rows("metadata", sorted((output.get("metadata") or {}).items()), 40),
+        sightings=cut_rows("sightings", shown["sightings"], 5),
+    )
+
+
+def first_line(shown: dict[str, Any], job: dict[str, Any] | None) -> Markup:
+    """Return what made the file: job, place, day, inputs, code and configuration; or who mentions it."""
+    name = Markup("<code>{}</code>").format(cut(shown["file"]["name"], 80))
+    if job is None:
+        return Markup("{} was not made by a recorded job; {} {} it.").format(
+            name, counted(shown["consumer_count"], "job"), "uses" if shown["consumer_count"] == 1 else "use"
+        )
+    producer = shown["producer"]
+    parts = [Markup("{} was made by {}").format(name, _job(producer))]
+    parts += [Markup(" on {}").format(text(producer["host"]["hostname"]))] if producer["host"]["hostname"] else []
+    parts += [Markup(" at {}").format(text(producer["host"]["site"]))] if producer["host"]["site"] else []
+    moment = producer["ended_at"] or producer["started_at"]
+    parts += [Markup(", {},").format(day(moment))] if moment else []
+    parts += [Markup(" {}").format(_from(len(shown["parents"]))), _with(job)]
+    return Markup("").join(parts) + "."
+
+
+def _job(producer: dict[str, Any]) -> Markup:
+    name = text(producer["batch_id"]) if producer["batch_id"] else producer["job_id"][:8]
+    link = Markup('job <a href="{}">{}</a>').format(producer["url"], name)
+    task = producer["task"]["task_id"]
+    if not task:
+        return link
+    url = address(f"/tasks/{task}", {"experiment": producer["experiment"]})
+    return Markup('{} (task <a href="{}">{}</a>)').format(link, url, cut(task, 50))
+
+
+def _from(count: int) -> str:
+    return f"from {counted(count, 'input')}" if count else "without inputs"
+
+
+def _with(job: dict[str, Any]) -> Markup:
+    """Return code and configuration in words; nothing where the record names none."""
+    words = []
+    for entry in job["software"][:1]:
+        commit = (entry.get("resolution") or {}).get("commit") or entry.get("revision")
+        name = " ".join(text(entry[key]) for key in ("name", "requested_ref") if entry.get(key)) or "code"
+        words.append(Markup("{} (commit {})").format(name, digest(commit, 8)) if commit else Markup("{}").format(name))
+    mains = [entry["main"] for entry in job["configurations"] if entry.get("main")]
+    words += [Markup("<code>{}</code>").format(cut(main, 40)) for main in dict.fromkeys(mains[:3])]
+    if not words:
+        return Markup("")
+    head, last = words[:-1], words[-1]
+    return Markup(" with {}").format(Markup(", ").join(head) + Markup(" and ") + last if head else last)
+
+
+def _output_of(job: dict[str, Any], file: dict[str, Any]) -> dict[str, Any]:
+    """Return the file as its producer recorded it."""
+    same = [output for output in job["outputs"] if output["name"] == file["name"]]
+    return same[0] if same else {}
+
+
+def _locations(shown: dict[str, Any], output: dict[str, Any]) -> list[str]:
+    own = [output["location"]] if output.get("location") else []
+    return list(dict.fromkeys([*own, *shown["locations"]]))

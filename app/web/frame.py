@@ -1,0 +1,107 @@
+"""What all pages share: the blueprint, the filters, the address of the stylesheet, and how a page is answered."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, make_response, render_template, request, url_for
+from jinja2 import ChainableUndefined
+
+from app.web import formats, markup
+from app.web.cuts import address
+from app.web.guard import check_reading
+from provenance.errors import BadInputError
+
+_FOLDER = Path(__file__).parents[1]
+_STATIC = _FOLDER / "static"
+_API = "/api/v1"
+
+
+def make_blueprint() -> Blueprint:
+    """Return the blueprint of the pages, without its routes."""
+    blueprint = Blueprint(
+        "pages",
+        __name__,
+        template_folder=str(_FOLDER / "templates"),
+        static_folder=str(_STATIC),
+        static_url_path="/static",
+    )
+    blueprint.before_request(check_reading)
+    blueprint.record_once(lambda state: _add_filters(state.app))
+    return blueprint
+
+
+def _add_filters(app: Flask) -> None:
+    app.jinja_env.undefined = ChainableUndefined  # a record says little or much: what it lacks is missing at any depth
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    names = ("text", "number", "size", "duration", "day", "counted", "short", "signal_name", "shown_state")
+    app.jinja_env.filters.update({name: getattr(formats, name) for name in names})
+    app.jinja_env.filters.update(
+        time=markup.time_tag, mark=markup.mark, digest=markup.digest, cut=markup.cut, command=markup.command
+    )
+    app.jinja_env.globals.update(asset=_asset, address=address, experiment_asked=experiment_asked, dash=formats.MISSING)
+
+
+def _asset(name: str) -> str:
+    """Return the address of a static file, which changes when the file does."""
+    return url_for("pages.static", filename=name, v=_version(name))
+
+
+_versions: dict[tuple[str, int], str] = {}
+
+
+def _version(name: str) -> str:
+    file = _STATIC / name
+    key = (name, file.stat().st_mtime_ns)
+    if key not in _versions:
+        _versions[key] = hashlib.sha256(file.read_bytes()).hexdigest()[:10]
+    return _versions[key]
+
+
+def answer(template: str, *, twin: str | None = None, **values: Any) -> Response:
+    """Return a page.
+
+    Args:
+        template: its template.
+        twin: the address of the same data as JSON, below /api/v1, query included.
+        values: for the template.
+    """
+    return make_response(render_template(template, twin=None if twin is None else _API + twin, **values))
+
+
+def experiment_asked() -> str | None:
+    """Return the experiment in the address, None where it names none."""
+    return asked("experiment")
+
+
+def asked(name: str) -> str | None:
+    """Return a word of the query, None where it is absent, empty or cannot be a name.
+
+    Raises:
+        BadInputError: it holds a NUL, which no name can.
+    """
+    value = request.args.get(name, "").strip()
+    if "\0" in value:
+        raise BadInputError(f"{name}: a NUL is in it.", {name: ["holds a NUL"]})
+    return value or None
+
+
+def asked_number(name: str, *, least: int, most: int) -> int | None:
+    """Return a whole number of the query, None where it is absent.
+
+    Raises:
+        BadInputError: it is none, or out of range.
+    """
+    value = asked(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 19 and least <= int(value) <= most):  # noqa: PLR2004
+        words = f"a number from {least} to {most}"
+        raise BadInputError(f"{name}: {value[:40]!r} is not {words}.", {name: [words]})
+    return int(value)
+
+
+def here(**changes: str | None) -> str:
+    """Return the address of this page with some words of its query changed."""
+    return address(request.path, {**request.args.to_dict(), **{name: value or "" for name, value in changes.items()}})

@@ -1,0 +1,19 @@
+"""The first page: a search box, the newest jobs, the campaigns."""
+
+from flask import Blueprint, Response
+
+from app.web.frame import answer
+from app.wiring import get_service
+from provenance.services.home import home_facts
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/", view_func=show_home)
+
+
+def show_home() -> Response:
+    """Show what is recorded, newest first."""
+    with get_service().reading() as connection:
+        facts = home_facts(connection)
+    return answer("home.html", twin="/jobs?limit=20", facts=facts)

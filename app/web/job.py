@@ -1,0 +1,85 @@
+"""The page of a job: everything recorded of it, why it failed first, what is missing and how to close that."""
+
+from typing import Any
+
+from flask import Blueprint, Response, redirect
+
+from app.errors import STATUS, problem_of
+from app.web.cuts import address, asked_section
+from app.web.formats import shown_state
+from app.web.frame import answer, asked, experiment_asked
+from app.web.job_sections import sections
+from app.web.job_words import REPRODUCED_LEVELS, first_line, reason, wall_seconds
+from app.web.log_text import excerpt
+from app.wiring import get_service
+from provenance.errors import NotFoundError
+from provenance.services.post_verdict import LEVELS
+from provenance.services.read_log import read_log
+from provenance.services.show_job import show_job
+
+_UNHAPPY = ("failed", "killed", "lost", "silent")
+_EXCERPTS_AT_MOST = 2
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/jobs/<job_id>", view_func=show_page, endpoint="job")
+
+
+def show_page(job_id: str) -> Response:
+    """Show a job; a batch id leads to the newest of its attempts."""
+    experiment = experiment_asked()
+    service = get_service()
+    with service.reading() as connection:
+        shown = show_job(connection, service.store, job_id, experiment=experiment, witness=asked("witness"))
+        summary = shown["summary"]
+        if summary["job_id"] != job_id:
+            return Response(status=303, headers={"Location": redirect(summary["url"]).location})
+        state = shown_state(summary["state"], summary["received_at"])
+        excerpts = _excerpts(connection, shown, experiment) if state in _UNHAPPY and not asked_section() else {}
+    reproduced = bool(shown["verdicts"]) and shown["verdicts"][0].get("level") in REPRODUCED_LEVELS
+    return answer(
+        "job.html",
+        twin=address(f"/jobs/{summary['job_id']}", {"experiment": experiment or ""}),
+        job=shown,
+        summary=summary,
+        record=shown["merged"],
+        state=state,
+        first_line=first_line(shown),
+        reason=reason(summary),
+        is_unhappy=state in _UNHAPPY,
+        is_reproduced=reproduced,
+        took=wall_seconds(summary),
+        later=_later_success(shown),
+        excerpts=excerpts,
+        levels=LEVELS,
+        whole=asked_section(),
+        **sections(shown),
+    )
+
+
+def _excerpts(connection: Any, shown: dict[str, Any], experiment: str | None) -> dict[str, Any]:
+    """Return the lines that matter, by log: of the failed step's logs, else of all; or the sentence why they cannot be read."""
+    logs = shown["merged"].get("logs") or []
+    step = shown["summary"]["exit"]["failed_step"]
+    chosen = [log for log in logs if step is not None and log.get("step") == step] or logs
+    chosen = sorted(chosen, key=lambda log: not log["name"].endswith((".err", "stderr")))[:_EXCERPTS_AT_MOST]
+    store = get_service().store
+    found: dict[str, Any] = {}
+    for log in chosen:
+        try:
+            opened = read_log(connection, store, shown["summary"]["job_id"], log["name"], experiment=experiment)
+            with opened.stream:
+                found[log["name"]] = excerpt(opened.stream, opened.size_bytes, shown["summary"]["exit"]["message"])
+        except NotFoundError:
+            continue  # the gaps say that it was never uploaded
+        except tuple(STATUS) as problem:
+            found[log["name"]] = problem_of(problem).detail
+    return found
+
+
+def _later_success(shown: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the attempt at the same unit that succeeded, where this one did not."""
+    if shown["summary"]["state"] == "succeeded":
+        return None
+    return next((attempt for attempt in reversed(shown["attempts"]) if attempt["state"] == "succeeded"), None)

@@ -1,0 +1,99 @@
+"""The list of jobs: filters, newest first, a page at a time, all in the address."""
+
+import csv
+import io
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from app.web.cuts import address
+from app.web.formats import moment
+from app.web.frame import answer, asked, asked_number, here
+from app.wiring import get_service
+from provenance.db.queries.jobs import JobFilters
+from provenance.errors import BadInputError
+from provenance.services.list_jobs import list_jobs
+
+_WORDS = ("experiment", "task_id", "campaign", "stage", "state", "host", "site", "revision", "file", "unit", "batch_id")
+_TIMES = ("started_after", "started_before", "received_after")
+_ROWS = 100
+_COLUMNS = ("job_id", "experiment", "state", "batch_id", "campaign", "stage", "task_id", "unit", "hostname", "site", "code")
+_MORE_COLUMNS = ("started_at", "ended_at", "exit_code", "signal", "failed_step", "error_class", "message")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/jobs", view_func=show_list, endpoint="jobs")
+
+
+def show_list() -> Response:
+    """Show the jobs that pass the filters of the address, as a page or as CSV."""
+    filters = asked_filters()
+    limit = asked_number("limit", least=1, most=_ROWS) or _ROWS
+    with get_service().reading() as connection:
+        found = list_jobs(connection, filters, limit=limit, cursor=asked("cursor"))
+    if asked("format") == "csv":
+        return _csv(found["jobs"])
+    set_filters = {name: str(value) for name, value in request.args.to_dict().items() if name in filters._fields and value}
+    return answer(
+        "jobs.html",
+        twin=address("/jobs", {**set_filters, "limit": str(limit), "cursor": asked("cursor") or ""}),
+        jobs=found["jobs"],
+        filters=set_filters,
+        words=first_line(len(found["jobs"]), set_filters, is_more=found["next"] is not None),
+        next_page=here(cursor=found["next"]) if found["next"] else None,
+        first_page=here(cursor=None) if asked("cursor") else None,
+        csv=here(format="csv"),
+    )
+
+
+def asked_filters() -> JobFilters:
+    """Return the filters in the address.
+
+    Raises:
+        BadInputError: a time or number cannot be read.
+    """
+    words: dict[str, Any] = {name: asked(name) for name in _WORDS}
+    times = {name: _asked_time(name) for name in _TIMES}
+    return JobFilters(**words, **times, exit_code=asked_number("exit_code", least=0, most=2**31))
+
+
+def _asked_time(name: str) -> datetime | None:
+    value = asked(name)
+    if value is None:
+        return None
+    found = moment(value) or moment(f"{value}Z") or moment(f"{value}T00:00:00Z")
+    if found is None:
+        raise BadInputError(f"{name}: {value[:40]!r} is no time; write 2026-11-24 or 2026-11-24T16:00:00Z.", {name: ["not a time"]})
+    return found
+
+
+def first_line(count: int, filters: dict[str, str], *, is_more: bool) -> str:
+    """Return what the list is, in words."""
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in filters.items())
+    of_what = f" with {told}" if told else ""
+    if not count:
+        return f"No job{of_what} is recorded."
+    if is_more:
+        return f"The {count} newest jobs{of_what}; there are more."
+    return f"{count} jobs{of_what}." if count > 1 else f"One job{of_what}."
+
+
+def _csv(jobs: list[dict[str, Any]]) -> Response:
+    """Return the same rows as CSV; a cell that a spreadsheet would run gets a quote in front."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow((*_COLUMNS, *_MORE_COLUMNS, "wall_seconds", "cpu_seconds", "max_rss_bytes", "grade"))
+    for job in jobs:
+        flat = {**job, **job["task"], **job["host"], **job["resources"], **job["exit"], "exit_code": job["exit"]["code"]}
+        names = (*_COLUMNS, *_MORE_COLUMNS, "wall_seconds", "cpu_seconds", "max_rss_bytes", "grade")
+        writer.writerow([_cell(flat.get(name)) for name in names])
+    answer_ = Response(stream.getvalue(), content_type="text/csv; charset=utf-8")
+    answer_.headers["Content-Disposition"] = 'attachment; filename="jobs.csv"'
+    return answer_
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,54 @@
+"""The page that a reader gets instead of the one asked for: what failed, where, and what to try."""
+
+from urllib.parse import quote
+
+from flask import Response, make_response, render_template, request
+
+from app.errors import Problem
+from app.web.cuts import address
+from provenance.lineage.captions import safe_url
+
+_WORDS = {
+    300: "Which one?",
+    401: "A token, please",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not that way",
+    413: "Too much",
+    422: "Cannot be read",
+    500: "A mistake of ours",
+    503: "Not just now",
+}
+
+
+def problem_page(problem: Problem) -> Response:
+    """Return the page of an error; the caller sets its status."""
+    return make_response(
+        render_template(
+            "problem.html",
+            twin=None,
+            problem=problem,
+            title=_WORDS.get(problem.status, problem.title),
+            nearest=[(name, _neighbour(name)) for name in problem.more.get("nearest", ())],
+            choices=[_choice(choice) for choice in problem.more.get("choices", ())],
+            again=safe_url(request.full_path.rstrip("?")) if request.method == "GET" else None,
+        )
+    )
+
+
+def _neighbour(name: str) -> str:
+    """Return the address of this same page for a name like the one asked for."""
+    head, _, rest = request.path.lstrip("/").partition("/")
+    if head == "jobs" and "/logs/" in rest:
+        return f"/jobs/{quote(rest.split('/')[0])}/logs/{quote(name)}"
+    if head == "jobs" and "/configurations/" in rest:
+        return f"/jobs/{quote(rest.split('/')[0])}/configurations/{quote(name, safe='')}"
+    if head in ("files", "lineage"):
+        return address(f"/{head}/", {}) + quote(name, safe="")
+    return address("/search", {"q": name})
+
+
+def _choice(choice: dict[str, str]) -> dict[str, str]:
+    words = {**request.args.to_dict(), "experiment": choice["experiment"], "namespace": choice["namespace"]}
+    title = f"{choice['namespace']}: in {choice['experiment']}" if choice["namespace"] else choice["experiment"]
+    return {"title": title, "url": address(request.path, words)}
