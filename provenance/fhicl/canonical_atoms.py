@@ -14,32 +14,18 @@ _MEANINGS = {'"': '"', "'": "'", "\\": "\\", "n": "\n", "t": "\t", "": "\\"}
 _ESCAPED = str.maketrans({'"': '\\"', "'": "\\'", "\\": "\\\\", "\n": "\\n", "\t": "\\t"})
 _LONGEST_PLAIN_INTEGER = 6
 _CHUNK_DIGITS = 2048
+_LONGEST_REMEMBERED = 32
 
 
 class NotCanonicalError(Exception):
     """A quoted string holds an unknown escape or an unprintable character. Never leaves the package."""
 
 
-@lru_cache(maxsize=1 << 16)
 def canonical_number(text: str) -> str:
     """Return the canonical form of a decimal number that the lexer has accepted: 1e5 -> 100000, 0.5 -> 5e-1, 1234567 -> 1.234567e6."""
-    match = _REAL.fullmatch(text)
-    sign, whole, fraction, exponent = match.groups() if match else ("", text, None, None)
-    digits = whole + (fraction or "")
-    point = len(whole) + _as_c_integer(exponent or "0")  # exponent as if the point stood left of the digits
-    stripped = digits.rstrip("0")
-    if not stripped:
-        return "0"
-    significant = stripped.lstrip("0")
-    point -= len(stripped) - len(significant)
-    minus = "-" if sign == "-" else ""
-    if len(significant) <= point <= _LONGEST_PLAIN_INTEGER:
-        return minus + significant.ljust(point, "0")
-    mantissa = f"{significant[0]}.{significant[1:]}" if len(significant) > 1 else significant
-    return f"{minus}{mantissa}" + (f"e{point - 1}" if point != 1 else "")
+    return _remembered_number(text) if len(text) <= _LONGEST_REMEMBERED else _canonical_number(text)
 
 
-@lru_cache(maxsize=1 << 12)
 def canonical_based(text: str) -> str:
     """Return the canonical form of a hexadecimal (0x) or binary (0b) number of any length."""
     base = 16 if text[1] in "xX" else 2
@@ -81,6 +67,28 @@ def decoded(canonical: str) -> str:
 def as_c_index(digits: str) -> int:
     """Return an index as the reference reads it: `atoi`, taken as unsigned 32 bits."""
     return _as_c_integer(digits) & 0xFFFFFFFF
+
+
+def _canonical_number(text: str) -> str:
+    match = _REAL.fullmatch(text)
+    sign, whole, fraction, exponent = match.groups() if match else ("", text, None, None)
+    digits = whole + (fraction or "")
+    point = len(whole) + _as_c_integer(exponent or "0")  # exponent as if the point stood left of the digits
+    stripped = digits.rstrip("0")
+    if not stripped:
+        return "0"
+    significant = stripped.lstrip("0")
+    point -= len(stripped) - len(significant)
+    minus = "-" if sign == "-" else ""
+    if len(significant) <= point <= _LONGEST_PLAIN_INTEGER:
+        return minus + significant.ljust(point, "0")
+    mantissa = f"{significant[0]}.{significant[1:]}" if len(significant) > 1 else significant
+    return f"{minus}{mantissa}" + (f"e{point - 1}" if point != 1 else "")
+
+
+@lru_cache(maxsize=1 << 16)
+def _remembered_number(text: str) -> str:
+    return _canonical_number(text)
 
 
 def _meaning(match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from provenance.fhicl.positions import Segment
 
 _DIRECTIVE = re.compile(r"^#include[^\n]*\n", re.MULTILINE)
 _SHORTEST_DIRECTIVE = len('#include "a"')
-_MOST_MEMOISED_CHARACTERS = 16 << 20  # parsed, a character costs some 20 bytes
+_MOST_MEMOISED_CHARACTERS = 8 << 20  # parsed, a character costs 7 bytes in real files and 50 in the densest
 _LARGEST_MEMOISED = 1 << 20
 
 
