@@ -1,8 +1,15 @@
-"""The page of a campaign: its stages in order, and how far each is."""
+"""The page of a campaign: its stages in order, how far each is, and its tasks."""
 
-from flask import Blueprint, Response, redirect
+from typing import Any
 
-from app.web.cuts import address
+from flask import Blueprint, Response
+
+from app.web.cuts import address, cut_rows
+from app.web.formats import counted, number, text
+from app.web.frame import answer
+from app.web.progress import progress
+from app.wiring import get_service
+from provenance.services.tasks import show_campaign
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -11,6 +18,32 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def show_page(experiment: str, name: str) -> Response:
-    """Show the jobs of a campaign."""
-    target = address("/jobs", {"campaign": name, "experiment": experiment})
-    return Response(status=303, headers={"Location": redirect(target).location})
+    """Show a campaign."""
+    service = get_service()
+    with service.reading() as connection:
+        campaign = show_campaign(connection, service.store, experiment, name)
+    tasks = [{**task, "bars": progress(task["states"], task["expected"])} for task in campaign["tasks"]]
+    return answer(
+        "campaign.html",
+        twin=address("/jobs", {"experiment": experiment, "campaign": name}),
+        campaign=campaign,
+        first_line=first_line(campaign),
+        stages=[{**stage, "bars": progress(stage["states"])} for stage in campaign["stages"]],
+        tasks=cut_rows("tasks", tasks, 40),
+    )
+
+
+def first_line(campaign: dict[str, Any]) -> str:
+    """Return how far the campaign is: the last stage begun, and what went wrong on the way."""
+    stages = campaign["stages"]
+    if not stages:
+        return f"{counted(len(campaign['tasks']), 'task')} declared; no job is recorded yet."
+    newest = stages[-1]
+    done = newest["states"].get("succeeded", 0)
+    total = sum(newest["states"].values())
+    failed = sum(stage["states"].get(state, 0) for stage in stages for state in ("failed", "killed", "lost"))
+    mishaps = f"; {counted(failed, 'job')} failed on the way" if failed else ""
+    return (
+        f"{counted(len(stages), 'stage')} begun, the last is {text(newest['stage'])}: "
+        f"{number(done)} of {counted(total, 'job')} done{mishaps}."
+    )

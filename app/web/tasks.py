@@ -1,9 +1,20 @@
-"""The page of a task: how many of its units are done, what failed and why."""
+"""The page of a task: how many of its units are done, what failed and why, what it took."""
 
-from flask import Blueprint, Response, redirect
+from typing import Any
+from urllib.parse import quote
 
-from app.web.cuts import address
-from app.web.frame import asked
+from flask import Blueprint, Response
+
+from app.web.cuts import address, cut_rows
+from app.web.formats import counted, number
+from app.web.frame import answer, experiment_asked
+from app.web.progress import progress
+from app.wiring import get_service
+from provenance.db.queries.jobs import JobFilters
+from provenance.services.list_jobs import list_jobs
+from provenance.services.tasks import show_task
+
+_JOBS = 40
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -12,6 +23,51 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def show_page(task_id: str) -> Response:
-    """Show the jobs of a task."""
-    target = address("/jobs", {"task_id": task_id, "experiment": asked("experiment") or ""})
-    return Response(status=303, headers={"Location": redirect(target).location})
+    """Show a task."""
+    service, experiment = get_service(), experiment_asked()
+    with service.reading() as connection:
+        task = show_task(connection, service.store, task_id, experiment=experiment)
+        filters = JobFilters(experiment=task["experiment"], task_id=task["task_id"])
+        jobs = list_jobs(connection, filters, limit=_JOBS)
+    return answer(
+        "task.html",
+        twin=f"/tasks/{quote(task['task_id'], safe='')}{address('', {'experiment': task['experiment']})}",
+        task=task,
+        first_line=first_line(task),
+        bars=progress(shown_states(task), task["expected"]),
+        states=shown_states(task),
+        causes=cut_rows("causes", task["errors"], 15),
+        failing=cut_rows("failing", task["failing_jobs"], 15),
+        blocking=cut_rows("blocking", task["blocking"], 20),
+        jobs=jobs["jobs"],
+        all_jobs=address("/jobs", {"experiment": task["experiment"], "task_id": task["task_id"]}),
+        is_more=jobs["next"] is not None,
+    )
+
+
+def shown_states(task: dict[str, Any]) -> dict[str, int]:
+    """Return units by state, those that fell silent apart from those that run."""
+    silent = min(task["silent"], task["running"])
+    states = {
+        "succeeded": task["produced"],
+        "running": task["running"] - silent,
+        "silent": silent,
+        **{state: task["states"].get(state, 0) for state in ("failed", "killed", "lost")},
+    }
+    return {state: count for state, count in states.items() if count}
+
+
+def first_line(task: dict[str, Any]) -> str:
+    """Return how far the task is."""
+    states = shown_states(task)
+    done = states.pop("succeeded", 0)
+    expected = task["expected"]
+    if expected is None:
+        head = f"{counted(done, 'unit')} done"
+    else:
+        head = f"{number(done)} of {counted(expected, 'unit')} done"
+    others = "".join(f", {number(count)} {state}" for state, count in states.items())
+    causes = len(task["errors"])
+    why = f"; {counted(causes, 'cause')} of failure" if causes else ""
+    rest = "" if expected is not None else " How many were to be was not declared."
+    return f"{head}{others}{why}.{rest}"

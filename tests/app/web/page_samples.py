@@ -16,6 +16,7 @@ from app.wiring import Service
 from provenance.records.decoding import decode_record
 from provenance.services.post_verdict import post_verdict
 from provenance.services.record_jobs import Submission
+from provenance.services.store_blobs import Upload, grant_possession
 
 EXPERIMENT = "toyexp"
 CAMPAIGN = "demo-2026"
@@ -51,8 +52,9 @@ def sha(data: bytes) -> str:
 
 def fill(service: Service) -> None:
     """Record the production and store what it refers to."""
-    for data in (*FCL.values(), FAILING_LOG, _log("gen"), _log("reco")):
-        service.store.put(data)
+    blobs = (*FCL.values(), FAILING_LOG, _log("gen"), _log("reco"))
+    uploads = [Upload(EXPERIMENT, service.store.put(data).sha256) for data in blobs]
+    service.write(lambda connection, known: grant_possession(connection, known, uploads))
     now = datetime.now(UTC)
     for record in production(now):
         received = now - timedelta(days=3) if record["job_id"] == job_id("silent") else now
