@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from archive import errors as archive
 from provenance import errors as provenance
 from provenance.fhicl import FhiclError
+from provenance.services.read_configuration import ConfigurationError
 
 API = "/api/"
 CONTENT_TYPE = "application/problem+json"
@@ -35,6 +36,7 @@ STATUS: Mapping[type[Exception], int] = {
     provenance.UnreachableError: 503,
     provenance.ProvenanceError: 500,
     FhiclError: 422,
+    ConfigurationError: 409,
     archive.BadDigestError: 422,
     archive.BadNameError: 422,
     archive.BadUrlError: 500,

@@ -2,11 +2,20 @@
 
 from flask import Flask
 
-from app.api import blobs, jobs, operations
+from app.api import blobs, files, job_views, jobs, operations, tasks
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
+from provenance.services.post_verdict import PostedVerdict
+from provenance.services.tasks import Declaration
 
-SECTIONS = (jobs.section, blobs.section, operations.section)
+SECTIONS = (
+    jobs.section,
+    job_views.section,
+    files.section,
+    tasks.section,
+    blobs.section,
+    operations.section,
+)
 _TYPES = (
     BatchAnswer,
     BlobAnswer,
@@ -15,6 +24,8 @@ _TYPES = (
     blobs.Digests,
     jobs.BatchBody,
     jobs.RevisionBody,
+    PostedVerdict,
+    Declaration,
 )
 
 

@@ -18,6 +18,8 @@ from provenance.records.job_record import JobRecord
 F = TypeVar("F", bound=Callable[..., Any])
 _REFERENCE = "#/components/schemas/{name}"
 JSON = "application/json"
+OBJECT = {"type": "object"}
+"""An answer whose members its docstring names."""
 
 
 class ProblemSchema(Schema):

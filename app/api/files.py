@@ -1,0 +1,67 @@
+"""Files over HTTP: what made one, and its lineage in every form; and the one search box."""
+
+from flask import Response
+
+from app.api.answers import json_answer
+from app.api.asking import asked, checked_name, parameters
+from app.api.documenting import OBJECT, Section
+from app.wiring import get_service
+from provenance.lineage.dot import to_dot
+from provenance.lineage.graph import Graph
+from provenance.lineage.prov_json import to_prov_json, to_prov_n
+from provenance.lineage.svg import draw
+from provenance.lineage.text import render_text
+from provenance.schemas.queries import FileQuery, LineageQuery, SearchQuery
+from provenance.services.search import search
+from provenance.services.show_file import show_file
+from provenance.services.trace_lineage import trace_lineage
+
+section = Section("files", "Files and their lineage.")
+_FORMS = {
+    "dot": ("text/vnd.graphviz; charset=utf-8", to_dot),
+    "svg": ("image/svg+xml", draw),
+    "prov-json": ("application/json", to_prov_json),
+    "prov-n": ("text/provenance-notation; charset=utf-8", to_prov_n),
+    "text": ("text/plain; charset=utf-8", render_text),
+}
+
+
+@section.call(
+    "GET", "/files/<name>", answers={200: OBJECT}, parameters=parameters(FileQuery), errors=(300, 401, 404, 422)
+)
+def get_file(name: str) -> Response:
+    """Return what made a file: versions, producer, consumers, parents, children, locations, task and aliases."""
+    query = asked(FileQuery)
+    with get_service().reading() as connection:
+        return json_answer(show_file(connection, checked_name(name), **query))
+
+
+@section.call(
+    "GET",
+    "/files/<name>/lineage",
+    answers={200: OBJECT},
+    parameters=parameters(LineageQuery),
+    errors=(300, 401, 404, 413, 422),
+)
+def get_lineage(name: str) -> Response:
+    """Return the graph around a file, nearest first: nodes, edges and what was omitted; or drawn, or exported."""
+    query = asked(LineageQuery)
+    form = query.pop("format")
+    with get_service().reading() as connection:
+        graph = trace_lineage(connection, checked_name(name), **query)
+    return _formed(graph, form)
+
+
+@section.call("GET", "/search", answers={200: OBJECT}, parameters=parameters(SearchQuery), errors=(401, 422))
+def get_hits() -> Response:
+    """Return hits of a file name, job id, batch id, task, campaign, commit or host: `{hits: [{kind, text, detail, url}]}`."""
+    query = asked(SearchQuery)
+    with get_service().reading() as connection:
+        return json_answer({"hits": search(connection, query["q"])})
+
+
+def _formed(graph: Graph, form: str) -> Response:
+    if form == "json":
+        return json_answer(graph.to_json())
+    content_type, write = _FORMS[form]
+    return Response(write(graph), content_type=content_type)

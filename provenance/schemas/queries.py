@@ -1,0 +1,122 @@
+"""Questions in addresses: their parameters, checked. Unknown ones are refused, so that a slip is not taken for "all"."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from provenance.errors import BadInputError
+
+_LONGEST = 3000
+_LEAST, _MOST = -(2**63), 2**63 - 1
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _text(words: str) -> fields.String:
+    return fields.String(validate=validate.Length(min=1, max=_LONGEST), metadata={"description": words})
+
+
+def _moment(words: str) -> fields.AwareDateTime:
+    limits = validate.Range(min=_FIRST, max=_LAST, error="outside the years 1970 to 2199")
+    return fields.AwareDateTime(format="iso", default_timezone=UTC, validate=limits, metadata={"description": words})
+
+
+def _number(least: int, most: int, words: str) -> fields.Integer:
+    return fields.Integer(validate=validate.Range(min=least, max=most), metadata={"description": words})
+
+
+class ExperimentQuery(Schema):
+    """Which experiment is meant, where a name alone does not say it."""
+
+    experiment = _text("Needed where several experiments know the name.")
+
+
+class JobQuery(ExperimentQuery):
+    """A job, as one of its witnesses says it."""
+
+    witness = _text("Whose record; the first in precedence by default.")
+
+
+class JobsQuery(ExperimentQuery):
+    """Jobs, newest first."""
+
+    task_id = _text("Jobs of this task.")
+    campaign = _text("Jobs of this campaign.")
+    stage = _text("Jobs of this stage.")
+    state = _text("running, succeeded, failed, killed or lost.")
+    exit_code = _number(_LEAST, _MOST, "Jobs that ended with this exit code.")
+    host = _text("Jobs on this worker node.")
+    site = _text("Jobs at this site.")
+    revision = _text("Jobs that ran this commit.")
+    file = _text("Jobs that produced or consumed this file.")
+    unit = _text("Jobs of this unit of their task.")
+    batch_id = _text("Jobs of this batch job.")
+    started_after = _moment("Jobs that started at or after this time.")
+    started_before = _moment("Jobs that started before this time.")
+    received_after = _moment("Jobs whose first record came after this time.")
+    limit = _number(1, 1000, "How many at most; 100 by default.")
+    cursor = _text("`next` of the answer before.")
+
+
+class ConfigurationQuery(ExperimentQuery):
+    """In which form."""
+
+    form = fields.String(validate=validate.OneOf(["files", "expanded", "evaluated"]), load_default="evaluated")
+
+
+class LogQuery(ExperimentQuery):
+    """How much of a log."""
+
+    tail = _number(1, 100_000, "Only so many last lines.")
+
+
+class BundleQuery(ExperimentQuery):
+    """Which bundle."""
+
+    plan = _number(1, 2**31 - 1, "An earlier plan; the newest by default.")
+
+
+class FileQuery(ExperimentQuery):
+    """A file, where the name alone does not say which."""
+
+    namespace = _text("Namespace of the file.")
+
+
+class LineageQuery(FileQuery):
+    """How far, in which direction, in which form."""
+
+    direction = fields.String(validate=validate.OneOf(["ancestors", "descendants", "both"]), load_default="both")
+    depth = _number(1, 1000, "So many jobs away at most.")
+    limit = fields.Integer(
+        validate=validate.Range(min=1, max=1000), load_default=200, metadata={"description": "Nodes at most."}
+    )
+    version = _number(1, 2**31 - 1, "Which version of the file; the newest by default.")
+    format = fields.String(
+        validate=validate.OneOf(["json", "dot", "svg", "prov-json", "prov-n", "text"]), load_default="json"
+    )
+
+
+class SearchQuery(Schema):
+    """What is looked for."""
+
+    q = fields.String(
+        required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": "Any name or id."}
+    )
+
+
+def read_query(schema: type[Schema], arguments: Any) -> dict[str, Any]:
+    """Return the parameters, checked and typed; those that were not given and have no default are absent.
+
+    Raises:
+        BadInputError: one is unknown or wrong; `fields` names it.
+    """
+    try:
+        found: dict[str, Any] = schema().load(arguments.to_dict() if hasattr(arguments, "to_dict") else arguments)
+    except ValidationError as problem:
+        messages = {str(name): [str(word) for word in words] for name, words in problem.messages_dict.items()}
+        first = next(iter(messages))
+        raise BadInputError(f"{first}: {messages[first][0]}", messages) from None
+    for name, value in found.items():
+        if isinstance(value, str) and "\0" in value:
+            raise BadInputError(f"{name}: a NUL cannot be part of it.", {name: ["NUL"]})
+    return found
