@@ -1,0 +1,19 @@
+"""Run by Alembic for each command; `provenance/db/migrating.py` gives it an open connection in a transaction.
+
+There is no ini file and no offline mode: the address of the database comes from the settings, and its passwords are not written.
+"""
+
+from alembic import context
+
+from migrations.rendering import render_item
+from provenance.db.tables import Base
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    render_as_batch=connection.dialect.name == "sqlite",  # SQLite alters a table by writing it anew
+    render_item=render_item,
+    transaction_per_migration=False,  # all or nothing: the caller commits
+)
+context.run_migrations()

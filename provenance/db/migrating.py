@@ -1,0 +1,171 @@
+"""Brings the schema of a database up to date, or back; every way in is one transaction, so that it happens wholly or not.
+
+The migrations are the package `migrations` beside this one, found by import: an installed service needs no checkout and no ini file.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+import migrations
+from provenance.db.engines import open_database
+from provenance.errors import UnreachableError
+
+FOLDER = Path(migrations.__file__).parent
+VERSIONS = FOLDER / "versions"
+_ADVISORY_LOCK = 0x6A6F6270726F76  # "jobprov": two services that start at once migrate one after the other
+_WAIT = "300s"
+_LOCK_TIMEOUT = "10s"  # rather fail than stand in the way of everybody's reading and writing
+_STATEMENT_TIMEOUT = "1h"
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to `revision`; one that is there already stays as it is.
+
+    Raises:
+        UnreachableError: the database does not answer, or others hold its tables.
+    """
+    with _migrating(url) as connection:
+        command.upgrade(settings_for(connection), revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the database back to `revision`, `base` for an empty one; what later tables held is lost.
+
+    Raises:
+        UnreachableError: the database does not answer, or others hold its tables.
+    """
+    with _migrating(url) as connection:
+        command.downgrade(settings_for(connection), revision)
+
+
+def stamp(url: str, revision: str = "head") -> None:
+    """Note that the database is at `revision` without changing a table."""
+    with _migrating(url) as connection:
+        command.stamp(settings_for(connection), revision)
+
+
+def current_revision(url: str) -> str | None:
+    """Return the revision of the database, None where it has no schema of ours.
+
+    Raises:
+        UnreachableError: the database does not answer.
+    """
+    database = open_database(url)
+    try:
+        with database.reading.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as problem:
+        raise UnreachableError(f"The database does not answer: {problem.orig}.") from None
+    finally:
+        database.dispose()
+
+
+def newest_revision() -> str:
+    """Return the one head of the migrations."""
+    head = ScriptDirectory(str(FOLDER)).get_current_head()
+    if head is None:
+        message = f"no migrations in {FOLDER}: the installation is not complete"
+        raise RuntimeError(message)
+    return head
+
+
+def is_current(url: str) -> bool:
+    """Return whether the database has the schema that this version of the service needs.
+
+    Raises:
+        UnreachableError: the database does not answer.
+    """
+    return current_revision(url) == newest_revision()
+
+
+def upgrade_local(url: str) -> Path | None:
+    """Bring a local SQLite up to date, after a copy of it where it holds anything; return the copy's path.
+
+    Raises:
+        UnreachableError: it is no SQLite: a server's schema changes only when its operator says so.
+    """
+    database = open_database(url)
+    is_sqlite = database.is_sqlite
+    database.dispose()
+    if not is_sqlite:
+        raise UnreachableError("The schema of this database is not up to date: run `jobprov migrate`.")
+    if is_current(url):
+        return None
+    copy = _copy_sqlite(url) if current_revision(url) is not None else None
+    upgrade(url)
+    return copy
+
+
+def settings_for(connection: Connection) -> Config:
+    """Return what Alembic needs to work on an open connection."""
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _migrating(url: str) -> Iterator[Connection]:
+    """Yield a connection in the transaction of a migration; one process at a time."""
+    database = open_database(url)
+    try:
+        with database.writing.connect() as connection:
+            _prepare(connection)
+            yield connection
+            _check_references(connection)
+            connection.commit()
+    except OperationalError as problem:
+        raise UnreachableError(f"The schema cannot be changed now, nothing was: {problem.orig}.") from None
+    except CommandError as problem:
+        raise UnreachableError(
+            f"The schema was not changed: {problem}. A newer version of the service may have made it; install that one."
+        ) from None
+    finally:
+        database.dispose()
+
+
+def _prepare(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        # batch mode drops tables that others refer to; the switch works only outside a transaction
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            driver.execute("PRAGMA foreign_keys=OFF")
+        return
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
+
+
+def _check_references(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise UnreachableError(
+            f"After the migration a row of {broken[0]} refers to nothing in {broken[2]}; nothing was changed."
+        )
+
+
+def _copy_sqlite(url: str) -> Path:
+    """Copy a local database beside itself; `VACUUM INTO` sees one state, whoever writes."""
+    source = Path(str(make_url(url).database))
+    copy = source.with_name(f"{source.name}.{datetime.now(UTC):%Y%m%dT%H%M%S}.before-migration")
+    database = open_database(url)
+    with database.reading.connect() as connection:
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            driver.execute("VACUUM INTO ?", (str(copy),))
+    database.dispose()
+    return copy
