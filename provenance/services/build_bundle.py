@@ -193,7 +193,9 @@ def _gather(connection: Connection, store: Blobs, job: ReadJob) -> tuple[Ingredi
     record = job.reading.record
     wanted = referenced_blobs(job.reading.raw) | small_inputs(record)
     wanted |= {output.sha256 for output in record.outputs or () if output.sha256}
-    resolutions = _resolutions(connection, job)
+    documents = resolutions_of(connection, job.found.key)
+    resolutions = _resolutions(documents)
+    trees = {place: found.get("worktree_tree") or found["commit"] for place, found in documents.items()}
     packs = {found.pack_sha256 for found in resolutions if found.pack_sha256}
     held = possessed_blobs(connection, job.found.experiment, wanted) | packs
     expanded, evaluated = _configurations(store, job, held)
@@ -203,15 +205,14 @@ def _gather(connection: Connection, store: Blobs, job: ReadJob) -> tuple[Ingredi
         received_at=datetime.fromisoformat(str(job.held.received_at)),
         revision=max([final.revision for final in job.held.finals.values()], default=0),
         resolutions=resolutions,
-        source_files=lambda resolution: _source_files(store, resolution),
+        source_files=lambda resolution: _source_files(store, resolution, trees[resolution.index]),
         expanded=expanded,
         evaluated=evaluated,
     )
     return ingredients, PossessedBlobs(store, frozenset(held))
 
 
-def _resolutions(connection: Connection, job: ReadJob) -> list[Resolution]:
-    found = resolutions_of(connection, job.found.key)
+def _resolutions(documents: Mapping[int, Mapping[str, Any]]) -> list[Resolution]:
     return [
         Resolution(
             index=place,
@@ -225,16 +226,17 @@ def _resolutions(connection: Connection, job: ReadJob) -> list[Resolution]:
             describe=document.get("describe") or "",
             committed_at=document.get("committed_at") or "",
             pack_sha256=document.get("pack_sha256"),
+            is_worktree=bool(document.get("worktree_tree")),
         )
-        for place, document in sorted(found.items())
+        for place, document in sorted(documents.items())
     ]
 
 
-def _source_files(store: Blobs, resolution: Resolution) -> Iterator[SourceFile]:
-    """Yield the files of a resolved commit, from its canonical pack alone: no git is needed."""
+def _source_files(store: Blobs, resolution: Resolution, tree: str) -> Iterator[SourceFile]:
+    """Yield the files of a commit or working tree, from its canonical pack alone: no git is needed."""
     if resolution.pack_sha256 is None:
         return
-    for file in tree_files(store.get(resolution.pack_sha256), resolution.commit):
+    for file in tree_files(store.get(resolution.pack_sha256), tree):
         is_link = file.mode_bits == SYMLINK
         content = file.content.decode("utf-8", "surrogateescape") if is_link else file.content
         yield file.path, file.mode_bits, content

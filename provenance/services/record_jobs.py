@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, delete, select
 
 from provenance.db.keys import KnownKeys, allocate_keys, chunks
+from provenance.db.recording.aliases import join_sightings
 from provenance.db.recording.job_rows import pack
 from provenance.db.recording.writing import JobDraft, intern_experiments, table_of, write_jobs
 from provenance.db.tables import (
@@ -32,6 +33,7 @@ from provenance.records.references import references_in
 from provenance.services.findings import Reading, find_for
 from provenance.services.held_jobs import HeldJob, load_held, read_together
 from provenance.services.ledger import Documents, NewEntry, append_entries
+from provenance.services.repositories import enqueue_resolutions
 
 Change = Literal["created", "same", "replaced", "ignored", "conflict", "unread"]
 STATUS: dict[Change, int] = {
@@ -190,9 +192,12 @@ def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dic
         drafts.append(JobDraft(key, held is None, reading.record, received_at, level_of(gaps), gaps))
         outcomes[place] = Outcome(reading.record.job_id, change, level_of(gaps), gaps, sorted(found.missing_blobs))
     write_jobs(batch.connection, batch.known, drafts)
+    join_sightings(batch.connection, [draft.key for draft in drafts])
     _write_witnesses(batch, [draft.key for draft in drafts], submissions)
     missing = {draft.key: found.missing_blobs for draft, found in zip(drafts, findings, strict=True)}
     write_awaited(batch.connection, missing, replace=[draft.key for draft in drafts if not draft.is_new])
+    if any(found.unresolved for found in findings):
+        enqueue_resolutions(batch.connection)
     return outcomes
 
 

@@ -18,6 +18,7 @@ from provenance.records.decoding import DecodedRecord
 from provenance.records.gaps import small_inputs
 from provenance.records.references import referenced_blobs
 from provenance.services.findings import possessed_blobs
+from provenance.services.refresh_gaps import blob_arrived
 
 _SEARCHED_BYTES = 8 * 1024 * 1024
 _UNCLAIMED_LIMIT = 100_000
@@ -128,7 +129,10 @@ def experiments_awaiting(connection: Connection, sha256: str) -> list[str]:
 
 def settle_blob(connection: Connection, known: KnownKeys, experiment: str, sha256: str) -> bool:
     """Note that an experiment sent a blob, and bring the jobs that waited for it up to date; return whether it is new to it."""
-    return grant_possession(connection, known, [Upload(experiment, sha256)])[0]
+    is_new = grant_possession(connection, known, [Upload(experiment, sha256)])[0]
+    if is_new:
+        blob_arrived(connection, sha256)
+    return is_new
 
 
 def settle_unclaimed(connection: Connection, known: KnownKeys, unclaimed: Unclaimed, sha256: str) -> None:

@@ -1,0 +1,8 @@
+"""What background work there is: the one table of kinds and who does them."""
+
+from provenance.services.refresh_gaps import REFRESH, refresh
+from provenance.services.repositories import RESOLVE
+from provenance.services.resolve_software import resolve_software
+from provenance.services.work import Handler
+
+HANDLERS: dict[str, Handler] = {RESOLVE: resolve_software, REFRESH: refresh}

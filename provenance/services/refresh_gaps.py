@@ -1,0 +1,76 @@
+"""Grades and gaps of jobs, brought up to date when what they lacked has come: a blob, or the commit of their code."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, update
+
+from provenance.db.keys import KnownKeys, chunks
+from provenance.db.recording.writing import gap_document, table_of
+from provenance.db.tables import AwaitedBlob, GapSet, Job, SoftwareRow, SoftwareSetMember
+from provenance.records.gaps import find_gaps, level_of
+from provenance.services.findings import find_for
+from provenance.services.held_jobs import HeldJob, fill_records, read_together
+from provenance.services.ledger import Documents
+from provenance.services.record_jobs import write_awaited
+from provenance.services.work import Parts, enqueue
+
+REFRESH = "refresh"
+_AT_ONCE = 200
+"""Jobs a transaction: some 0.1 s, so that no record waits longer behind it."""
+
+
+def blob_arrived(connection: Connection, sha256: str) -> None:
+    """Have the jobs looked at again that wait for this blob, where there are any."""
+    waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).limit(1)
+    if connection.execute(waits).first() is not None:
+        enqueue(connection, REFRESH, f"blob:{sha256}")
+
+
+def code_resolved(connection: Connection, software_sha256: str) -> None:
+    """Have the jobs looked at again that used this software entry."""
+    enqueue(connection, REFRESH, f"software:{software_sha256}")
+
+
+def refresh(parts: Parts, key: str) -> None:
+    """Bring grade and gaps of the jobs that `key` names up to date, some hundreds a transaction."""
+    kind, _, sha256 = key.partition(":")
+    with parts.database.reading.connect() as connection:
+        jobs = _jobs_awaiting(connection, sha256) if kind == "blob" else _jobs_using(connection, sha256)
+    for part in chunks(jobs, _AT_ONCE):
+        wanted = list(part)
+        parts.writer.run(lambda connection, known, wanted=wanted: refresh_jobs(connection, known, parts.store, wanted))  # type: ignore[misc]
+
+
+def refresh_jobs(connection: Connection, known: KnownKeys, store: Documents, jobs: Sequence[int]) -> None:
+    """Compute grade and gaps of these jobs anew, and write what changed."""
+    held = {
+        key: HeldJob(key, received_at, {}, {})
+        for key, received_at in connection.execute(select(Job.id, Job.received_at).where(Job.id.in_(jobs)))
+    }
+    fill_records(connection, store, held)
+    keys = list(held)
+    readings = [read_together(held[key].records_but(None)) for key in keys]
+    findings = find_for(connection, known, readings)
+    gaps = [find_gaps(reading.record, found) for reading, found in zip(readings, findings, strict=True)]
+    documents = [gap_document(found) for found in gaps]
+    rows = {sha256: {"sha256": sha256, "document": document} for sha256, document in documents}
+    sets = known.intern(connection, table_of(GapSet), ["sha256"], rows)
+    for key, found, (sha256, _) in zip(keys, gaps, documents, strict=True):
+        connection.execute(update(Job).where(Job.id == key).values(level=level_of(found), gap_set_id=sets[sha256]))
+    missing = {key: found.missing_blobs for key, found in zip(keys, findings, strict=True)}
+    write_awaited(connection, missing, replace=keys)
+
+
+def _jobs_awaiting(connection: Connection, sha256: str) -> list[int]:
+    query = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).order_by(AwaitedBlob.job_id)
+    return [row[0] for row in connection.execute(query)]
+
+
+def _jobs_using(connection: Connection, software_sha256: str) -> list[int]:
+    sets = (
+        select(SoftwareSetMember.software_set_id)
+        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+        .where(SoftwareRow.sha256 == software_sha256)
+    )
+    query = select(Job.id).where(Job.software_set_id.in_(sets)).order_by(Job.id)
+    return [row[0] for row in connection.execute(query)]

@@ -1,0 +1,104 @@
+"""Repositories that an operator registered. Records may only name one; nothing else is ever fetched."""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select, update
+
+from provenance.db.keys import KnownKeys, allocate_keys
+from provenance.db.recording.software_rows import repository_match_key
+from provenance.db.recording.writing import table_of
+from provenance.db.tables import Repository, SoftwareRow, WorkItem
+from provenance.errors import BadInputError, ConflictError, NotFoundError
+from provenance.services.work import enqueue
+
+RESOLVE = "resolve"
+
+
+class RegisteredRepository(NamedTuple):
+    """A repository that the service may fetch."""
+
+    id: int
+    name: str
+    url: str
+    match_key: str
+    is_local: bool
+    fetched_at: datetime | None
+
+
+def register_repository(
+    connection: Connection,
+    known: KnownKeys,  # noqa: ARG001
+    name: str,
+    url: str,
+) -> RegisteredRepository:
+    """Register a repository by URL or local path, and have everything resolved that waits for it.
+
+    Raises:
+        BadInputError: the URL is none that may be fetched.
+        ConflictError: another repository has the name, or the URL is registered under another name.
+    """
+    is_local = "://" not in url and not (":" in url and not url.startswith(("/", ".")))
+    if not is_local and not url.startswith(("https://", "ssh://")) and "://" in url:
+        raise BadInputError(f"{url}: only https and ssh URLs, and local paths, may be registered.", {"url": ["scheme"]})
+    match_key = repository_match_key(url)
+    if not match_key:
+        raise BadInputError("url: empty.", {"url": ["empty"]})
+    table = table_of(Repository)
+    for row in connection.execute(select(table).where((table.c.name == name) | (table.c.match_key == match_key))):
+        if row.name == name and row.match_key == match_key:
+            return RegisteredRepository(row.id, row.name, row.url, row.match_key, row.is_local, row.fetched_at)
+        raise ConflictError(f"{row.url} is registered as {row.name} already.")
+    [number] = allocate_keys(connection, table, 1)
+    row_values = {"id": number, "name": name, "url": url, "match_key": match_key, "is_local": is_local}
+    connection.execute(table.insert(), [row_values])
+    enqueue_resolutions(connection)
+    return RegisteredRepository(number, name, url, match_key, is_local, None)
+
+
+def list_repositories(connection: Connection) -> list[RegisteredRepository]:
+    """Return the registered repositories by name."""
+    query = select(
+        Repository.id, Repository.name, Repository.url, Repository.match_key, Repository.is_local, Repository.fetched_at
+    )
+    return [RegisteredRepository(*row) for row in connection.execute(query.order_by(Repository.name))]
+
+
+def find_repository(connection: Connection, name: str) -> RegisteredRepository:
+    """Return a registered repository by name.
+
+    Raises:
+        NotFoundError: none has this name.
+    """
+    found = [repository for repository in list_repositories(connection) if repository.name == name]
+    if not found:
+        raise NotFoundError(f"No repository {name} is registered.")
+    return found[0]
+
+
+def enqueue_resolutions(connection: Connection) -> int:
+    """Have every software entry resolved that names a registered repository and is not resolved; return how many are new."""
+    query = (
+        select(SoftwareRow.sha256)
+        .join(Repository, Repository.match_key == SoftwareRow.match_key)
+        .where(SoftwareRow.resolution_id.is_(None))
+    )
+    unresolved = [row[0] for row in connection.execute(query)]
+    if not unresolved:
+        return 0
+    waiting = {row[0] for row in connection.execute(select(WorkItem.key).where(WorkItem.kind == RESOLVE))}
+    found = [sha256 for sha256 in unresolved if sha256 not in waiting]
+    for sha256 in found:
+        enqueue(connection, RESOLVE, sha256)
+    return len(found)
+
+
+def note_fetched(connection: Connection, known: KnownKeys, repository: int) -> None:  # noqa: ARG001
+    """Note that a repository was fetched just now."""
+    connection.execute(update(Repository).where(Repository.id == repository).values(fetched_at=datetime.now(UTC)))
+
+
+def repository_json(repository: RegisteredRepository) -> dict[str, Any]:
+    """Return a repository as commands and pages show it."""
+    fetched = repository.fetched_at.isoformat() if repository.fetched_at else None
+    return {"name": repository.name, "url": repository.url, "is_local": repository.is_local, "fetched_at": fetched}

@@ -1,0 +1,207 @@
+"""Finds out which commit a record's code was, in the service's own mirror, and keeps it there for ever.
+
+A resolution is a document entered once: (repository, asked ref or commit) -> commit, tree, tag object, canonical pack. The commit is
+pinned in the mirror and its pack is a blob, so that a moved tag, a deleted branch or a lost server takes nothing away. What cannot be
+resolved stays a gap and is tried again later; it is never an error of the record.
+
+Source: record.md, "Resolutions"; docs of git facts in provenance.software.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, func, select, update
+
+from provenance.db.keys import KnownKeys, allocate_keys
+from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.writing import table_of
+from provenance.db.tables import (
+    Job,
+    Possession,
+    RefObservation,
+    Repository,
+    Resolution,
+    SoftwareRow,
+    SoftwareSetMember,
+)
+from provenance.errors import SoftwareError
+from provenance.records.job_record import Software
+from provenance.services.ledger import NewEntry, append_document
+from provenance.services.refresh_gaps import code_resolved
+from provenance.services.repositories import RegisteredRepository, note_fetched
+from provenance.services.work import Parts
+from provenance.software.canonical_pack import canonical_pack
+from provenance.software.mirrors import FetchReport, Mirror
+from provenance.software.resolving import ResolvedRef, resolve_and_pin
+from provenance.software.uploaded_pack import objects_of_uploaded_pack
+from provenance.software.urls import without_credentials
+
+
+class _Wanted(NamedTuple):
+    """A software entry to be resolved, and the repository that it names."""
+
+    sha256: str
+    software: Software
+    repository: RegisteredRepository
+    experiment: int
+
+
+def resolve_software(parts: Parts, software_sha256: str) -> None:
+    """Resolve the software entry with this digest; nothing where it is resolved already or its repository is gone.
+
+    Raises:
+        SoftwareError: the repository cannot be fetched, or the commit is not in it; the work is tried again later.
+    """
+    with parts.database.reading.connect() as connection:
+        wanted = _read(connection, software_sha256)
+    if wanted is None:
+        return
+    repository = wanted.repository
+    mirror = Mirror.open_or_create(parts.mirrors / str(repository.id), repository.url, is_local=repository.is_local)
+    report = mirror.fetch()
+    asked = wanted.software.revision or wanted.software.requested_ref or ""
+    found = resolve_and_pin(mirror, asked)
+    if not isinstance(found, ResolvedRef):
+        raise SoftwareError(f"{repository.name}: {found.reason}")
+    extra = _uploaded_objects(parts, wanted)
+    document = _document(wanted, found, _store_pack(parts, mirror, found, wanted, extra), has_worktree=bool(extra))
+    parts.writer.run(lambda connection, known: _enter(connection, known, wanted, found, document, report))
+
+
+def _read(connection: Connection, sha256: str) -> _Wanted | None:
+    repository_columns = [table_of(Repository).c[field] for field in RegisteredRepository._fields]
+    query = (
+        select(SoftwareRow.id, SoftwareRow.document, *repository_columns)
+        .join(Repository, Repository.match_key == SoftwareRow.match_key)
+        .where(SoftwareRow.sha256 == sha256, SoftwareRow.resolution_id.is_(None))
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    key, packed = row[0], row[1]
+    repository = RegisteredRepository(*row[2:])
+    users = (
+        select(func.min(Job.experiment_id))
+        .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
+        .where(SoftwareSetMember.software_id == key)
+    )
+    experiment = connection.execute(users).scalar_one()
+    if experiment is None:
+        return None
+    return _Wanted(sha256, msgspec.json.decode(unpack(packed), type=Software), repository, experiment)
+
+
+_Objects = list[tuple[str, bytes]]
+
+
+def _store_pack(parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: _Wanted, extra: _Objects) -> str:
+    """Store the canonical pack of the commit, with the changed files of a dirty tree where they were uploaded."""
+    trees = [wanted.software.worktree_tree] if extra and wanted.software.worktree_tree else []
+    with mirror.objects() as objects:
+        pack = b"".join(canonical_pack(objects, found.commit, trees=trees, tags=found.tag_objects, extra=extra))
+    return str(parts.store.put(pack).sha256)
+
+
+def _uploaded_objects(parts: Parts, wanted: _Wanted) -> _Objects:
+    """Return the git objects of a dirty tree, where the hook uploaded them."""
+    sha256 = wanted.software.objects_sha256
+    if sha256 is None or not wanted.software.is_dirty or not wanted.software.worktree_tree:
+        return []
+    held = select(Possession.sha256).where(Possession.experiment_id == wanted.experiment, Possession.sha256 == sha256)
+    with parts.database.reading.connect() as connection:
+        if connection.execute(held).first() is None:
+            return []
+    return [(item.kind, item.content) for item in objects_of_uploaded_pack(parts.store.get(sha256))]
+
+
+def _document(wanted: _Wanted, found: ResolvedRef, pack_sha256: str, *, has_worktree: bool) -> dict[str, Any]:
+    return {
+        "name": wanted.repository.name,
+        "url": without_credentials(wanted.repository.url),
+        "requested_ref": wanted.software.requested_ref,
+        "ref_kind": found.ref_kind,
+        "tag_object": found.tag_object,
+        "tag_objects": list(found.tag_objects),
+        "commit": found.commit,
+        "tree": found.tree,
+        "parents": list(found.parents),
+        "describe": found.describe,
+        "committed_at": found.committed_at.isoformat() if found.committed_at else None,
+        "subject": found.subject,
+        "pack_sha256": pack_sha256,
+        "worktree_tree": wanted.software.worktree_tree if has_worktree else None,
+    }
+
+
+def _enter(  # noqa: PLR0917 - a use case of the writer
+    connection: Connection,
+    known: KnownKeys,
+    wanted: _Wanted,
+    found: ResolvedRef,
+    document: dict[str, Any],
+    report: FetchReport,
+) -> None:
+    now = datetime.now(UTC)
+    new = NewEntry(wanted.experiment, "resolution", now, None, b"")
+    match_key = wanted.repository.match_key
+    body = {"software": wanted.sha256, "match_key": match_key, "document": document}
+    write_resolution_row(connection, append_document(connection, new, body), body)
+    for ref, oid in _observed(found, report):
+        _observe(connection, wanted.experiment, match_key, (ref, oid), now)
+    note_fetched(connection, known, wanted.repository.id)
+    code_resolved(connection, wanted.sha256)
+
+
+def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any]) -> None:
+    """Write the row of a resolution whose ledger entry is there, and point its software entry at it."""
+    document = json.dumps(body["document"], sort_keys=True, ensure_ascii=False)
+    sha256 = hashlib.sha256(document.encode()).hexdigest()
+    table = table_of(Resolution)
+    number = connection.execute(select(table.c.id).where(table.c.sha256 == sha256)).scalar_one_or_none()
+    if number is None:
+        [number] = allocate_keys(connection, table, 1)
+        row = {
+            "id": number,
+            "sha256": sha256,
+            "match_key": body["match_key"],
+            "asked": body["document"].get("requested_ref") or body["document"]["commit"],
+            "commit": body["document"]["commit"],
+            "pack_sha256": body["document"].get("pack_sha256"),
+            "document": document,
+            "entry_id": entry,
+        }
+        connection.execute(table.insert(), [row])
+    connection.execute(update(SoftwareRow).where(SoftwareRow.sha256 == body["software"]).values(resolution_id=number))
+
+
+def _observed(found: ResolvedRef, report: FetchReport) -> list[tuple[str, str]]:
+    """Return the refs worth remembering: the one asked for, and both ends of every tag that moved."""
+    seen = []
+    if found.full_ref is not None:
+        seen.append((found.full_ref, found.tag_object or found.commit))
+    for change in report.moved_tags:
+        seen += [(change.ref, oid) for oid in (change.old, change.new) if oid]
+    return list(dict.fromkeys(seen))
+
+
+def _observe(connection: Connection, experiment: int, match_key: str, seen: tuple[str, str], now: datetime) -> None:
+    ref, oid = seen
+    held = select(RefObservation.id).where(
+        RefObservation.match_key == match_key, RefObservation.ref == ref, RefObservation.oid == oid
+    )
+    if connection.execute(held).first() is not None:
+        return
+    body = {"match_key": match_key, "ref": ref, "oid": oid}
+    entry = append_document(connection, NewEntry(experiment, "ref_observation", now, None, b""), body)
+    write_observation_row(connection, entry, body, now)
+
+
+def write_observation_row(connection: Connection, entry: int, body: dict[str, Any], received_at: datetime) -> None:
+    """Write the row of a ref observation whose ledger entry is there."""
+    table = table_of(RefObservation)
+    [number] = allocate_keys(connection, table, 1)
+    row = {**body, "id": number, "first_seen_at": received_at, "entry_id": entry}
+    connection.execute(table.insert(), [row])
