@@ -9,8 +9,11 @@ from provenance.records.job_record import Input, JobRecord, Output
 
 _UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
 _UNSAFE_WORD = re.compile(r"[\x00-\x1f\x7f]")
-_UNSAFE_PATH_PART = re.compile(r"(^|/)\.\.(/|$)")
-_CHECKSUM = re.compile(r"^[A-Za-z0-9_.+-]{1,32}:[^\s\x00-\x1f]{1,256}$")
+_CHECKSUM = re.compile(r"[A-Za-z0-9_.+-]{1,32}:[^\s\x00-\x1f]{1,256}")
+LONGEST_NAME = 3000
+"""Bytes of a name, what an index of every database holds."""
+MOST_FILES = 32_767
+"""Inputs or outputs of one job, what a position in a list holds."""
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -66,14 +69,16 @@ def _task_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
 def _file_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
     for kind, files in (("inputs", record.inputs or []), ("outputs", record.outputs or [])):
         listed: Sequence[Input | Output] = files
+        if len(files) > MOST_FILES:
+            yield kind, f"more than {MOST_FILES} files"
         for place, file in enumerate(listed):
             if message := name_problem(file.name):
                 yield f"{kind}[{place}].name", message
             if file.namespace and (message := name_problem(file.namespace)):
                 yield f"{kind}[{place}].namespace", message
             for index, checksum in enumerate(file.checksums or ()):
-                if not _CHECKSUM.match(checksum):
-                    yield f"{kind}[{place}].checksums[{index}]", "a checksum is algorithm:value"
+                if message := checksum_problem(checksum):
+                    yield f"{kind}[{place}].checksums[{index}]", message
             if file.size_bytes is not None and file.size_bytes < 0:
                 yield f"{kind}[{place}].size_bytes", "less than zero"
 
@@ -94,6 +99,11 @@ def name_problem(name: str) -> str | None:
         return "control characters or a slash in a file name"
     if name in (".", ".."):
         return "not a file name"
-    if len(name.encode(errors="replace")) > 3000:
-        return "longer than 3000 bytes"
+    if len(name.encode(errors="replace")) > LONGEST_NAME:
+        return f"longer than {LONGEST_NAME} bytes"
     return None
+
+
+def checksum_problem(checksum: str) -> str | None:
+    """Return why a catalog checksum is refused, or None."""
+    return None if _CHECKSUM.fullmatch(checksum) else "a checksum is algorithm:value"

@@ -71,7 +71,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise RecordError(f"The record is not JSON: {problem}.", {"": [str(problem)]}) from None
     if not isinstance(raw, dict):
         raise RecordError("A record is a JSON object.", {"": ["not an object"]})
-    if _may_hide_text(body) and (path := _unstorable_text(raw, "")) is not None:
+    if _may_hide_text(body) and (path := unstorable_text(raw, "")) is not None:
         raise RecordError(
             f"The text of {path} holds a NUL or a lone surrogate; escape it.", {path: ["NUL or lone surrogate"]}
         )
@@ -149,20 +149,20 @@ def _refuse_constant(word: str) -> Any:
     raise RecordError(f"{word} is no JSON number.", {"": [f"{word} is no JSON number"]})
 
 
-def _unstorable_text(value: Any, path: str) -> str | None:
-    """Return the path of the first text with a NUL or a lone surrogate."""
+def unstorable_text(value: Any, path: str) -> str | None:
+    """Return the path of the first text with a NUL or a lone surrogate, which no database keeps; None where there is none."""
     if isinstance(value, str):
         return path if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value) else None
     if isinstance(value, dict):
         for key, item in value.items():
             here = f"{path}.{key}" if path else key
-            if _unstorable_text(key, here) is not None:
+            if unstorable_text(key, here) is not None:
                 return here.encode("unicode_escape").decode()
-            if (found := _unstorable_text(item, here)) is not None:
+            if (found := unstorable_text(item, here)) is not None:
                 return found
     if isinstance(value, list):
         for place, item in enumerate(value):
-            if (found := _unstorable_text(item, f"{path}[{place}]")) is not None:
+            if (found := unstorable_text(item, f"{path}[{place}]")) is not None:
                 return found
     return None
 

@@ -7,14 +7,18 @@ and conditions. L3 and L4 need an environment capsule, which no job of this vers
 Source: record.md, bundle.md ("Closure levels").
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
 from provenance.records.identity import WITNESSES
-from provenance.records.job_record import JobRecord
+from provenance.records.job_record import JobRecord, Log, SourceFile
 
 SMALL_INPUT_BYTES = 16 * 1024 * 1024
+ROLES = ("primary", "secondary", "shared", "configuration")
+STATUSES = ("written", "empty", "dropped", "copy_failed", "not_kept")
+EVIDENCE = ("observed", "declared", "inferred")
 
 GAPS: dict[str, tuple[int, str]] = {
     # code: (the level that it stops; 9 stops none, how to close it)
@@ -68,9 +72,9 @@ class Findings(msgspec.Struct, frozen=True):
         contradictions: fields of which witnesses say different things.
     """
 
-    missing_blobs: Set[str] = frozenset()
+    missing_blobs: AbstractSet[str] = frozenset()
     unresolved: Mapping[int, str] = msgspec.field(default_factory=dict)
-    unheld_inputs: Set[str] = frozenset()
+    unheld_inputs: AbstractSet[str] = frozenset()
     repairs: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
 
@@ -99,7 +103,7 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
     yield from _command_gaps(record)
     yield from _source_gaps(record, findings)
     yield from _software_gaps(record, findings)
-    yield from _environment_gaps(record)
+    yield from _environment_gaps(record, findings)
     yield from _file_gaps(record, findings)
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)
@@ -117,26 +121,29 @@ def _command_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
 
 def _source_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
     missing = findings.missing_blobs
-    named: set[str] = set()
-    for configuration in record.configurations or ():
-        for file in configuration.files or ():
-            named.add(file.sha256 or "")
-            if file.sha256 is None or file.sha256 in missing:
-                yield "fcl-missing", f"The bytes of {file.name} are not here."
-    for script in record.scripts or ():
-        named.add(script.sha256 or "")
-        if script.sha256 is None or script.sha256 in missing:
-            yield "script-missing", f"The bytes of {script.name} are not here."
-    for log in record.logs or ():
-        named.add(log.sha256 or "")
-        if log.sha256 is None or log.sha256 in missing:
-            yield "log-missing", f"The bytes of log {log.name} are not here."
+    fcl = [file for configuration in record.configurations or () for file in configuration.files or ()]
+    for code, what, sources in (
+        ("fcl-missing", "", fcl),
+        ("script-missing", "", record.scripts or ()),
+        ("log-missing", "log ", record.logs or ()),
+    ):
+        listed: Sequence[SourceFile | Log] = sources
+        for source in listed:
+            if source.sha256 is None or source.sha256 in missing:
+                yield code, f"The bytes of {what}{source.name} are not here."
     if not record.logs and record.state not in ("running", "lost"):
         yield "log-missing", "The job has no log."
-    for software in record.software or ():
-        named |= {software.objects_sha256 or "", software.dirty_patch_sha256 or ""}
-    if others := missing - named:
-        yield "blob-missing", f"{len(others)} blobs that the record names are not here: {min(others)[:12]} and so on."
+    if others := missing - _told_apart(record):
+        some = ", ".join(digest[:12] for digest in sorted(others)[:3])
+        yield "blob-missing", f"Blobs that the record names are not here: {len(others)}, such as {some}."
+
+
+def _told_apart(record: JobRecord) -> set[str | None]:
+    """Return the digests whose absence is a gap of its own."""
+    fcl = {file.sha256 for configuration in record.configurations or () for file in configuration.files or ()}
+    changed = {software.objects_sha256 for software in record.software or () if software.is_dirty}
+    conditions = {condition.payload_sha256 for condition in record.conditions or ()}
+    return fcl | changed | conditions | {source.sha256 for source in (*(record.scripts or ()), *(record.logs or ()))}
 
 
 def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
@@ -150,15 +157,18 @@ def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str,
             yield "dirty-tree-missing", f"{name} was changed and not committed; its changed files are not here."
 
 
-def _environment_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
+def _environment_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
     environment = record.environment
     if environment is None or environment.variables is None:
         yield "environment-missing", "The record has no environment variables."
     if environment and environment.container and environment.container.image and not environment.container.digest:
         yield "image-without-digest", f"The container image {environment.container.image} is named by tag only."
     for condition in record.conditions or ():
-        if not condition.tag or not condition.payload_sha256:
-            yield "conditions-missing", f"Conditions of {condition.database or 'a database'} have no tag or payload."
+        if not condition.tag or not condition.payload_sha256 or condition.payload_sha256 in findings.missing_blobs:
+            yield (
+                "conditions-missing",
+                f"Conditions of {condition.database or 'a database'} have no tag or payload here.",
+            )
 
 
 def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
@@ -195,5 +205,17 @@ def _report_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, s
         yield "value-out-of-range", f"The number in {path} is out of range."
     for path in findings.contradictions:
         yield "witness-contradiction", f"Witnesses differ in {path}."
-    if record.witness is not None and record.witness not in WITNESSES:
-        yield "unknown-word", f"The witness {record.witness!r} is not known here."
+    for path, word, words in _words(record):
+        if word is not None and word not in words:
+            yield "unknown-word", f"The word {word!r} in {path} is not known here."
+
+
+def _words(record: JobRecord) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
+    """Yield (path, word, the words of its enumeration) of each open enumeration of the record."""
+    yield "witness", record.witness, WITNESSES
+    for place, file in enumerate(record.inputs or ()):
+        yield f"inputs[{place}].role", file.role, ROLES
+    for place, output in enumerate(record.outputs or ()):
+        yield f"outputs[{place}].status", output.status, STATUSES
+    for place, software in enumerate(record.software or ()):
+        yield f"software[{place}].evidence", software.evidence, EVIDENCE

@@ -19,33 +19,32 @@ from provenance.errors import LimitError
 MOST_FILES = 100_000
 SECONDS = 5
 
+# The limit stands outside the recursion, since PostgreSQL takes none inside; both evaluate no more rows than are asked for.
 _ANCESTORS = """
-WITH RECURSIVE up(identity_id) AS (
+WITH RECURSIVE met(identity_id) AS (
     SELECT identity_id FROM parents WHERE claim_id = :claim
     UNION
     SELECT p.identity_id
-    FROM up
+    FROM met
     CROSS JOIN producers AS r
     CROSS JOIN parents AS p
-    WHERE r.identity_id = up.identity_id AND p.claim_id = r.claim_id
-    LIMIT :most
-)
+    WHERE r.identity_id = met.identity_id AND p.claim_id = r.claim_id
+), up AS (SELECT identity_id FROM met LIMIT :most)
 """
 
 _DESCENDANTS = """
-WITH RECURSIVE down(claim_id) AS (
+WITH RECURSIVE met(claim_id) AS (
     SELECT p.claim_id
     FROM producers AS r
     CROSS JOIN parents AS p
     WHERE r.claim_id = :claim AND p.identity_id = r.identity_id
     UNION
     SELECT p.claim_id
-    FROM down
+    FROM met
     CROSS JOIN producers AS r
     CROSS JOIN parents AS p
-    WHERE r.claim_id = down.claim_id AND p.identity_id = r.identity_id
-    LIMIT :most
-)
+    WHERE r.claim_id = met.claim_id AND p.identity_id = r.identity_id
+), down AS (SELECT claim_id FROM met LIMIT :most)
 """
 
 _ANCESTOR_ROWS = (

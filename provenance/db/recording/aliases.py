@@ -1,0 +1,174 @@
+"""Renamed files: what a catalog saw under another name becomes a claim of the job that made it, beside the claim of its birth.
+
+Recomputed file by file from all its sightings and all claims, so that it does not matter which came first. A sighting that names
+its job (`prov.job_id`) joins that job's output of the name at birth (`prov.output`), else the one with its checksum; one that names
+only its task joins the outputs of the task with its checksum and size, unless its own name has such a claim.
+
+Source: record.md, "Files and edges".
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, select
+
+from provenance.db.keys import allocate_keys, chunks
+from provenance.db.recording.job_rows import STATES
+from provenance.db.recording.linking import link_files
+from provenance.db.recording.writing import table_of, unlink_claims
+from provenance.db.tables import Claim, File, Identity, Job, Parent, Sighting
+
+_SUCCEEDED = STATES.index("succeeded")
+
+
+class _Seen(NamedTuple):
+    """A sighting of a file."""
+
+    file: int
+    experiment: int
+    identity: int
+    size_bytes: int | None
+    checksums: frozenset[str]
+    task: int | None
+    job_uuid: str | None
+    output: str | None
+
+    @property
+    def rank(self) -> tuple[int, int, list[str]]:
+        """Order among sightings of one file: the one that knows most goes last, the same one in whatever order they came."""
+        return len(self.checksums), -1 if self.size_bytes is None else self.size_bytes, sorted(self.checksums)
+
+
+class _Birth(NamedTuple):
+    """A claim under the name at birth."""
+
+    claim: int
+    file: int
+    job: int
+    name: str
+    size_bytes: int | None
+    checksums: frozenset[str]
+
+    def equals(self, seen: _Seen) -> bool:
+        """Return whether both share a checksum and contradict each other in no size."""
+        is_size_open = self.size_bytes is None or seen.size_bytes is None or self.size_bytes == seen.size_bytes
+        return is_size_open and not self.checksums.isdisjoint(seen.checksums)
+
+
+class Alias(NamedTuple):
+    """A claim under another name: whose file, of which birth, as which identity."""
+
+    file: int
+    birth: int
+    identity: int
+
+
+def join_sightings(connection: Connection, jobs: Sequence[int]) -> None:
+    """Join what was seen before to jobs that were just written; one small look-up where nothing was ever seen."""
+    if not jobs or connection.execute(select(Sighting.entry_id).limit(1)).first() is None:
+        return
+    alias_files(connection, _concerned_files(connection, jobs))
+
+
+def _concerned_files(connection: Connection, jobs: Sequence[int]) -> set[int]:
+    """Return the sighted files that may be outputs of these jobs."""
+    found: set[int] = set()
+    for part in chunks(jobs):
+        rows = connection.execute(select(Job.uuid, Job.task_id).where(Job.id.in_(part))).all()
+        tasks = sorted({row[1] for row in rows if row[1] is not None})
+        claimed = select(Claim.file_id).where(Claim.job_id.in_(part), Claim.alias_of.is_(None))
+        for condition in (
+            Sighting.job_uuid.in_([row[0] for row in rows]),
+            Sighting.task_id.in_(tasks) & Sighting.job_uuid.is_(None),
+            Sighting.file_id.in_(claimed),
+        ):
+            found.update(row[0] for row in connection.execute(select(Sighting.file_id).where(condition).distinct()))
+    return found
+
+
+def alias_files(connection: Connection, files: Iterable[int]) -> None:
+    """Bring the aliases of these files, which were sighted, up to date, and the edges of their names."""
+    for part in chunks(sorted(files)):
+        desired: dict[tuple[int, int], Alias] = {}
+        for seen in sorted(_sightings(connection, part), key=lambda seen: seen.rank):
+            for birth in _births(connection, seen):
+                desired[seen.file, birth.claim] = Alias(seen.file, birth.claim, seen.identity)
+        held = _held(connection, part)
+        gone = [claim for alias, claim in held.items() if alias not in desired.values()]
+        unlink_claims(connection, gone)
+        fresh = _insert(connection, [alias for alias in desired.values() if alias not in held])
+        link_files(connection, part, fresh)
+
+
+def _sightings(connection: Connection, files: Sequence[int]) -> list[_Seen]:
+    query = (
+        select(
+            Sighting.file_id, File.experiment_id, Sighting.identity_id, Identity.size_bytes, Identity.checksums,
+            Sighting.task_id, Sighting.job_uuid, Sighting.output,
+        )
+        .join(File, File.id == Sighting.file_id)
+        .join(Identity, Identity.id == Sighting.identity_id)
+        .where(Sighting.file_id.in_(files))
+    )  # fmt: skip
+    return [_Seen(*row[:4], frozenset(row[4].split()), *row[5:]) for row in connection.execute(query)]
+
+
+def _births(connection: Connection, seen: _Seen) -> list[_Birth]:
+    """Return the claims under other names that the sighting joins."""
+    if seen.job_uuid is not None:
+        made = _read_births(
+            connection, _birth_query().where(Job.uuid == seen.job_uuid, Job.experiment_id == seen.experiment)
+        )
+        named = [birth for birth in made if birth.name == seen.output]
+        return [birth for birth in named or made if birth.file != seen.file and (named or birth.equals(seen))]
+    if seen.task is None or seen.size_bytes is None or not seen.checksums:
+        return []
+    if any(birth.equals(seen) for birth in _read_births(connection, _birth_query().where(Claim.file_id == seen.file))):
+        return []
+    of_task = _birth_query().where(
+        Job.task_id == seen.task, Job.state == _SUCCEEDED, Identity.size_bytes == seen.size_bytes
+    )
+    return [birth for birth in _read_births(connection, of_task) if birth.equals(seen)]
+
+
+def _birth_query() -> Select[Any]:
+    query: Select[Any] = (
+        select(Claim.id, Claim.file_id, Claim.job_id, File.name, Identity.size_bytes, Identity.checksums)
+        .join(Job, Job.id == Claim.job_id)
+        .join(File, File.id == Claim.file_id)
+        .join(Identity, Identity.id == Claim.identity_id)
+        .where(Claim.alias_of.is_(None), Job.rerun_of.is_(None))
+    )
+    return query
+
+
+def _read_births(connection: Connection, query: Select[Any]) -> list[_Birth]:
+    return [
+        _Birth(claim, file, job, name, size, frozenset(checksums.split()))
+        for claim, file, job, name, size, checksums in connection.execute(query)
+    ]
+
+
+def _held(connection: Connection, files: Sequence[int]) -> dict[Alias, int]:
+    query = select(Claim.file_id, Claim.alias_of, Claim.identity_id, Claim.id).where(
+        Claim.file_id.in_(files), Claim.alias_of.is_not(None)
+    )
+    return {Alias(file, birth, identity): claim for file, birth, identity, claim in connection.execute(query) if birth}
+
+
+def _insert(connection: Connection, aliases: Sequence[Alias]) -> list[int]:
+    """Insert alias claims with what the claim of the birth says, its parents among it; return their keys."""
+    numbers = allocate_keys(connection, table_of(Claim), len(aliases))
+    for number, alias in zip(numbers, aliases, strict=True):
+        birth = connection.execute(
+            select(Claim.job_id, Claim.position, Claim.status, Claim.data_tier, Claim.event_count).where(
+                Claim.id == alias.birth
+            )
+        ).one()
+        row = {**birth._mapping, "id": number, "file_id": alias.file, "identity_id": alias.identity}  # noqa: SLF001
+        connection.execute(table_of(Claim).insert(), [{**row, "alias_of": alias.birth}])
+        parents = connection.execute(select(Parent.identity_id).where(Parent.claim_id == alias.birth))
+        rows = [{"claim_id": number, "identity_id": parent[0]} for parent in parents]
+        if rows:
+            connection.execute(table_of(Parent).insert(), rows)
+    return numbers

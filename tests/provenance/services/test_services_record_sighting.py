@@ -1,0 +1,160 @@
+"""Files that catalogs saw: joined to the job that made them, whichever came first."""
+
+from typing import Any
+
+import pytest
+from production_samples import MOMENT, Production, digest, file_entry, job, job_id
+from sqlalchemy import func, select
+
+from provenance.db.tables import Claim, LedgerEntry, Sighting
+from provenance.errors import BadInputError
+from provenance.services.record_sighting import read_sighting, record_sighting
+from provenance.services.show_file import show_file
+from provenance.services.trace_lineage import list_ancestors, list_descendants
+
+BORN = job(
+    1,
+    inputs=[file_entry("raw.root", 1)],
+    outputs=[file_entry("out.root", 2, 500, data_tier="reco")],
+    task={"task_id": "t1", "unit": "raw.root"},
+)
+
+
+def see(production: Production, name: str, checksum: int | None = None, size: int | None = None, **more: Any) -> Any:
+    document = {"experiment": "nova", **file_entry(name, checksum, size), **more}
+    return production.write(lambda c: record_sighting(c, production.known, document, received_at=MOMENT))
+
+
+def shown(production: Production, name: str) -> dict[str, Any]:
+    with production.database.reading.connect() as connection:
+        return show_file(connection, name)
+
+
+RENAMED = {"metadata": {"prov.task_id": "t1", "prov.job_id": job_id(1), "prov.output": "out.root"}}
+
+
+@pytest.mark.parametrize("is_file_first", [True, False])
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param({"checksum": 2, "size": 500, **RENAMED}, id="job and output"),
+        pytest.param({"checksum": 9, "size": 7, **RENAMED}, id="job and output though the bytes differ"),
+        pytest.param({"checksum": 2, "metadata": {"prov.job_id": job_id(1)}}, id="job and checksum"),
+        pytest.param({"checksum": 2, "size": 500, "metadata": {"prov.task_id": "t1"}}, id="task, checksum and size"),
+    ],
+)
+def test_renamed_file_becomes_an_alias_in_either_order(
+    production: Production, *, is_file_first: bool, seen: dict[str, Any]
+) -> None:
+    if is_file_first:
+        assert see(production, "new.root", **seen)["job_id"] is None
+        production.record(BORN)
+    else:
+        production.record(BORN)
+        answer = see(production, "new.root", **seen)
+        assert (answer["job_id"], answer["aliases"]) == (job_id(1), ["out.root"])
+    page = shown(production, "new.root")
+    assert page["producer"]["job_id"] == job_id(1)
+    assert page["aliases"] == ["out.root"]
+    assert page["versions"][0]["data_tier"] == "reco"
+    assert [parent["name"] for parent in page["parents"]] == ["raw.root"]
+    assert shown(production, "out.root")["aliases"] == ["new.root"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        ({"checksum": 3, "size": 500, "metadata": {"prov.task_id": "t1"}}, "another checksum"),
+        ({"checksum": 2, "size": 501, "metadata": {"prov.task_id": "t1"}}, "another size"),
+        ({"checksum": 2, "size": 500, "metadata": {"prov.task_id": "t2"}}, "another task"),
+        ({"checksum": 2, "size": 500}, "neither job nor task"),
+        ({"checksum": 3, "metadata": {"prov.job_id": job_id(1), "prov.output": "no.root"}}, "no such output"),
+    ],
+)
+def test_file_that_nothing_ties_to_a_job_stays_a_placeholder(
+    production: Production, seen: dict[str, Any], why: str
+) -> None:
+    production.record(BORN)
+    assert see(production, "new.root", **seen)["job_id"] is None, why
+    assert shown(production, "new.root")["is_placeholder"]
+
+
+def test_later_jobs_continue_the_lineage_through_the_new_name(production: Production) -> None:
+    production.record(job(2, inputs=[file_entry("new.root", 2)], outputs=[file_entry("hist.root", 4)]))
+    see(production, "new.root", 2, 500, **RENAMED)
+    production.record(BORN)
+    with production.database.reading.connect() as connection:
+        assert {file.name for file in list_ancestors(connection, "hist.root")} == {"new.root", "raw.root"}
+        assert "hist.root" in {file.name for file in list_descendants(connection, "new.root")}
+
+
+def test_file_of_the_same_name_is_joined_by_checksum_or_by_name(production: Production) -> None:
+    production.record(BORN)
+    by = [
+        see(production, "out.root", 2)["joined_by"],
+        see(production, "out.root", locations=["dcache:/a"])["joined_by"],
+        see(production, "out.root", 2, 500, **RENAMED)["joined_by"],
+        see(production, "out.root", 3)["joined_by"],
+    ]
+    assert by == ["checksum", "name", "job", None]
+    page = shown(production, "out.root")
+    assert (len(page["versions"]), page["aliases"], page["locations"]) == (1, [], ["dcache:/a"])
+
+
+def test_own_claim_of_the_name_goes_before_a_twin_in_the_task(production: Production) -> None:
+    twin = job(2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t1", "unit": "b"})
+    see(production, "twin.root", 2, 500, metadata={"prov.task_id": "t1"})
+    production.record(BORN)
+    assert shown(production, "twin.root")["aliases"] == ["out.root"]
+    production.record(twin)
+    assert shown(production, "twin.root")["aliases"] == []
+    assert shown(production, "twin.root")["producer"]["job_id"] == job_id(2)
+
+
+def test_alias_follows_a_revision_of_its_job(production: Production) -> None:
+    production.record(BORN)
+    see(production, "new.root", 2, 500, **RENAMED)
+    production.record({**BORN, "outputs": [file_entry("other.root", 2)]}, reason="the name was wrong")
+    assert shown(production, "new.root")["aliases"] == ["other.root"]  # no output of that name any more: by checksum
+    production.record({**BORN, "outputs": [file_entry("other.root", 3)]}, reason="and the checksum")
+    assert shown(production, "new.root")["is_placeholder"]
+
+
+def test_seeing_a_file_again_adds_nothing(production: Production) -> None:
+    production.record(BORN)
+    for expected in ("created", "same"):
+        assert see(production, "new.root", 2, 500, **RENAMED)["change"] == expected
+    assert see(production, "new.root", 2, 500, locations=["tape"], **RENAMED)["change"] == "created"
+    with production.database.reading.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(Sighting)).scalar_one() == 2
+        kinds = connection.execute(select(LedgerEntry.kind)).scalars().all()
+        assert sorted(kinds) == ["record", "sighting", "sighting"]
+        assert connection.execute(select(func.count()).select_from(Claim)).scalar_one() == 2
+
+
+def test_rerun_gets_no_alias(production: Production) -> None:
+    production.record({**BORN, "rerun_of": job_id(5)})
+    assert see(production, "new.root", 2, 500, **RENAMED)["job_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({"name": "a"}, "experiment"),
+        ({"experiment": "nova"}, "name"),
+        ({"experiment": "nova", "name": "a/b"}, "name"),
+        ({"experiment": "nova", "name": "a", "namespace": "\n"}, "namespace"),
+        ({"experiment": "nova", "name": "a", "size_bytes": -1}, "size_bytes"),
+        ({"experiment": "nova", "name": "a", "checksums": ["abc"]}, "checksums[0]"),
+        ({"experiment": "nova", "name": "a", "sha256": digest(1)[1:]}, "sha256"),
+        ({"experiment": "nova", "name": "a", "locations": "x"}, "locations"),
+        ({"experiment": "nova", "name": "a", "metadata": {"prov.job_id": "7"}}, "metadata.prov.job_id"),
+        ({"experiment": "nova", "name": "a", "metadata": {"prov.task_id": "a/b"}}, "metadata.prov.task_id"),
+        ({"experiment": "nova", "name": "a", "metadata": {"x": "\0"}}, "metadata.x"),
+        ({"experiment": "nova", "name": "a", "metadata": {"x": "\ud800"}}, "metadata.x"),
+    ],
+)
+def test_bad_sighting_is_refused_by_the_name_of_its_field(document: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadInputError) as refused:
+        read_sighting(document)
+    assert list(refused.value.fields) == [field]
