@@ -1,5 +1,96 @@
-"""The jobprov command."""
+"""The `jobprov` command. Each group of commands is a file in `app/commands`, imported only when it is called.
+
+Exit codes: 0 fine, 1 the answer is no (not found, differs), 2 usage, 3 service or storage unreachable.
+Errors are one sentence on standard error; a traceback is a bug of ours.
+"""
+
+import importlib
+import sys
+
+import click
+
+from provenance.errors import AmbiguousError, BadInputError, NotFoundError, ProvenanceError, UnreachableError
+
+COMMANDS = {
+    "archive": "archive",
+    "backup": "archive",
+    "bundle": "bundles",
+    "dead-letter": "letters",
+    "demo": "demo",
+    "fhicl": "fhicl",
+    "job": "asking",
+    "lineage": "asking",
+    "lookup": "asking",
+    "migrate": "serving",
+    "rebuild-database": "rebuild",
+    "record": "recording",
+    "repository": "repository",
+    "rerun": "bundles",
+    "serve": "serving",
+    "token": "tokens",
+    "verify": "bundles",
+    "work": "work",
+}
+"""In which module of `app/commands` a command is; the module's `COMMANDS` maps its name to it."""
+
+
+class LazyGroup(click.Group):
+    """Commands by name, each imported when it is called: `jobprov lookup` needs no database."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return a command, importing its module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"app.commands.{COMMANDS[cmd_name]}")
+        return module.COMMANDS[cmd_name]  # type: ignore[no-any-return]
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="jobprov")
+def jobprov() -> None:
+    """Keep the provenance of batch jobs, and rebuild any of them."""
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; never returns."""
+    try:
+        code = jobprov.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)  # whoever read the other end had enough
+    except Exception as problem:
+        code = exit_code(problem)
+        if code is None:
+            raise
+        click.echo(sentence(problem), err=True)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def exit_code(problem: Exception) -> int | None:
+    """Return the exit code that an error means; None for a mistake of ours."""
+    if isinstance(problem, UnreachableError | OSError) or type(problem).__name__ in (
+        "OperationalError",
+        "ArchiveUnreachableError",
+    ):
+        return 3
+    if isinstance(problem, BadInputError):
+        return 2
+    return 1 if isinstance(problem, ProvenanceError) or type(problem).__module__ == "archive.errors" else None
+
+
+def sentence(problem: Exception) -> str:
+    """Return what a person is told of an error: what failed, and what to try."""
+    text = f"jobprov: {problem}"
+    if isinstance(problem, NotFoundError) and problem.nearest:
+        text += "\nDid you mean: " + ", ".join(problem.nearest[:5])
+    if isinstance(problem, AmbiguousError):
+        text += "\n" + "\n".join(f"  --experiment {e}" + (f" --namespace {n}" if n else "") for e, n in problem.choices)
+    return text

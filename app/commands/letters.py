@@ -1,0 +1,67 @@
+"""`jobprov dead-letter`: records that came with a token and could not be decoded."""
+
+import sys
+
+import click
+
+from app.commands.opening import data_option, emit, json_option, opened_service, settings_with, table
+from provenance.errors import ProvenanceError
+from provenance.services.dead_letters import list_letters, read_letter, replay_letter
+
+
+@click.group("dead-letter")
+def dead_letter() -> None:
+    """List, show and replay records that could not be decoded."""
+
+
+@dead_letter.command("list")
+@data_option
+@json_option
+def list_them(*, data: str | None, as_json: bool) -> None:
+    """List the letters, oldest first, with why they were refused."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        rows = [row._asdict() for row in list_letters(connection)]
+    titles = {
+        "number": "NUMBER",
+        "received_at": "CAME",
+        "experiment": "EXPERIMENT",
+        "job_id": "JOB",
+        "size_bytes": "BYTES",
+    }
+    emit(rows, table(rows, titles | {"reason": "WHY"}) if rows else "There is no dead letter.", as_json=as_json)
+
+
+@dead_letter.command()
+@click.argument("number", type=click.IntRange(1, 2**62))
+@data_option
+def show(*, number: int, data: str | None) -> None:
+    """Print the exact bytes of a letter."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        sys.stdout.buffer.write(read_letter(connection, number))
+
+
+@dead_letter.command()
+@click.argument("numbers", type=click.IntRange(1, 2**62), nargs=-1)
+@data_option
+def replay(*, numbers: tuple[int, ...], data: str | None) -> None:
+    """Take letters as if they came now, all of them where no number is given; those that still cannot be read stay."""
+    refused = 0
+    with opened_service(settings_with(data=data)) as service:
+        if not numbers:
+            with service.reading() as connection:
+                numbers = tuple(letter.number for letter in list_letters(connection))
+        for number in numbers:
+            try:
+                outcome = service.write(
+                    lambda connection, known, number=number: replay_letter(connection, known, service.store, number)
+                )
+            except ProvenanceError as problem:
+                refused += 1
+                click.echo(f"{number} stays: {problem}", err=True)
+            else:
+                click.echo(f"{number} is job {outcome.job_id}: {outcome.change}")
+    if refused:
+        sys.exit(1)
+
+
+COMMANDS = {"dead-letter": dead_letter}

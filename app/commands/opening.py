@@ -1,0 +1,82 @@
+"""What commands share: options, the service to ask, the database and archive to open, and the two ways to print."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from app.config import Settings, load_settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(function: F) -> F:
+    """Add `--json`: the same answer for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(function)
+
+
+def url_option(function: F) -> F:
+    """Add `--url`: the service to ask."""
+    return click.option("--url", help="The service to ask; JOBPROV_URL by default.")(function)
+
+
+def experiment_option(function: F) -> F:
+    """Add `--experiment`, for names that several know."""
+    return click.option("--experiment", help="Needed where several experiments know the name.")(function)
+
+
+def data_option(function: F) -> F:
+    """Add `--data`: the folder of the service."""
+    return click.option("--data", type=click.Path(), help="Folder of the service; JOBPROV_DATA by default.")(function)
+
+
+def settings_with(**given: object) -> Settings:
+    """Return the settings, those given on the command line first; `host=None` leaves JOBPROV_HOST as it is."""
+    named = {f"JOBPROV_{name.upper()}": str(value) for name, value in given.items() if value is not None}
+    return load_settings(named)
+
+
+@contextmanager
+def opened_service(settings: Settings) -> Iterator[Any]:
+    """Yield the service's own database and archive, for operators.
+
+    Raises:
+        UnreachableError: the database is not there, or its schema is of another version.
+    """
+    from app.wiring import open_service  # noqa: PLC0415 - commands that only ask over HTTP do without
+    from provenance.db.migrating import is_current  # noqa: PLC0415
+    from provenance.errors import UnreachableError  # noqa: PLC0415
+
+    if not is_current(settings.database_url):
+        raise UnreachableError("The database has no schema of this version yet: run `jobprov migrate`.")
+    service = open_service(settings)
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+def emit(document: Any, text: str, *, as_json: bool) -> None:
+    """Print an answer: JSON for programs, text for people."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+    else:
+        click.echo(text)
+
+
+def table(rows: list[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+    """Return rows as aligned text, under the columns' titles; an en dash for what is missing."""
+    cells = [list(columns.values())] + [[_cell(row.get(name)) for name in columns] for row in rows]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "–"  # noqa: RUF001 - missing is an en dash
+    if hasattr(value, "strftime"):
+        return str(value.strftime("%Y-%m-%d %H:%M UTC"))
+    return str(value)
