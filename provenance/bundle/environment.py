@@ -13,6 +13,9 @@ _PER_RUN = frozenset({"HOME", "OLDPWD", "PWD", "SHLVL", "TMPDIR", "_"})
 _HOST = ("facility", "site", "slot", "hostname", "is_onsite", "cpu_model", "cpu_flags_sha256", "cores", "memory_bytes")
 _BATCH = ("system", "id", "global_job_id", "attempt", "part")
 _ENVIRONMENT = ("os", "locale", "timezone", "umask", "limits")
+_LARGEST_LISTING = 4 * 1024 * 1024  # bytes; what is longer is kept, not read
+_LISTING_COLUMNS = 4
+_PACKAGE_KINDS = {"interpreter": "what ran the job's scripts", "pip": "installed for the job's Python"}
 
 
 def add_environment(payload: Payload) -> None:
@@ -32,6 +35,18 @@ def add_environment(payload: Payload) -> None:
             payload.keep(f"env/{stored}", sha256)
         elif sha256 and not payload.has(sha256):
             payload.needs.add(1, "environment", field, "a listing of the environment", digest=sha256)
+    _need_packages(payload, digest(environment.get("packages_sha256")))
+
+
+def _need_packages(payload: Payload, sha256: str) -> None:
+    """Every installed distribution of the recorder's listing, and its interpreter: kind, name, version and location, parted by tabs."""
+    if not payload.has(sha256) or payload.draft.reader.size(sha256) > _LARGEST_LISTING:
+        return
+    for line in payload.draft.reader.get(sha256).decode("utf-8", "replace").splitlines():
+        cells = line.split("\t")
+        if len(cells) == _LISTING_COLUMNS and cells[0] in _PACKAGE_KINDS:
+            kind, name, version, place = cells
+            payload.needs.add(3, kind, f"{name} {version}".strip(), _PACKAGE_KINDS[kind], place=place)
 
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:

@@ -57,6 +57,7 @@ _OVERRIDES = frozenset(
         "--trace",
     ]
 )
+_PREFIXES = frozenset(["env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"])
 
 
 class CommandLine:
@@ -175,10 +176,16 @@ def program_files(argv, which):
         files.append(program if os.sep not in argv[0] else argv[0])
     if is_interpreter:
         files.extend(_script_argument(argv[1:]))
-    elif os.path.basename(argv[0]) in ("env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"):
-        rest = _after_prefix(argv[1:])
-        files = program_files(rest, which)
+    elif os.path.basename(argv[0]) in _PREFIXES:
+        files = program_files(without_prefix(argv), which)
     return files
+
+
+def without_prefix(argv):
+    """Return a command line without the programs that only start another one (`env`, `timeout 9`, `nice`)."""
+    while argv and os.path.basename(argv[0]) in _PREFIXES:
+        argv = _after_prefix(argv[1:])
+    return argv
 
 
 def _script_argument(words):

@@ -71,6 +71,14 @@ class Draft:
         """Keep a file as a blob; its bytes are read, and checked against the digest, when the record is spooled."""
         self.blobs.setdefault(digest, os.path.abspath(path))
 
+    def take(self, digest):
+        """Return the bytes of a blob and forget it: something newer takes its place; nothing where there is none."""
+        held = self.blobs.pop(digest, b"")
+        if isinstance(held, bytes):
+            return held
+        with open(held, "rb") as stream:
+            return stream.read()
+
     def extend(self, field, entries):
         """Append to a list field of the record; an empty addition leaves the field missing."""
         if entries:

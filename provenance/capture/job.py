@@ -94,6 +94,8 @@ class Job:
         if rest:
             self.later.append(lambda: self._hash_large(rest))
         self.later.append(self.repositories.finish)
+        if step.role == "payload":
+            self.later.append(lambda: self._list_packages(argv))
         return step
 
     def meanwhile(self):
@@ -190,9 +192,23 @@ class Job:
         from provenance.capture import surroundings  # noqa: PLC0415 - while the job runs
 
         record = self.draft.record
-        record["environment"] = surroundings.describe_environment(self.draft, self.environment, self.job_ad)
+        found = surroundings.describe_environment(self.draft, self.environment, self.job_ad)
+        record["environment"] = dict(record.get("environment", {}), **found)
         record["host"] = surroundings.describe_host(self.draft, self.environment, self.machine_ad)
         self.draft.extend("software", self.draft.attempt("products", surroundings.list_products, self.environment))
+
+    def _list_packages(self, argv):
+        """Add what the command's Python has installed to the listing; steps share one."""
+        from provenance.capture import distributions  # noqa: PLC0415 - while the job runs
+
+        lines = self.draft.attempt("installed packages", distributions.list_packages, argv, self.environment)
+        if lines:
+            environment = self.draft.record.setdefault("environment", {})
+            have = self.draft.take(environment.get("packages_sha256")).decode("utf-8", "replace").splitlines()
+            content = "".join(line + "\n" for line in sorted(lines.union(have)))
+            environment["packages_sha256"] = self.draft.add_text(
+                content.encode("utf-8", "surrogateescape"), "installed packages"
+            )
 
     def _hash_large(self, entries):
         self.is_hashing = True

@@ -33,6 +33,8 @@ class Session:
             path = os.path.join(blobs, digest)
             if isinstance(held, bytes) and not os.path.exists(path):
                 _write(path, held)
+        for digest in set(os.listdir(blobs)).difference(self.draft.blobs):
+            os.unlink(os.path.join(blobs, digest))
         files = {digest: held for digest, held in self.draft.blobs.items() if not isinstance(held, bytes)}
         content = {"record": self.draft.record, "notes": self.draft.notes, "state": self.state, "files": files}
         _write(os.path.join(self.folder, "state.json"), json.dumps(content).encode("utf-8", "surrogateescape"))

@@ -136,6 +136,21 @@ def test_blob_nobody_uploaded_lowers_the_level_and_is_needed(
     assert [line[2] for line in needs if line[0] == kind] == ["e" * 64]
 
 
+def test_listed_interpreter_and_distributions_are_needed_with_their_versions(toy: Toy, tmp_path: Path) -> None:
+    listing = b"interpreter\tcpython\t3.11.7\t/opt/bin/python\nnonsense\npip\tnumpy\t2.1.0\t/opt/site-packages\npip\tdev\t\t/opt\n"
+    toy.record["environment"]["packages_sha256"] = toy.blobs.write(listing)
+    plan = toy.plan()
+
+    needs = _lines(toy.unpack(tmp_path, plan), "NEEDS.tsv")
+
+    assert plan.level == "L2"
+    assert [(line[0], line[1], line[5]) for line in needs if line[0] in {"interpreter", "pip"}] == [
+        ("interpreter", "cpython 3.11.7", "/opt/bin/python"),
+        ("pip", "dev", "/opt"),
+        ("pip", "numpy 2.1.0", "/opt/site-packages"),
+    ]
+
+
 def test_repository_without_source_leaves_a_description_only(toy: Toy, tmp_path: Path) -> None:
     toy.files = []
     plan = toy.plan()

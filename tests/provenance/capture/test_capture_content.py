@@ -1,7 +1,6 @@
 """What a record holds: fcl, scripts, repositories, files, surroundings, steps."""
 
 import hashlib
-import io
 import json
 import os
 import subprocess
@@ -10,9 +9,9 @@ import uuid
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import pytest
+from capture_reading import only_entry
 from capture_runner import Runner
 from capture_service import Service
 
@@ -33,15 +32,6 @@ GIT = [
 
 def git(folder: Path, *words: str) -> str:
     return subprocess.run([*GIT, "-C", str(folder), *words], check=True, capture_output=True, text=True).stdout.strip()
-
-
-def only_entry(runner: Runner) -> tuple[dict[str, Any], dict[str, bytes]]:
-    (entry,) = runner.entries()
-    archive = zipfile.ZipFile(io.BytesIO(entry.read_bytes()))
-    record = json.loads(archive.read("record.json"))
-    blobs = {name[6:]: archive.read(name) for name in archive.namelist() if name.startswith("blobs/")}
-    assert all(hashlib.sha256(content).hexdigest() == digest for digest, content in blobs.items())
-    return record, blobs
 
 
 @pytest.fixture
