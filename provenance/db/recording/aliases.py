@@ -8,7 +8,7 @@ Source: record.md, "Files and edges".
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, select
 
@@ -19,6 +19,7 @@ from provenance.db.recording.writing import table_of, unlink_claims
 from provenance.db.tables import Claim, File, Identity, Job, Parent, Sighting
 
 _SUCCEEDED = STATES.index("succeeded")
+_BirthQuery = Select[int, int, int, str, int | None, str]
 
 
 class _Seen(NamedTuple):
@@ -131,18 +132,17 @@ def _births(connection: Connection, seen: _Seen) -> list[_Birth]:
     return [birth for birth in _read_births(connection, of_task) if birth.equals(seen)]
 
 
-def _birth_query() -> Select[Any]:
-    query: Select[Any] = (
+def _birth_query() -> _BirthQuery:
+    return (
         select(Claim.id, Claim.file_id, Claim.job_id, File.name, Identity.size_bytes, Identity.checksums)
         .join(Job, Job.id == Claim.job_id)
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
         .where(Claim.alias_of.is_(None), Job.rerun_of.is_(None))
     )
-    return query
 
 
-def _read_births(connection: Connection, query: Select[Any]) -> list[_Birth]:
+def _read_births(connection: Connection, query: _BirthQuery) -> list[_Birth]:
     return [
         _Birth(claim, file, job, name, size, frozenset(checksums.split()))
         for claim, file, job, name, size, checksums in connection.execute(query)
