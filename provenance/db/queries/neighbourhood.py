@@ -92,7 +92,8 @@ def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[in
     """Add the jobs that made these claims and their parents; return the claims to go on from."""
     found: dict[int, None] = {}
     for part in chunks(claims):
-        jobs = dict(connection.execute(select(Claim.id, Claim.job_id).where(Claim.id.in_(part))).tuples().all())
+        made_by = select(Claim.id, Claim.job_id).where(Claim.id.in_(part))
+        jobs = {row[0]: row[1] for row in connection.execute(made_by)}
         for claim, job in sorted(jobs.items()):
             if picture.add(f"j{job}"):
                 picture.join(f"j{job}", f"c{claim}")

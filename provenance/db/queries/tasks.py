@@ -68,7 +68,8 @@ def unit_states(connection: Connection, task: int) -> dict[str, int]:
         .group_by(unit)
         .subquery()
     )
-    counts = dict(connection.execute(select(best.c.rank, func.count()).group_by(best.c.rank)).tuples().all())
+    ranked = select(best.c.rank, func.count()).group_by(best.c.rank)
+    counts = {row[0]: row[1] for row in connection.execute(ranked)}
     return {state: counts[rank] for state, rank in _RANK.items() if rank in counts}
 
 
