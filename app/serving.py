@@ -1,11 +1,13 @@
 """Serves the application: gunicorn with threads, embedded, so that one command checks the schema and serves.
 
-One worker on SQLite: a process has one writer thread, and SQLite one writer. SIGTERM finishes what is under way.
+One worker on SQLite: a process has one writer thread, and SQLite one writer. Background work (resolving code, looking at
+waiting jobs again) runs in a thread of each worker; it is leased, so that workers share it. SIGTERM finishes what is under way.
 Source: gunicorn's documentation, "Custom Application", "Settings", "Server Hooks".
 """
 
 import logging
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +16,13 @@ from gunicorn.app.base import BaseApplication
 
 from app.config import Settings
 from app.factory import create_app
+from app.wiring import Service
 from provenance.errors import BadInputError
+from provenance.services.background import HANDLERS
+from provenance.services.work import Parts, drain
 
 DRAIN_SECONDS = 30
+PAUSE_SECONDS = 1.0
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is there, gunicorn's heartbeat costs no disk
 _log = logging.getLogger("jobprov.serving")
 
@@ -59,6 +65,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
             "proc_name": "jobprov",
             "loglevel": "warning",
             "when_ready": lambda arbiter: self._ready(_address(arbiter)),
+            "post_worker_init": _begin_work,
             "worker_exit": _close_service,
         }
 
@@ -83,8 +90,30 @@ def _address(arbiter: Any) -> str:
     return str(arbiter.LISTENERS[0])
 
 
+def work_until(service: Service, stop: threading.Event) -> None:
+    """Do background work as it becomes due, until told to stop."""
+    parts = Parts(service.database, service.writer, service.store, service.settings.git_mirrors)
+    while not stop.is_set():
+        try:
+            drain(parts, HANDLERS, until=stop.is_set)
+        except Exception:  # noqa: BLE001 - the service goes on without; the item's lease runs out and it is tried again
+            _log.exception("background work failed")
+        stop.wait(PAUSE_SECONDS)
+
+
+def _begin_work(worker: Any) -> None:
+    service = worker.wsgi.extensions["jobprov"]
+    stop = threading.Event()
+    thread = threading.Thread(target=work_until, args=(service, stop), name="jobprov-work", daemon=True)
+    worker.jobprov_work = (stop, thread)
+    thread.start()
+
+
 def _close_service(_server: Any, worker: Any) -> None:
-    """Let what the writer still holds be written before the worker goes."""
-    application = getattr(worker, "wsgi", None)
-    if application is not None:
-        application.extensions["jobprov"].close()
+    """Let background work come to a stop, and what the writer still holds be written, before the worker goes."""
+    if not hasattr(worker, "jobprov_work"):
+        return
+    stop, thread = worker.jobprov_work
+    stop.set()
+    thread.join(DRAIN_SECONDS / 2)
+    worker.wsgi.extensions["jobprov"].close()

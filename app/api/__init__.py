@@ -6,6 +6,7 @@ from app.api import blobs, files, job_views, jobs, operations, tasks
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
 from provenance.services.post_verdict import PostedVerdict
+from provenance.services.record_sighting import SightedFile
 from provenance.services.tasks import Declaration
 
 SECTIONS = (
@@ -26,6 +27,7 @@ _TYPES = (
     jobs.RevisionBody,
     PostedVerdict,
     Declaration,
+    SightedFile,
 )
 
 

@@ -1,22 +1,29 @@
 """Files over HTTP: what made one, and its lineage in every form; and the one search box."""
 
+from datetime import UTC, datetime
+
 from flask import Response
 
 from app.api.answers import json_answer
 from app.api.asking import asked, checked_name, parameters
+from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
+from app.api.guard import check_experiment, writing_grant
 from app.wiring import get_service
 from provenance.lineage.dot import to_dot
 from provenance.lineage.graph import Graph
 from provenance.lineage.prov_json import to_prov_json, to_prov_n
 from provenance.lineage.svg import draw
 from provenance.lineage.text import render_text
+from provenance.records.decoding import parse_object
 from provenance.schemas.queries import FileQuery, LineageQuery, SearchQuery
+from provenance.services.record_sighting import SightedFile, read_sighting, record_sighting
 from provenance.services.search import search
 from provenance.services.show_file import show_file
 from provenance.services.trace_lineage import trace_lineage
 
 section = Section("files", "Files and their lineage.")
+_SIGHTING_BYTES = 1024 * 1024
 _FORMS = {
     "dot": ("text/vnd.graphviz; charset=utf-8", to_dot),
     "svg": ("image/svg+xml", draw),
@@ -50,6 +57,23 @@ def get_lineage(name: str) -> Response:
     with get_service().reading() as connection:
         graph = trace_lineage(connection, checked_name(name), **query)
     return _formed(graph, form)
+
+
+@section.call(
+    "POST", "/files", body=SightedFile, answers={201: OBJECT, 200: OBJECT}, errors=(409, 413, 415, 422), writes=True
+)
+def post_file() -> Response:
+    """Take a file as a catalog or transfer service saw it, and join it to the job that made it: 201 new, 200 seen before."""
+    grant = writing_grant()
+    document = parse_object(read_body(_SIGHTING_BYTES))
+    check_experiment(grant, read_sighting(document).experiment)
+    now = datetime.now(UTC)
+    seen = get_service().write(
+        lambda connection, known: record_sighting(
+            connection, known, document, received_at=now, submitter=grant.submitter
+        )
+    )
+    return json_answer(seen, 201 if seen["change"] == "created" else 200)
 
 
 @section.call("GET", "/search", answers={200: OBJECT}, parameters=parameters(SearchQuery), errors=(401, 422))

@@ -1,6 +1,6 @@
 """What commands share: options, the service to ask, the database and archive to open, and the two ways to print."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -66,7 +66,7 @@ def emit(document: Any, text: str, *, as_json: bool) -> None:
         click.echo(text)
 
 
-def table(rows: list[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
     """Return rows as aligned text, under the columns' titles; an en dash for what is missing."""
     cells = [list(columns.values())] + [[_cell(row.get(name)) for name in columns] for row in rows]
     widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]

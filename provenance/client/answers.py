@@ -1,0 +1,55 @@
+"""From an HTTP answer to a value or to the error that the service raised: the same classes on both sides."""
+
+from typing import Any
+
+import requests
+
+from provenance.errors import (
+    AmbiguousError,
+    BadInputError,
+    ConflictError,
+    ForbiddenError,
+    LimitError,
+    NotFoundError,
+    ProvenanceError,
+    UnreachableError,
+)
+
+_PLAIN: dict[int, type[ProvenanceError]] = {401: ForbiddenError, 403: ForbiddenError, 409: ConflictError}
+
+
+def check(answer: requests.Response) -> requests.Response:
+    """Return the answer where it is a good one.
+
+    Raises:
+        ProvenanceError: of the class that the status stands for, with the service's sentence.
+    """
+    if answer.ok and answer.status_code != requests.codes.multiple_choices:
+        return answer
+    raise error_of(answer.status_code, problem_in(answer), answer.url)
+
+
+def problem_in(answer: requests.Response) -> dict[str, Any]:
+    """Return the members of problem+json; of anything else, nothing."""
+    try:
+        document = answer.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def error_of(status: int, problem: dict[str, Any], url: str) -> ProvenanceError:
+    """Return the error that a status and its problem stand for."""
+    detail = str(problem.get("detail") or f"{url} answers {status}.")
+    if status == requests.codes.multiple_choices:
+        choices = [(str(c.get("experiment", "")), str(c.get("namespace", ""))) for c in problem.get("choices", [])]
+        return AmbiguousError(detail, choices)
+    if status == requests.codes.not_found:
+        return NotFoundError(detail, problem.get("nearest", ()))
+    if status == requests.codes.request_entity_too_large:
+        return LimitError(detail, int(problem.get("limit", 0)))
+    if status >= requests.codes.internal_server_error:
+        return UnreachableError(detail)
+    if status in _PLAIN:
+        return _PLAIN[status](detail)
+    return BadInputError(detail, problem.get("errors"))

@@ -1,0 +1,182 @@
+"""The client: one method a call. Reads are tried three times; writes of records and blobs too, being harmless to repeat."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from provenance.client.answers import check
+from provenance.errors import ProvenanceError, UnreachableError
+
+TRIES = 3
+_PAUSE_SECONDS = 0.5
+_LATER = (429, 502, 503, 504)
+
+
+class Client:
+    """A jobprov service.
+
+    Args:
+        url: its root, such as `https://jobprov.example.org`.
+        token: a write token; needed for writing, and for reading where the operator says so.
+        timeout: seconds that a call may be silent.
+
+    Every method raises a `ProvenanceError` of the class that the service's answer stands for: `NotFoundError`,
+    `AmbiguousError`, `BadInputError`, `ConflictError`, `ForbiddenError`, `LimitError`, or `UnreachableError` where nothing answers.
+    """
+
+    def __init__(self, url: str, token: str | None = None, *, timeout: float = 30.0) -> None:
+        self.url = url.rstrip("/").removesuffix("/api/v1")
+        self._base = f"{self.url}/api/v1"
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.trust_env = False  # a .netrc must not replace our token
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def job(self, job_id: str, *, experiment: str | None = None, witness: str | None = None) -> dict[str, Any]:
+        """Return everything recorded of a job."""
+        return self._read(f"/jobs/{_part(job_id)}", experiment=experiment, witness=witness)
+
+    def jobs(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Yield summaries of jobs, newest first, page by page; filters are those of `GET /jobs`."""
+        cursor = None
+        while True:
+            page = self._read("/jobs", **{**filters, "cursor": cursor})
+            yield from page["jobs"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def file(self, name: str, *, experiment: str | None = None, namespace: str | None = None) -> dict[str, Any]:
+        """Return what made a file."""
+        return self._read(f"/files/{_part(name)}", experiment=experiment, namespace=namespace)
+
+    def lineage(self, name: str, **query: Any) -> dict[str, Any]:
+        """Return the graph around a file; the query is that of `GET /files/{name}/lineage`."""
+        return self._read(f"/files/{_part(name)}/lineage", **query)
+
+    def lineage_text(self, name: str, form: str, **query: Any) -> str:
+        """Return the graph around a file as `text`, `dot`, `svg`, `prov-json` or `prov-n`."""
+        return self._call("GET", f"/files/{_part(name)}/lineage", params={**query, "format": form}).content.decode()
+
+    def task(self, task_id: str, *, experiment: str | None = None) -> dict[str, Any]:
+        """Return how far a task is."""
+        return self._read(f"/tasks/{_part(task_id)}", experiment=experiment)
+
+    def declare_task(self, task_id: str, declaration: Mapping[str, Any]) -> dict[str, Any]:
+        """Declare a task."""
+        return self._json("PUT", f"/tasks/{_part(task_id)}", json=declaration)
+
+    def configuration(self, job_id: str, step: str, *, experiment: str | None = None) -> dict[str, Any]:
+        """Return the evaluated configuration of a step."""
+        return self._read(f"/jobs/{_part(job_id)}/configurations/{_part(step)}", experiment=experiment)
+
+    def log(self, job_id: str, name: str, *, experiment: str | None = None, tail: int | None = None) -> str:
+        """Return a log, or its last lines."""
+        query = {"experiment": experiment, "tail": tail}
+        answer = self._call("GET", f"/jobs/{_part(job_id)}/logs/{_part(name)}", params=query)
+        return answer.content.decode(errors="replace")
+
+    def save_bundle(self, job_id: str, target: Path, *, experiment: str | None = None, plan: int | None = None) -> str:
+        """Write the rerun bundle of a job to a file, whole or not at all; return its ETag, which names plan and level."""
+        query = {"experiment": experiment, "plan": plan}
+        answer = self._call("GET", f"/jobs/{_part(job_id)}/bundle", params=query, stream=True)
+        temporary = target.with_name(f".{target.name}.part")
+        try:
+            with temporary.open("wb") as stream:
+                for chunk in answer.iter_content(1 << 16):
+                    stream.write(chunk)
+            temporary.replace(target)
+        except requests.RequestException as problem:
+            raise UnreachableError(f"{self.url} broke off while sending the bundle: {problem}.") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+        return str(answer.headers.get("ETag", "")).strip('"')
+
+    def record(self, body: bytes | Mapping[str, Any]) -> dict[str, Any]:
+        """Record a job; bytes are kept exactly as they are. Sending it again is harmless."""
+        data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        job_id = str(json.loads(data).get("job_id", ""))
+        return self._json("PUT", f"/jobs/{_part(job_id)}", data=data, headers={"Content-Type": "application/json"})
+
+    def record_batch(self, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Record up to 1000 jobs; return what became of each, in order."""
+        data = b'{"jobs":[' + b",".join(bodies) + b"]}"
+        headers = {"Content-Type": "application/json"}
+        return list(self._json("POST", "/jobs/batch", data=data, headers=headers)["results"])
+
+    def revise(self, job_id: str, record: Mapping[str, Any], reason: str) -> dict[str, Any]:
+        """Keep a corrected record beside the first."""
+        return self._json("POST", f"/jobs/{_part(job_id)}/revisions", json={"record": record, "reason": reason})
+
+    def post_verdict(self, job_id: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
+        """Append the outcome of a rerun to a job."""
+        return self._json("POST", f"/jobs/{_part(job_id)}/verdicts", json=verdict)
+
+    def missing_blobs(self, digests: Sequence[str]) -> list[str]:
+        """Return those of the digests that the experiment has not sent yet."""
+        return list(self._json("POST", "/blobs/missing", json={"sha256": list(digests)})["missing"])
+
+    def put_blob(self, sha256: str, data: bytes) -> dict[str, Any]:
+        """Send a blob."""
+        return self._json("PUT", f"/blobs/{_part(sha256)}", data=data)
+
+    def get_blob(self, sha256: str) -> bytes:
+        """Return a blob's bytes."""
+        return self._call("GET", f"/blobs/{_part(sha256)}").content
+
+    def sight_file(self, sighting: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell of a file as a catalog or transfer service saw it."""
+        return self._json("POST", "/files", json=sighting)
+
+    def search(self, text: str) -> list[dict[str, Any]]:
+        """Return what a name or id could mean."""
+        return list(self._read("/search", q=text)["hits"])
+
+    def is_ready(self) -> bool:
+        """Return whether the service is there and can work."""
+        try:
+            return bool(self._read("/ready")["status"] == "ready")
+        except ProvenanceError:
+            return False
+
+    def _read(self, path: str, **query: Any) -> dict[str, Any]:
+        return self._json("GET", path, params=query)
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self._call(method, path, **options)
+        try:
+            return dict(answer.json())
+        except ValueError:
+            raise UnreachableError(f"{self.url} does not answer as jobprov does; is the address right?") from None
+
+    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Return a good answer; only what is harmless to repeat is tried again."""
+        tries = 1 if method == "POST" and not path.startswith("/blobs/") else TRIES
+        for attempt in range(1, tries + 1):
+            try:
+                answer = self._session.request(
+                    method, self._base + path, timeout=self._timeout, allow_redirects=False, **options
+                )
+            except requests.RequestException as problem:
+                if attempt == tries:
+                    raise UnreachableError(f"No jobprov answers at {self.url}: {_reason(problem)}.") from None
+            else:
+                if answer.status_code not in _LATER or attempt == tries:
+                    return check(answer)
+            time.sleep(_PAUSE_SECONDS * attempt)
+        raise AssertionError
+
+
+def _part(text: str) -> str:
+    """Return a name as one part of an address."""
+    return quote(text, safe="")
+
+
+def _reason(problem: Exception) -> str:
+    return "it refuses connections" if "refused" in str(problem) else type(problem).__name__
