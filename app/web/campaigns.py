@@ -41,9 +41,9 @@ def first_line(campaign: dict[str, Any]) -> str:
     newest = stages[-1]
     done = newest["states"].get("succeeded", 0)
     total = sum(newest["states"].values())
-    failed = sum(stage["states"].get(state, 0) for stage in stages for state in ("failed", "killed", "lost"))
-    mishaps = f"; {counted(failed, 'job')} failed on the way" if failed else ""
+    counts = {state: sum(stage["states"].get(state, 0) for stage in stages) for state in ("failed", "killed", "lost")}
+    mishaps = ", ".join(f"{number(count)} {state}" for state, count in counts.items() if count)
     return (
         f"{counted(len(stages), 'stage')} begun, the last is {text(newest['stage'])}: "
-        f"{number(done)} of {counted(total, 'job')} done{mishaps}."
+        f"{number(done)} of {counted(total, 'job')} done" + (f"; {mishaps} in all." if mishaps else ".")
     )

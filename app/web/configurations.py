@@ -44,7 +44,10 @@ def show_page(job_id: str, step: str) -> Response:
         configuration=found.recorded,
         step=step,
         form=form,
-        forms={word: (title, here(form=word, at=None, file=None, q=None, **{"from": None})) for word, title in FORMS.items()},
+        forms={
+            word: (title, here(form=word, at=None, file=None, q=None, **{"from": None}))
+            for word, title in FORMS.items()
+        },
         first_line=first_line(found, evaluated),
         problem=problem,
         is_same=evaluated is not None and evaluated.parameter_set_id == found.recorded.parameter_set_id,
@@ -59,7 +62,7 @@ def first_line(found: RecordedConfiguration, evaluated: Configuration | None) ->
     if evaluated is not None:
         parts.append(counted(sum(1 for _ in evaluated.parameters()), "parameter"))
     identity = found.recorded.parameter_set_id or (evaluated.parameter_set_id if evaluated else None)
-    return ", ".join(parts) + (f"; ParameterSetID {identity[:12]}…" if identity else "") + "."
+    return ", ".join(parts) + (f"; ParameterSetID {identity[:12]}…" if identity else ".")
 
 
 def _evaluated(found: RecordedConfiguration) -> tuple[Configuration | None, str | None]:
@@ -91,7 +94,8 @@ def _files(found: RecordedConfiguration) -> dict[str, Any]:
     if wanted is None:
         file = next((file for file in listed if file.name == found.recorded.main), listed[0] if listed else None)
     rows = [
-        {"file": row, "is_here": row.sha256 in found.sources, "url": here(form="files", file=row.name, at=None)} for row in listed
+        {"file": row, "is_here": row.sha256 in found.sources, "url": here(form="files", file=row.name, at=None)}
+        for row in listed
     ]
     shown = {"files": cut_rows("files", rows, _ROWS), "file": file}
     return {**shown, **(_text(found.sources[file.sha256]) if file and file.sha256 in found.sources else {})}

@@ -10,13 +10,9 @@ from app.web.cuts import address, cut_rows
 from app.web.formats import counted, day, text
 from app.web.frame import answer, asked
 from app.web.markup import cut, digest
-from app.web.pictures import Picture, draw_picture
 from app.wiring import get_service
 from provenance.services.show_file import show_file
 from provenance.services.show_job import show_job
-from provenance.services.trace_lineage import trace_lineage
-
-_NEIGHBOURS = 60
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -31,8 +27,11 @@ def show_page(name: str) -> Response:
         shown = show_file(connection, name, experiment=asked("experiment"), namespace=asked("namespace"))
         file, producer = shown["file"], shown["producer"]
         where = {"experiment": file["experiment"], "namespace": file["namespace"]}
-        job = show_job(connection, service.store, producer["job_id"], experiment=producer["experiment"]) if producer else None
-        graph = trace_lineage(connection, file["name"], **where, direction="both", depth=1, limit=_NEIGHBOURS)
+        job = (
+            show_job(connection, service.store, producer["job_id"], experiment=producer["experiment"])
+            if producer
+            else None
+        )
     output = _output_of(job, file) if job else {}
     query = address("", where)
     return answer(
@@ -45,7 +44,6 @@ def show_page(name: str) -> Response:
         output=output,
         newest=shown["versions"][0] if shown["versions"] else None,
         first_line=first_line(shown, job),
-        picture=draw_picture(graph) if len(graph.nodes) > 1 else Picture("", "", is_inline=False),
         versions=cut_rows("versions", shown["versions"], 20),
         parents=cut_rows("parents", shown["parents"], 20),
         children=cut_rows("children", shown["children"], 20),

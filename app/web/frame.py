@@ -38,7 +38,12 @@ def _add_filters(app: Flask) -> None:
     names = ("text", "number", "size", "duration", "day", "counted", "short", "signal_name", "shown_state")
     app.jinja_env.filters.update({name: getattr(formats, name) for name in names})
     app.jinja_env.filters.update(
-        time=markup.time_tag, mark=markup.mark, digest=markup.digest, cut=markup.cut, command=markup.command
+        time=markup.time_tag,
+        mark=markup.mark,
+        digest=markup.digest,
+        cut=markup.cut,
+        command=markup.command,
+        ticked=markup.ticked,
     )
     app.jinja_env.globals.update(asset=_asset, address=address, experiment_asked=experiment_asked, dash=formats.MISSING)
 

@@ -131,7 +131,14 @@ def configurations(shown: dict[str, Any]) -> list[dict[str, Any]]:
         is_named = entry.get("step") and names.count(entry["step"]) == 1
         name = quote(str(entry["step"]), safe="") if is_named else str(place)
         files = entry.get("files") or []
-        rows.append({**entry, "url": f"{job}/configurations/{name}", "cut": cut_rows(f"fcl-{place}", files, 12), "count": len(files)})
+        rows.append(
+            {
+                **entry,
+                "url": f"{job}/configurations/{name}",
+                "cut": cut_rows(f"fcl-{place}", files, 12),
+                "count": len(files),
+            }
+        )
     return rows[:10]
 
 
@@ -139,10 +146,13 @@ def grouped_gaps(gaps: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """Return gaps by code: what closes them is the same."""
     found: dict[str, dict[str, Any]] = {}
     for gap in gaps:
-        group = found.setdefault(gap["code"], {"code": gap["code"], "how_to_close": gap["how_to_close"], "messages": []})
+        group = found.setdefault(
+            gap["code"], {"code": gap["code"], "how_to_close": gap["how_to_close"], "messages": []}
+        )
         group["messages"].append(gap["message"])
     return [
-        {**group, "count": len(group["messages"]), "messages": group["messages"][:_MESSAGES_A_GAP]} for group in found.values()
+        {**group, "count": len(group["messages"]), "messages": group["messages"][:_MESSAGES_A_GAP]}
+        for group in found.values()
     ]
 
 

@@ -73,7 +73,9 @@ def _failed(summary: dict[str, Any], took: float | None) -> str:
 
 def _killed(summary: dict[str, Any], took: float | None) -> str:
     number = summary["exit"]["signal"]
-    return "Killed" + (f" by signal {signal_name(number)}" if number is not None else "") + _where(summary) + _after(took)
+    return (
+        "Killed" + (f" by signal {signal_name(number)}" if number is not None else "") + _where(summary) + _after(took)
+    )
 
 
 def _where(summary: dict[str, Any]) -> str:

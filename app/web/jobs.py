@@ -18,7 +18,19 @@ from provenance.services.list_jobs import list_jobs
 _WORDS = ("experiment", "task_id", "campaign", "stage", "state", "host", "site", "revision", "file", "unit", "batch_id")
 _TIMES = ("started_after", "started_before", "received_after")
 _ROWS = 100
-_COLUMNS = ("job_id", "experiment", "state", "batch_id", "campaign", "stage", "task_id", "unit", "hostname", "site", "code")
+_COLUMNS = (
+    "job_id",
+    "experiment",
+    "state",
+    "batch_id",
+    "campaign",
+    "stage",
+    "task_id",
+    "unit",
+    "hostname",
+    "site",
+    "code",
+)
 _MORE_COLUMNS = ("started_at", "ended_at", "exit_code", "signal", "failed_step", "error_class", "message")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -36,7 +48,9 @@ def show_list() -> Response:
         found = list_jobs(connection, filters, limit=limit, cursor=asked("cursor"))
     if asked("format") == "csv":
         return _csv(found["jobs"])
-    set_filters = {name: str(value) for name, value in request.args.to_dict().items() if name in filters._fields and value}
+    set_filters = {
+        name: str(value) for name, value in request.args.to_dict().items() if name in filters._fields and value
+    }
     return answer(
         "jobs.html",
         twin=address("/jobs", {**set_filters, "limit": str(limit), "cursor": asked("cursor") or ""}),
@@ -66,7 +80,9 @@ def _asked_time(name: str) -> datetime | None:
         return None
     found = moment(value) or moment(f"{value}Z") or moment(f"{value}T00:00:00Z")
     if found is None:
-        raise BadInputError(f"{name}: {value[:40]!r} is no time; write 2026-11-24 or 2026-11-24T16:00:00Z.", {name: ["not a time"]})
+        raise BadInputError(
+            f"{name}: {value[:40]!r} is no time; write 2026-11-24 or 2026-11-24T16:00:00Z.", {name: ["not a time"]}
+        )
     return found
 
 
@@ -87,7 +103,14 @@ def _csv(jobs: list[dict[str, Any]]) -> Response:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow((*_COLUMNS, *_MORE_COLUMNS, "wall_seconds", "cpu_seconds", "max_rss_bytes", "grade"))
     for job in jobs:
-        flat = {**job, **job["task"], **job["host"], **job["resources"], **job["exit"], "exit_code": job["exit"]["code"]}
+        flat = {
+            **job,
+            **job["task"],
+            **job["host"],
+            **job["resources"],
+            **job["exit"],
+            "exit_code": job["exit"]["code"],
+        }
         names = (*_COLUMNS, *_MORE_COLUMNS, "wall_seconds", "cpu_seconds", "max_rss_bytes", "grade")
         writer.writerow([_cell(flat.get(name)) for name in names])
     answer_ = Response(stream.getvalue(), content_type="text/csv; charset=utf-8")

@@ -59,6 +59,13 @@ def command(argv: Any, width: int = 600) -> Markup:
     return escape(elided(" ".join(_quoted(str(word)) for word in argv), width))
 
 
+def ticked(value: str) -> Markup:
+    """Return a sentence of ours, what stands between backticks as code."""
+    parts = value.split("`")
+    pieces = [Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts)]
+    return Markup("").join(pieces)
+
+
 def _quoted(word: str) -> str:
     plain = word and all(char.isalnum() or char in "@%+=:,./-_" for char in word)
     return word if plain else "'" + word.replace("'", "'\\''") + "'"

@@ -22,7 +22,7 @@ EXPERIMENT = "toyexp"
 CAMPAIGN = "demo-2026"
 MERGED = "toyexp_demo-2026_0001_merge_dimuon.root"
 FIRST_GEN = "toyexp_demo-2026_0001_gen_0000.root"
-HOSTILE = '<img src=x onerror=alert(1)>"\'&<script>.root'
+HOSTILE = "<img src=x onerror=alert(1)>\"'&<script>.root"
 START = datetime(2026, 11, 24, 15, 2, 11, tzinfo=UTC)
 COMMIT = "3fa1c2d97be0417c0d2a3c1b5c8d1e2f4a6b7c8d"
 
@@ -102,16 +102,20 @@ def _file(name: str, scale: int) -> dict[str, Any]:
 
 
 def _output(name: str, scale: int, tier: str, **more: Any) -> dict[str, Any]:
-    return _file(name, scale) | {
-        "status": "written",
-        "data_tier": tier,
-        "file_format": "root",
-        "file_type": "mc",
-        "event_count": 400,
-        "runs": [[1000 + scale, 0]],
-        "location": f"root://dcache.example.org:1094/pnfs/toyexp/{tier}/{name}",
-        "metadata": {"prov.task_id": f"toyexp-demo-{tier}-0001", "dh.owner": "toyexppro"},
-    } | more
+    return (
+        _file(name, scale)
+        | {
+            "status": "written",
+            "data_tier": tier,
+            "file_format": "root",
+            "file_type": "mc",
+            "event_count": 400,
+            "runs": [[1000 + scale, 0]],
+            "location": f"root://dcache.example.org:1094/pnfs/toyexp/{tier}/{name}",
+            "metadata": {"prov.task_id": f"toyexp-demo-{tier}-0001", "dh.owner": "toyexppro"},
+        }
+        | more
+    )
 
 
 def _record(stage: str, place: int, unit: str, *, word: str, state: str = "succeeded", **more: Any) -> dict[str, Any]:
@@ -194,7 +198,9 @@ def _variables(stage: str, place: int) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
     }
-    return found | {f"SETUP_PRODUCT_{n:02}": f"product{n:02} v1_{n} -f Linux64bit+3.10-2.17 -q e26:prof" for n in range(20)}
+    return found | {
+        f"SETUP_PRODUCT_{n:02}": f"product{n:02} v1_{n} -f Linux64bit+3.10-2.17 -q e26:prof" for n in range(20)
+    }
 
 
 def _generation(unit: int) -> dict[str, Any]:
@@ -207,7 +213,11 @@ def _generation(unit: int) -> dict[str, Any]:
             "0010",
             word="gen-10",
             state="killed",
-            exit={"signal": 24, "failed_step": "toy", "message": "CPU time limit exceeded: 3 s of 3 s used, 0 of 400 events"},
+            exit={
+                "signal": 24,
+                "failed_step": "toy",
+                "message": "CPU time limit exceeded: 3 s of 3 s used, 0 of 400 events",
+            },
             logs=[{"name": "stdout", "step": "toy", "sha256": sha(log), "size_bytes": len(log)}],
         )
     return _record(
@@ -215,7 +225,10 @@ def _generation(unit: int) -> dict[str, Any]:
         unit,
         f"{unit:04}",
         word=f"gen-{unit}",
-        command={"argv": ["toy", "-c", f"gen_{unit:04}.fcl", "-n", "400", "-o", name], "working_directory": "/scratch/toyexp/1"},
+        command={
+            "argv": ["toy", "-c", f"gen_{unit:04}.fcl", "-n", "400", "-o", name],
+            "working_directory": "/scratch/toyexp/1",
+        },
         seeds=[{"module": "generator", "seed": 2026000 + unit, "engine": "Pythia8"}],
         outputs=[_output(name, unit, "gen")],
         logs=[{"name": "stdout", "sha256": sha(log), "size_bytes": len(log)}],
@@ -240,11 +253,29 @@ def _reconstruction(unit: int) -> Iterator[dict[str, Any]]:
             "steps": _steps(unit, started, None),
         },
         configurations=[_configuration("smear"), _configuration("select")],
-        scripts=[{"name": "run_reco.sh", "path": "bin/run_reco.sh", "sha256": sha(b"#!/bin/sh\n"), "mode": "0755", "software": "toyexp"}],
+        scripts=[
+            {
+                "name": "run_reco.sh",
+                "path": "bin/run_reco.sh",
+                "sha256": sha(b"#!/bin/sh\n"),
+                "mode": "0755",
+                "software": "toyexp",
+            }
+        ],
         inputs=[_file(source, unit) | {"role": "primary", "events_read": 400}],
-        outputs=[_output(f"{stem}_{stream}.root", unit, "reco", data_stream=stream) for stream in ("dimuon", "sideband")],
+        outputs=[
+            _output(f"{stem}_{stream}.root", unit, "reco", data_stream=stream) for stream in ("dimuon", "sideband")
+        ],
         modules=[
-            {"step": "smear", "path": "reco", "label": label, "type": f"Toy{label.title()}", "events": 400, "seconds_total": total, "seconds_max": total / 80}
+            {
+                "step": "smear",
+                "path": "reco",
+                "label": label,
+                "type": f"Toy{label.title()}",
+                "events": 400,
+                "seconds_total": total,
+                "seconds_max": total / 80,
+            }
             for label, total in (("source", 4.1), ("smear", 612.75), ("select", 88.2), ("out1", 21.9))
         ],
         logs=[{"name": "smear.out", "step": "smear", "sha256": sha(log), "size_bytes": len(log)}],
@@ -267,7 +298,10 @@ def _failed_reconstruction(unit: int, source: str) -> dict[str, Any]:
             "error_class": "ConfigurationError",
             "message": "ConfigurationError: physics.producers.smear has no parameter eficiency; did you mean efficiency?",
         },
-        command={"argv": ["run_reco.sh", "smear_0004.fcl", "select.fcl", source, "out"], "steps": _steps(unit, started, 9)},
+        command={
+            "argv": ["run_reco.sh", "smear_0004.fcl", "select.fcl", source, "out"],
+            "steps": _steps(unit, started, 9),
+        },
         configurations=[_configuration("smear")],
         inputs=[_file(source, unit) | {"role": "primary"}],
         logs=[
@@ -279,7 +313,11 @@ def _failed_reconstruction(unit: int, source: str) -> dict[str, Any]:
 
 
 def _steps(unit: int, started: datetime, failing: int | None) -> list[dict[str, Any]]:
-    shape = [("setup", "setup", 0, 11, 0), ("copy_in", "stage_in", 11, 30, 0), ("smear", "payload", 41, 52 if failing else 600, failing or 0)]
+    shape = [
+        ("setup", "setup", 0, 11, 0),
+        ("copy_in", "stage_in", 11, 30, 0),
+        ("smear", "payload", 41, 52 if failing else 600, failing or 0),
+    ]
     if failing is None:
         shape += [("select", "payload", 641, 130, 0), ("copy_out", "stage_out", 771, 40, 0)]
     return [
@@ -303,7 +341,14 @@ def _configuration(step: str) -> dict[str, Any]:
         "process_name": step.title(),
         "search_path": ["job", "/cvmfs/toyexp.example.org/v1_4_0/fcl"],
         "files": [
-            {"name": name, "path": name, "sha256": sha(FCL[name]), "found_in": 1, "software": "toyexp", "path_in_repository": f"fcl/{name}"}
+            {
+                "name": name,
+                "path": name,
+                "sha256": sha(FCL[name]),
+                "found_in": 1,
+                "software": "toyexp",
+                "path_in_repository": f"fcl/{name}",
+            }
             for name in files
         ],
         "overrides": ["-n", "400"],
@@ -311,7 +356,10 @@ def _configuration(step: str) -> dict[str, Any]:
 
 
 def _merge(place: int, stream: str) -> dict[str, Any]:
-    inputs = [_file(f"toyexp_demo-2026_0001_reco_{unit:04}_{stream}.root", unit) | {"role": "primary", "events_read": 400} for unit in range(10)]
+    inputs = [
+        _file(f"toyexp_demo-2026_0001_reco_{unit:04}_{stream}.root", unit) | {"role": "primary", "events_read": 400}
+        for unit in range(10)
+    ]
     return _record(
         "merge",
         place,
@@ -332,8 +380,16 @@ def _hostile() -> dict[str, Any]:
         "state": "failed",
         "started_at": "2026-01-02T03:04:05Z",
         "task": {"task_id": "<b>task", "campaign": "<i>campaign", "stage": "\u202estage<u>", "unit": HOSTILE},
-        "exit": {"code": 1, "failed_step": "<s>step</s>", "error_class": "<em>", "message": "<script>alert(3)</script>"},
-        "command": {"argv": ["sh", "-c", "<script>alert(4)</script>"], "steps": [{"name": "<s>step</s>", "argv": ["<b>"], "exit_code": 1}]},
+        "exit": {
+            "code": 1,
+            "failed_step": "<s>step</s>",
+            "error_class": "<em>",
+            "message": "<script>alert(3)</script>",
+        },
+        "command": {
+            "argv": ["sh", "-c", "<script>alert(4)</script>"],
+            "steps": [{"name": "<s>step</s>", "argv": ["<b>"], "exit_code": 1}],
+        },
         "environment": {"variables": {"<b>": "javascript:alert(5)", "X": "</dd></dl><script>alert(6)</script>"}},
         "inputs": [{"name": FIRST_GEN}],
         "outputs": [{"name": HOSTILE, "location": "javascript:alert(7)", "metadata": {"<b>x": "<script>"}}],

@@ -1,0 +1,37 @@
+"""The pages on a small production, once for all tests of this folder: pages only read."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import page_samples
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.config import load_settings
+from app.factory import create_app
+from app.wiring import Service, open_service
+
+
+@pytest.fixture(scope="session")
+def filled_service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Yield a service on a temporary folder in which the sample production is recorded."""
+    folder = tmp_path_factory.mktemp("pages")
+    shutil.copy(sqlite_template, folder / "jobprov.db")
+    service = open_service(load_settings(page_samples.open_folder(folder), {}))
+    page_samples.fill(service)
+    yield service
+    service.close()
+
+
+@pytest.fixture(scope="session")
+def pages_app(filled_service: Service) -> Flask:
+    """Return the application on it."""
+    return create_app(filled_service.settings, service=filled_service)
+
+
+@pytest.fixture
+def pages(pages_app: Flask) -> FlaskClient:
+    """Return a client of the application."""
+    return pages_app.test_client()

@@ -1,0 +1,202 @@
+"""The pages in Chromium: by mouse and keyboard, wide and narrow, light and dark; nothing for axe-core to find, nothing from elsewhere."""
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import page_samples as samples
+import pytest
+from axe_core_python.base import AXE_SCRIPT
+from flask import Flask
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WIDE, NARROW, NARROWEST = (1366, 768), (390, 844), (360, 740)
+FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
+SUCCEEDED = f"/jobs/{samples.job_id('reco-4')}"
+PAGES = (
+    "/",
+    "/search?q=toyexp",
+    "/jobs",
+    f"/files/{samples.MERGED}",
+    f"/files/{samples.FIRST_GEN}",
+    f"/lineage/{samples.MERGED}",
+    f"/lineage/{samples.MERGED}?direction=both&depth=2",
+    SUCCEEDED,
+    FAILED,
+    f"/jobs/{samples.job_id('merge-dimuon')}",
+    f"/jobs/{samples.job_id('silent')}",
+    f"/jobs/{samples.job_id('hostile')}",
+    f"{FAILED}/logs/smear.err",
+    f"{SUCCEEDED}/configurations/smear",
+    f"{SUCCEEDED}/configurations/smear?form=evaluated",
+    "/tasks/toyexp-demo-reco-0001",
+    f"/campaigns/toyexp/{samples.CAMPAIGN}",
+    "/nowhere",
+)
+
+
+@pytest.fixture(scope="module")
+def site(pages_app: Flask) -> Iterator[str]:
+    """Yield the address of the served application."""
+    server = make_server("127.0.0.1", 0, pages_app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Yield Debian's Chromium."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"NO CHROMIUM at {CHROMIUM}: the pages are not tried in a browser")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+class Watched:
+    """A page whose complaints and requests are kept."""
+
+    def __init__(self, browser: Browser, site: str, size: tuple[int, int], scheme: Any, **more: Any) -> None:
+        self.site = site
+        self.context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, bypass_csp=False, **more
+        )
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", lambda message: self._hear(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+
+    def _hear(self, text: str) -> None:
+        if "Failed to load resource" not in text:  # the pages of errors have the status of errors
+            self.complaints.append(text)
+
+    def check(self) -> None:
+        """Fail where something complained, or was asked of another host."""
+        assert self.complaints == []
+        assert self.hosts == {urlsplit(self.site).netloc}
+
+
+@pytest.fixture
+def watched(browser: Browser, site: str, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """Yield a page of the size and colours that the test asks for."""
+    size, scheme = request.param
+    found = Watched(browser, site, size, scheme)
+    yield found
+    found.context.close()
+
+
+@pytest.mark.parametrize(
+    "watched", [(WIDE, "light"), (WIDE, "dark"), (NARROW, "light"), (NARROW, "dark")], indirect=True
+)
+def test_axe_finds_nothing_on_any_page(watched: Watched) -> None:
+    found = []
+    for address in PAGES:
+        watched.page.goto(watched.site + address)
+        watched.check()
+        watched.page.evaluate(AXE_SCRIPT)  # by the debugger, which the policy of the page does not bind
+        result = watched.page.evaluate("axe.run()")
+        assert len(result["passes"]) > 10
+        found += [
+            (address, violation["id"], [node["html"][:160] for node in violation["nodes"]][:3])
+            for violation in result["violations"]
+        ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("watched", [(WIDE, "light"), (NARROWEST, "light")], indirect=True)
+def test_no_page_is_wider_than_its_window(watched: Watched) -> None:
+    wide = []
+    for address in PAGES:
+        watched.page.goto(watched.site + address)
+        over = watched.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide += [(address, over)] if over > 0 else []
+
+    assert wide == []
+
+
+@pytest.mark.parametrize("watched", [(WIDE, "light"), (NARROW, "dark")], indirect=True)
+def test_from_search_to_file_to_lineage_to_job_to_log(watched: Watched) -> None:
+    page = watched.page
+    page.goto(watched.site)
+
+    page.get_by_label("A file name, job id").fill("toyexp_demo-2026_0001_reco_0004")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="toyexp_demo-2026_0001_reco_0004_dimuon.root").click()
+    assert "was made by job 81238.4@sched01.fnal.gov" in page.locator(".lead").inner_text()
+
+    page.get_by_role("link", name="Lineage", exact=True).click()
+    assert page.locator(".lead").inner_text() == "1 file and 2 jobs made this."
+    page.locator("svg.lineage:visible a.lineage-node.lineage-job").filter(has_text="reco").first.click()
+    assert page.locator(".lead").inner_text().startswith("Succeeded in 15 min 36 s")
+
+    page.locator("#attempts ~ .scroll").get_by_role("row").filter(has_text="failed").get_by_role("link").first.click()
+    assert page.locator(".lead").inner_text().startswith("Failed in step smear")
+    assert page.locator(".message").inner_text().startswith("ConfigurationError: physics.producers.smear")
+
+    page.locator(".why-box").get_by_role("link", name="smear.err").click()
+    assert page.locator("mark#why").is_visible()
+    with page.expect_download() as saving:
+        page.get_by_role("link", name="Save as it is").click()
+    assert saving.value.suggested_filename == "smear.err"
+    assert Path(saving.value.path()).read_bytes() == samples.FAILING_LOG
+    watched.check()
+
+
+@pytest.mark.parametrize("watched", [(WIDE, "light")], indirect=True)
+def test_the_search_box_is_a_key_away_and_the_content_a_tab(watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{watched.site}/jobs")
+
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.type("81239.0@sched01.fnal.gov")
+    page.keyboard.press("Enter")
+
+    page.wait_for_url(re.compile(samples.job_id("merge-dimuon")))
+    watched.check()
+
+
+def test_times_are_in_the_zone_of_the_reader(browser: Browser, site: str) -> None:
+    watched = Watched(browser, site, WIDE, "light", timezone_id="America/Chicago", locale="en-GB")
+    watched.page.goto(site + SUCCEEDED)
+
+    assert "24 Nov 2026, 09:24" in watched.page.locator("main").inner_text()
+    assert watched.page.locator("time").first.get_attribute("title") == "24 Nov 2026 15:24:39 UTC"
+    watched.check()
+    watched.context.close()
+
+
+def test_everything_is_there_without_javascript(browser: Browser, site: str) -> None:
+    watched = Watched(browser, site, WIDE, "light", java_script_enabled=False)
+    watched.page.goto(f"{site}/lineage/{samples.MERGED}")
+
+    assert watched.page.locator("svg.lineage-right").is_visible()
+    watched.page.locator("svg.lineage-right a").first.click()
+    assert watched.page.locator(".lead").is_visible()
+    watched.context.close()

@@ -1,0 +1,91 @@
+"""Values as people read them."""
+
+from typing import Any
+
+import pytest
+
+from app.web.formats import duration, number, shown_state, signal_name, size, text
+from app.web.markup import command, cut, digest, mark, ticked, time_tag
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "–"),
+        (0, "0 s"),
+        (0.035, "35 ms"),
+        (12.5, "12.5 s"),
+        (59.97, "60 s"),
+        (243, "4 min 3 s"),
+        (4320, "1 h 12 min"),
+        (3600, "1 h"),
+        (200000, "2 d 7 h"),
+        (-1, "-1"),
+        ("soon", "soon"),
+    ],
+)
+def test_durations_have_two_units_at_most(seconds: Any, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "–"),
+        (0, "0"),
+        (1234567, "1\u2009234\u2009567"),
+        (0.5, "0.5"),
+        (1234.5, "1\u2009234"),
+        (True, "yes"),
+        (10**400, "an integer of 1329 bits"),
+    ],
+)
+def test_numbers_have_thin_spaces_and_missing_ones_a_dash(value: Any, words: str) -> None:
+    assert number(value) == words
+
+
+def test_sizes_are_in_powers_of_ten() -> None:
+    assert [size(value) for value in (0, 999, 5_100_000, None, -3, "big")] == [
+        "0 B",
+        "999 B",
+        "5.1 MB",
+        "–",
+        "-3",
+        "big",
+    ]
+
+
+def test_text_replaces_what_could_deceive() -> None:
+    assert text("a\x1b[31m\u202eb\0") == "a\ufffd[31m\ufffdb\ufffd"
+
+
+def test_signals_have_their_names() -> None:
+    assert [signal_name(value) for value in (9, 99999, None)] == ["9 (SIGKILL)", "99999", "–"]
+
+
+def test_only_running_jobs_fall_silent() -> None:
+    assert shown_state("running", "2020-01-01T00:00:00Z") == "silent"
+    assert shown_state("succeeded", "2020-01-01T00:00:00Z") == "succeeded"
+    assert shown_state("running", None) == "running"
+
+
+def test_small_pieces_escape_what_they_show() -> None:
+    hostile = "<script>" * 20
+
+    pieces = [time_tag(hostile), mark(hostile, label=True), digest(hostile), cut(hostile, 20), command([hostile])]
+
+    assert not any("<script" in piece for piece in pieces)
+
+
+def test_a_digest_is_short_to_see_and_whole_to_copy() -> None:
+    assert digest("0123456789abcdef") == (
+        '<code class="digest" title="0123456789abcdef">0123456789ab<span class="rest">cdef</span></code>'
+    )
+
+
+def test_commands_are_quoted_as_a_shell_needs() -> None:
+    assert command(["art", "-c", "a b.fcl", "it's"]).unescape() == "art -c 'a b.fcl' 'it'\\''s'"
+
+
+def test_backticks_become_code() -> None:
+    assert ticked("Run `jobprov repository add` <now>.") == "Run <code>jobprov repository add</code> &lt;now&gt;."

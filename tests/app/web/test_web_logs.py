@@ -1,0 +1,66 @@
+"""Logs as harmless text."""
+
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.web.log_text import SHOWN_BYTES, excerpt, find_line, fitting_window, lines_of, window
+
+
+def test_colours_and_cursor_movements_are_left_out() -> None:
+    data = b"\x1b[31mred\x1b[0m and \x1b]0;title\x07plain\x1b[2K\n"
+
+    assert lines_of(data) == ["red and plain"]
+
+
+def test_of_a_line_written_over_and_over_the_last_state_is_shown() -> None:
+    assert lines_of(b"10 %\r50 %\r100 %\r\ndone\r\n") == ["100 %", "done"]
+
+
+def test_odd_bytes_become_replacement_marks() -> None:
+    assert lines_of(b"a\xff\0\x08b\tc\n\n") == ["a\ufffd\ufffd\ufffdb\tc", ""]
+
+
+def test_an_excerpt_is_around_the_line_that_holds_the_message() -> None:
+    data = b"".join(b"line %d\n" % number for number in range(100)) + b"fatal: no such parameter\nbye\n"
+
+    found = excerpt(io.BytesIO(data), len(data), "fatal: no such parameter\nmore of it")
+
+    assert found.mark is not None
+    assert found.lines[found.mark] == "fatal: no such parameter"
+    assert found.is_end
+    assert not found.is_start
+
+
+def test_without_the_message_an_excerpt_is_the_end() -> None:
+    found = excerpt(io.BytesIO(b"a\nb\n"), 4, None)
+
+    assert found == (["a", "b"], None, True, True)
+
+
+def test_a_message_too_short_to_mean_anything_is_not_looked_for() -> None:
+    assert find_line(["error", "exit"], "exit") is None
+
+
+@given(st.binary(max_size=4000), st.integers(1, 500))
+def test_windows_one_after_the_other_lose_no_line(data: bytes, length: int) -> None:
+    stream, at, pieces = io.BytesIO(data), 0, []
+    while at < len(data):
+        part = window(stream, len(data), at, length)
+        assert part.start == at
+        assert part.end > at
+        pieces.append(data[part.start : part.end])
+        at = part.end
+
+    assert b"".join(pieces) == data
+
+
+@given(st.lists(st.sampled_from([b"\xff" * 50, b'"' * 3000, b"<" * 700, b"plain", b""]), max_size=200))
+def test_a_window_fits_a_page_whatever_the_log_holds(rows: list[bytes]) -> None:
+    data = b"\n".join(rows * 20)
+
+    part = fitting_window(io.BytesIO(data), len(data), None)
+
+    assert sum(len(line.encode()) for line in part.lines) <= SHOWN_BYTES
+    assert part.end == len(data)

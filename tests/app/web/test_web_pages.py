@@ -1,0 +1,350 @@
+"""What the pages say, on a sample production."""
+
+import re
+from html import unescape
+from html.parser import HTMLParser
+from urllib.parse import quote
+
+import page_samples as samples
+import pytest
+from flask.testing import FlaskClient
+
+from app.web.jobs import _cell
+
+FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
+SUCCEEDED = f"/jobs/{samples.job_id('reco-4')}"
+HOSTILE_FILE = f"/files/{quote(samples.HOSTILE, safe='')}"
+EVERY_PAGE = (
+    "/",
+    "/search",
+    "/search?q=toyexp",
+    "/search?q=nothing-begins-so",
+    "/jobs",
+    "/jobs?state=failed&experiment=toyexp",
+    f"/files/{samples.MERGED}",
+    f"/files/{samples.FIRST_GEN}?experiment=other",
+    HOSTILE_FILE,
+    f"/lineage/{samples.MERGED}",
+    f"/lineage/{samples.MERGED}?direction=both&depth=1",
+    SUCCEEDED,
+    FAILED,
+    *(
+        f"/jobs/{samples.job_id(word)}"
+        for word in ("gen-0", "gen-10", "merge-dimuon", "histogram", "silent", "lost", "hostile")
+    ),
+    f"{SUCCEEDED}?whole=environment",
+    f"{FAILED}/logs/smear.err",
+    f"{SUCCEEDED}/configurations/smear",
+    f"{SUCCEEDED}/configurations/smear?file=detector_toyexp.fcl",
+    f"{SUCCEEDED}/configurations/smear?form=expanded",
+    f"{SUCCEEDED}/configurations/smear?form=evaluated&q=efficiency",
+    "/tasks/toyexp-demo-reco-0001",
+    "/tasks/%3Cb%3Etask",
+    f"/campaigns/toyexp/{samples.CAMPAIGN}",
+    "/campaigns/other/%3Ci%3Ecampaign",
+)
+
+
+def lead(pages: FlaskClient, address: str) -> str:
+    """Return the first line of a page as its reader sees it."""
+    found = re.search(r'<p class="lead">(.*?)</p>', pages.get(address).text, re.DOTALL)
+    assert found is not None
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", found[1])).split())
+
+
+class _Elements(HTMLParser):
+    """Collects elements with their attributes, and their ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id" and value]
+
+
+def elements(text: str) -> _Elements:
+    """Return the elements of a page."""
+    found = _Elements()
+    found.feed(text)
+    return found
+
+
+@pytest.mark.parametrize("address", EVERY_PAGE)
+def test_every_page_is_small_and_bears_the_strict_policy(pages: FlaskClient, address: str) -> None:
+    answer = pages.get(address)
+
+    assert answer.status_code == 200
+    assert len(answer.data) < 80_000
+    assert "'unsafe" not in answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("address", EVERY_PAGE)
+def test_no_page_holds_script_style_or_foreign_addresses_of_its_own(pages: FlaskClient, address: str) -> None:
+    text = pages.get(address).text
+    found = elements(text)
+
+    for tag, attributes in found.found:
+        assert tag not in ("style", "iframe", "object", "embed", "em"), tag
+        assert tag != "script" or (attributes.get("src") or "").startswith("/static/")
+        assert not any(name.startswith("on") or name == "style" for name in attributes), attributes
+        for name in ("href", "src", "action"):
+            value = attributes.get(name)
+            assert value is None or value[:1] in ("/", "#", "?"), (tag, value)
+            assert value is None or not value.startswith("//")
+    assert len(found.ids) == len(set(found.ids))
+
+
+@pytest.mark.parametrize("address", EVERY_PAGE)
+def test_every_link_within_the_pages_leads_somewhere(pages: FlaskClient, address: str) -> None:
+    for tag, attributes in elements(pages.get(address).text).found:
+        target = unescape(attributes.get("href") or "")
+        if tag == "a" and target.startswith(("/jobs/", "/files/", "/lineage/", "/tasks/", "/campaigns/", "/search")):
+            if "/logs/setup.out" in target:  # its bytes were never sent, as the page says
+                continue
+            if target.startswith(f"/files/{samples.FIRST_GEN}") and "experiment" not in target:
+                continue
+            assert pages.get(target.partition("#")[0]).status_code in (200, 303), target
+
+
+def test_hostile_names_are_shown_as_text(pages: FlaskClient) -> None:
+    addresses = (
+        f"/jobs/{samples.job_id('hostile')}",
+        HOSTILE_FILE,
+        "/",
+        "/jobs",
+        f"/search?q={quote('<b>task')}&all=1",
+    )
+
+    texts = [pages.get(address).text for address in addresses]
+
+    for text in texts:
+        assert "<script>" not in text
+        assert "<img" not in text
+        assert "<em>" not in text
+        assert "\u202e" not in text
+    assert "&lt;script&gt;alert(3)&lt;/script&gt;" in texts[0]
+
+
+def test_a_hostile_search_is_shown_as_text(pages: FlaskClient) -> None:
+    text = pages.get("/search", query_string={"q": '"><script>alert(1)</script>'}).text
+
+    assert "<script>alert" not in text
+    assert "&#34;&gt;&lt;script&gt;" in text
+
+
+def test_page_of_a_file_says_what_made_it_in_its_first_line(pages: FlaskClient) -> None:
+    words = lead(pages, f"/files/{samples.MERGED}")
+
+    assert words == (
+        f"{samples.MERGED} was made by job 81239.0@sched01.fnal.gov (task toyexp-demo-merge-0001) on wn120.fnal.gov at FNAL, "
+        "24 Nov 2026, from 10 inputs with toyexp v1_4_0 (commit 3fa1c2d97be0417c0d2a3c1b5c8d1e2f4a6b7c8d) and smear.fcl."
+    )
+
+
+def test_page_of_a_failed_job_says_why_before_any_log(pages: FlaskClient) -> None:
+    text = pages.get(FAILED).text
+
+    assert lead(pages, FAILED) == (
+        "Failed in step smear after 1 min 33 s: ConfigurationError, exit code 9. Grade L0, 5 gaps. A later attempt succeeded."
+    )
+    message = text.index("physics.producers.smear has no parameter eficiency")
+    assert message < text.index('id="steps"') < text.index('id="logs"')
+    assert "Art has completed and will exit with status 9." in text
+
+
+def test_page_of_a_succeeded_job_says_how_long_and_how_complete(pages: FlaskClient) -> None:
+    words = lead(pages, SUCCEEDED)
+
+    assert words == "Succeeded in 15 min 36 s; grade L0, 5 gaps."
+
+
+def test_page_of_a_reproduced_job_says_so(pages: FlaskClient) -> None:
+    assert "reproduced, content identical on " in lead(pages, f"/jobs/{samples.job_id('merge-dimuon')}")
+
+
+def test_a_job_not_heard_of_for_a_day_is_silent(pages: FlaskClient) -> None:
+    assert lead(pages, f"/jobs/{samples.job_id('silent')}").startswith("Silent: said to be running")
+    assert lead(pages, f"/jobs/{samples.job_id('histogram')}").startswith("Running since ")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "SETUP_PRODUCT_07",
+        "BEARER_TOKEN",
+        "detector_toyexp.fcl",
+        "run_reco.sh",
+        "almalinux",
+        "ToySmear",
+        "software-unresolved",
+        "852 MB",
+    ],
+)
+def test_page_of_a_job_shows_everything_recorded(pages: FlaskClient, word: str) -> None:
+    assert word in pages.get(SUCCEEDED).text
+
+
+def test_fields_that_no_page_knows_are_shown_as_json(pages: FlaskClient) -> None:
+    text = pages.get(f"/jobs/{samples.job_id('hostile')}").text
+
+    assert "unknown_field" in text
+    assert "1000000000000000000000000000000" in text
+
+
+def test_a_wrong_file_name_offers_the_nearest(pages: FlaskClient) -> None:
+    answer = pages.get(f"/files/{samples.MERGED[:-8]}")
+
+    assert answer.status_code == 404
+    assert f'href="/files/{samples.MERGED}"' in answer.text
+    assert answer.content_type.startswith("text/html")
+
+
+def test_a_name_of_several_experiments_offers_the_choice(pages: FlaskClient) -> None:
+    answer = pages.get(f"/files/{samples.FIRST_GEN}")
+
+    assert answer.status_code == 300
+    assert f'href="/files/{samples.FIRST_GEN}?experiment=toyexp"' in answer.text
+    assert f'href="/files/{samples.FIRST_GEN}?experiment=other"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/jobs?state=asleep", 422),
+        ("/jobs?cursor=x", 422),
+        ("/jobs?started_after=yesterday", 422),
+        (f"/lineage/{samples.MERGED}?depth=deep", 422),
+        (f"/lineage/{samples.MERGED}?direction=up", 422),
+        (f"/lineage/{samples.MERGED}?picture=round", 422),
+        ("/jobs?file=a%00b", 422),
+        (f"{SUCCEEDED}/configurations/none", 404),
+        (f"{SUCCEEDED}/configurations/smear?form=none", 422),
+        (f"{SUCCEEDED}/logs/none", 404),
+        ("/tasks/none", 404),
+        ("/campaigns/toyexp/none", 404),
+        ("/jobs/81234.99@nowhere", 404),
+        ("/nowhere", 404),
+    ],
+)
+def test_what_cannot_be_answered_is_said_on_a_page(pages: FlaskClient, address: str, status: int) -> None:
+    answer = pages.get(address)
+
+    assert answer.status_code == status
+    assert answer.content_type.startswith("text/html")
+    assert f"Status {status}" in answer.text
+
+
+def test_an_exact_name_leads_straight_to_its_page(pages: FlaskClient) -> None:
+    answer = pages.get("/search", query_string={"q": samples.MERGED})
+
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith(f"/files/{samples.MERGED}")
+
+
+def test_a_batch_id_leads_to_the_page_of_its_job(pages: FlaskClient) -> None:
+    answer = pages.get("/jobs/81239.0@sched01.fnal.gov")
+
+    assert answer.headers["Location"] == f"/jobs/{samples.job_id('merge-dimuon')}"
+
+
+def test_lineage_page_counts_draws_and_lists(pages: FlaskClient) -> None:
+    text = pages.get(f"/lineage/{samples.MERGED}").text
+
+    assert lead(pages, f"/lineage/{samples.MERGED}") == "20 files and 21 jobs made this."
+    assert 'class="lineage lineage-right"' in text
+    assert 'class="lineage lineage-down"' in text
+    assert "expanded=" in text
+    for kind in ("json", "dot", "svg", "prov-json", "prov-n"):
+        assert f"format={kind}" in text
+
+
+def test_an_opened_box_of_the_picture_shows_its_members(pages: FlaskClient) -> None:
+    folded = pages.get(f"/lineage/{samples.MERGED}").text
+    target = next(
+        unescape(attributes["href"] or "")
+        for _, attributes in elements(folded).found
+        if "expanded=" in (attributes.get("href") or "")
+    )
+
+    opened = pages.get(target).text
+
+    assert opened.count("lineage-node") > folded.count("lineage-node")
+    assert "Fold again" in opened
+
+
+def test_a_picture_too_large_for_the_page_is_linked(pages: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.pictures.INLINE_BYTES", 100)
+
+    text = pages.get(f"/lineage/{samples.MERGED}").text
+    picture = pages.get(f"/lineage/{samples.MERGED}?picture=right")
+
+    assert 'class="lineage ' not in text
+    assert f'src="/lineage/{samples.MERGED}?picture=right"' in text
+    assert picture.content_type.startswith("image/svg+xml")
+
+
+def test_rows_come_as_csv_in_which_no_cell_is_a_formula(pages: FlaskClient) -> None:
+    answer = pages.get("/jobs?format=csv&experiment=toyexp")
+
+    lines = answer.text.splitlines()
+    assert answer.content_type.startswith("text/csv")
+    assert lines[0].startswith("job_id,experiment,state")
+    assert len(lines) == 28
+    assert _cell("=HYPERLINK(1)") == "'=HYPERLINK(1)"
+    assert _cell(-3) == -3
+
+
+def test_lists_lead_on_to_older_jobs_without_loss(pages: FlaskClient) -> None:
+    seen: list[str] = []
+    address: str | None = "/jobs?limit=5"
+    while address:
+        text = pages.get(address).text
+        found = elements(text).found
+        seen += [
+            unescape(a["href"] or "")
+            for tag, a in found
+            if tag == "a" and re.fullmatch(r"/jobs/[0-9a-f-]{36}", a.get("href") or "")
+        ]
+        older = re.search(r'<a href="([^"]*)">Older</a>', text)
+        address = unescape(older[1]) if older else None
+
+    assert len(seen) == len(set(seen)) == 28
+
+
+def test_a_task_says_how_far_it_is_and_why_jobs_failed(pages: FlaskClient) -> None:
+    text = pages.get("/tasks/toyexp-demo-reco-0001").text
+
+    assert lead(pages, "/tasks/toyexp-demo-reco-0001").startswith("10 units done; 1 cause of failure.")
+    assert "ConfigurationError" in text
+
+
+def test_a_campaign_shows_its_stages_in_order(pages: FlaskClient) -> None:
+    text = pages.get(f"/campaigns/toyexp/{samples.CAMPAIGN}").text
+
+    places = [text.index(f"stage={stage}") for stage in ("gen", "reco", "merge", "histogram")]
+    assert places == sorted(places)
+
+
+def test_an_evaluated_configuration_says_where_each_value_was_written(pages: FlaskClient) -> None:
+    text = pages.get(f"{SUCCEEDED}/configurations/smear?form=evaluated&q=threshold").text
+
+    assert "services.message.threshold" in text
+    assert "messages_toyexp.fcl:2" in text
+    assert "physics.producers" not in text
+
+
+def test_times_are_in_utc_and_machine_readable(pages: FlaskClient) -> None:
+    assert (
+        '<time datetime="2026-11-24T15:24:39Z" title="24 Nov 2026 15:24:39 UTC">24 Nov 2026 15:24 UTC</time>'
+        in pages.get(SUCCEEDED).text
+    )
+
+
+def test_static_files_are_served(pages: FlaskClient) -> None:
+    for name, kind in (("jobprov.css", "text/css"), ("jobprov.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+        with pages.get(f"/static/{name}") as answer:
+            assert answer.content_type.startswith(kind)
