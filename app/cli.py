@@ -4,7 +4,7 @@ Exit codes: 0 fine, 1 the answer is no (not found, differs), 2 usage, 3 service 
 Errors are one sentence on standard error; a traceback is a bug of ours.
 """
 
-import importlib
+import importlib.util
 import sys
 
 import click
@@ -39,14 +39,18 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands."""
-        return sorted(COMMANDS)
+        return sorted(name for name in COMMANDS if _is_there(name))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return a command, importing its module."""
-        if cmd_name not in COMMANDS:
+        if not _is_there(cmd_name):
             return None
         module = importlib.import_module(f"app.commands.{COMMANDS[cmd_name]}")
         return module.COMMANDS[cmd_name]  # type: ignore[no-any-return]
+
+
+def _is_there(name: str) -> bool:
+    return name in COMMANDS and importlib.util.find_spec(f"app.commands.{COMMANDS[name]}") is not None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

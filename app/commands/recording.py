@@ -1,0 +1,53 @@
+"""`jobprov record`: send records, or a spool of the hook, by hand."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from app.commands.asking import client_for
+from app.commands.opening import emit, json_option, settings_with, url_option
+from provenance.capture.packing import build
+from provenance.errors import ProvenanceError
+
+
+@click.command()
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@url_option
+@json_option
+def record(*, paths: tuple[Path, ...], url: str | None, as_json: bool) -> None:
+    """Send records, each a JSON file; or a spool folder of the hook, with its blobs."""
+    results = [_flush(path, url) if path.is_dir() else _send(path, url) for path in paths]
+    lines = [f"{result['path']}: {result['outcome']}" for result in results]
+    emit(results, "\n".join(lines), as_json=as_json)
+    if not all(result["is_taken"] for result in results):
+        sys.exit(1)
+
+
+def _send(path: Path, url: str | None) -> dict[str, object]:
+    try:
+        answer = client_for(url).record(path.read_bytes())
+    except (ProvenanceError, ValueError) as problem:
+        return {"path": str(path), "is_taken": False, "outcome": f"refused: {problem}"}
+    gaps = len(answer["gaps"])
+    outcome = f"{answer['change']} as {answer['job_id']}, grade {answer['grade']}, {gaps} gap{'' if gaps == 1 else 's'}"
+    return {"path": str(path), "is_taken": True, "outcome": outcome, "answer": answer}
+
+
+def _flush(path: Path, url: str | None) -> dict[str, object]:
+    """Have the hook itself send its spool."""
+    import subprocess  # noqa: PLC0415 - for spools alone
+
+    settings = settings_with(url=url)
+    with tempfile.TemporaryDirectory() as folder:
+        hook = Path(folder) / "job-end-hook.pyz"
+        build(str(hook))  # type: ignore[no-untyped-call]
+        environment = {**os.environ, **({"JOBPROV_TOKEN": settings.token} if settings.token else {})}
+        words = [sys.executable, str(hook), "flush", "--url", settings.url, str(path)]
+        ended = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    return {"path": str(path), "is_taken": ended.returncode == 0, "outcome": (ended.stdout + ended.stderr).strip()}
+
+
+COMMANDS = {"record": record}
