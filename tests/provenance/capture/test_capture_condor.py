@@ -32,7 +32,7 @@ JOB_ID = str(uuid.uuid5(uuid.UUID("6f2a0c1e-5b7d-5e0a-9c3f-23518a16f001"), "sche
         ("", "evict", "killed", {}),
     ],
 )
-def test_exit_hook_records_the_end_that_the_ad_tells(  # noqa: PLR0917 - one column of the table each
+def test_exit_hook_records_the_end_that_the_ad_tells(
     runner: Runner, service: Service, lines: str, argument: str, state: str, ended: dict[str, int]
 ) -> None:
     done = runner(
