@@ -1,0 +1,139 @@
+"""Measures one database from empty on: filling it, its size once sealed, reading it, and writing to it over HTTP."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+from app.config import load_settings
+from app.wiring import Service, open_service
+from benchmarks import limits, reading, recording, sizes
+from benchmarks.campaign import generate_jobs
+from benchmarks.places import Place
+from benchmarks.processes import running_service, settle
+from benchmarks.report import Figure, print_figure
+from provenance.services.seal_ledger import LedgerSeal, seal_ledger
+
+MARKS = {"batches": 3000, "singles": 800, "lookup": 2, "ancestors": 60, "sqlite": 2200, "postgresql": 2800}
+LIMIT_JOBS, BATCH_JOBS, SINGLE_JOBS = 5000, 12_000, 4000
+SEAL_EVERY = 16_000
+"""Jobs between two sealings, as the sealer runs beside the service."""
+_TREE_JOBS = 3300
+
+
+@dataclass
+class Limits:
+    """What raw SQL on the same schema writes, jobs a second."""
+
+    batches: float
+    singles: float
+
+
+def measure(place: Place, jobs: int, wanted: Callable[[str], bool]) -> None:
+    """Print the figures of one database; `wanted` says which parts."""
+    service = open_service(load_settings(place.settings))
+    try:
+        best = _measure_limits(place, service, jobs)
+        _fill(place, service, jobs, best)
+        if wanted("sizes"):
+            _measure_sizes(place, service, jobs)
+        if wanted("reading"):
+            _measure_reading(service, jobs)
+    finally:
+        service.close()
+    if wanted("http"):
+        _measure_http(place, jobs, best)
+
+
+def _measure_limits(place: Place, service: Service, jobs: int) -> Limits:
+    """Record the first jobs, then write their rows again by raw SQL into databases of their own."""
+    first = list(islice(generate_jobs(jobs), LIMIT_JOBS))
+    recording.record_in_process(service, first)
+    rows = limits.read_rows(service.database)
+    settle()
+    return Limits(
+        limits.raw_batches(place.another("batches"), rows), limits.raw_singles(place.another("singles"), rows)
+    )
+
+
+def _fill(place: Place, service: Service, jobs: int, best: Limits) -> None:
+    """Record the rest of the campaign in process, sealing now and then."""
+    done, works, sealed = LIMIT_JOBS, [], LedgerSeal()
+    while done < jobs:
+        count = min(SEAL_EVERY, jobs - done)
+        works.append(recording.record_in_process(service, generate_jobs(count, first=done), place.process))
+        sealed = sealed.plus(seal_ledger(service.database, service.writer, service.store))
+        done += count
+    if works:
+        work = recording.together(works)
+        print_figure(
+            Figure(
+                "recorded in process, 500 at once",
+                work.rate,
+                "jobs/s",
+                is_rate=True,
+                limit=best.batches,
+                note=work.note,
+            )
+        )
+
+
+def _measure_sizes(place: Place, service: Service, jobs: int) -> None:
+    seal_ledger(service.database, service.writer, service.store)
+    loose = place.database_bytes(service.database)
+    sizes.compact(service.database)
+    tables = sizes.table_bytes(service.database)
+    database, ledger = sum(tables.values()), sizes.ledger_bytes(place.folder / "var" / "archive")
+    note = f"database {database / jobs:,.0f}, sealed ledger {ledger / jobs:,.0f}; not compacted {(loose + ledger) / jobs:,.0f}"
+    print_figure(
+        Figure("kept on disk, sealed", (database + ledger) / jobs, "bytes/job", mark=MARKS[place.kind], note=note)
+    )
+    for name, size in sorted(tables.items(), key=lambda item: -item[1]):
+        if size / jobs >= 10:  # noqa: PLR2004
+            print_figure(Figure(f"    {name}", size / jobs, "bytes/job"))
+
+
+def _measure_reading(service: Service, jobs: int) -> None:
+    names = reading.file_names(max(1, jobs // _TREE_JOBS))
+    with service.reading() as connection:
+        reading.lookup_waits(connection, names)  # into the caches, as in a service that runs
+        waits = reading.lookup_waits(connection, names)
+        raw = reading.middle(reading.raw_lookup_waits(connection, names))
+        note = f"p99 {reading.slowest_hundredth(waits):.2f} ms"
+        print_figure(
+            Figure("file by name, p50", reading.middle(waits), "ms", mark=MARKS["lookup"], limit=raw, note=note)
+        )
+        waits = reading.page_waits(connection, names[:500])
+        note = f"p99 {reading.slowest_hundredth(waits):.2f} ms"
+        print_figure(
+            Figure(
+                "file with all that its page shows, p50", reading.middle(waits), "ms", mark=MARKS["lookup"], note=note
+            )
+        )
+        waits, found = reading.ancestor_waits(connection, 0)
+        raw = reading.middle(reading.raw_ancestor_waits(connection, 0))
+        name = f"ancestors of a merge, {found} files"
+        print_figure(Figure(name, reading.middle(waits), "ms", mark=MARKS["ancestors"], limit=raw))
+        for name in ("nova_r00000_s0500.artdaq.root", "flux_t0000.root"):
+            waits, found = reading.descendant_waits(connection, name)
+            print_figure(Figure(f"descendants of {name[:16]}…, {found} files", reading.middle(waits), "ms"))
+
+
+def _measure_http(place: Place, jobs: int, best: Limits) -> None:
+    more = list(generate_jobs(BATCH_JOBS + SINGLE_JOBS, first=jobs))
+    service = open_service(load_settings(place.settings))
+    recording.possess(service, more)
+    service.close()
+    with running_service(place.settings) as (address, server):
+        recording.record_batches(address, server, place.process, more[:500])  # the first batch fills caches
+        settle()
+        work = recording.record_batches(address, server, place.process, more[500:BATCH_JOBS])
+        name, mark = "HTTP, batches of 500", MARKS["batches"]
+        print_figure(Figure(name, work.rate, "jobs/s", is_rate=True, mark=mark, limit=best.batches, note=work.note))
+        settle()
+        work = recording.record_singles(address, server, place.process, more[BATCH_JOBS:])
+        waits = (
+            f"; p50 {reading.middle(list(work.waits)):.1f} ms, p99 {reading.slowest_hundredth(list(work.waits)):.1f} ms"
+        )
+        name, mark = "HTTP, single durable PUTs, 16 clients", MARKS["singles"]
+        note = work.note + waits
+        print_figure(Figure(name, work.rate, "jobs/s", is_rate=True, mark=mark, limit=best.singles, note=note))

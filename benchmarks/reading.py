@@ -1,0 +1,102 @@
+"""Measures reading in process: a file by its name, and the whole ancestry of a merge of 4,000 files."""
+
+import random
+import time
+from collections.abc import Callable
+from statistics import median, quantiles
+from typing import Any
+
+from sqlalchemy import Connection
+
+from benchmarks.campaign import CONCAT, UNITS
+from provenance.services.show_file import find_file, show_file
+from provenance.services.trace_lineage import list_ancestors, list_descendants
+
+LOOKUPS = 2000
+WALKS = 7
+
+_RAW_LOOKUP = """
+SELECT f.id, c.job_id, c.event_count, j.uuid FROM files f JOIN claims c ON c.file_id = f.id JOIN jobs j ON j.id = c.job_id
+WHERE f.name = {mark}
+"""
+_RAW_ANCESTORS = """
+WITH RECURSIVE up(identity_id) AS (
+    SELECT p.identity_id FROM files f JOIN claims c ON c.file_id = f.id JOIN parents p ON p.claim_id = c.id WHERE f.name = {mark}
+    UNION
+    SELECT p.identity_id FROM up CROSS JOIN producers r CROSS JOIN parents p
+    WHERE r.identity_id = up.identity_id AND p.claim_id = r.claim_id
+)
+SELECT f.name FROM up CROSS JOIN identities i CROSS JOIN files f WHERE i.id = up.identity_id AND f.id = i.file_id
+"""
+
+
+def file_names(trees: int) -> list[str]:
+    """Return names of files of the campaign, the same ones each time."""
+    chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret
+    return [
+        f"nova_r{chance.randrange(trees):05d}_s{chance.randrange(UNITS):04d}.{chance.choice(('artdaq', 'reco', 'pid'))}.root"
+        for _ in range(LOOKUPS)
+    ]
+
+
+def lookup_waits(connection: Connection, names: list[str]) -> list[float]:
+    """Return the seconds that finding each file, its producer and configuration's job took."""
+    return [_timed(lambda name=name: find_file(connection, name)) for name in names]  # type: ignore[misc]
+
+
+def page_waits(connection: Connection, names: list[str]) -> list[float]:
+    """Return the seconds that everything which the page of each file shows took."""
+    return [_timed(lambda name=name: show_file(connection, name)) for name in names]  # type: ignore[misc]
+
+
+def raw_lookup_waits(connection: Connection, names: list[str]) -> list[float]:
+    """Return the seconds of one plain statement a name: file, claims, jobs."""
+    statement = _RAW_LOOKUP.format(mark=_mark(connection))
+    return [_timed(lambda name=name: _fetch(connection, statement, name)) for name in names]  # type: ignore[misc]
+
+
+def ancestor_waits(connection: Connection, tree: int) -> tuple[list[float], int]:
+    """Return the seconds of listing all ancestors of a concat, several times, and how many there are."""
+    name = CONCAT.format(tree=tree)
+    return [_timed(lambda: list_ancestors(connection, name)) for _ in range(WALKS)], len(
+        list_ancestors(connection, name)
+    )
+
+
+def descendant_waits(connection: Connection, name: str) -> tuple[list[float], int]:
+    """Return the seconds of listing all descendants of a file, several times, and how many there are."""
+    found = len(list_descendants(connection, name))
+    return [_timed(lambda: list_descendants(connection, name)) for _ in range(WALKS)], found
+
+
+def raw_ancestor_waits(connection: Connection, tree: int) -> list[float]:
+    """Return the seconds of one recursive statement that names all ancestors, several times."""
+    statement = _RAW_ANCESTORS.format(mark=_mark(connection))
+    return [_timed(lambda: _fetch(connection, statement, CONCAT.format(tree=tree))) for _ in range(WALKS)]
+
+
+def middle(waits: list[float]) -> float:
+    """Return the median in milliseconds."""
+    return median(waits) * 1e3
+
+
+def slowest_hundredth(waits: list[float]) -> float:
+    """Return the 99th percentile in milliseconds."""
+    return quantiles(waits, n=100)[98] * 1e3
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _fetch(connection: Connection, statement: str, name: str) -> list[Any]:
+    """Fetch through the driver itself, so that the limit has no layer above it."""
+    cursor = connection.connection.cursor()
+    cursor.execute(statement, (name,))
+    return list(cursor.fetchall())
+
+
+def _mark(connection: Connection) -> str:
+    return "?" if connection.dialect.name == "sqlite" else "%s"
