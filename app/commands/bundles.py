@@ -1,5 +1,6 @@
 """`jobprov bundle`, `rerun` and `verify`: the rerun bundle of a job, taken, run and compared."""
 
+import json
 import os
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def rerun(*, what: str, into: Path | None, post: bool, experiment: str | None, u
     out = (folder / "out").resolve()
     click.echo(f"Running {unpacked.name} in {out}")
     sys.stdout.flush()
-    if subprocess.call(["sh", "run.sh", str(out)], cwd=unpacked) != 0:
+    if subprocess.call(["sh", "run.sh", str(out)], cwd=unpacked / "data") != 0:
         click.echo("The rerun did not end as recorded, or a need is missing; it is compared all the same.", err=True)
     sys.exit(_compare(unpacked, out, client_for(url) if post else None))
 
@@ -78,18 +79,17 @@ def unpack(tar: Path, folder: Path) -> Path:
             archive.extractall(folder, filter="data")
     except (tarfile.TarError, OSError, EOFError) as problem:
         raise BundleError(f"{tar} cannot be unpacked: {problem}.") from None
-    if len(tops) != 1:
-        raise BundleError(f"{tar} is no bundle: a bundle holds one folder, this {len(tops)}.")
-    return folder / tops.pop()
+    found = folder / tops.pop() if len(tops) == 1 else folder
+    if not (found / "data" / "run.sh").is_file():
+        raise BundleError(f"{tar} is no bundle: there is no run.sh in it.")
+    return found
 
 
 def _compare(unpacked: Path, out: Path, client: Client | None) -> int:
     """Run the bundle's own comparison; send its report where asked. Return its exit code, at most 1."""
-    import json  # noqa: PLC0415 - only where a report is sent
-
     report = unpacked.parent / f"verdict-{os.getpid()}.json"
     words = ["sh", "verify.sh", "--report", str(report.resolve()), str(out)]
-    code = subprocess.call(words, cwd=unpacked)
+    code = subprocess.call(words, cwd=unpacked / "data")
     if client is not None and report.is_file():
         posted = client.post_verdict(unpacked.name, json.loads(report.read_text(encoding="utf-8")))
         click.echo(f"Posted: {posted['level']}, {posted['meaning']}.")
