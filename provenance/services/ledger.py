@@ -20,13 +20,18 @@ _ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
 
 
 class NewEntry(NamedTuple):
-    """An entry about to be written; `body` is what a replay will see."""
+    """An entry about to be written; `body` is what a replay will see.
+
+    Attributes:
+        place: segment and position of an entry that is sealed already, when it is replayed; its bytes stay there.
+    """
 
     experiment_id: int
     kind: str
     received_at: datetime
     submitter: str | None
     body: bytes
+    place: tuple[int, int] | None = None
 
 
 class Documents(Protocol):
@@ -39,13 +44,25 @@ class Documents(Protocol):
 def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[int]:
     """Write entries; return their keys, in order."""
     numbers = allocate_keys(connection, _ENTRIES, len(entries))
-    rows = [
-        {**entry._asdict(), "id": number, "salt": os.urandom(16), "body": pack(entry.body)}
-        for number, entry in zip(numbers, entries, strict=True)
-    ]
-    if rows:
+    if entries:
+        rows = [_row_of(number, entry) for number, entry in zip(numbers, entries, strict=True)]
         connection.execute(_ENTRIES.insert(), rows)
     return numbers
+
+
+def _row_of(number: int, entry: NewEntry) -> dict[str, Any]:
+    segment, position = entry.place or (None, None)
+    return {
+        "id": number,
+        "experiment_id": entry.experiment_id,
+        "kind": entry.kind,
+        "received_at": entry.received_at,
+        "submitter": entry.submitter,
+        "salt": os.urandom(16) if entry.place is None else None,
+        "body": pack(entry.body) if entry.place is None else None,
+        "segment": segment,
+        "position": position,
+    }
 
 
 def append_document(connection: Connection, entry: NewEntry, document: dict[str, Any]) -> int:

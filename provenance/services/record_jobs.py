@@ -51,12 +51,14 @@ class Submission(NamedTuple):
 
     Attributes:
         reason: why this corrects the record; makes it a revision.
+        place: where it is sealed already, when the ledger is replayed.
     """
 
     decoded: DecodedRecord
     received_at: datetime
     submitter: str | None = None
     reason: str | None = None
+    place: tuple[int, int] | None = None
 
     @property
     def witness(self) -> str:
@@ -166,7 +168,7 @@ def _keep_aside(batch: _Batch, submission: Submission, change: Change) -> None:
     if batch.connection.execute(known).first() is not None:
         return
     experiment = batch.experiments[decoded.raw["experiment"]]
-    new = NewEntry(experiment, change, submission.received_at, submission.submitter, decoded.body)
+    new = NewEntry(experiment, change, submission.received_at, submission.submitter, decoded.body, submission.place)
     [entry] = append_entries(batch.connection, [new])
     if change == "conflict" and held is not None:
         row = {"entry_id": entry, "job_id": held.key, "witness": submission.witness, "sha256": sha256}
@@ -187,7 +189,7 @@ def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dic
     drafts, outcomes = [], {}
     for (place, submission, change), reading, found in zip(accepted, readings, findings, strict=True):
         held, gaps = batch.held_of(submission), find_gaps(reading.record, found)
-        received_at = min(submission.received_at, held.received_at) if held else submission.received_at
+        received_at = _first_received(submission, held)
         key = held.key if held else new_keys[batch.key_of(submission)]
         drafts.append(JobDraft(key, held is None, reading.record, received_at, level_of(gaps), gaps))
         outcomes[place] = Outcome(reading.record.job_id, change, level_of(gaps), gaps, sorted(found.missing_blobs))
@@ -199,6 +201,15 @@ def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dic
     if any(found.unresolved for found in findings):
         enqueue_resolutions(batch.connection)
     return outcomes
+
+
+def _first_received(submission: Submission, held: HeldJob | None) -> datetime:
+    """Return when the first final record came, before any did the first provisional one: a replay sees no provisional ones."""
+    if held is None or (not held.finals and not submission.is_provisional):
+        return submission.received_at
+    if held.finals and submission.is_provisional:
+        return held.received_at
+    return min(submission.received_at, held.received_at)
 
 
 def _merge(submission: Submission, held: HeldJob | None) -> Reading:
@@ -260,7 +271,7 @@ def _entry_of(submission: Submission, experiments: dict[str, int], revision: int
         kind = "revision"
         document = {"reason": submission.reason, "revision": revision, "record": body.decode()}
         body = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
-    return NewEntry(experiment, kind, submission.received_at, submission.submitter, body)
+    return NewEntry(experiment, kind, submission.received_at, submission.submitter, body, submission.place)
 
 
 def write_awaited(connection: Connection, missing: Mapping[int, Iterable[str]], *, replace: Sequence[int]) -> None:

@@ -98,8 +98,10 @@ class SegmentReader:
 
     def __init__(self, head: bytes, body: bytes) -> None:
         self.head: dict[str, Any] = json.loads(head)
+        self.head_bytes = head
         self.head_sha256 = hashlib.sha256(head).hexdigest()
         self._body = body
+        self._frames: dict[int, list[SealedEntry]] = {}
         if hashlib.sha256(body).hexdigest() != self.head["body_sha256"]:
             raise SegmentError(
                 f"The body of segment {self.head['segment']} of {self.head['experiment']} is damaged; "
@@ -117,7 +119,7 @@ class SegmentReader:
 
     def body(self, position: int) -> bytes:
         """Return the exact bytes of the entry at `position` (from 0)."""
-        return self._frame(position // FRAME_ENTRIES)[position % FRAME_ENTRIES].body
+        return self.entry(position).body
 
     def entries(self) -> Iterator[SealedEntry]:
         """Yield every entry in order, each checked against its leaf."""
@@ -129,9 +131,27 @@ class SegmentReader:
                     )
                 yield entry
 
+    def positions(self, *kinds: str) -> list[int]:
+        """Return where the entries of these kinds are; the head says it, no frame is read."""
+        return [place for place, entry in enumerate(self.head["entries"]) if entry[0] in kinds]
+
+    def digests(self, position: int) -> list[str]:
+        """Return what an entry of kind `possession` lists."""
+        found: list[str] = json.loads(self.body(position))["sha256"]
+        return found
+
+    def entry(self, position: int) -> SealedEntry:
+        """Return the entry at `position`."""
+        return self._frame(position // FRAME_ENTRIES)[position % FRAME_ENTRIES]
+
     def _frame(self, number: int) -> list[SealedEntry]:
-        start, end = self.head["frames"][number : number + 2]
-        return list(self._unpack_frame(number, zstandard.ZstdDecompressor().decompress(self._body[start:end])))
+        """Return a frame; the last one read is kept, since neighbours are often asked for together."""
+        held = self._frames.get(number)
+        if held is None:
+            start, end = self.head["frames"][number : number + 2]
+            held = list(self._unpack_frame(number, zstandard.ZstdDecompressor().decompress(self._body[start:end])))
+            self._frames = {number: held}
+        return held
 
     def _unpack_frame(self, number: int, frame: bytes) -> Iterator[SealedEntry]:
         offset, place = 0, number * FRAME_ENTRIES

@@ -1,0 +1,191 @@
+"""What a database says, without the accidents of how it came to say it: rows with natural keys instead of integer ones.
+
+Two databases that took the same ledger have equal logical tables, whatever the order of arrival and whichever engine. This reads
+everything into memory; it is for tests and for an operator's proof after a rebuild, not for a busy service.
+
+Left out on purpose:
+
+* what an operator did or the service remembers to do, and provisional records with the jobs that have any (`NOT_DERIVED`);
+* environment bases: which job's variables became the base depends on who came first, so the variables of jobs are compared instead;
+* shared rows that nothing refers to any more, such as the gaps that a job had before its blobs came;
+* digests of bundles (`tar_sha256`), a note for speed that the next building writes again;
+* keys that hash integer keys, salts, and the bytes of entries that wait to be sealed.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+
+from provenance.db.base import Base
+from provenance.db.recording.job_rows import apply_difference, unpack
+
+NOT_DERIVED: Mapping[str, str] = {
+    "write_tokens": "an operator's act: make new ones with `jobprov token create`",
+    "repositories": "an operator's act: register them again with `jobprov repository add`",
+    "work": "what the service had still to do; it finds that out again",
+    "dead_letters": "bodies that could not be decoded: have them sent again, or take the table from a backup",
+    "provisional_records": "running and lost jobs: their final records will come",
+}
+"""Tables that the ledger does not hold, and what becomes of them in a rebuilt database."""
+
+LogicalTables = dict[str, list[dict[str, Any]]]
+_Row = dict[str, Any]
+
+_NATURAL = {
+    "experiments": ("name",),
+    "hosts": ("hostname", "site", "facility"),
+    "stages": ("experiment_id", "campaign", "name"),
+    "tasks": ("experiment_id", "task_id"),
+    "closures": ("sha256",),
+    "software": ("sha256",),
+    "software_sets": ("sha256",),
+    "gap_sets": ("sha256",),
+    "resolutions": ("sha256",),
+    "files": ("experiment_id", "namespace", "name"),
+    "identities": ("file_id", "size_bytes", "checksums"),
+    "jobs": ("experiment_id", "uuid"),
+    "claims": ("job_id", "position", "file_id"),
+    "ledger_entries": ("experiment_id", "segment", "position", "kind", "received_at"),
+}
+_REFERENCES_WITHOUT_CONSTRAINT = {("claims", "alias_of"): "claims"}
+_SHARED = frozenset(
+    {
+        "experiments",
+        "hosts",
+        "stages",
+        "tasks",
+        "closures",
+        "software",
+        "software_sets",
+        "gap_sets",
+        "files",
+        "identities",
+    }
+)
+_PART_OF = {"closure_files": "closure_id", "software_set_members": "software_set_id"}
+_LEFT_OUT = {
+    "ledger_entries": {"salt", "body"},
+    "identities": {"key"},
+    "bundle_plans": {"tar_sha256"},
+    "jobs": {"environment_base_id", "environment_difference"},
+}
+_SKIPPED = frozenset({*NOT_DERIVED, "environment_bases"})
+
+
+def logical_tables(connection: Connection) -> LogicalTables:
+    """Return every derived table as sorted rows with natural keys."""
+    return _Logical(connection).tables()
+
+
+class _Logical:
+    def __init__(self, connection: Connection) -> None:
+        self._tables = {table.name: table for table in Base.metadata.sorted_tables}
+        self._rows = {name: [dict(row) for row in connection.execute(select(table)).mappings()] for name, table in
+                      self._tables.items()}  # fmt: skip
+        self._by_id = {name: {row["id"]: row for row in rows if "id" in row} for name, rows in self._rows.items()}
+        self._names: dict[tuple[str, int], tuple[Any, ...]] = {}
+        self._used: set[tuple[str, int]] = set()
+        self._provisional = {row["job_id"] for row in self._rows["provisional_records"]}
+
+    def tables(self) -> LogicalTables:
+        """Return all; rows of shared tables after those that refer to them are known."""
+        found: LogicalTables = {}
+        for name in self._facts_first():
+            rows = [self._logical(name, row) for row in self._rows[name] if self._counts(name, row)]
+            found[name] = sorted(rows, key=repr)
+        return found
+
+    def _facts_first(self) -> Iterable[str]:
+        """Yield the tables so that each shared one comes after all that refer to it."""
+        order = [name for name in reversed(self._tables) if name not in _SKIPPED]
+        facts = [name for name in order if name not in _SHARED and name not in _PART_OF]
+        parts = [name for name in order if name in _PART_OF]
+        shared = [name for name in order if name in _SHARED]
+        # a software set's members make software used, so they come before it and after the sets
+        return [
+            *facts,
+            "closures",
+            "software_sets",
+            *parts,
+            *(n for n in shared if n not in {"closures", "software_sets"}),
+        ]
+
+    def _counts(self, name: str, row: _Row) -> bool:
+        if name in _PART_OF:
+            target = "closures" if name == "closure_files" else "software_sets"
+            return (target, row[_PART_OF[name]]) in self._used
+        if name in _SHARED:
+            return (name, row["id"]) in self._used or bool(name == "tasks" and row["entry_id"])
+        job = row["id"] if name == "jobs" else self._job_of(name, row)
+        return job not in self._provisional
+
+    def _job_of(self, name: str, row: _Row) -> int | None:
+        if name in ("parents", "producers"):
+            claim = self._by_id["claims"][row["claim_id"]]
+            return int(claim["job_id"])
+        return row.get("job_id")
+
+    def _logical(self, name: str, row: _Row) -> _Row:
+        left_out = {"id", *_LEFT_OUT.get(name, ())}
+        logical = {column: self._value(name, column, value) for column, value in row.items() if column not in left_out}
+        if name == "jobs":
+            logical["environment"] = self._environment(row)
+        return logical
+
+    def _value(self, name: str, column: str, value: Any) -> Any:
+        target = _target(self._tables[name], column)
+        if target is None or value is None:
+            return bytes(value) if isinstance(value, memoryview) else value
+        self._use(target, value)
+        return self._name(target, value)
+
+    def _use(self, name: str, key: int) -> None:
+        """Note that a row is referred to, and all that its natural key refers to."""
+        if (name, key) in self._used:
+            return
+        self._used.add((name, key))
+        row = self._by_id[name][key]
+        for column in row if name in _SHARED else _NATURAL[name]:
+            target = _target(self._tables[name], column)
+            if target is not None and row[column] is not None:
+                self._use(target, row[column])
+
+    def _name(self, name: str, key: int) -> tuple[Any, ...]:
+        if (name, key) not in self._names:
+            row = self._by_id[name][key]
+            named = [
+                self._name(target, row[column]) if (target := _target(self._tables[name], column)) else row[column]
+                for column in _NATURAL[name]
+            ]
+            self._names[name, key] = tuple(named)
+        return self._names[name, key]
+
+    def _environment(self, row: _Row) -> str | None:
+        if row["environment_base_id"] is None:
+            return None
+        base = json.loads(unpack(self._by_id["environment_bases"][row["environment_base_id"]]["variables"]))
+        return json.dumps(apply_difference(base, row["environment_difference"]), sort_keys=True)
+
+
+def _target(table: Table, column: str) -> str | None:
+    """Return the table that a column refers to."""
+    for key in table.c[column].foreign_keys:
+        return key.column.table.name
+    return _REFERENCES_WITHOUT_CONSTRAINT.get((table.name, column))
+
+
+def differences(first: LogicalTables, second: LogicalTables, *, most: int = 20) -> list[str]:
+    """Return what is in one and not in the other, a line each; nothing where both say the same."""
+    found: list[str] = []
+    for name in sorted(first.keys() | second.keys()):
+        one = {repr(row) for row in first.get(name, [])}
+        other = {repr(row) for row in second.get(name, [])}
+        found += [f"{name}: only in the first: {row}" for row in sorted(one - other)]
+        found += [f"{name}: only in the second: {row}" for row in sorted(other - one)]
+        if len(first.get(name, [])) != len(second.get(name, [])):
+            found.append(
+                f"{name}: {len(first.get(name, []))} rows in the first, {len(second.get(name, []))} in the second"
+            )
+    return found[:most]

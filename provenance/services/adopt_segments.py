@@ -1,0 +1,123 @@
+"""Takes over a sealed segment that the archive holds and the database does not know.
+
+That is so after a crash between the head of a segment and its rows, after another sealer was first, and for a database that was
+restored from an older copy. Entries that wait in the database and are in the segment lose their bytes; the others are replayed.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, select, update
+
+from provenance.db.keys import KnownKeys
+from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.writing import table_of
+from provenance.db.tables import Conflict, Job, LedgerEntry, WitnessRecord
+from provenance.records.decoding import decode_record
+from provenance.services.chains import note_tip
+from provenance.services.ledger import Documents, read_entries
+from provenance.services.refresh_gaps import blob_arrived, code_resolved
+from provenance.services.replaying import Replay
+from provenance.services.segments import SealedEntry, SegmentReader
+
+_Key = tuple[str, bytes]
+
+
+class _Adopted(NamedTuple):
+    """An entry that waits in the database and is sealed at this position."""
+
+    id: int
+    position: int
+    entry: SealedEntry
+
+
+def adopt_segment(connection: Connection, known: KnownKeys, store: Documents, reader: SegmentReader) -> None:
+    """Take the segment over, in one transaction.
+
+    Raises:
+        SegmentError: the segment does not hold what its head says.
+    """
+    experiment, segment = reader.head["experiment"], reader.head["segment"]
+    replay = Replay(connection, known, store, experiment)
+    matched, lacking = _match(connection, replay.experiment, list(reader.entries()))
+    for each in matched:
+        _place(connection, each, segment)
+    replay.prepare(reader)
+    for _, entry in lacking:
+        _make_way(connection, store, replay.experiment, entry)
+    replay.replay(segment, lacking)
+    replay.finish(reader)
+    _look_again(connection, reader)
+    note_tip(connection, known, experiment, segment, reader.head_bytes)
+
+
+def _match(
+    connection: Connection, experiment: int, entries: Sequence[SealedEntry]
+) -> tuple[list[_Adopted], list[tuple[int, SealedEntry]]]:
+    """Return the entries that wait in the database, by salt or by equal bytes sent again, and those that it lacks."""
+    by_salt: dict[_Key, int] = {}
+    by_body: dict[_Key, int] = {}
+    query = select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.salt, LedgerEntry.body).where(
+        LedgerEntry.experiment_id == experiment, LedgerEntry.segment.is_(None)
+    )
+    for row in connection.execute(query.order_by(LedgerEntry.id.desc())):
+        by_salt[row.kind, bytes(row.salt)] = row.id
+        by_body[row.kind, hashlib.sha256(unpack(row.body)).digest()] = row.id
+    salted = {place: number for place, e in enumerate(entries) if (number := by_salt.get((e.kind, e.salt))) is not None}
+    taken = set(salted.values())
+    matched, lacking = [], []
+    for place, entry in enumerate(entries):
+        number = salted.get(place)
+        if number is None:
+            same = by_body.get((entry.kind, hashlib.sha256(entry.body).digest()))
+            number = same if same is not None and same not in taken else None
+        if number is None:
+            lacking.append((place, entry))
+        else:
+            taken.add(number)
+            matched.append(_Adopted(number, place, entry))
+    return matched, lacking
+
+
+def _place(connection: Connection, adopted: _Adopted, segment: int) -> None:
+    entry = adopted.entry
+    row = update(LedgerEntry).where(LedgerEntry.id == adopted.id).values(received_at=entry.received_at)
+    row = row.values(submitter=entry.submitter, segment=segment, position=adopted.position, salt=None, body=None)
+    connection.execute(row)
+    if entry.kind == "record":
+        owner = select(WitnessRecord.job_id).where(WitnessRecord.entry_id == adopted.id).scalar_subquery()
+        earlier = update(Job).where(Job.id == owner, Job.received_at > entry.received_at)
+        connection.execute(earlier.values(received_at=entry.received_at))
+
+
+def _make_way(connection: Connection, store: Documents, experiment: int, entry: SealedEntry) -> None:
+    """Turn a record that came after the restoration, and differs from the sealed one of the same witness, into a conflict."""
+    if entry.kind != "record":
+        return
+    raw = decode_record(entry.body).raw
+    query = (
+        select(WitnessRecord.job_id, WitnessRecord.witness, WitnessRecord.entry_id)
+        .join(Job, Job.id == WitnessRecord.job_id)
+        .join(LedgerEntry, LedgerEntry.id == WitnessRecord.entry_id)
+        .where(Job.uuid == raw["job_id"], Job.experiment_id == experiment, LedgerEntry.segment.is_(None))
+        .where(WitnessRecord.witness == str(raw.get("witness") or "wrapper"), WitnessRecord.revision == 0)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return
+    body = read_entries(connection, store, [row.entry_id])[row.entry_id]
+    connection.execute(delete(WitnessRecord).where(WitnessRecord.entry_id == row.entry_id))
+    connection.execute(update(LedgerEntry).where(LedgerEntry.id == row.entry_id).values(kind="conflict"))
+    values = {"entry_id": row.entry_id, "job_id": row.job_id, "witness": row.witness}
+    connection.execute(table_of(Conflict).insert(), [{**values, "sha256": hashlib.sha256(body).hexdigest()}])
+
+
+def _look_again(connection: Connection, reader: SegmentReader) -> None:
+    """Have the jobs looked at again that were here before what the segment says of blobs and code."""
+    for place in reader.positions("resolution"):
+        code_resolved(connection, json.loads(reader.body(place))["software"])
+    for place in reader.positions("possession"):
+        for sha256 in reader.digests(place):
+            blob_arrived(connection, sha256)

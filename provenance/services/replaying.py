@@ -1,0 +1,168 @@
+"""Replays sealed ledger entries into the tables: what each kind of entry means, in one place.
+
+Rows are written by the use cases that wrote them first, told where the entry lies. What is known of blobs and code goes first, so
+that grades and gaps come out as they are in the end.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from provenance.db.keys import KnownKeys, chunks
+from provenance.db.recording.writing import intern_experiments, table_of
+from provenance.db.tables import Job, LedgerEntry, Possession, RefObservation
+from provenance.records.decoding import decode_record
+from provenance.services.build_bundle import write_plan_row
+from provenance.services.ledger import Documents, NewEntry, append_entries
+from provenance.services.post_verdict import write_verdict_row
+from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_sighting import write_sighting_row
+from provenance.services.resolve_software import write_observation_row, write_resolution_row
+from provenance.services.segments import SealedEntry, SegmentReader
+from provenance.services.tasks import write_task_row
+
+RECORDS = frozenset({"record", "revision", "conflict", "unread"})
+_AT_ONCE = 500
+
+
+class Replay:
+    """One replay of one experiment's entries, in a transaction of the caller."""
+
+    def __init__(self, connection: Connection, known: KnownKeys, store: Documents, experiment: str) -> None:
+        self._connection = connection
+        self._known = known
+        self._store = store
+        self.experiment = intern_experiments(connection, known, {experiment})[experiment]
+
+    def prepare(self, reader: SegmentReader) -> None:
+        """Learn which blobs are possessed and which code is resolved, before any record is read."""
+        for position in reader.positions("possession"):
+            self._possess(json.loads(reader.body(position))["sha256"])
+        for position in reader.positions("resolution"):
+            self._known.notes.setdefault("resolved", set()).add(json.loads(reader.body(position))["software"])
+
+    def replay(self, segment: int, numbered: Iterable[tuple[int, SealedEntry]]) -> None:
+        """Write what these entries of a segment say, in order."""
+        records: list[Submission] = []
+        places: list[tuple[int, SealedEntry]] = []
+        for position, entry in numbered:
+            places.append((position, entry))
+            if entry.kind in RECORDS:
+                records.append(_submission(entry, (segment, position)))
+                if len(records) == _AT_ONCE:
+                    self._record(records)
+                continue
+            self._record(records)
+            self._write(entry, (segment, position))
+        self._record(records)
+        self._fill(segment, places)
+
+    def finish(self, reader: SegmentReader) -> None:
+        """Point software entries at their resolutions; in a chain, the job whose code it is may come later."""
+        for position in reader.positions("resolution"):
+            here = select(LedgerEntry.id).where(
+                LedgerEntry.experiment_id == self.experiment,
+                LedgerEntry.segment == reader.head["segment"],
+                LedgerEntry.position == position,
+            )
+            entry = self._connection.execute(here).scalar_one()
+            write_resolution_row(self._connection, entry, json.loads(reader.body(position)))
+
+    def _record(self, records: list[Submission]) -> None:
+        if records:
+            record_jobs(self._connection, self._known, self._store, records)
+            records.clear()
+
+    def _write(self, entry: SealedEntry, place: tuple[int, int]) -> None:
+        writer = _WRITERS.get(entry.kind)
+        if writer is None:
+            return  # of a later version: the entry is kept, its meaning is not known here
+        new = NewEntry(self.experiment, entry.kind, entry.received_at, entry.submitter, b"", place)
+        [number] = append_entries(self._connection, [new])
+        writer(self, number, json.loads(entry.body), entry.received_at)
+
+    def _fill(self, segment: int, places: Sequence[tuple[int, SealedEntry]]) -> None:
+        """Write rows for entries that have none yet: of kinds not known here, and records that changed nothing."""
+        query = select(LedgerEntry.position).where(
+            LedgerEntry.experiment_id == self.experiment, LedgerEntry.segment == segment
+        )
+        held = {row[0] for row in self._connection.execute(query)}
+        lacking = [
+            NewEntry(self.experiment, entry.kind, entry.received_at, entry.submitter, b"", (segment, position))
+            for position, entry in places
+            if position not in held
+        ]
+        append_entries(self._connection, lacking)
+
+    def _possess(self, digests: Sequence[str]) -> None:
+        table = table_of(Possession)
+        for part in chunks(digests):
+            mine = (table.c.experiment_id == self.experiment) & table.c.sha256.in_(part)
+            held = {row[0] for row in self._connection.execute(select(table.c.sha256).where(mine))}
+            self._connection.execute(table.update().where(mine).values(is_entered=True))
+            rows = [
+                {"experiment_id": self.experiment, "sha256": sha256, "is_entered": True}
+                for sha256 in part
+                if sha256 not in held
+            ]
+            if rows:
+                self._connection.execute(table.insert(), rows)
+
+    def _job(self, job_id: str) -> int | None:
+        query = select(Job.id).where(Job.uuid == job_id, Job.experiment_id == self.experiment)
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def _verdict(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
+        job = self._job(body["job_id"])
+        if job is not None:  # a verdict on a job of which no final record ever came stays an entry alone
+            write_verdict_row(self._connection, job, entry, body["verdict"], received_at)
+
+    def _plan(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        job = self._job(body["job_id"])
+        if job is not None:
+            write_plan_row(self._connection, self._known, job, entry, body)
+
+    def _resolution(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        write_resolution_row(self._connection, entry, body)
+
+    def _observation(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
+        held = select(func.count()).where(
+            RefObservation.match_key == body["match_key"],
+            RefObservation.ref == body["ref"],
+            RefObservation.oid == body["oid"],
+        )
+        if self._connection.execute(held).scalar_one() == 0:
+            write_observation_row(self._connection, entry, body, received_at)
+
+    def _task(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        write_task_row(
+            self._connection, self._known, body["task_id"], body["task"], entry=entry, experiment=self.experiment
+        )
+
+    def _sighting(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
+        write_sighting_row(self._connection, self._known, body["file"], entry=entry, received_at=received_at)
+
+    def _possession(self, _entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        self._possess(body["sha256"])
+
+
+_WRITERS: dict[str, Callable[[Replay, int, dict[str, Any], datetime], None]] = {
+    "verdict": Replay._verdict,  # noqa: SLF001
+    "plan": Replay._plan,  # noqa: SLF001
+    "resolution": Replay._resolution,  # noqa: SLF001
+    "ref_observation": Replay._observation,  # noqa: SLF001
+    "task": Replay._task,  # noqa: SLF001
+    "sighting": Replay._sighting,  # noqa: SLF001
+    "possession": Replay._possession,  # noqa: SLF001
+}
+
+
+def _submission(entry: SealedEntry, place: tuple[int, int]) -> Submission:
+    body, reason = entry.body, None
+    if entry.kind == "revision":
+        document = json.loads(body)
+        body, reason = document["record"].encode(), document["reason"]
+    return Submission(decode_record(body), entry.received_at, entry.submitter, reason, place)

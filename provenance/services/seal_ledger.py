@@ -1,0 +1,248 @@
+"""Seals the ledger: entries that wait become segments of their experiment's chain in the archive.
+
+One sealer works at a time. The body of a segment is stored first, then its head by put-if-absent, which commits it; then the rows
+let go of their bytes. Number and previous head come from the archive: a database that was restored from an older copy, or that a
+crash left behind, first adopts what the archive holds beyond it, and so never forks a chain. After a crash at any step the next
+sealing goes on.
+
+Source: storage.md, "Sealing".
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection, bindparam, select, text, update
+
+from archive.errors import DocumentMissingError
+from archive.store import SealReport
+from provenance.db.engines import Database
+from provenance.db.keys import KnownKeys, chunks
+from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.writing import intern_experiments, table_of
+from provenance.db.tables import Experiment, LedgerEntry, Possession
+from provenance.db.writer import Writer
+from provenance.services.adopt_segments import adopt_segment
+from provenance.services.chains import archived_experiments, chain_tip, next_segment, note_tip
+from provenance.services.ledger import NewEntry, append_document
+from provenance.services.segments import SealedEntry, SegmentError, body_name, head_name, write_segment
+
+MOST_ENTRIES = 16_384
+_MOST_PACKED_BYTES = 64_000_000
+_MOST_POSSESSIONS = 50_000
+_ROWS_AT_ONCE = 2000
+"""Rows a transaction lets go of: some 10 ms, so that no record waits longer behind it."""
+_ADVISORY_LOCK = 0x6A6F627365616C  # "jobseal"
+
+
+class SealingStore(Protocol):
+    """The archive, as sealing uses it."""
+
+    def get_document(self, name: str) -> bytes:
+        """Return the document's bytes."""
+
+    def put_document(self, name: str, data: bytes) -> bool:
+        """Store a document unless one of that name is there; return whether it was stored."""
+
+    def documents(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names that begin with the prefix."""
+
+    def seal(self) -> SealReport:
+        """Put loose blobs into packs."""
+
+
+class LedgerSeal(NamedTuple):
+    """What a sealing did.
+
+    Attributes:
+        adopted: segments that the archive had and the database did not know.
+        head_bytes: of the new heads, before compression.
+        body_bytes: of the new bodies, as stored.
+    """
+
+    segments: int = 0
+    entries: int = 0
+    adopted: int = 0
+    head_bytes: int = 0
+    body_bytes: int = 0
+
+    def plus(self, other: "LedgerSeal") -> "LedgerSeal":
+        """Return both together."""
+        return LedgerSeal(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+
+class Waiting(NamedTuple):
+    """An entry that waits to be sealed, with the key of its row."""
+
+    id: int
+    entry: SealedEntry
+
+
+def seal_all(database: Database, writer: Writer, store: SealingStore) -> tuple[LedgerSeal, SealReport]:
+    """Seal the ledger of every experiment, then put the archive's loose blobs into packs."""
+    return seal_ledger(database, writer, store), store.seal()
+
+
+def seal_ledger(
+    database: Database,
+    writer: Writer,
+    store: SealingStore,
+    *,
+    experiments: Sequence[str] | None = None,
+    most_entries: int = MOST_ENTRIES,
+) -> LedgerSeal:
+    """Seal what waits, and adopt what the archive has beyond the database; return what was done.
+
+    Args:
+        database: to read from.
+        writer: all writing goes through it, in short transactions.
+        store: the archive.
+        experiments: all where None, those that only the archive knows too.
+        most_entries: entries a segment.
+
+    Raises:
+        SegmentError: the archive's chain is not the one that this database continues; nothing is written then.
+    """
+    total = LedgerSeal()
+    with _one_sealer(database):
+        for experiment in experiments or sorted(_recorded(database) | archived_experiments(store)):
+            total = total.plus(_seal_experiment(database, writer, store, experiment, most_entries))
+    return total
+
+
+def _seal_experiment(
+    database: Database, writer: Writer, store: SealingStore, experiment: str, most_entries: int
+) -> LedgerSeal:
+    total = LedgerSeal()
+    writer.run(lambda connection, known: _enter_possessions(connection, known, experiment))
+    while True:
+        total = total.plus(LedgerSeal(adopted=_adopt(database, writer, store, experiment)))
+        with database.reading.connect() as connection:
+            segment, previous = chain_tip(connection, experiment)
+            waiting = _waiting(connection, experiment, most_entries)
+        if not waiting:
+            return total
+        if segment:
+            _check_archive_is_ours(store, experiment, segment)
+        head, body = write_segment(experiment, segment + 1, previous, [each.entry for each in waiting])
+        store.put_document(body_name(experiment, segment + 1, json.loads(head)["body_sha256"]), body)
+        if not store.put_document(head_name(experiment, segment + 1), head):
+            continue  # another sealer was first; what it sealed is adopted, what is left comes next
+        _let_go(writer, segment + 1, waiting)
+        _note_tip(writer, experiment, segment + 1, head)
+        total = total.plus(LedgerSeal(1, len(waiting), 0, len(head), len(body)))
+
+
+def _adopt(database: Database, writer: Writer, store: SealingStore, experiment: str) -> int:
+    """Take over every segment that the archive has beyond the database; return how many."""
+    count = 0
+    while True:
+        with database.reading.connect() as connection:
+            tip = chain_tip(connection, experiment)
+        reader = next_segment(store, experiment, *tip)
+        if reader is None:
+            return count
+        writer.run(lambda connection, known, reader=reader: adopt_segment(connection, known, store, reader))  # type: ignore[misc]
+        count += 1
+
+
+def _recorded(database: Database) -> set[str]:
+    with database.reading.connect() as connection:
+        return {row[0] for row in connection.execute(select(Experiment.name))}
+
+
+def _enter_possessions(connection: Connection, known: KnownKeys, experiment: str) -> None:
+    """Write ledger entries for what the experiment uploaded since the last sealing."""
+    key = intern_experiments(connection, known, {experiment})[experiment]
+    table = table_of(Possession)
+    fresh = select(table.c.sha256).where(table.c.experiment_id == key, table.c.is_entered.is_(False))
+    digests = sorted(row[0] for row in connection.execute(fresh.limit(_MOST_POSSESSIONS)))
+    while digests:
+        append_document(connection, NewEntry(key, "possession", datetime.now(UTC), None, b""), {"sha256": digests})
+        for part in chunks(digests):
+            changed = update(table).where(table.c.experiment_id == key, table.c.sha256.in_(part))
+            connection.execute(changed.values(is_entered=True))
+        digests = sorted(row[0] for row in connection.execute(fresh.limit(_MOST_POSSESSIONS)))
+
+
+def _waiting(connection: Connection, experiment: str, most_entries: int) -> list[Waiting]:
+    """Return the entries of the next segment: by `segment IS NULL`, as PostgreSQL commits keys out of order."""
+    query = (
+        select(
+            LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.submitter, LedgerEntry.salt,
+            LedgerEntry.body,
+        )
+        .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
+        .where(Experiment.name == experiment, LedgerEntry.segment.is_(None))
+        .order_by(LedgerEntry.id)
+        .limit(most_entries)
+    )  # fmt: skip
+    found: list[Waiting] = []
+    packed_bytes = 0
+    for row in connection.execution_options(yield_per=500).execute(query):
+        packed_bytes += len(row.body or b"")
+        if found and packed_bytes > _MOST_PACKED_BYTES:
+            break
+        found.append(
+            Waiting(row.id, SealedEntry(row.kind, row.received_at, row.submitter, bytes(row.salt), unpack(row.body)))
+        )
+    return found
+
+
+def _check_archive_is_ours(store: SealingStore, experiment: str, segment: int) -> None:
+    """Refuse to go on where the archive lacks the segment that this database sealed last.
+
+    Raises:
+        SegmentError: it does.
+    """
+    try:
+        store.get_document(head_name(experiment, segment))
+    except DocumentMissingError:
+        raise SegmentError(
+            f"The archive lacks segment {segment} of {experiment}, which this database sealed: it is another or an older "
+            "archive. Restore it before anything is sealed."
+        ) from None
+
+
+def _let_go(writer: Writer, segment: int, waiting: Sequence[Waiting]) -> None:
+    """Note where the entries lie now, and give up their bytes; what a crash leaves out is adopted next time."""
+    table = table_of(LedgerEntry)
+    statement = (
+        update(table)
+        .where(table.c.id == bindparam("key"))
+        .values(segment=segment, position=bindparam("place"), salt=None, body=None)
+    )
+    rows = [{"key": each.id, "place": place} for place, each in enumerate(waiting)]
+    for part in chunks(rows, _ROWS_AT_ONCE):
+        writer.run(lambda connection, _known, part=part: _execute(connection, statement, part))  # type: ignore[misc]
+
+
+def _note_tip(writer: Writer, experiment: str, segment: int, head: bytes) -> None:
+    writer.run(lambda connection, known: note_tip(connection, known, experiment, segment, head))
+
+
+def _execute(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
+    connection.execute(statement, list(rows))
+
+
+@contextmanager
+def _one_sealer(database: Database) -> Iterator[None]:
+    """Let one sealer work at a time, in whatever process. Correctness does not hang on it: put-if-absent decides."""
+    if not database.is_sqlite:
+        with database.reading.connect() as connection:
+            connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
+            connection.commit()
+            try:
+                yield
+            finally:
+                connection.execute(text(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})"))
+                connection.commit()
+        return
+    file = Path(f"{database.reading.url.database}.sealing")
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

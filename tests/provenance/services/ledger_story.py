@@ -1,0 +1,204 @@
+"""A small production that leaves an entry of every kind in the ledger: for tests of sealing, rebuilding and checking."""
+
+import hashlib
+import json
+import os
+import subprocess
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from provenance.db.comparing import LogicalTables, logical_tables
+from provenance.db.engines import Database, open_database
+from provenance.db.writer import Writer
+from provenance.records.decoding import decode_record
+from provenance.services.background import HANDLERS
+from provenance.services.build_bundle import build_bundle
+from provenance.services.post_verdict import post_verdict
+from provenance.services.record_jobs import Outcome, Submission, record_jobs
+from provenance.services.record_sighting import record_sighting
+from provenance.services.repositories import register_repository
+from provenance.services.store_blobs import settle_blob
+from provenance.services.tasks import declare_task
+from provenance.services.work import Parts, drain
+
+FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def job_id(number: int) -> str:
+    """Return the id of a job by number."""
+    return str(uuid.UUID(int=number))
+
+
+def record_of(number: int, **changes: Any) -> dict[str, Any]:
+    """Return the record of one job of a chain: each reads what the one before it wrote."""
+    record = {
+        "schema_version": 1,
+        "job_id": job_id(number),
+        "experiment": "nova",
+        "state": "succeeded",
+        "started_at": "2026-01-01T00:00:00Z",
+        "ended_at": "2026-01-01T01:00:00Z",
+        "task": {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": f"f{number}.root"},
+        "command": {"argv": ["art", "-c", "reco.fcl"]},
+        "exit": {"code": 0},
+        "configurations": [{"step": "art", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": "f" * 64}]}],
+        "software": [{"name": "x", "repository": "https://git.example.org/x.git", "requested_ref": "v1"}],
+        "environment": {"variables": {"SHARED": "same", "OWN": f"{number}"}},
+        "host": {"hostname": f"wn{number % 3}", "site": "FNAL"},
+        "inputs": [{"name": f"f{number - 1}.root", "size_bytes": number, "checksums": [f"adler32:{number:08x}"]}],
+        "outputs": [{"name": f"f{number}.root", "size_bytes": number + 1, "checksums": [f"adler32:{number + 1:08x}"]}],
+        "logs": [{"name": "out", "sha256": f"{number:064x}"}],
+    }
+    return {**record, **changes}
+
+
+class Production:
+    """A database, a writer and an archive, and what happens to them; times advance by a minute each."""
+
+    def __init__(self, database: Database, store: Any, folder: Path) -> None:
+        self.database = database
+        self.store = store
+        self.folder = folder
+        self.writer = Writer(database.writing)
+        self.now = FIRST
+
+    def tick(self) -> datetime:
+        """Return the next moment."""
+        self.now += timedelta(minutes=1)
+        return self.now
+
+    def record(self, *records: dict[str, Any], reason: str | None = None) -> list[Outcome]:
+        """Record jobs at once."""
+        submissions = [
+            Submission(decode_record(json.dumps(record).encode()), self.tick(), "token 1 hook", reason)
+            for record in records
+        ]
+        return self.writer.run(lambda connection, known: record_jobs(connection, known, self.store, submissions))
+
+    def upload(self, data: bytes, experiment: str = "nova") -> str:
+        """Send a blob."""
+        sha256 = str(self.store.put(data).sha256)
+        self.writer.run(lambda connection, known: settle_blob(connection, known, experiment, sha256))
+        return sha256
+
+    def verdict(self, number: int, level: str) -> None:
+        """Post a verdict."""
+        now = self.tick()
+        self.writer.run(
+            lambda connection, known: post_verdict(connection, known, job_id(number), {"level": level}, received_at=now)
+        )
+
+    def declare(self, task_id: str, **more: Any) -> None:
+        """Declare a task."""
+        document, now = {"experiment": "nova", **more}, self.tick()
+        self.writer.run(
+            lambda connection, known: declare_task(
+                connection, known, task_id, document, store=self.store, received_at=now
+            )
+        )
+
+    def see(self, name: str, **more: Any) -> None:
+        """Take a sighting of a file."""
+        document, now = {"experiment": "nova", "name": name, **more}, self.tick()
+        self.writer.run(
+            lambda connection, known: record_sighting(connection, known, document, received_at=now, submitter="catalog")
+        )
+
+    def work(self) -> None:
+        """Do all background work that is due."""
+        drain(Parts(self.database, self.writer, self.store, self.folder / "git"), HANDLERS)
+
+    def bundle(self, number: int) -> None:
+        """Build a bundle, which plans it."""
+        build_bundle(self.database, self.writer, self.store, job_id(number))
+
+    def tables(self) -> LogicalTables:
+        """Return what the database says."""
+        return tables_of(self.database)
+
+    def close(self) -> None:
+        """End the writer."""
+        self.writer.close()
+
+
+def tables_of(database: Database) -> LogicalTables:
+    """Return what a database says."""
+    with database.reading.connect() as connection:
+        return logical_tables(connection)
+
+
+def tables_at(url: str) -> LogicalTables:
+    """Return what the database at a URL says."""
+    database = open_database(url)
+    found = tables_of(database)
+    database.dispose()
+    return found
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as the owner of a repository would; return what it prints."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        **{f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in
+           (("NAME", "Ada"), ("EMAIL", "ada@example.org"), ("DATE", "2024-01-02T03:04:05+00:00"))},
+    }  # fmt: skip
+    done = subprocess.run(["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def make_repository(folder: Path) -> Path:
+    """Make a repository with one commit and the annotated tag v1."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "reco.fcl").write_text("process_name: reco\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "first")
+    git(folder, "tag", "-a", "v1", "-m", "release")
+    return folder
+
+
+def move_tag(folder: Path) -> None:
+    """Commit once more and have v1 name the new commit."""
+    (folder / "reco.fcl").write_text("process_name: reco2\n")
+    git(folder, "commit", "-q", "-a", "-m", "second")
+    git(folder, "tag", "-f", "-a", "v1", "-m", "release again")
+
+
+def play(production: Production) -> None:
+    """Play everything: records, witnesses, a conflict, a revision, one not understood, blobs, a moved tag, verdicts and more."""
+    repository = make_repository(production.folder / "upstream")
+    code = [{"name": "x", "repository": str(repository), "requested_ref": "v1"}]
+    production.writer.run(lambda connection, known: register_repository(connection, known, "x", str(repository)))
+    production.see("f3.root", size_bytes=4, checksums=["adler32:00000004"], metadata={"prov.task_id": "t1"})
+    production.record(*[record_of(number) for number in range(1, 6)])
+    production.record(record_of(6, state="running", ended_at=None, exit=None, outputs=None))
+    production.record(record_of(6, software=code), record_of(7, software=code, state="failed", exit={"code": 65}))
+    production.record(record_of(2, witness="history", host={"hostname": "other"}))
+    production.record(record_of(3, exit={"code": 1}))
+    production.record(record_of(4, host={"hostname": "mended"}), reason="wrong host")
+    production.record({"schema_version": 99, "job_id": job_id(8), "experiment": "nova", "state": "new", "extra": {}})
+    production.record(record_of(9, experiment="dune", inputs=[{"name": "f3.root", "experiment": "nova"}]))
+    log = production.upload(b"a log")
+    production.upload(b"other", "dune")
+    production.record(record_of(10, logs=[{"name": "out", "sha256": log}, {"name": "err", "sha256": _digest(b"late")}]))
+    production.upload(b"late")
+    production.declare("t1", campaign="c", stage="declared", units=["a", "b"])
+    production.work()
+    move_tag(repository)
+    production.record(record_of(11, software=[{**code[0], "requested_ref": "main"}]))
+    production.work()
+    production.verdict(6, "R5")
+    production.verdict(6, "R1")
+    production.see("renamed.root", metadata={"prov.job_id": job_id(5), "prov.output": "f5.root"})
+    production.bundle(6)
+    production.record(record_of(6, software=code, exit={"code": 0, "message": "corrected"}), reason="a message")
+    production.bundle(6)
+    production.work()
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,106 @@
+"""The archive suffices: a database rebuilt from it says what the first one said, in every derived table."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ledger_story import Production, play, record_of, tables_at
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from archive.opening import open_store
+from provenance.db.comparing import differences
+from provenance.db.engines import Database, open_database
+from provenance.db.migrating import stamp
+from provenance.errors import ConflictError
+from provenance.services.rebuild_database import rebuild_database
+from provenance.services.seal_ledger import seal_all, seal_ledger
+from provenance.services.segments import SegmentError
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    """Yield an empty production on both databases, with an archive in files."""
+    opened = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=("sqlite", "postgresql"))
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a database without any table, of either kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'rebuilt.db'}"
+        return
+    server = make_url(request.getfixturevalue("postgresql_server"))
+    name = f"test_{uuid.uuid4().hex}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+def test_rebuilt_database_equals_the_first_in_every_derived_table(production: Production, empty_url: str) -> None:
+    play(production)
+    seal_all(production.database, production.writer, production.store)
+
+    report = rebuild_database(production.store, empty_url)
+
+    first = production.tables()
+    empty = {name for name, rows in first.items() if not rows}
+    assert differences(first, tables_at(empty_url)) == []
+    assert empty == set(), "the story leaves something in every table"
+    assert report.jobs == len(first["jobs"])
+    assert report.entries == len(first["ledger_entries"])
+
+
+def test_rebuilding_after_sealing_at_every_step_gives_the_same(production: Production, tmp_path: Path) -> None:
+    """Segments cut the story anywhere: between a record and its revision, a resolution and its job."""
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    play(production)
+    seal_ledger(production.database, production.writer, production.store, most_entries=1)
+
+    report = rebuild_database(production.store, url)
+
+    assert report.segments == report.entries
+    assert differences(production.tables(), tables_at(url)) == []
+
+
+def test_rebuilt_database_goes_on_sealing_the_same_chain(production: Production, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    play(production)
+    seal_all(production.database, production.writer, production.store)
+    rebuild_database(production.store, url)
+    second = Production(open_database(url), production.store, tmp_path)
+    second.record(record_of(20))
+
+    sealed = seal_ledger(second.database, second.writer, second.store)
+    again = seal_ledger(production.database, production.writer, production.store)
+
+    second.close()
+    second.database.dispose()
+    assert (sealed.segments, sealed.adopted) == (1, 0)
+    assert (again.segments, again.adopted) == (0, 1)
+    assert differences(production.tables(), tables_at(url)) == []
+
+
+def test_a_database_that_holds_something_is_not_rebuilt_into(production: Production, database_url: str) -> None:
+    production.record(record_of(1))
+
+    stamp(database_url)
+    with pytest.raises(ConflictError, match="holds experiments already"):
+        rebuild_database(production.store, database_url)
+
+
+def test_a_chain_with_a_hole_is_refused(production: Production, tmp_path: Path) -> None:
+    production.record(*[record_of(number) for number in range(1, 4)])
+    seal_ledger(production.database, production.writer, production.store, most_entries=1)
+    [head] = (tmp_path / "archive").rglob("00000002.head*")
+    head.unlink()
+
+    with pytest.raises(SegmentError, match="Segment 2 of nova is not in the archive"):
+        rebuild_database(production.store, f"sqlite:///{tmp_path / 'rebuilt.db'}")
