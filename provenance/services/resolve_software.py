@@ -31,13 +31,50 @@ from provenance.errors import SoftwareError
 from provenance.records.job_record import Software
 from provenance.services.ledger import NewEntry, append_document
 from provenance.services.refresh_gaps import code_resolved
-from provenance.services.repositories import RegisteredRepository, note_fetched
+from provenance.services.repositories import RegisteredRepository, enqueue_resolutions, note_fetched
 from provenance.services.work import Parts
 from provenance.software.canonical_pack import canonical_pack
 from provenance.software.mirrors import FetchReport, Mirror
 from provenance.software.resolving import ResolvedRef, resolve_and_pin
 from provenance.software.uploaded_pack import objects_of_uploaded_pack
 from provenance.software.urls import without_credentials
+
+
+def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchReport:
+    """Bring the mirror of a repository up to date, note every tag that moved, and return what the fetch found.
+
+    Raises:
+        SoftwareError: the repository cannot be fetched.
+    """
+    report = _mirror_of(parts, repository).fetch()
+    parts.writer.run(lambda connection, known: _note_fetch(connection, known, repository, report))
+    return report
+
+
+def _note_fetch(
+    connection: Connection, known: KnownKeys, repository: RegisteredRepository, report: FetchReport
+) -> None:
+    note_fetched(connection, known, repository.id)
+    experiment = _experiment_using(connection, repository.match_key)
+    if experiment is not None:  # a repository that no record names has nothing to be marked
+        for seen in _moved(report):
+            _observe(connection, experiment, repository.match_key, seen, datetime.now(UTC))
+        enqueue_resolutions(connection)
+
+
+def _experiment_using(connection: Connection, match_key: str) -> int | None:
+    query = (
+        select(func.min(Job.experiment_id))
+        .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
+        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+        .where(SoftwareRow.match_key == match_key)
+    )
+    return connection.execute(query).scalar_one()
+
+
+def _mirror_of(parts: Parts, repository: RegisteredRepository) -> Mirror:
+    folder = parts.mirrors / str(repository.id)
+    return Mirror.open_or_create(folder, repository.url, is_local=repository.is_local)
 
 
 class _Wanted(NamedTuple):
@@ -60,7 +97,7 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
     if wanted is None:
         return
     repository = wanted.repository
-    mirror = Mirror.open_or_create(parts.mirrors / str(repository.id), repository.url, is_local=repository.is_local)
+    mirror = _mirror_of(parts, repository)
     report = mirror.fetch()
     asked = wanted.software.revision or wanted.software.requested_ref or ""
     found = resolve_and_pin(mirror, asked)
@@ -182,9 +219,11 @@ def _observed(found: ResolvedRef, report: FetchReport) -> list[tuple[str, str]]:
     seen = []
     if found.full_ref is not None:
         seen.append((found.full_ref, found.tag_object or found.commit))
-    for change in report.moved_tags:
-        seen += [(change.ref, oid) for oid in (change.old, change.new) if oid]
-    return list(dict.fromkeys(seen))
+    return list(dict.fromkeys([*seen, *_moved(report)]))
+
+
+def _moved(report: FetchReport) -> list[tuple[str, str]]:
+    return [(change.ref, oid) for change in report.moved_tags for oid in (change.old, change.new) if oid]
 
 
 def _observe(connection: Connection, experiment: int, match_key: str, seen: tuple[str, str], now: datetime) -> None:

@@ -13,6 +13,7 @@ from provenance.db.queries.job_details import (
     find_batch_job,
     find_jobs,
     input_links,
+    moved_refs,
     output_consumers,
     resolutions_of,
     verdicts_of,
@@ -143,8 +144,11 @@ def _contradictions(records: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _software(connection: Connection, key: int, raw: dict[str, Any]) -> list[dict[str, Any]]:
-    resolved = resolutions_of(connection, key)
-    return [{**entry, "resolution": resolved.get(place)} for place, entry in enumerate(raw.get("software") or ())]
+    resolved, moved = resolutions_of(connection, key), moved_refs(connection, key)
+    return [
+        {**entry, "resolution": resolved.get(place), "moved_ref": moved.get(place, [])}
+        for place, entry in enumerate(raw.get("software") or ())
+    ]
 
 
 def _linked_files(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -83,6 +83,16 @@ def drain(
             continue
         done += _do(parts, handlers[item.kind], item)
     return done
+
+
+def waiting_work(connection: Connection) -> list[dict[str, Any]]:
+    """Return what waits, the next first: kind, key, attempts, why it failed last; at most a thousand."""
+    query = (
+        select(WorkItem.kind, WorkItem.key, WorkItem.attempts, WorkItem.last_error, WorkItem.due_at)
+        .order_by(WorkItem.due_at)
+        .limit(1000)
+    )
+    return [{**row._asdict(), "due_at": row.due_at.isoformat()} for row in connection.execute(query)]
 
 
 def _do(parts: Parts, handler: Handler, item: TakenItem) -> int:

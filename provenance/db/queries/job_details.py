@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, literal, select
 
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import file_url, job_url
@@ -18,6 +18,7 @@ from provenance.db.tables import (
     LedgerEntry,
     Mention,
     ProvisionalRecord,
+    RefObservation,
     Resolution,
     SoftwareRow,
     SoftwareSetMember,
@@ -138,6 +139,24 @@ def resolutions_of(connection: Connection, key: int) -> dict[int, dict[str, Any]
         .where(Job.id == key)
     )
     return {row[0]: json.loads(row[1]) for row in connection.execute(query)}
+
+
+def moved_refs(connection: Connection, key: int) -> dict[int, list[str]]:
+    """Return, by position in `software`, all objects that an asked tag was seen to name, where it moved."""
+    tag = literal("refs/tags/") + SoftwareRow.requested_ref
+    query = (
+        select(SoftwareSetMember.position, RefObservation.oid)
+        .select_from(Job)
+        .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
+        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+        .join(RefObservation, and_(RefObservation.match_key == SoftwareRow.match_key, RefObservation.ref == tag))
+        .where(Job.id == key)
+        .order_by(RefObservation.id)
+    )
+    found: dict[int, list[str]] = {}
+    for position, oid in connection.execute(query):
+        found.setdefault(position, []).append(oid)
+    return {position: oids for position, oids in found.items() if len(oids) > 1}
 
 
 def witnesses_of(connection: Connection, key: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

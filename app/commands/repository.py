@@ -1,0 +1,60 @@
+"""`jobprov repository`: what the service may fetch. Works on the database directly, so that only operators can."""
+
+import click
+
+from app.commands.opening import data_option, emit, json_option, opened_service, settings_with, table
+from provenance.services.repositories import find_repository, list_repositories, register_repository, repository_json
+from provenance.services.resolve_software import fetch_repository
+from provenance.services.work import Parts
+
+
+@click.group()
+def repository() -> None:
+    """Register, list and fetch the repositories that records may name."""
+
+
+@repository.command()
+@click.argument("name")
+@click.argument("url")
+@data_option
+def add(*, name: str, url: str, data: str | None) -> None:
+    """Register a repository by URL or local path; what records ran of it is then found out in the background."""
+    with opened_service(settings_with(data=data)) as service:
+        added = service.write(lambda connection, known: register_repository(connection, known, name, url))
+    click.echo(
+        f"Repository {added.name} is registered. `jobprov serve` resolves what waits for it, `jobprov work` does so now."
+    )
+
+
+@repository.command("list")
+@data_option
+@json_option
+def list_them(*, data: str | None, as_json: bool) -> None:
+    """List the registered repositories."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        rows = [repository_json(found) for found in list_repositories(connection)]
+    titles = {"name": "NAME", "url": "URL", "fetched_at": "FETCHED"}
+    emit(rows, table(rows, titles) if rows else "No repository is registered.", as_json=as_json)
+
+
+@repository.command()
+@click.argument("name")
+@data_option
+@json_option
+def fetch(*, name: str, data: str | None, as_json: bool) -> None:
+    """Fetch a repository now, and say which tags moved since."""
+    settings = settings_with(data=data)
+    with opened_service(settings) as service:
+        with service.reading() as connection:
+            found = find_repository(connection, name)
+        parts = Parts(service.database, service.writer, service.store, settings.git_mirrors)
+        report = fetch_repository(parts, found)
+    moved = [{"ref": seen.ref, "was": seen.old, "is": seen.new} for seen in report.moved_tags]
+    lines = [f"{len(report.refs)} branches and tags, {len(report.changes)} changes."]
+    lines += [
+        f"{seen['ref']} moved from {str(seen['was'])[:12]} to {str(seen['is'] or 'nothing')[:12]}." for seen in moved
+    ]
+    emit({"refs": len(report.refs), "moved_tags": moved}, "\n".join(lines), as_json=as_json)
+
+
+COMMANDS = {"repository": repository}
