@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, select, update
 from provenance.db.keys import chunks
 from provenance.db.recording.edges import CROWD, ClaimFacts, IdentityFacts, Link, crowded_links, resolve_name
 from provenance.db.recording.job_rows import STATES
-from provenance.db.tables import Claim, File, Identity, Job, Producer
+from provenance.db.tables import Claim, File, Identity, Job, Mention, Parent, Producer, Sighting
 
 _SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
@@ -38,7 +38,7 @@ def _relink(connection: Connection, files: Sequence[int]) -> None:
     crowds = [number for number, found in claims.items() if len(found) > CROWD]
     if crowds:
         connection.execute(update(File).where(File.id.in_(crowds)).values(is_crowded=True))
-    identities = _identities(connection, list(claims))
+    identities = _used(connection, _identities(connection, list(claims)), claims)
     desired: set[Link] = set()
     for number, found in claims.items():
         desired |= resolve_name(identities[number], found)
@@ -68,6 +68,28 @@ def _identities(connection: Connection, files: Sequence[int]) -> dict[int, list[
     for row in connection.execute(query):
         found[row[0]].append(IdentityFacts(row[1], row[2], row[3]))
     return found
+
+
+def _used(
+    connection: Connection, identities: dict[int, list[IdentityFacts]], claims: dict[int, list[ClaimFacts]]
+) -> dict[int, list[IdentityFacts]]:
+    """Return the identities that somebody still names.
+
+    What only a replaced reading of a job named (a provisional record, an earlier revision, the lists of another witness) must not
+    tie others together: it is there in one order of arrival and not in another.
+    """
+    claimed = {claim.identity_id for found in claims.values() for claim in found}
+    asked = sorted({one.id for found in identities.values() for one in found} - claimed)
+    used = set(claimed)
+    for part in chunks(asked):
+        for column in (Mention.identity_id, Parent.identity_id):
+            used.update(row[0] for row in connection.execute(select(column).where(column.in_(part)).distinct()))
+    if left := set(asked) - used:
+        files = [file for file, found in identities.items() if any(one.id in left for one in found)]
+        for part in chunks(files):
+            sighted = select(Sighting.identity_id).where(Sighting.file_id.in_(part))
+            used.update(row[0] for row in connection.execute(sighted))
+    return {file: [one for one in found if one.id in used] for file, found in identities.items()}
 
 
 def _claims(connection: Connection, files: Sequence[int]) -> dict[int, list[ClaimFacts]]:

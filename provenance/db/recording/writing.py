@@ -217,11 +217,23 @@ def _remove_earlier(connection: Connection, jobs: Sequence[int]) -> set[int]:
     touched: set[int] = set()
     for part in chunks(jobs):
         claims = list(connection.execute(select(Claim.id, Claim.file_id).where(Claim.job_id.in_(part))))
-        touched |= {row[1] for row in claims}
+        touched |= {row[1] for row in claims} | _files_named(connection, part)
         unlink_claims(connection, [row[0] for row in claims])
         for model in (Mention, JobClosure):
             connection.execute(delete(model).where(model.job_id.in_(part)))
     return touched
+
+
+def _files_named(connection: Connection, jobs: Sequence[int]) -> set[int]:
+    """Return the files that these jobs name as inputs or as parents of outputs."""
+    read = select(Identity.file_id).join(Mention, Mention.identity_id == Identity.id).where(Mention.job_id.in_(jobs))
+    declared = (
+        select(Identity.file_id)
+        .join(Parent, Parent.identity_id == Identity.id)
+        .join(Claim, Claim.id == Parent.claim_id)
+        .where(Claim.job_id.in_(jobs))
+    )
+    return {row[0] for query in (read, declared) for row in connection.execute(query.distinct())}
 
 
 def unlink_claims(connection: Connection, claims: Sequence[int]) -> None:
