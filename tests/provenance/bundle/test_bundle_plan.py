@@ -51,7 +51,7 @@ def test_same_bytes_under_other_umask_zone_locale_and_hash_seed(tmp_path: Path) 
         folder = tmp_path / str(number)
         folder.mkdir()
         answer = subprocess.run(
-            [sys.executable, "-c", DIGEST_OF_TOY, str(HERE), str(HERE.parents[2])],
+            [sys.executable, "-c", DIGEST_OF_TOY, str(HERE.parents[1]), str(HERE.parents[2])],
             env={"PATH": os.environ["PATH"], **variables},
             cwd=folder,
             umask=[0o022, 0o077, 0o000][number],

@@ -1,0 +1,158 @@
+"""Bundles of recorded jobs: planned once, the same bytes afterwards, another plan when more is known."""
+
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from recorded_sample import BAD, CHECKOUT, EXPERIMENT, GOOD, INPUT, PROGRAM, git, make_repository, record_sample
+from sqlalchemy import func, select
+
+from archive.opening import open_store
+from provenance.db.engines import Database
+from provenance.db.tables import BundlePlan, Possession
+from provenance.db.writer import Writer
+from provenance.errors import NotFoundError
+from provenance.services.build_bundle import Bundle, build_bundle, note_digest
+from provenance.services.rerun_bundle import unpack
+from provenance.services.store_blobs import Upload, grant_possession
+from provenance.services.work import Parts
+
+INPUT_SHA256 = hashlib.sha256(INPUT).hexdigest()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "joining")
+
+
+@pytest.fixture
+def parts(database: Database, tmp_path: Path, checkout: Path) -> Iterator[Parts]:
+    store = open_store("memory:")
+    parts = Parts(database, Writer(database.writing), store, tmp_path / "mirrors")
+    record_sample(parts, store, checkout)
+    yield parts
+    parts.writer.close()
+
+
+def build(parts: Parts, job_id: str = GOOD, number: int | None = None) -> Bundle:
+    return build_bundle(parts.database, parts.writer, parts.store, job_id, number=number)
+
+
+def contents(bundle: Bundle) -> dict[str, bytes]:
+    """Return the bytes of every file below `data/`."""
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(b"".join(bundle.stream()))) as tar:
+        for member in tar:
+            if file := tar.extractfile(member):
+                found[member.name.split("/data/", 1)[-1]] = file.read()
+    return found
+
+
+def test_bundle_holds_what_was_recorded_and_resolved(parts: Parts, checkout: Path) -> None:
+    bundle = build(parts)
+
+    found = contents(bundle)
+    assert (bundle.level, bundle.number, bundle.job_id) == ("L2", 1, GOOD)
+    assert found["src/joining/bin/join"] == PROGRAM
+    reference = json.loads(found["git/joining/ref.json"])
+    assert reference["commit"] == git(checkout, "rev-parse", "HEAD")
+    assert reference["requested_ref"] == "v1"
+    assert b"first: 1" in found["fcl/evaluated.fcl"]
+
+
+def test_tar_has_the_size_that_was_told(parts: Parts) -> None:
+    bundle = build(parts)
+
+    assert sum(map(len, bundle.stream())) == bundle.size_bytes
+
+
+def test_second_build_is_the_same_plan_and_the_same_bytes(parts: Parts) -> None:
+    first = build(parts)
+    second = build(parts)
+
+    assert second.etag == first.etag
+    assert b"".join(second.stream()) == b"".join(first.stream())
+    with parts.database.reading.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(BundlePlan)).scalar_one() == 1
+
+
+def test_digest_of_the_first_build_stands(parts: Parts) -> None:
+    bundle = build(parts)
+    sha256 = hashlib.sha256(b"".join(bundle.stream())).hexdigest()
+
+    parts.writer.run(lambda connection, known: note_digest(connection, known, bundle.key, sha256))
+    parts.writer.run(lambda connection, known: note_digest(connection, known, bundle.key, "0" * 64))
+
+    assert build(parts).tar_sha256 == sha256
+
+
+def take_input_away(parts: Parts) -> None:
+    table = Possession.__table__
+    query = table.delete().where(table.c.sha256 == INPUT_SHA256)  # type: ignore[attr-defined]
+    parts.writer.run(lambda connection, _known: connection.execute(query))
+
+
+def test_blob_that_arrives_later_makes_the_next_plan_and_the_first_one_stays(parts: Parts) -> None:
+    take_input_away(parts)
+    poor = build(parts)
+    before = b"".join(poor.stream())
+
+    parts.writer.run(lambda connection, known: grant_possession(connection, known, [Upload(EXPERIMENT, INPUT_SHA256)]))
+    rich = build(parts)
+
+    assert (poor.level, poor.number, rich.level, rich.number) == ("L1", 1, "L2", 2)
+    assert "inputs/files/numbers.txt" not in contents(poor)
+    assert contents(rich)["inputs/files/numbers.txt"] == INPUT
+    assert b"".join(build(parts, number=1).stream()) == before
+
+
+def test_blob_that_only_another_experiment_sent_is_not_in_the_bundle(parts: Parts) -> None:
+    take_input_away(parts)
+    parts.writer.run(lambda connection, known: grant_possession(connection, known, [Upload("other", INPUT_SHA256)]))
+
+    bundle = build(parts)
+
+    assert bundle.level == "L1"
+    assert INPUT_SHA256 not in {member.sha256 for member in bundle.plan.members}
+
+
+def test_plan_that_was_never_made_is_not_found(parts: Parts) -> None:
+    build(parts)
+
+    with pytest.raises(NotFoundError, match="no such bundle plan"):
+        build(parts, number=2)
+
+
+def test_git_reads_the_pack_and_checks_out_what_src_holds(parts: Parts, tmp_path: Path) -> None:
+    bundle = build(parts, BAD)
+    data = unpack(io.BytesIO(b"".join(bundle.stream())), tmp_path / "bundle") / "data"
+    commit = json.loads((data / "git/joining/ref.json").read_text())["commit"]
+    repository = tmp_path / "from-pack"
+    repository.mkdir()
+
+    git(repository, "init", "--quiet")
+    with (data / "git/joining/objects.pack").open("rb") as pack:
+        subprocess.run(
+            ["git", "index-pack", "--strict", "--stdin"], cwd=repository, stdin=pack, check=True, capture_output=True
+        )
+    (repository / ".git/shallow").write_bytes((data / "git/joining/shallow").read_bytes())
+    git(repository, "-c", "advice.detachedHead=false", "checkout", "--quiet", commit)
+
+    git(repository, "fsck", "--strict", "--full")
+    rows = [line.split("\t") for line in (data / "src/joining.modes.tsv").read_text().splitlines()[1:]]
+    assert git(repository, "log", "--format=%H").split() == [commit]
+    assert sorted(row[2] for row in rows) == sorted(git(repository, "ls-files", "-z").strip("\0").split("\0"))
+    for mode, sha256, path, stored, target in rows:
+        if mode == "120000":
+            assert (repository / path).readlink() == Path(target)
+        else:
+            content = (repository / path).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == sha256
+            assert (data / stored).read_bytes() == content
+            assert bool((repository / path).stat().st_mode & 0o100) == (mode == "100755")
+    assert CHECKOUT not in (data / "command/steps.sh").read_text()

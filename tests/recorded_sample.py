@@ -1,0 +1,147 @@
+"""A small recorded production that can be run again: real git, real blobs, records with fixed bytes, whatever the database.
+
+Two jobs of one release: one that joined its fcl and its input, one that failed with exit code 3.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from archive.store import Store
+from provenance.records.decoding import decode_record
+from provenance.services.background import HANDLERS
+from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.repositories import register_repository
+from provenance.services.store_blobs import Upload, grant_possession
+from provenance.services.work import Parts, drain
+
+EXPERIMENT = "toyexp"
+GOOD = "0f8b6a4e-3c51-5a0e-9c3f-000000000001"
+BAD = "0f8b6a4e-3c51-5a0e-9c3f-000000000002"
+WORK = "/scratch/sample"
+CHECKOUT = "/cvmfs/toy.example.org/joining"
+PROGRAM = b"""#!/bin/sh
+set -e
+IFS=:
+for folder in $FHICL_FILE_PATH; do
+  [ -f "$folder/$1" ] && cat "$folder/$1" > joined.txt && break
+done
+[ "$3" = good ] || exit 3
+cat "$2" >> joined.txt
+"""
+FCL = b'#include "words.fcl"\nprocess_name: Join\nphysics.producers.join: @local::words\n'
+WORDS = b"BEGIN_PROLOG\nwords: { first: 1 }\nEND_PROLOG\n"
+INPUT = b"1 2 3\n"
+
+
+def make_repository(folder: Path) -> Path:
+    """Return a git repository with the program, its fcl, a link and a name that no bundle can hold; the same commit everywhere."""
+    files = {
+        "bin/join": PROGRAM,
+        "fcl/join.fcl": FCL,
+        "fcl/words.fcl": WORDS,
+        "LICENSE": b"do as you like\n",
+        "a file": b"odd\n",
+    }
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    (folder / "bin/join").chmod(0o755)
+    (folder / "latest.fcl").symlink_to("fcl/join.fcl")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message=Join words")
+    git(folder, "tag", "--annotate", "--message=first", "v1")
+    return folder
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git with an identity and dates that are always the same; return what it printed."""
+    fixed = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    for role in ("AUTHOR", "COMMITTER"):
+        fixed |= {
+            f"GIT_{role}_NAME": "T",
+            f"GIT_{role}_EMAIL": "t@example.org",
+            f"GIT_{role}_DATE": "2026-03-01T00:00:00Z",
+        }
+    ended = subprocess.run(
+        ["git", *words], cwd=folder, check=True, capture_output=True, text=True, env={**os.environ, **fixed}
+    )
+    return ended.stdout.strip()
+
+
+def record_body(job_id: str, commit: str, repository: Path) -> bytes:
+    """Return the bytes of a job's record; its checkout lay on the worker node, the repository is here."""
+    is_good = job_id == GOOD
+    joined = FCL + INPUT
+    outputs = [
+        {
+            "name": "joined.txt",
+            "path": "joined.txt",
+            "status": "written",
+            "sha256": _digest(joined),
+            "size_bytes": len(joined),
+        }
+    ]
+    fcl = {
+        "step": "join",
+        "main": "join.fcl",
+        "search_path": [f"{CHECKOUT}/fcl"],
+        "files": [
+            {
+                "name": name,
+                "path": f"{CHECKOUT}/fcl/{name}",
+                "sha256": _digest(data),
+                "found_in": 0,
+                "software": "joining",
+            }
+            for name, data in (("join.fcl", FCL), ("words.fcl", WORDS))
+        ],
+    }
+    record = {
+        "schema_version": 1,
+        "job_id": job_id,
+        "experiment": EXPERIMENT,
+        "state": "succeeded" if is_good else "failed",
+        "started_at": "2026-03-01T10:00:00Z",
+        "ended_at": "2026-03-01T10:00:05Z",
+        "task": {"stage": "join", "task_id": "toyexp-join-0001"},
+        "command": {
+            "working_directory": WORK,
+            "argv": [f"{CHECKOUT}/bin/join", "join.fcl", f"{WORK}/numbers.txt", "good" if is_good else "bad"],
+        },
+        "exit": {"code": 0 if is_good else 3},
+        "configurations": [fcl],
+        "software": [
+            {
+                "name": "joining",
+                "repository": str(repository),
+                "revision": commit,
+                "requested_ref": "v1",
+                "checkout": CHECKOUT,
+            }
+        ],
+        "environment": {"variables": {"PATH": "/usr/bin:/bin", "FHICL_FILE_PATH": f"{CHECKOUT}/fcl"}, "umask": "0022"},
+        "inputs": [{"name": "numbers.txt", "path": "numbers.txt", "sha256": _digest(INPUT), "size_bytes": len(INPUT)}],
+        "outputs": outputs if is_good else [],
+    }
+    return json.dumps(record).encode()
+
+
+def record_sample(parts: Parts, store: Store, checkout: Path) -> None:
+    """Record both jobs of this checkout, upload their blobs, register the repository and resolve their code."""
+    commit = git(checkout, "rev-parse", "HEAD")
+    bodies = [record_body(job_id, commit, checkout) for job_id in (GOOD, BAD)]
+    submissions = [Submission(decode_record(body), datetime(2026, 3, 2, tzinfo=UTC), "tester", None) for body in bodies]
+    uploads = [Upload(EXPERIMENT, store.put(data).sha256) for data in (FCL, WORDS, INPUT)]
+    parts.writer.run(lambda connection, known: record_jobs(connection, known, store, submissions))
+    parts.writer.run(lambda connection, known: grant_possession(connection, known, uploads))
+    parts.writer.run(lambda connection, known: register_repository(connection, known, "joining", str(checkout)))
+    assert drain(parts, HANDLERS) > 0
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
