@@ -1,7 +1,6 @@
 """The page of a configuration: its files as they were, expanded, or evaluated with where each value comes from."""
 
 import io
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -98,10 +97,11 @@ def _files(found: RecordedConfiguration) -> dict[str, Any]:
         for row in listed
     ]
     shown = {"files": cut_rows("files", rows, _ROWS), "file": file}
-    return {**shown, **(_text(found.sources[file.sha256]) if file and file.sha256 in found.sources else {})}
+    data = found.sources.get(file.sha256) if file and file.sha256 else None
+    return shown if data is None else {**shown, **_text(data)}
 
 
-def _text(data: bytes) -> Mapping[str, Any]:
+def _text(data: bytes) -> dict[str, Any]:
     part: Window = fitting_window(io.BytesIO(data), len(data), asked_number("at", least=0, most=2**62) or 0)
     first_number = data.count(b"\n", 0, part.start) + 1
     return {

@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, make_response, render_template, request, url_for
-from jinja2 import ChainableUndefined
+from flask import Blueprint, Response, make_response, render_template, request, url_for
+from jinja2 import ChainableUndefined, Environment
 
 from app.web import formats, markup
 from app.web.cuts import address
@@ -27,17 +27,17 @@ def make_blueprint() -> Blueprint:
         static_url_path="/static",
     )
     blueprint.before_request(check_reading)
-    blueprint.record_once(lambda state: _add_filters(state.app))
+    blueprint.record_once(lambda state: _add_filters(state.app.jinja_env))
     return blueprint
 
 
-def _add_filters(app: Flask) -> None:
-    app.jinja_env.undefined = ChainableUndefined  # a record says little or much: what it lacks is missing at any depth
-    app.jinja_env.trim_blocks = True
-    app.jinja_env.lstrip_blocks = True
+def _add_filters(environment: Environment) -> None:
+    environment.undefined = ChainableUndefined  # a record says little or much: what it lacks is missing at any depth
+    environment.trim_blocks = True
+    environment.lstrip_blocks = True
     names = ("text", "number", "size", "duration", "day", "counted", "short", "signal_name", "shown_state")
-    app.jinja_env.filters.update({name: getattr(formats, name) for name in names})
-    app.jinja_env.filters.update(
+    environment.filters.update({name: getattr(formats, name) for name in names})
+    environment.filters.update(
         time=markup.time_tag,
         mark=markup.mark,
         digest=markup.digest,
@@ -45,7 +45,7 @@ def _add_filters(app: Flask) -> None:
         command=markup.command,
         ticked=markup.ticked,
     )
-    app.jinja_env.globals.update(asset=_asset, address=address, experiment_asked=experiment_asked, dash=formats.MISSING)
+    environment.globals.update(asset=_asset, address=address, experiment_asked=experiment_asked, dash=formats.MISSING)
 
 
 def _asset(name: str) -> str:

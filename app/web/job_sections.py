@@ -9,12 +9,10 @@ from app.web.cuts import Cut, cut_rows
 from app.web.formats import MISSING, duration, is_number, moment, number, seconds_between, size
 from app.web.job_words import wall_seconds
 from provenance.lineage.words import elided
+from provenance.records.job_record import JobRecord
 
 BAR = 1000
-_KNOWN = frozenset(
-    "schema_version job_id witness state experiment task batch retry_of rerun_of started_at ended_at sent_at command exit "
-    "configurations scripts software environment seeds threads conditions host resources modules inputs outputs logs hook".split()
-)
+_KNOWN = frozenset(JobRecord.__struct_fields__) - {"hosts", "ranks", "extra"}
 _LONGEST_JSON = 1500
 _MESSAGES_A_GAP = 3
 

@@ -70,8 +70,8 @@ def asked_filters() -> JobFilters:
         BadInputError: a time or number cannot be read.
     """
     words: dict[str, Any] = {name: asked(name) for name in _WORDS}
-    times = {name: _asked_time(name) for name in _TIMES}
-    return JobFilters(**words, **times, exit_code=asked_number("exit_code", least=0, most=2**31))
+    words |= {name: _asked_time(name) for name in _TIMES}
+    return JobFilters(**words, exit_code=asked_number("exit_code", least=0, most=2**31))
 
 
 def _asked_time(name: str) -> datetime | None:

@@ -9,7 +9,7 @@ from app.web.frame import answer, asked, asked_number, here
 from app.web.pictures import draw_picture
 from app.wiring import get_service
 from provenance.errors import BadInputError
-from provenance.lineage.graph import Graph
+from provenance.lineage.graph import FileNode, Graph
 from provenance.lineage.sheet import Links
 from provenance.lineage.words import summary
 from provenance.services.trace_lineage import trace_lineage
@@ -45,12 +45,12 @@ def show_page(name: str) -> Response:
     if (wanted := asked("picture")) is not None:
         return _drawing(wanted, picture.right, picture.down)
     focus = graph.by_key()[graph.focus]
-    words = {"experiment": focus.experiment, "namespace": focus.namespace} if hasattr(focus, "namespace") else {}
+    words = {"experiment": focus.experiment, "namespace": focus.namespace} if isinstance(focus, FileNode) else {}
     query = {**words, "direction": direction, "depth": str(depth or "")}
     twin = f"/files/{quote(name, safe='')}/lineage"
     return answer(
         "lineage.html",
-        twin=address("", query) and twin + address("", query),
+        twin=twin + address("", query),
         exports={title: f"/api/v1{twin}{address('', {**query, 'format': kind})}" for kind, title in FORMATS.items()},
         name=name,
         file=focus,

@@ -45,7 +45,7 @@ def cut(value: Any, width: int = 60) -> Markup:
     """Return one line of text, its middle left out where it is long, whole as tooltip (that too has an end)."""
     whole = text(value)
     if whole == MISSING:
-        return Markup(MISSING)
+        return escape(MISSING)
     seen = elided(whole, width)
     if seen == whole:
         return escape(whole)

@@ -62,10 +62,9 @@ def first_line(task: dict[str, Any]) -> str:
     states = shown_states(task)
     done = states.pop("succeeded", 0)
     expected = task["expected"]
-    if expected is None:
-        head = f"{counted(done, 'unit')} done"
-    else:
-        head = f"{number(done)} of {counted(expected, 'unit')} done"
+    head = (
+        f"{counted(done, 'unit')} done" if expected is None else f"{number(done)} of {counted(expected, 'unit')} done"
+    )
     others = "".join(f", {number(count)} {state}" for state, count in states.items())
     causes = len(task["errors"])
     why = f"; {counted(causes, 'cause')} of failure" if causes else ""

@@ -28,7 +28,8 @@ COMMIT = "3fa1c2d97be0417c0d2a3c1b5c8d1e2f4a6b7c8d"
 
 FCL = {
     "messages_toyexp.fcl": b"BEGIN_PROLOG\nquiet: { threshold: WARNING }\nEND_PROLOG\n",
-    "detector_toyexp.fcl": b"BEGIN_PROLOG\ntracker: {\n  layers: 8\n  efficiency: 0.97\n  resolution: 0.012 # of the momentum\n}\nEND_PROLOG\n",
+    "detector_toyexp.fcl": b"BEGIN_PROLOG\ntracker: {\n  layers: 8\n  efficiency: 0.97\n"
+    b"  resolution: 0.012 # of the momentum\n}\nEND_PROLOG\n",
     "smear.fcl": b'#include "messages_toyexp.fcl"\n#include "detector_toyexp.fcl"\n\nprocess_name: Smear\nservices.message: @local::quiet\n'
     b"physics: {\n  producers: { smear: { @table::tracker seed: 1 } }\n  reco: [ smear ]\n}\n",
 }

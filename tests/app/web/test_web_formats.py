@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from app.web.formats import duration, number, shown_state, signal_name, size, text
+from app.web.formats import MISSING, duration, number, shown_state, signal_name, size, text
 from app.web.markup import command, cut, digest, mark, ticked, time_tag
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (None, "–"),
+        (None, MISSING),
         (0, "0 s"),
         (0.035, "35 ms"),
         (12.5, "12.5 s"),
@@ -31,7 +31,7 @@ def test_durations_have_two_units_at_most(seconds: Any, words: str) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (None, "–"),
+        (None, MISSING),
         (0, "0"),
         (1234567, "1\u2009234\u2009567"),
         (0.5, "0.5"),
@@ -49,7 +49,7 @@ def test_sizes_are_in_powers_of_ten() -> None:
         "0 B",
         "999 B",
         "5.1 MB",
-        "–",
+        MISSING,
         "-3",
         "big",
     ]
@@ -60,7 +60,7 @@ def test_text_replaces_what_could_deceive() -> None:
 
 
 def test_signals_have_their_names() -> None:
-    assert [signal_name(value) for value in (9, 99999, None)] == ["9 (SIGKILL)", "99999", "–"]
+    assert [signal_name(value) for value in (9, 99999, None)] == ["9 (SIGKILL)", "99999", MISSING]
 
 
 def test_only_running_jobs_fall_silent() -> None:

@@ -1,0 +1,42 @@
+"""Each page names the same data as JSON, and it is there."""
+
+import re
+from html import unescape
+
+import page_samples as samples
+import pytest
+from flask.testing import FlaskClient
+
+PAGES = (
+    "/",
+    "/jobs?state=failed",
+    f"/files/{samples.MERGED}",
+    f"/lineage/{samples.MERGED}",
+    f"/jobs/{samples.job_id('reco-4')}",
+    f"/jobs/{samples.job_id('reco-4-first')}/logs/smear.err",
+    f"/jobs/{samples.job_id('reco-4')}/configurations/smear",
+    f"/jobs/{samples.job_id('reco-4')}/configurations/smear?form=evaluated",
+    "/tasks/toyexp-demo-reco-0001",
+    f"/campaigns/toyexp/{samples.CAMPAIGN}",
+)
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_the_twin_of_a_page_answers(pages: FlaskClient, address: str) -> None:
+    found = re.search(r'<link rel="alternate" type="application/json" href="([^"]*)">', pages.get(address).text)
+    assert found is not None
+
+    with pages.get(unescape(found[1])) as answer:
+        assert answer.status_code == 200
+        assert not answer.content_type.startswith("text/html")
+
+
+@pytest.mark.parametrize("kind", ["json", "dot", "svg", "prov-json", "prov-n", "text"])
+def test_exports_of_a_lineage_answer(pages: FlaskClient, kind: str) -> None:
+    text = pages.get(f"/lineage/{samples.MERGED}").text
+    [target] = [
+        unescape(link) for link in re.findall(r'href="(/api/v1/[^"]*)"', text) if link.endswith(f"format={kind}")
+    ]
+
+    with pages.get(target) as answer:
+        assert answer.status_code == 200
