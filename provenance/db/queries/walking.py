@@ -18,6 +18,7 @@ from provenance.errors import LimitError
 
 MOST_FILES = 100_000
 SECONDS = 5
+_FEWER = "ask for fewer levels with depth=, or one direction"
 
 # The limit stands outside the recursion, since PostgreSQL takes none inside; both evaluate no more rows than are asked for.
 _ANCESTORS = """
@@ -149,8 +150,8 @@ def _walk(connection: Connection, statement: str, claim: int, most: int) -> list
 
 
 @contextlib.contextmanager
-def time_limit(connection: Connection, seconds: int = SECONDS) -> Iterator[None]:
-    """End what runs inside after `seconds`, on both databases.
+def time_limit(connection: Connection, advice: str = _FEWER, *, seconds: float = SECONDS) -> Iterator[None]:
+    """End what runs inside after `seconds`, on both databases; `advice` is what to ask instead.
 
     Raises:
         LimitError: the time was up.
@@ -161,14 +162,12 @@ def time_limit(connection: Connection, seconds: int = SECONDS) -> Iterator[None]
     except OperationalError as problem:
         if not _is_time_up(problem):
             raise
-        raise LimitError(
-            f"The walk took more than {seconds} s; ask for fewer levels with depth=, or one direction.", seconds
-        ) from None
+        raise LimitError(f"The answer took more than {seconds} s; {advice}.", round(seconds)) from None
     finally:
         release()
 
 
-def _set_limit(connection: Connection, seconds: int) -> Any:
+def _set_limit(connection: Connection, seconds: float) -> Any:
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
         return lambda: None  # ends with the transaction

@@ -1,0 +1,98 @@
+"""Lists of files by name."""
+
+from typing import Any
+
+import pytest
+from production_samples import Production, file_entry, job, job_id
+
+from provenance.db.queries.file_lists import FileFilters
+from provenance.errors import BadInputError
+from provenance.services.list_files import list_files
+
+NAMES = ("A1.root", "a%.root", "a1.root", "a2.root", "a[1].root", "ab1.root", "b1.root", "ä1.root")
+
+
+@pytest.fixture
+def filled(production: Production) -> Production:
+    production.record(
+        *[
+            job(
+                place,
+                inputs=[file_entry("raw.root")],
+                outputs=[file_entry(name, place, place, data_tier="reco" if place % 2 else "sim")],
+                task={"task_id": f"t{place % 3}", "unit": name},
+            )
+            for place, name in enumerate(NAMES)
+        ],
+        job(50, experiment="dune", outputs=[file_entry("a1.root", 9, namespace="user")], state="failed"),
+    )
+    return production
+
+
+def listed(filled: Production, **filters: Any) -> list[str]:
+    with filled.database.reading.connect() as connection:
+        return [row["name"] for row in list_files(connection, FileFilters(**filters))["files"]]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("a1.root", ["a1.root", "a1.root"]),
+        ("a*", ["a%.root", "a1.root", "a1.root", "a2.root", "a[1].root", "ab1.root"]),
+        ("a?.root", ["a%.root", "a1.root", "a1.root", "a2.root"]),
+        ("a%.root", ["a%.root"]),
+        ("a[1]*", ["a[1].root"]),
+        ("*b1.root", ["ab1.root", "b1.root"]),
+        ("?1.root", ["A1.root", "a1.root", "a1.root", "b1.root", "ä1.root"]),
+        ("A*.root", ["A1.root"]),
+        ("none*", []),
+    ],
+)
+def test_star_and_question_mark_match_alike_on_both_databases(
+    filled: Production, pattern: str, names: list[str]
+) -> None:
+    assert listed(filled, name=pattern) == names
+
+
+def test_filters_narrow_the_list_together(filled: Production) -> None:
+    assert listed(filled, experiment="dune") == ["a1.root"]
+    assert listed(filled, namespace="user") == ["a1.root"]
+    assert listed(filled, task_id="t1") == ["a%.root", "a[1].root", "ä1.root"]
+    assert listed(filled, task_id="t1", data_tier="sim") == ["a[1].root"]
+    assert listed(filled, data_tier="none") == []
+
+
+def test_row_says_what_the_newest_version_is(filled: Production) -> None:
+    filled.record(job(60, outputs=[file_entry("a1.root", 77, 5)], task={"task_id": "t9", "unit": "x"}))
+    with filled.database.reading.connect() as connection:
+        made, failed = list_files(connection, FileFilters(name="a1.root"))["files"]
+        [raw] = list_files(connection, FileFilters(name="raw.root"))["files"]
+    assert (made["version_count"], made["size_bytes"], made["checksums"]) == (2, 5, ["adler32:0000004d"])
+    assert (made["job_id"], made["task_id"], made["url"]) == (job_id(60), "t9", "/files/a1.root?experiment=nova")
+    assert (failed["is_placeholder"], failed["job_id"], failed["namespace"]) == (True, None, "user")
+    assert (raw["is_placeholder"], raw["version_count"], raw["checksums"]) == (True, 0, [])
+
+
+def test_pages_hold_every_file_once_in_the_order_of_names(filled: Production) -> None:
+    found, cursor = [], None
+    with filled.database.reading.connect() as connection:
+        while True:
+            page = list_files(connection, FileFilters(), limit=2, cursor=cursor)
+            found += [(row["name"], row["experiment"]) for row in page["files"]]
+            cursor = page["next"]
+            if cursor is None:
+                break
+    assert len(found) == len(set(found)) == len(NAMES) + 2
+    assert [name for name, _ in found] == sorted([*NAMES, "a1.root", "raw.root"])
+
+
+@pytest.mark.parametrize("cursor", ["x", "é", "e30", "W10", "WyJhIiwgImIiLCAiYyJd", "!!!!", ""])
+def test_cursor_that_no_list_gave_is_refused(filled: Production, cursor: str) -> None:
+    with filled.database.reading.connect() as connection, pytest.raises(BadInputError, match="cursor"):
+        list_files(connection, FileFilters(), cursor=cursor)
+
+
+@pytest.mark.parametrize("limit", [0, 1001])
+def test_limit_out_of_bounds_is_refused(filled: Production, limit: int) -> None:
+    with filled.database.reading.connect() as connection, pytest.raises(BadInputError, match="limit"):
+        list_files(connection, FileFilters(), limit=limit)
