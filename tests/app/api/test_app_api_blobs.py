@@ -1,0 +1,132 @@
+"""Blobs over HTTP: digests, limits, possession, and what a late blob does for the jobs that waited."""
+
+import gzip
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+from app_records import JOB, a_record, assert_problem, sha256
+from flask.testing import FlaskClient
+
+from app.wiring import Service
+
+NewToken = Callable[..., dict[str, str]]
+BYTES = b"#!/bin/sh\necho hello\n"
+DIGEST = sha256(BYTES)
+PUT = f"/api/v1/blobs/{DIGEST}"
+
+
+def test_blob_is_stored_once_and_read_back(client: FlaskClient, new_token: NewToken) -> None:
+    header = new_token()
+
+    assert client.put(PUT, data=BYTES, headers=header).status_code == 201
+    assert client.put(PUT, data=BYTES, headers=header).status_code == 200
+    answer = client.get(PUT)
+    assert answer.data == BYTES
+    assert answer.headers["Content-Length"] == str(len(BYTES))
+
+
+def test_part_of_a_blob_can_be_asked_for(client: FlaskClient, new_token: NewToken) -> None:
+    client.put(PUT, data=BYTES, headers=new_token())
+
+    answer = client.get(PUT, headers={"Range": "bytes=2-8"})
+
+    assert (answer.status_code, answer.data) == (206, BYTES[2:9])
+    assert client.get(PUT, headers={"If-None-Match": f'"{DIGEST}"'}).status_code == 304
+    assert_problem(client.get(PUT, headers={"Range": "bytes=900-"}), 416)
+
+
+def test_blob_whose_digest_differs_is_refused(client: FlaskClient, service: Service) -> None:
+    assert_problem(client.put(PUT, data=b"something else"), 422, "sha256")
+    assert service.store.missing([DIGEST]) == {DIGEST}
+
+
+@pytest.mark.parametrize("name", ["abc", "A" * 64, "..%2f..%2fetc", "0" * 65])
+def test_name_that_is_no_digest_is_refused(client: FlaskClient, name: str) -> None:
+    assert client.put(f"/api/v1/blobs/{name}", data=b"x").status_code in (404, 422)
+    assert client.get(f"/api/v1/blobs/{name}").status_code in (404, 422)
+
+
+def test_gzip_blob_is_kept_unpacked(client: FlaskClient) -> None:
+    client.put(PUT, data=gzip.compress(BYTES), headers={"Content-Encoding": "gzip"})
+    client.put(f"/api/v1/jobs/{JOB}", json=a_record(scripts=[{"name": "x", "sha256": DIGEST}]))
+
+    assert client.get(PUT).data == BYTES
+
+
+def test_blob_past_the_limit_is_refused(client: FlaskClient, service: Service) -> None:
+    object.__setattr__(service.settings, "blob_limit_bytes", 20_000_000)
+    large = b"a" * 20_000_001
+
+    assert_problem(client.put(f"/api/v1/blobs/{sha256(large)}", data=large), 413)
+    within = large[:-1]
+    assert client.put(f"/api/v1/blobs/{sha256(within)}", data=within).status_code == 201
+
+
+def test_blob_of_unknown_length_is_limited_too(client: FlaskClient, service: Service) -> None:
+    object.__setattr__(service.settings, "blob_limit_bytes", 100_000)
+    large = b"a" * 100_001
+
+    answer = client.put(
+        f"/api/v1/blobs/{sha256(large)}",
+        input_stream=BytesIO(large),
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+
+    assert_problem(answer, 413)
+
+
+def test_blob_with_a_secret_is_not_stored(client: FlaskClient, service: Service) -> None:
+    text = b"export X=1\ncurl -H 'Authorization: Bearer abcdefghijklmnopqrstuvwxyz012345'\n"
+
+    problem = assert_problem(client.put(f"/api/v1/blobs/{sha256(text)}", data=text), 422, "sha256")
+
+    assert problem["type"].endswith("secret-found")
+    assert service.store.missing([sha256(text)]) == {sha256(text)}
+
+
+def test_possession_is_an_experiments_own(client: FlaskClient, new_token: NewToken) -> None:
+    nova, minerva = new_token("nova"), new_token("minerva")
+    client.put(PUT, data=BYTES, headers=nova)
+    body = {"sha256": [DIGEST, "0" * 64, DIGEST]}
+
+    assert client.post("/api/v1/blobs/missing", json=body, headers=nova).get_json() == {"missing": ["0" * 64]}
+    assert client.post("/api/v1/blobs/missing", json=body, headers=minerva).get_json()["missing"] == [DIGEST, "0" * 64]
+    assert client.put(PUT, data=BYTES, headers=minerva).status_code == 201
+
+
+def test_naming_a_blob_of_another_experiment_gives_nothing(client: FlaskClient, new_token: NewToken) -> None:
+    nova, minerva = new_token("nova"), new_token("minerva")
+    client.put(PUT, data=BYTES, headers=nova)
+    record = a_record(experiment="minerva", scripts=[{"name": "x", "sha256": DIGEST}])
+
+    answer = client.put(f"/api/v1/jobs/{JOB}", json=record, headers=minerva)
+
+    assert answer.get_json()["missing_blobs"] == [DIGEST]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_blob_without_token_is_for_the_experiment_that_names_it(client: FlaskClient, is_late: bool) -> None:  # noqa: FBT001
+    record = a_record(scripts=[{"name": "x", "sha256": DIGEST}])
+    if is_late:
+        client.put(f"/api/v1/jobs/{JOB}", json=record)
+    client.put(PUT, data=BYTES)
+
+    answer = client.put(f"/api/v1/jobs/{JOB}", json=record)
+
+    assert answer.get_json()["missing_blobs"] == []
+    assert client.get(PUT).data == BYTES
+
+
+def test_blob_that_nobody_named_is_not_read(client: FlaskClient) -> None:
+    client.put(PUT, data=BYTES)
+
+    assert_problem(client.get(PUT), 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [({"sha256": ["x"]}, 422), ({"sha256": "x"}, 422), ({}, 422), ({"sha256": ["0" * 64] * 10_001}, 413)]
+)
+def test_question_about_no_digests_is_refused(client: FlaskClient, body: object, status: int) -> None:
+    assert_problem(client.post("/api/v1/blobs/missing", json=body), status)

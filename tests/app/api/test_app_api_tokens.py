@@ -1,0 +1,103 @@
+"""Who may write: tokens, and the rule for a service that has none."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from app_records import JOB, a_record, assert_problem, sha256
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.wiring import Service
+from provenance.services.write_tokens import TokenBook, list_tokens, revoke_token
+
+PUT = f"/api/v1/jobs/{JOB}"
+NewToken = Callable[..., dict[str, str]]
+
+
+def test_fresh_service_takes_writes_from_its_own_machine(client: FlaskClient) -> None:
+    assert client.put(PUT, json=a_record()).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}},
+        {"headers": {"X-Forwarded-For": "127.0.0.1"}},
+        {"headers": {"Forwarded": "for=192.0.2.7"}},
+        {"headers": {"Host": "attacker.example"}},
+        {"headers": {"Origin": "https://attacker.example"}},
+        {"headers": {"Sec-Fetch-Site": "cross-site"}},
+    ],
+    ids=["address", "proxy", "forwarded", "host", "origin", "fetch"],
+)
+def test_fresh_service_takes_nothing_from_elsewhere(client: FlaskClient, options: dict[str, Any]) -> None:
+    assert_problem(client.put(PUT, json=a_record(), **options), 403)
+
+
+def test_first_token_ends_writing_without_one(client: FlaskClient, new_token: NewToken) -> None:
+    header = new_token()
+
+    assert "Bearer" in client.put(PUT, json=a_record()).headers["WWW-Authenticate"]
+    assert_problem(client.put(PUT, json=a_record()), 401)
+    assert client.put(PUT, json=a_record(), headers=header).status_code == 201
+
+
+def test_token_writes_to_its_own_experiment_only(client: FlaskClient, new_token: NewToken) -> None:
+    header = new_token("minerva")
+
+    assert_problem(client.put(PUT, json=a_record(), headers=header), 403)
+    assert_problem(client.post(f"{PUT}/revisions", json={"record": a_record(), "reason": "x"}, headers=header), 403)
+    batch = client.post("/api/v1/jobs/batch", json={"jobs": [a_record()]}, headers=header)
+    assert batch.get_json()["results"][0]["status"] == 403
+
+
+def test_token_cannot_judge_the_jobs_of_others(client: FlaskClient, new_token: NewToken) -> None:
+    client.put(PUT, json=a_record(), headers=new_token())
+
+    assert_problem(client.post(f"{PUT}/verdicts", json={"level": "R7"}, headers=new_token("minerva")), 403)
+
+
+@pytest.mark.parametrize("value", ["Bearer prov_1_" + "x" * 43, "Bearer x", "Basic eDp4", "Bearer prov_99_" + "a" * 43, "x"])
+def test_worthless_tokens_are_refused(client: FlaskClient, new_token: NewToken, value: str) -> None:
+    new_token()
+
+    assert_problem(client.put(PUT, json=a_record(), headers={"Authorization": value}), 401)
+
+
+def test_revoked_token_is_worthless_within_seconds(client: FlaskClient, service: Service, new_token: NewToken) -> None:
+    header = new_token()
+    service.write(lambda connection, _known: revoke_token(connection, 1, datetime.now(UTC)))
+
+    fresh = TokenBook(service.database.reading)
+
+    assert fresh.grant(header["Authorization"].removeprefix("Bearer ")) is None
+
+
+def test_expired_token_is_worthless(client: FlaskClient, new_token: NewToken) -> None:
+    header = new_token(days=0)
+
+    assert_problem(client.put(PUT, json=a_record(), headers=header), 401)
+
+
+def test_token_itself_is_kept_nowhere(service: Service, new_token: NewToken) -> None:
+    secret = new_token()["Authorization"].removeprefix("Bearer ")
+
+    with service.reading() as connection:
+        [row] = list_tokens(connection)
+        stored = connection.exec_driver_sql("SELECT * FROM write_tokens").one()
+
+    assert secret.startswith(f"prov_{row.number}_")
+    assert len(secret.split("_", 2)[2]) == 43
+    assert secret not in repr(stored)
+    assert bytes.fromhex(sha256(secret.encode())) in [bytes(value) for value in stored if isinstance(value, bytes | memoryview)]
+
+
+def test_reading_can_be_kept_for_token_holders(app: Flask, client: FlaskClient, service: Service, new_token: NewToken) -> None:
+    header = new_token()
+    object.__setattr__(service.settings, "reading", "token")
+
+    assert_problem(client.get("/api/v1/jobs"), 401)
+    assert client.get("/api/v1/jobs", headers=header).status_code == 200
+    assert client.get("/api/v1/health").status_code == 200
