@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from flask import request
+from flask import g, has_app_context, request
 
 WHOLE_ROWS = 100
 
@@ -16,15 +16,25 @@ class Cut:
 
     Attributes:
         name: the section of the page that they are in.
-        rows: those to show.
-        total: how many there are.
+        every: all of them.
+        most: how many to show on a page of usual names; fewer where the page is drawn tighter.
         first: how many stand before the first shown.
     """
 
     name: str
-    rows: Sequence[Any]
-    total: int
+    every: Sequence[Any]
+    most: int
     first: int = 0
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """The rows to show."""
+        return self.every[self.first : self.first + max(1, self.most >> 2 * tightness())]
+
+    @property
+    def total(self) -> int:
+        """How many rows there are."""
+        return len(self.every)
 
     @property
     def last(self) -> int:
@@ -62,7 +72,17 @@ def cut_rows(name: str, rows: Sequence[Any] | None, most: int) -> Cut:
     """Return the first rows, or, where the reader asked for this section, a hundred from where they asked."""
     every = rows or ()
     if asked_section() != name:
-        return Cut(name, every[:most], len(every))
+        return Cut(name, every, most)
     start = request.args.get("from", "0")
     first = int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0  # noqa: PLR2004
-    return Cut(name, every[first : first + WHOLE_ROWS], len(every), first)
+    return Cut(name, every, WHOLE_ROWS, first)
+
+
+def tightness() -> int:
+    """Return how tight the page is drawn: 0 as it should be, more where names are so long that it would pass its limit."""
+    return g.get("tightness", 0) if has_app_context() else 0
+
+
+def tighten() -> None:
+    """Draw the page tighter from now on."""
+    g.tightness = tightness() + 1

@@ -8,13 +8,15 @@ from flask import Blueprint, Response, make_response, render_template, request, 
 from jinja2 import ChainableUndefined, Environment
 
 from app.web import formats, markup
-from app.web.cuts import address
+from app.web.cuts import address, tighten
 from app.web.guard import check_reading
 from provenance.errors import BadInputError
 
 _FOLDER = Path(__file__).parents[1]
 _STATIC = _FOLDER / "static"
 _API = "/api/v1"
+PAGE_BYTES = 80_000
+_TIGHTEST = 3
 
 
 def make_blueprint() -> Blueprint:
@@ -65,14 +67,21 @@ def _version(name: str) -> str:
 
 
 def answer(template: str, *, twin: str | None = None, **values: Any) -> Response:
-    """Return a page.
+    """Return a page, under 80 kB: names that are escaped to many times their length make it show fewer rows, and those shorter.
 
     Args:
         template: its template.
         twin: the address of the same data as JSON, below /api/v1, query included.
         values: for the template.
     """
-    return make_response(render_template(template, twin=None if twin is None else _API + twin, **values))
+    values["twin"] = None if twin is None else _API + twin
+    text = render_template(template, **values)
+    for _ in range(_TIGHTEST):
+        if len(text.encode()) <= PAGE_BYTES:
+            break
+        tighten()
+        text = render_template(template, **values)
+    return make_response(text)
 
 
 def experiment_asked() -> str | None:

@@ -5,11 +5,13 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from app.web.cuts import tightness
 from app.web.formats import MISSING, clock, moment, text
 from provenance.lineage.words import elided
 
 STATES = ("succeeded", "failed", "killed", "running", "silent", "lost", "reproduced")
 _SHORT = 12
+_LONGEST_DIGEST = 140
 
 
 def time_tag(value: Any) -> Markup:
@@ -33,7 +35,7 @@ def digest(value: Any, width: int = _SHORT) -> Markup:
     """Return a digest or id shortened to `width`: whole as tooltip, and when it is copied."""
     if not isinstance(value, str) or not value:
         return escape(text(value))
-    shown = text(value)
+    shown = elided(value, _LONGEST_DIGEST)
     if len(shown) <= width + 1:
         return Markup("<code>{}</code>").format(shown)
     return Markup('<code class="digest" title="{}">{}<span class="rest">{}</span></code>').format(
@@ -46,6 +48,8 @@ def cut(value: Any, width: int = 60) -> Markup:
     whole = text(value)
     if whole == MISSING:
         return escape(MISSING)
+    if tight := tightness():
+        return escape(elided(whole, max(12, width >> tight)))
     seen = elided(whole, width)
     if seen == whole:
         return escape(whole)
@@ -56,7 +60,7 @@ def command(argv: Any, width: int = 600) -> Markup:
     """Return a command as one would type it; each argument quoted where a shell would need that."""
     if not isinstance(argv, Iterable) or isinstance(argv, str):
         return escape(text(argv))
-    return escape(elided(" ".join(_quoted(str(word)) for word in argv), width))
+    return escape(elided(" ".join(_quoted(str(word)) for word in argv), max(40, width >> tightness())))
 
 
 def ticked(value: str) -> Markup:
