@@ -9,8 +9,9 @@ from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.recording.software_rows import repository_match_key
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Repository, SoftwareRow, WorkItem
-from provenance.errors import BadInputError, ConflictError, NotFoundError
+from provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
 from provenance.services.work import enqueue
+from provenance.software.urls import parse_url
 
 RESOLVE = "resolve"
 
@@ -38,12 +39,15 @@ def register_repository(
         BadInputError: the URL is none that may be fetched.
         ConflictError: another repository has the name, or the URL is registered under another name.
     """
-    is_local = "://" not in url and not (":" in url and not url.startswith(("/", ".")))
-    if not is_local and not url.startswith(("https://", "ssh://")) and "://" in url:
-        raise BadInputError(f"{url}: only https and ssh URLs, and local paths, may be registered.", {"url": ["scheme"]})
-    match_key = repository_match_key(url)
-    if not match_key:
-        raise BadInputError("url: empty.", {"url": ["empty"]})
+    is_local = url.startswith("/")
+    try:
+        parsed = parse_url(url)
+    except SoftwareError as problem:
+        raise BadInputError(str(problem), {"url": [str(problem)]}) from None
+    if not is_local and parsed.scheme not in ("https", "ssh"):
+        message = "https and ssh URLs and absolute local paths may be registered, nothing else"
+        raise BadInputError(f"{url}: {message}.", {"url": [message]})
+    match_key = repository_match_key(url) or url
     table = table_of(Repository)
     for row in connection.execute(select(table).where((table.c.name == name) | (table.c.match_key == match_key))):
         if row.name == name and row.match_key == match_key:
