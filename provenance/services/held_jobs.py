@@ -24,11 +24,13 @@ class FinalRecord(NamedTuple):
         revision: 0 as first sent.
         entry: key of its ledger entry.
         body: the record's exact bytes.
+        earlier: those of the revisions before it, in no order; a client may send one again.
     """
 
     revision: int
     entry: int
     body: bytes
+    earlier: tuple[bytes, ...] = ()
 
 
 class HeldJob(NamedTuple):
@@ -63,20 +65,25 @@ def load_held(
 
 
 def fill_records(connection: Connection, store: Documents, jobs: dict[int, HeldJob]) -> None:
-    """Read the current record of each witness of these jobs into them."""
+    """Read the records of each witness of these jobs into them."""
     places: dict[int, tuple[int, str, int]] = {}
     for part in chunks(list(jobs)):
         finals = select(WitnessRecord.job_id, WitnessRecord.witness, WitnessRecord.revision, WitnessRecord.entry_id)
-        newest: dict[tuple[int, str], tuple[int, int]] = {}
         for job, witness, revision, entry in connection.execute(finals.where(WitnessRecord.job_id.in_(part))):
-            newest[job, witness] = max(newest.get((job, witness), (-1, 0)), (revision, entry))
-        places.update({entry: (job, witness, revision) for (job, witness), (revision, entry) in newest.items()})
+            places[entry] = (job, witness, revision)
         working = select(ProvisionalRecord.job_id, ProvisionalRecord.witness, ProvisionalRecord.body)
         for holder, name, body in connection.execute(working.where(ProvisionalRecord.job_id.in_(part))):
             jobs[holder].provisional[name] = unpack(body)
     for entry, body in read_entries(connection, store, places).items():
         job, witness, revision = places[entry]
-        jobs[job].finals[witness] = FinalRecord(revision, entry, record_bytes(body, revision))
+        one = FinalRecord(revision, entry, record_bytes(body, revision))
+        held = jobs[job].finals.get(witness)
+        jobs[job].finals[witness] = one if held is None else _newest(one, held)
+
+
+def _newest(one: FinalRecord, other: FinalRecord) -> FinalRecord:
+    newest, older = (one, other) if one.revision > other.revision else (other, one)
+    return newest._replace(earlier=(*newest.earlier, *older.earlier, older.body))
 
 
 def record_bytes(body: bytes, revision: int) -> bytes:

@@ -142,11 +142,14 @@ def _decide(submission: Submission, held: HeldJob | None) -> Change:
     if held is None:
         return "created"
     final = held.finals.get(submission.witness)
-    if submission.reason is not None or final is None:
-        return "replaced" if submission.witness in (*held.finals, *held.provisional) else "created"
+    if final is None:
+        return "replaced" if submission.witness in held.provisional else "created"
     if submission.is_provisional:
         return "ignored"
-    return "same" if _is_same(final.body, submission.decoded) else "conflict"
+    known = (final.body,) if submission.reason is not None else (final.body, *final.earlier)
+    if any(_is_same(body, submission.decoded) for body in known):
+        return "same"
+    return "conflict" if submission.reason is None else "replaced"
 
 
 def _is_same(earlier: bytes, decoded: DecodedRecord) -> bool:

@@ -1,0 +1,195 @@
+"""Recording: what becomes of a record, and what is kept."""
+
+import json
+from typing import Any
+
+import pytest
+from graph_reading import read_graph
+from production_samples import MOMENT, Production, digest, file_entry, job, job_id
+from sqlalchemy import func, select
+
+from provenance.db.recording import edges, linking
+from provenance.db.tables import (
+    AwaitedBlob,
+    Claim,
+    Conflict,
+    File,
+    Job,
+    LedgerEntry,
+    Possession,
+    Producer,
+    ProvisionalRecord,
+    UnreadRecord,
+    WitnessRecord,
+)
+from provenance.services.record_jobs import STATUS
+from provenance.services.show_job import show_job
+
+DONE = job(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
+RUNNING = {**job(1), "state": "running", "ended_at": None}
+
+
+def count(production: Production, table: Any) -> int:
+    with production.database.reading.connect() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def shown(production: Production, number: int = 1) -> dict[str, Any]:
+    with production.database.reading.connect() as connection:
+        return show_job(connection, production.store, job_id(number))
+
+
+def changes(production: Production, *records: dict[str, Any], reason: str | None = None) -> list[str]:
+    return [outcome.change for outcome in production.record(*records, reason=reason)]
+
+
+def test_same_final_record_changes_nothing_the_second_time(production: Production) -> None:
+    assert changes(production, DONE) == ["created"]
+    reordered = dict(reversed(DONE.items()))  # other bytes, equal values
+    assert changes(production, DONE) == changes(production, reordered) == ["same"]
+    assert count(production, LedgerEntry) == count(production, Job) == count(production, Claim) == 1
+
+
+def test_different_final_record_is_kept_once_as_evidence_and_changes_nothing(production: Production) -> None:
+    production.record(DONE)
+    other = {**DONE, "exit": {"code": 3}, "state": "failed"}
+    assert changes(production, other) == changes(production, other) == ["conflict"]
+    assert STATUS["conflict"] == 409
+    assert shown(production)["summary"]["state"] == "succeeded"
+    assert shown(production)["conflict_count"] == count(production, Conflict) == 1
+    assert count(production, LedgerEntry) == 2
+
+
+def test_final_record_replaces_the_provisional_one_and_a_late_one_is_ignored(production: Production) -> None:
+    assert changes(production, RUNNING) == ["created"]
+    assert count(production, LedgerEntry) == 0
+    assert changes(production, {**RUNNING, "threads": 2}) == ["replaced"]
+    assert changes(production, DONE) == ["replaced"]
+    assert changes(production, RUNNING) == ["ignored"]
+    assert (count(production, ProvisionalRecord), count(production, LedgerEntry), count(production, Job)) == (0, 1, 1)
+    assert shown(production)["summary"]["state"] == "succeeded"
+
+
+def test_same_job_several_times_in_one_batch_is_taken_in_order(production: Production) -> None:
+    other = {**DONE, "exit": {"code": 9}}
+    found = changes(production, RUNNING, job(2), DONE, DONE, other, RUNNING)
+    assert found == ["created", "created", "replaced", "same", "conflict", "ignored"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_witnesses_merge_by_precedence_in_any_order(production: Production, order: tuple[int, ...]) -> None:
+    seen = [
+        {**DONE, "witness": "wrapper", "exit": {"code": 0}, "batch": {"id": "1.0@s"}},
+        {**DONE, "witness": "history", "exit": {"code": 1, "message": "killed"}, "host": {"hostname": "wn1"}},
+        {**DONE, "witness": "somebody", "outputs": [], "host": {"hostname": "wn2", "site": "FNAL"}, "state": "lost"},
+    ]
+    for place in order:
+        assert changes(production, seen[place]) == ["created"]
+    page = shown(production)
+    assert page["merged"]["exit"] == {"code": 0, "message": "killed"}
+    assert page["merged"]["host"] == {"hostname": "wn1", "site": "FNAL"}
+    assert page["summary"]["state"] == "succeeded"
+    assert [found["field"] for found in page["contradictions"]] == ["exit.code"]
+    assert "unknown-word" not in {gap["code"] for gap in page["gaps"]}
+    assert {row["witness"]: row["is_final"] for row in page["witnesses"]} == {
+        "wrapper": True,
+        "history": True,
+        "somebody": False,
+    }
+
+
+def test_revision_feeds_the_pages_and_keeps_the_first(production: Production) -> None:
+    production.record(DONE)
+    corrected = {**DONE, "outputs": [file_entry("b.root", 1)]}
+    assert changes(production, corrected, reason="the name was wrong") == ["replaced"]
+    page = shown(production)
+    assert [output["name"] for output in page["outputs"]] == ["b.root"]
+    assert (len(page["witnesses"]), [row["revision"] for row in page["revisions"]]) == (1, [1])
+    assert count(production, WitnessRecord) == count(production, LedgerEntry) == 2
+
+
+def test_record_sent_again_after_its_revision_is_still_the_same(production: Production) -> None:
+    corrected = {**DONE, "outputs": []}
+    production.record(DONE)
+    production.record(corrected, reason="no output")
+    assert changes(production, DONE) == changes(production, corrected) == ["same"]
+    assert changes(production, {**DONE, "threads": 7}) == ["conflict"]
+    assert shown(production)["outputs"] == []
+
+
+def test_revision_sent_again_is_the_same(production: Production) -> None:
+    production.record(DONE)
+    corrected = {**DONE, "outputs": []}
+    assert changes(production, corrected, reason="no output") == ["replaced"]
+    assert changes(production, corrected, reason="no output") == ["same"]
+    assert count(production, WitnessRecord) == 2
+    assert changes(production, DONE, reason="it was right after all") == ["replaced"]
+    assert [row["revision"] for row in shown(production)["revisions"]] == [1, 2]
+
+
+def test_provisional_record_is_no_revision(production: Production) -> None:
+    production.record(DONE)
+    assert changes(production, RUNNING, reason="still running") == ["ignored"]
+    assert shown(production)["summary"]["state"] == "succeeded"
+
+
+def test_record_of_a_later_version_is_kept_unread_once(production: Production) -> None:
+    later = {**DONE, "schema_version": 2, "state": {"of": "a later kind"}}
+    assert changes(production, later) == changes(production, later) == ["unread"]
+    assert (count(production, UnreadRecord), count(production, LedgerEntry), count(production, Job)) == (1, 1, 0)
+    with production.database.reading.connect() as connection:
+        assert connection.execute(select(LedgerEntry.kind)).scalar_one() == "unread"
+
+
+def test_same_job_id_in_two_experiments_names_two_jobs(production: Production) -> None:
+    assert changes(production, DONE, {**DONE, "experiment": "dune"}) == ["created", "created"]
+    assert count(production, Job) == count(production, File) == 2
+
+
+def test_answer_names_the_blobs_that_are_missing(production: Production) -> None:
+    record = {**DONE, "logs": [{"name": "out", "sha256": digest(5)}, {"name": "err", "sha256": digest(6)}]}
+    [outcome] = production.record(record)
+    assert outcome.missing_blobs == [digest(5), digest(6)]
+    assert count(production, AwaitedBlob) == 2
+
+    def possess(connection: Any) -> None:
+        experiment = connection.execute(select(Job.experiment_id)).scalar_one()
+        connection.execute(Possession.__table__.insert(), [{"experiment_id": experiment, "sha256": digest(5)}])
+
+    production.write(possess)
+    [again] = production.record(record)
+    assert (again.change, again.missing_blobs) == ("same", [digest(6)])
+
+
+def test_bytes_are_kept_exactly(production: Production) -> None:
+    body = (
+        b' {"job_id" : "%b", "schema_version":1,"experiment":"nova","state":"lost", "new": 1.50}' % job_id(1).encode()
+    )
+    from provenance.records.decoding import decode_record  # noqa: PLC0415
+    from provenance.services.ledger import read_entries  # noqa: PLC0415
+    from provenance.services.record_jobs import Submission, record_jobs  # noqa: PLC0415
+
+    body = body.replace(b"lost", b"killed")
+    production.write(
+        lambda c: record_jobs(c, production.known, production.store, [Submission(decode_record(body), MOMENT)])
+    )
+    with production.database.reading.connect() as connection:
+        [number] = connection.execute(select(LedgerEntry.id)).scalars()
+        assert read_entries(connection, production.store, [number]) == {number: body}
+    assert json.loads(body)["new"] == shown(production)["record"]["new"]
+
+
+@pytest.mark.parametrize("is_one_batch", [True, False])
+def test_crowded_name_links_only_equal_identities_with_a_checksum(
+    production: Production, monkeypatch: pytest.MonkeyPatch, *, is_one_batch: bool
+) -> None:
+    monkeypatch.setattr(edges, "CROWD", 3)
+    monkeypatch.setattr(linking, "CROWD", 3)
+    makers = [job(n, outputs=[file_entry("hist.root", n if n < 5 else None, 7)]) for n in range(1, 7)]
+    reader = job(9, inputs=[file_entry("hist.root", 2, 7), file_entry("hist.root", None, 7)])
+    for batch in [[*makers, reader]] if is_one_batch else [[record] for record in [reader, *makers]]:
+        production.record(*batch)
+    with production.database.reading.connect() as connection:
+        assert connection.execute(select(File.is_crowded)).scalar_one()
+        assert len(read_graph(connection)["edges"]) == 4
+        assert set(connection.execute(select(Producer.is_sure)).scalars()) == {True}
