@@ -54,11 +54,32 @@ def decode_record(body: bytes) -> DecodedRecord:
             f"The record has {len(body)} bytes; a record may have {LIMIT_BYTES}. Send logs and tables as blobs.",
             {"": [f"longer than {LIMIT_BYTES} bytes"]},
         )
+    if (both := _decode_common(body)) is not None:
+        return DecodedRecord(body, both[0], check_record(both[1]))
     raw = parse_object(body)
     if _is_later(raw):
         return DecodedRecord(body, raw, None)
-    record, repairs = _typed(body, raw)
+    record, repairs = _typed(raw)
     return DecodedRecord(body, raw, check_record(record), repairs)
+
+
+def _decode_common(body: bytes) -> tuple[dict[str, Any], JobRecord] | None:
+    """Return plain values and typed reading of a record in which nothing has to be repaired or refused; None for any other.
+
+    A third of the careful way's time. A key that stands twice shows when the values are written again: that has fewer quotes
+    then, as every string has two, and one inside a string stays one. An escape by number could hide a quote, a NUL or a
+    surrogate; such a record is for the careful way.
+    """
+    if (b"\\" in body and b"\\u" in body) or _NANOSECONDS.search(body):
+        return None
+    try:
+        raw = msgspec.json.decode(body)
+        record = _fast.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if record.schema_version > SCHEMA_VERSION or msgspec.json.encode(raw).count(b'"') != body.count(b'"'):
+        return None
+    return raw, record
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -99,12 +120,7 @@ def _is_later(raw: dict[str, Any]) -> bool:
     return True
 
 
-def _typed(body: bytes, raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
-    if not _NANOSECONDS.search(body):
-        try:
-            return _fast.decode(body), ()
-        except (msgspec.ValidationError, msgspec.DecodeError):
-            pass  # the slow way repairs, or finds the words
+def _typed(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
     try:
         return read_plain(raw)
     except msgspec.ValidationError as problem:
@@ -132,8 +148,8 @@ def split_message(text: str) -> tuple[str, str]:
 
 
 def _may_hide_text(body: bytes) -> bool:
-    """Return whether an escape for NUL or a surrogate occurs; three plain searches cost 5 us where a walk costs 50."""
-    return b"\\u0000" in body or b"\\ud" in body or b"\\uD" in body
+    """Return whether an escape for NUL or a surrogate occurs, or the first byte of a surrogate in UTF-8."""
+    return any(part in body for part in (b"\\u0000", b"\\ud", b"\\uD", b"\xed"))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

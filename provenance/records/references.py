@@ -9,7 +9,9 @@ from collections import Counter
 from typing import Any
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_KEYED = re.compile(rb'(?<=["_])sha256"\s*:\s*"([0-9a-f]{64})"')
+_KEYED = re.compile(
+    rb'sha256"\s*:\s*"([0-9a-f]{64})"'
+)  # begins with plain letters, which are searched for ten times faster
 
 
 def references_in(body: bytes, raw: dict[str, Any]) -> set[str]:
@@ -19,7 +21,10 @@ def references_in(body: bytes, raw: dict[str, Any]) -> set[str]:
     """
     if b"\\u" in body:  # an escape may hide a key
         return referenced_blobs(raw)
-    found = Counter(_KEYED.findall(body))
+    listed = _KEYED.findall(body)
+    if len(listed) != body.count(b'"sha256"') + body.count(b'_sha256"'):  # a key such as `mysha256`, no digest, or text
+        return referenced_blobs(raw)
+    found = Counter(listed)
     for file in (*_files(raw, "inputs"), *_files(raw, "outputs")):
         if isinstance(sha256 := file.get("sha256"), str):
             found[sha256.encode(errors="replace")] -= 1
