@@ -27,7 +27,10 @@ def add_environment(payload: Payload) -> None:
     _write_variables(payload, variables)
     _write_withheld(payload, variables, texts(environment.get("withheld")))
     _write_host(payload)
-    _write_products(payload)
+    packages = _listed_packages(payload)
+    _write_products(payload, packages)
+    for kind, name, version, place in packages:
+        payload.needs.add(3, kind, f"{name} {version}".strip(), _PACKAGE_KINDS[kind], place=place)
     _write_container(payload)
     for field, stored in (("packages_sha256", "packages.txt"), ("libraries_sha256", "libs.tsv")):
         sha256 = digest(environment.get(field))
@@ -35,18 +38,16 @@ def add_environment(payload: Payload) -> None:
             payload.keep(f"env/{stored}", sha256)
         elif sha256 and not payload.has(sha256):
             payload.needs.add(1, "environment", field, "a listing of the environment", digest=sha256)
-    _need_packages(payload, digest(environment.get("packages_sha256")))
 
 
-def _need_packages(payload: Payload, sha256: str) -> None:
-    """Every installed distribution of the recorder's listing, and its interpreter: kind, name, version and location, parted by tabs."""
+def _listed_packages(payload: Payload) -> list[list[str]]:
+    """The recorder's listing: interpreters and installed distributions, as kind, name, version and location."""
+    sha256 = digest(mapping(payload.record.get("environment")).get("packages_sha256"))
     if not payload.has(sha256) or payload.draft.reader.size(sha256) > _LARGEST_LISTING:
-        return
-    for line in payload.draft.reader.get(sha256).decode("utf-8", "replace").splitlines():
-        cells = line.split("\t")
-        if len(cells) == _LISTING_COLUMNS and cells[0] in _PACKAGE_KINDS:
-            kind, name, version, place = cells
-            payload.needs.add(3, kind, f"{name} {version}".strip(), _PACKAGE_KINDS[kind], place=place)
+        return []
+    lines = payload.draft.reader.get(sha256).decode("utf-8", "replace").splitlines()
+    found = [line.split("\t") for line in lines]
+    return [cells for cells in found if len(cells) == _LISTING_COLUMNS and cells[0] in _PACKAGE_KINDS]
 
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
@@ -100,13 +101,15 @@ def _write_host(payload: Payload) -> None:
     payload.write("env/host.json", readable_json(document))
 
 
-def _write_products(payload: Payload) -> None:
+def _write_products(payload: Payload, packages: list[list[str]]) -> None:
+    """`env/products.tsv`: products of the record's software, then interpreters and distributions."""
     lines = []
     for entry in rows(payload.record.get("software")):
         product = mapping(entry.get("product"))
         if product:
             fields = ("manager", "version", "qualifiers", "prefix", "root_hash")
             lines.append((text(entry.get("name")), *(text(product.get(field)) for field in fields)))
+    lines += [(name, kind, version, "", place, "") for kind, name, version, place in packages]
     payload.table("env/products.tsv", ("name", "manager", "version", "qualifiers", "prefix", "digest"), lines)
 
 

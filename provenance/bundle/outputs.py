@@ -95,9 +95,13 @@ def _add_output(payload: Payload, output: Mapping[str, Any]) -> tuple[tuple[str,
 
 
 def _reference(payload: Payload, output: Mapping[str, Any], name: str) -> str:
-    """Where the recorded output itself is put, if it is possessed, small, and there is nothing smaller to compare content with."""
+    """Where the recorded output itself is put, if it is possessed, small, and there is nothing smaller to compare content with.
+
+    A masked digest is not enough: where it differs, it cannot tell whether the content does.
+    """
     sha256 = digest(output.get("sha256"))
-    is_wanted = comparator(output) == "root" and not text(output.get("content_digest"))
+    content = text(output.get("content_digest"))
+    is_wanted = comparator(output) == "root" and (not content or content.startswith("root-masked-"))
     if not is_wanted or payload.level < 1 or not payload.has(sha256) or payload.draft.reader.size(sha256) > SMALL_BYTES:
         return ""
     return payload.shelve("outputs/files", posixpath.basename(name), sha256)

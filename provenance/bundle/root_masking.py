@@ -7,9 +7,9 @@ bundle's verify.py, and short enough for a recorder to copy.
 # ruff: noqa: UP006, UP031, UP035, PTH123, PLR2004 - Python 3.6, and read by people who have no linter
 import re
 import struct
-from typing import Tuple
+from typing import Set, Tuple
 
-DEEPEST = 100  # folders within folders; more is a damaged file
+MOST_FOLDERS = 500  # of one file; what lies in more keeps its dates
 _CLASS_NAME = re.compile(rb"[\x02-\x7f][A-Z][A-Za-z0-9_:]")
 
 
@@ -64,7 +64,7 @@ def _mask(data: bytearray) -> None:
             at = found.start() - name_at
             if at >= begin and struct.unpack_from(form, data, at + 18)[0] == at:
                 _blank(data, at + 10, 4)
-    _mask_folder(data, begin + name_length)
+    _mask_folder(data, begin + name_length, set())
 
 
 def _mask_key(data: bytearray, at: int) -> Tuple[int, int, bytes]:
@@ -77,21 +77,26 @@ def _mask_key(data: bytearray, at: int) -> Tuple[int, int, bytes]:
     return head, place, bytes(data[name_at + 1 : name_at + 1 + data[name_at]])
 
 
-def _mask_folder(data: bytearray, at: int, depth: int = 0) -> None:
-    """Blank the dates and id of a folder and of the keys in its list, and so on below it."""
+def _mask_folder(data: bytearray, at: int, seen: Set[int]) -> None:
+    """Blank the dates and id of a folder and of the keys in its list, and so on below it; `seen` holds the folders that are done."""
+    seen.add(at)
     is_big = struct.unpack_from(">h", data, at)[0] > 1000
     (list_at,) = struct.unpack_from(">q" if is_big else ">i", data, at + (34 if is_big else 26))
     _blank(data, at + 2, 8)
     _blank(data, at + (42 if is_big else 30), 18)
-    if not 0 < list_at < len(data) or depth > DEEPEST:
+    if not 0 < list_at < len(data) or len(seen) > MOST_FOLDERS:
         return
     head, _place, _kind = _mask_key(data, list_at)
     (count,) = struct.unpack_from(">i", data, list_at + head)
     key_at = list_at + head + 4
     for _number in range(count):
         length, place, kind = _mask_key(data, key_at)
+        if length < 1:
+            raise IndexError("a key without a length")
         if kind.startswith(b"TDirectory"):
-            _mask_folder(data, place + _mask_key(data, place)[0], depth + 1)
+            below = place + _mask_key(data, place)[0]
+            if below not in seen:
+                _mask_folder(data, below, seen)
         key_at += length
 
 

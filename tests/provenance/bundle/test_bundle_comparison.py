@@ -211,6 +211,19 @@ def test_root_output_of_a_rerun_is_verified(toy: Toy, tmp_path: Path, one: Path,
     assert f'"level": "{"R5" if kept == "content" else "R6"}"' in report.read_text()
 
 
+@pytest.mark.parametrize(("algorithm", "kept"), [("root-masked-1", 1), ("root-content-1", 0)])
+def test_recorded_file_is_kept_unless_its_content_can_be_told_without(
+    toy: Toy, one: Path, algorithm: str, kept: int
+) -> None:
+    """Where more than dates and ids differs, a masked digest alone leaves it open whether the content does."""
+    output = {"name": "b.root", "status": "written", "sha256": toy.blobs.write(one.read_bytes())}
+    toy.record["outputs"] = [{**output, "content_digest": content_digest(str(one), algorithm)}]
+
+    members = toy.plan().members
+
+    assert sum(member.path == "data/outputs/files/b.root" for member in members) == kept
+
+
 def test_without_uproot_the_content_is_undecided_and_the_mask_still_decides(one: Path, tmp_path: Path) -> None:
     """`-S -E` hides the installed packages; -I would need nothing else."""
     script = tmp_path / "verify.py"

@@ -141,9 +141,11 @@ def test_listed_interpreter_and_distributions_are_needed_with_their_versions(toy
     toy.record["environment"]["packages_sha256"] = toy.blobs.write(listing)
     plan = toy.plan()
 
-    needs = _lines(toy.unpack(tmp_path, plan), "NEEDS.tsv")
+    bag = toy.unpack(tmp_path, plan)
+    needs = _lines(bag, "NEEDS.tsv")
 
     assert plan.level == "L2"
+    assert ["numpy", "pip", "2.1.0", "-", "/opt/site-packages", "-"] in _lines(bag, "env/products.tsv")
     assert [(line[0], line[1], line[5]) for line in needs if line[0] in {"interpreter", "pip"}] == [
         ("interpreter", "cpython 3.11.7", "/opt/bin/python"),
         ("pip", "dev", "/opt"),
