@@ -1,0 +1,117 @@
+"""Every tracked text: links that lead somewhere, and nothing of the machine on which it was written."""
+
+import re
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+MACHINE = re.compile(
+    r"/(?:root|home/[a-z][a-z0-9_-]*|Users/[A-Za-z]\w*)/|(?<![\w.$}/])/work/|/tmp/(?:team|bash_jobs)|--(?:extra-)?index-url|"
+    r"(?:[a-z0-9-]+\.)*(?:artifactory|nexus|devpi|jfrog)[a-z0-9.-]*/"
+)
+"""Folders of persons and of this project's own machines, and package indexes."""
+
+
+def tracked() -> list[Path]:
+    """Return the tracked files; of a copy without git, all that lie in it."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("NOT A GIT CHECKOUT: nobody can say which files are tracked")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def markdown() -> list[Path]:
+    return [file for file in tracked() if file.suffix == ".md"]
+
+
+def anchors(file: Path) -> set[str]:
+    """Return the anchors of a page's headings, made as code hosting sites make them."""
+    text = re.sub(r"^```.*?^```", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    kept = (
+        "".join(letter for letter in title.lower() if letter in " -_" or unicodedata.category(letter)[0] in "LN")
+        for title in titles
+    )
+    return {title.strip().replace(" ", "-") for title in kept}
+
+
+def test_links_lead_somewhere() -> None:
+    broken = []
+    for file in markdown():
+        for link in LINK.findall(file.read_text(encoding="utf-8")):
+            path, _, anchor = link.partition("#")
+            if re.match(r"[a-z]+:", link):
+                continue
+            target = (file.parent / path) if path else file
+            if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
+                broken.append(f"{file.relative_to(ROOT)}: {link}")
+
+    assert broken == []
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    seen, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        file = waiting.pop().resolve()
+        if file in seen or not file.exists():
+            continue
+        seen.add(file)
+        links = [link.partition("#")[0] for link in LINK.findall(file.read_text(encoding="utf-8"))]
+        waiting += [file.parent / link for link in links if link.endswith(".md") and ":" not in link]
+
+    pages = {file.resolve() for file in markdown() if file.is_relative_to(ROOT / "docs")}
+    assert pages - seen == set()
+
+
+def test_no_text_names_the_machine_or_the_package_index_that_made_it() -> None:
+    found = []
+    for file in tracked():
+        content = file.read_bytes()
+        if b"\0" in content or file == Path(__file__) or "tests/data/" in file.as_posix():
+            continue
+        lines = content.decode("utf-8", "replace").splitlines()
+        found += [
+            f"{file.relative_to(ROOT)}:{number}: {line[:120]}"
+            for number, line in enumerate(lines, 1)
+            if MACHINE.search(line)
+        ]
+
+    assert found == []
+
+
+def test_pinned_requirements_name_no_address() -> None:
+    """Whoever installs takes packages from the index of their own choice."""
+    lists = [file for file in tracked() if file.parent == ROOT / "requirements"]
+
+    assert [file.name for file in lists if re.search(r"^[^#]*://|^-i\b|^--", file.read_text(), re.MULTILINE)] == []
+
+
+def test_each_example_of_json_is_json() -> None:
+    import json  # noqa: PLC0415 - this test alone
+
+    for file in markdown():
+        for block in re.findall(r"^```json\n(.*?)^```", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            json.loads(block)
+
+
+def test_the_example_record_is_taken() -> None:
+    """The smallest record that the contract shows is one that the service decodes."""
+    from provenance.records.decoding import decode_record  # noqa: PLC0415 - this test alone
+
+    text = (ROOT / "docs/record.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+    decoded = decode_record(example.encode())
+
+    assert decoded.record is not None
+    assert decoded.repairs == ()
+
+
+def test_the_changelog_has_an_entry_for_this_version() -> None:
+    [version] = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert version in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
