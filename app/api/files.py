@@ -26,7 +26,7 @@ section = Section("files", "Files and their lineage.")
 _SIGHTING_BYTES = 1024 * 1024
 _FORMS = {
     "dot": ("text/vnd.graphviz; charset=utf-8", to_dot),
-    "svg": ("image/svg+xml", draw),
+    "svg": ("image/svg+xml; charset=utf-8", draw),
     "prov-json": ("application/json", to_prov_json),
     "prov-n": ("text/provenance-notation; charset=utf-8", to_prov_n),
     "text": ("text/plain; charset=utf-8", render_text),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
-from flask import Response, request, stream_with_context
+from flask import Response, request
 
 from app.api.answers import json_answer
 from app.api.asking import asked, checked_name, parameters
@@ -14,7 +14,7 @@ from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
 from app.api.sending import send_stream
-from app.wiring import get_service
+from app.wiring import Service, get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.records.decoding import parse_object
 from provenance.schemas.queries import BundleQuery, ConfigurationQuery, ExperimentQuery, JobQuery, JobsQuery, LogQuery
@@ -115,7 +115,7 @@ def get_bundle(job_id: str) -> Response:
         experiment=query.get("experiment"),
         number=query.get("plan"),
     )
-    answer = Response(stream_with_context(_streamed(bundle)), content_type="application/x-tar")
+    answer = Response(_streamed(service, bundle), content_type="application/x-tar")
     answer.content_length = bundle.size_bytes
     answer.set_etag(bundle.etag)
     answer.headers.set("Content-Disposition", "attachment", filename=f"{bundle.job_id}.tar")
@@ -173,12 +173,11 @@ def _file_json(file: Any, sources: Any) -> dict[str, Any]:
     return {"name": file.name, "path": file.path, "sha256": file.sha256, "found_in": file.found_in, "text": text}
 
 
-def _streamed(bundle: Bundle) -> Iterator[bytes]:
+def _streamed(service: Service, bundle: Bundle) -> Iterator[bytes]:
     """Yield the tar; the first time that it goes out whole, its digest is noted."""
     digest = hashlib.sha256()
     for chunk in bundle.stream():
         digest.update(chunk)
         yield chunk
     if bundle.tar_sha256 is None:
-        service = get_service()
         service.write(lambda connection, known: note_digest(connection, known, bundle.key, digest.hexdigest()))

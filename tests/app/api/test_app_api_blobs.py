@@ -126,7 +126,8 @@ def test_blob_that_nobody_named_is_not_read(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [({"sha256": ["x"]}, 422), ({"sha256": "x"}, 422), ({}, 422), ({"sha256": ["0" * 64] * 10_001}, 413)]
+    ("body", "status"),
+    [({"sha256": ["x"]}, 422), ({"sha256": "x"}, 422), ({}, 422), ({"sha256": ["0" * 64] * 10_001}, 413)],
 )
 def test_question_about_no_digests_is_refused(client: FlaskClient, body: object, status: int) -> None:
     assert_problem(client.post("/api/v1/blobs/missing", json=body), status)

@@ -84,7 +84,9 @@ def test_gzip_body_is_taken(client: FlaskClient) -> None:
 def test_gzip_of_several_members_is_one_body(client: FlaskClient) -> None:
     text = json.dumps(a_record()).encode()
 
-    answer = client.put(PUT, data=gzip.compress(text[:50]) + gzip.compress(text[50:]), headers={"Content-Encoding": "gzip"})
+    answer = client.put(
+        PUT, data=gzip.compress(text[:50]) + gzip.compress(text[50:]), headers={"Content-Encoding": "gzip"}
+    )
 
     assert answer.status_code == 201
 
@@ -131,7 +133,9 @@ BAD: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_record_is_refused_by_field_and_nothing_of_it_stored(client: FlaskClient, service: Service, case: str) -> None:
+def test_bad_record_is_refused_by_field_and_nothing_of_it_stored(
+    client: FlaskClient, service: Service, case: str
+) -> None:
     body, field = BAD[case]
 
     answer = client.put(PUT, data=body if isinstance(body, bytes) else json.dumps(body).encode())

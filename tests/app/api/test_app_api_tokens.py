@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from app_records import JOB, a_record, assert_problem, sha256
-from flask import Flask
 from flask.testing import FlaskClient
 
 from app.wiring import Service
@@ -59,14 +58,16 @@ def test_token_cannot_judge_the_jobs_of_others(client: FlaskClient, new_token: N
     assert_problem(client.post(f"{PUT}/verdicts", json={"level": "R7"}, headers=new_token("minerva")), 403)
 
 
-@pytest.mark.parametrize("value", ["Bearer prov_1_" + "x" * 43, "Bearer x", "Basic eDp4", "Bearer prov_99_" + "a" * 43, "x"])
+@pytest.mark.parametrize(
+    "value", ["Bearer prov_1_" + "x" * 43, "Bearer x", "Basic eDp4", "Bearer prov_99_" + "a" * 43, "x"]
+)
 def test_worthless_tokens_are_refused(client: FlaskClient, new_token: NewToken, value: str) -> None:
     new_token()
 
     assert_problem(client.put(PUT, json=a_record(), headers={"Authorization": value}), 401)
 
 
-def test_revoked_token_is_worthless_within_seconds(client: FlaskClient, service: Service, new_token: NewToken) -> None:
+def test_revoked_token_is_worthless_within_seconds(service: Service, new_token: NewToken) -> None:
     header = new_token()
     service.write(lambda connection, _known: revoke_token(connection, 1, datetime.now(UTC)))
 
@@ -91,10 +92,14 @@ def test_token_itself_is_kept_nowhere(service: Service, new_token: NewToken) -> 
     assert secret.startswith(f"prov_{row.number}_")
     assert len(secret.split("_", 2)[2]) == 43
     assert secret not in repr(stored)
-    assert bytes.fromhex(sha256(secret.encode())) in [bytes(value) for value in stored if isinstance(value, bytes | memoryview)]
+    assert bytes.fromhex(sha256(secret.encode())) in [
+        bytes(value) for value in stored if isinstance(value, bytes | memoryview)
+    ]
 
 
-def test_reading_can_be_kept_for_token_holders(app: Flask, client: FlaskClient, service: Service, new_token: NewToken) -> None:
+def test_reading_can_be_kept_for_token_holders(
+    app: Flask, client: FlaskClient, service: Service, new_token: NewToken
+) -> None:
     header = new_token()
     object.__setattr__(service.settings, "reading", "token")
 

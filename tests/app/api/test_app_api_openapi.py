@@ -1,0 +1,65 @@
+"""The OpenAPI document: valid, complete, and true about errors and records."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from app_records import JOB, a_record
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/api/v1/openapi.json").get_json()
+    return found
+
+
+def test_document_is_valid(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    validate(document)
+
+
+def test_every_route_of_the_api_is_described(app: Flask, document: dict[str, Any]) -> None:
+    described = {
+        (path.replace("{", "<").replace("}", ">"), method)
+        for path, item in document["paths"].items()
+        for method in item
+    }
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith("/api/v1/") and not rule.rule.endswith("openapi.json"):
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+                assert (rule.rule, method.lower()) in described
+
+
+def test_errors_are_described_as_they_are_sent(document: dict[str, Any]) -> None:
+    for name, response in document["components"]["responses"].items():
+        assert list(response["content"]) == ["application/problem+json"], name
+
+
+def test_writing_calls_are_described_as_needing_a_token(document: dict[str, Any]) -> None:
+    for path, item in document["paths"].items():
+        for method in {"put", "post"} & set(item):
+            assert item[method]["security"] == [{"token": []}], path
+
+
+def test_every_call_says_in_words_what_it_does(document: dict[str, Any]) -> None:
+    for item in document["paths"].values():
+        for method, operation in item.items():
+            if method != "parameters":
+                assert operation["summary"]
+
+
+def test_record_that_is_taken_fits_the_described_schema(client: FlaskClient, document: dict[str, Any]) -> None:
+    schema = {"$ref": "#/components/schemas/JobRecord", "components": document["components"]}
+    record = a_record(outputs=[{"name": "a.root"}], unknown=1)
+
+    jsonschema.Draft202012Validator(schema).validate(record)
+
+    assert client.put(f"/api/v1/jobs/{JOB}", json=record).status_code == 201
+    answer = client.put(f"/api/v1/jobs/{JOB}", json=record)
+    described = {"$ref": "#/components/schemas/RecordAnswer", "components": document["components"]}
+    jsonschema.Draft202012Validator(described).validate(answer.get_json())
+    assert json.dumps(document).count("JobRecord") > 2

@@ -1,0 +1,205 @@
+"""Reading over HTTP: jobs, files, lineage, tasks, logs, configurations, bundles, verdicts, sightings."""
+
+import io
+import tarfile
+from typing import Any
+
+import pytest
+from app_records import JOB, a_record, assert_problem, numbered, sha256
+from flask.testing import FlaskClient
+
+from app.api.job_views import last_lines
+
+LOG = b"".join(b"line %d\n" % number for number in range(30_000))
+FCL = b"physics: { producers: { x: 1 } }\n"
+
+
+@pytest.fixture
+def recorded(client: FlaskClient) -> FlaskClient:
+    """Return a client of a service that holds one job with everything, made from another's output."""
+    for content in (LOG, FCL):
+        client.put(f"/api/v1/blobs/{sha256(content)}", data=content)
+    first = numbered(2, outputs=[{"name": "a.root", "checksums": ["adler32:00000001"]}])
+    second = a_record(
+        task={"task_id": "t1", "campaign": "c", "stage": "reco", "unit": "u"},
+        command={"argv": ["art", "-c", "x.fcl"]},
+        environment={"variables": {"A": "b"}},
+        exit={"code": 0},
+        configurations=[{"step": "art", "main": "x.fcl", "files": [{"name": "x.fcl", "sha256": sha256(FCL)}]}],
+        logs=[
+            {"name": "art.out", "sha256": sha256(LOG), "size_bytes": len(LOG)},
+            {"name": "lost.out", "sha256": "0" * 64},
+        ],
+        inputs=[{"name": "a.root", "checksums": ["adler32:00000001"]}],
+        outputs=[{"name": "größe 日本.root", "checksums": ["adler32:00000002"], "size_bytes": 5}],
+    )
+    for record in (first, second):
+        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+    return client
+
+
+def read(client: FlaskClient, path: str) -> Any:
+    answer = client.get(f"/api/v1{path}")
+    assert answer.status_code == 200, answer.get_data(as_text=True)[:300]
+    return answer.get_json()
+
+
+def test_job_is_shown_with_its_record_as_sent(recorded: FlaskClient) -> None:
+    shown = read(recorded, f"/jobs/{JOB}")
+
+    assert shown["record"]["task"]["task_id"] == "t1"
+    assert {"received_at", "witnesses", "contradictions", "grade", "gaps", "recipe_id", "revisions", "verdicts"} <= set(
+        shown
+    )
+    assert_problem(recorded.get(f"/api/v1/jobs/{JOB}?witness=history"), 404)
+
+
+def test_jobs_are_listed_page_by_page_newest_first(recorded: FlaskClient) -> None:
+    first = read(recorded, "/jobs?limit=1")
+    second = read(recorded, f"/jobs?limit=1&cursor={first['next']}")
+
+    assert [first["jobs"][0]["job_id"], second["jobs"][0]["job_id"]] == [JOB, numbered(2)["job_id"]]
+    assert second["next"] is None
+    assert [job["job_id"] for job in read(recorded, "/jobs?task_id=t1&state=succeeded&exit_code=0")["jobs"]] == [JOB]
+
+
+def test_name_of_any_language_is_looked_up(recorded: FlaskClient) -> None:
+    shown = read(recorded, "/files/größe%20日本.root")
+
+    assert shown["producer"]["job_id"] == JOB
+    assert [parent["name"] for parent in shown["parents"]] == ["a.root"]
+
+
+def test_wrong_name_is_told_the_nearest(recorded: FlaskClient) -> None:
+    problem = assert_problem(recorded.get("/api/v1/files/a.roo"), 404)
+
+    assert "a.root" in problem["nearest"]
+
+
+def test_name_that_two_experiments_know_needs_the_experiment(recorded: FlaskClient) -> None:
+    recorded.put(f"/api/v1/jobs/{JOB}", json=a_record(experiment="minerva", outputs=[{"name": "a.root"}]))
+
+    problem = assert_problem(recorded.get("/api/v1/files/a.root"), 300)
+
+    assert {choice["experiment"] for choice in problem["choices"]} == {"minerva", "nova"}
+    assert recorded.get("/api/v1/files/a.root?experiment=nova").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("form", "content_type"),
+    [
+        ("json", "application/json"),
+        ("dot", "text/vnd.graphviz; charset=utf-8"),
+        ("svg", "image/svg+xml; charset=utf-8"),
+        ("prov-json", "application/json"),
+        ("prov-n", "text/provenance-notation; charset=utf-8"),
+        ("text", "text/plain; charset=utf-8"),
+    ],
+)
+def test_lineage_comes_in_every_form(recorded: FlaskClient, form: str, content_type: str) -> None:
+    answer = recorded.get(f"/api/v1/files/a.root/lineage?direction=descendants&format={form}")
+
+    assert answer.status_code == 200
+    assert answer.content_type == content_type
+    assert "größe" in answer.get_data(as_text=True) or "\\u00f6" in answer.get_data(as_text=True)
+
+
+def test_log_is_sent_whole_in_part_and_by_its_end(recorded: FlaskClient) -> None:
+    path = f"/api/v1/jobs/{JOB}/logs/art.out"
+
+    assert recorded.get(path).data == LOG
+    assert recorded.get(path).content_type == "text/plain; charset=utf-8"
+    assert recorded.get(path, headers={"Range": "bytes=-5"}).data == LOG[-5:]
+    assert recorded.get(f"{path}?tail=2").data == b"line 29998\nline 29999\n"
+    assert_problem(recorded.get(f"/api/v1/jobs/{JOB}/logs/lost.out"), 404)
+    assert assert_problem(recorded.get(f"/api/v1/jobs/{JOB}/logs/x"), 404)["nearest"] == ["art.out", "lost.out"]
+
+
+@pytest.mark.parametrize("lines", [1, 2, 9000, 29_999, 30_000, 90_000])
+def test_last_lines_are_the_last_lines(lines: int) -> None:
+    assert last_lines(io.BytesIO(LOG), len(LOG), lines) == b"".join(LOG.splitlines(keepends=True)[-lines:])
+
+
+def test_configuration_comes_as_files_expanded_and_evaluated(recorded: FlaskClient) -> None:
+    path = f"/jobs/{JOB}/configurations/art"
+
+    assert read(recorded, f"{path}?form=files")["files"][0]["text"] == FCL.decode()
+    assert recorded.get(f"/api/v1{path}?form=expanded").data.strip() == FCL.strip()
+    assert read(recorded, path)["values"]["physics"]["producers"]["x"]
+
+
+def test_configuration_without_its_files_says_which_is_missing(client: FlaskClient) -> None:
+    files = [{"name": "gone.fcl", "sha256": "0" * 64}]
+    client.put(
+        f"/api/v1/jobs/{JOB}", json=a_record(configurations=[{"step": "art", "main": "gone.fcl", "files": files}])
+    )
+
+    assert "gone.fcl" in assert_problem(client.get(f"/api/v1/jobs/{JOB}/configurations/art"), 409)["detail"]
+
+
+def test_bundle_is_the_same_bytes_each_time_and_says_its_digest(recorded: FlaskClient) -> None:
+    first = recorded.get(f"/api/v1/jobs/{JOB}/bundle")
+    content = first.data
+    second = recorded.get(f"/api/v1/jobs/{JOB}/bundle")
+
+    assert content == second.data
+    assert int(first.headers["Content-Length"]) == len(content)
+    assert "Content-Digest" not in first.headers
+    assert second.headers["Content-Digest"].startswith("sha-256=:")
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        assert any(name.endswith("/data/run.sh") for name in tar.getnames())
+    etag = first.headers["ETag"]
+    assert recorded.get(f"/api/v1/jobs/{JOB}/bundle", headers={"If-None-Match": etag}).status_code == 304
+
+
+def test_verdict_stays_with_the_job(recorded: FlaskClient) -> None:
+    answer = recorded.post(f"/api/v1/jobs/{JOB}/verdicts", json={"level": "R7", "host": "wn1"})
+
+    assert answer.status_code == 201
+    assert read(recorded, f"/jobs/{JOB}")["verdicts"][0]["level"] == "R7"
+    assert_problem(recorded.post(f"/api/v1/jobs/{JOB}/verdicts", json={"level": "R99"}), 422, "level")
+    assert_problem(recorded.post(f"/api/v1/jobs/{JOB}/verdicts", data=b"{"), 422)
+
+
+def test_task_is_declared_and_counted(recorded: FlaskClient) -> None:
+    declaration = {"experiment": "nova", "stage": "reco", "campaign": "c", "units": ["u", "v"]}
+
+    assert recorded.put("/api/v1/tasks/t1", json=declaration).status_code == 201
+    assert recorded.put("/api/v1/tasks/t1", json=declaration).status_code == 200
+    assert read(recorded, "/tasks/t1")["produced"] == 1
+    assert [unit["unit"] for unit in read(recorded, "/tasks/t1/missing")["missing"]] == ["v"]
+    assert_problem(recorded.put("/api/v1/tasks/t2", json={"units": 3}), 422, "experiment")
+
+
+def test_sighting_joins_a_file_to_the_job_that_made_it(recorded: FlaskClient) -> None:
+    sighting = {
+        "experiment": "nova",
+        "name": "renamed.root",
+        "locations": ["enstore:/pnfs/x"],
+        "metadata": {"prov.job_id": JOB, "prov.output": "größe 日本.root"},
+    }
+
+    first, again = recorded.post("/api/v1/files", json=sighting), recorded.post("/api/v1/files", json=sighting)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.get_json()["job_id"] == JOB
+    assert_problem(recorded.post("/api/v1/files", json={"name": "x"}), 422, "experiment")
+
+
+def test_search_finds_what_a_name_could_mean(recorded: FlaskClient) -> None:
+    assert any(hit["text"] == "a.root" for hit in read(recorded, "/search?q=a.root")["hits"])
+    assert_problem(recorded.get("/api/v1/search"), 422, "q")
+
+
+def test_hook_is_one_file_that_python_runs(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/hook/job-end-hook.pyz")
+
+    assert answer.data.startswith(b"#!/usr/bin/env python3\n")
+    assert answer.headers["ETag"].strip('"') == sha256(answer.data)
+
+
+def test_metrics_count_requests_by_route(recorded: FlaskClient) -> None:
+    text = recorded.get("/api/v1/metrics").get_data(as_text=True)
+
+    assert 'method="PUT",route="/api/v1/jobs/<job_id>",status="201"} 2' in text
+    assert read(recorded, "/ready")["status"] == "ready"
