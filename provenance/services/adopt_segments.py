@@ -6,7 +6,7 @@ restored from an older copy. Entries that wait in the database and are in the se
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
@@ -41,7 +41,9 @@ def adopt_segment(connection: Connection, known: KnownKeys, store: Documents, re
     """
     experiment, segment = reader.head["experiment"], reader.head["segment"]
     replay = Replay(connection, known, store, experiment)
-    matched, lacking = _match(connection, replay.experiment, list(reader.entries()))
+    placed = _placed(connection, replay.experiment, segment)
+    entries = {place: entry for place, entry in enumerate(reader.entries()) if place not in placed}
+    matched, lacking = _match(connection, replay.experiment, entries)
     for each in matched:
         _place(connection, each, segment)
     replay.prepare(reader)
@@ -53,8 +55,14 @@ def adopt_segment(connection: Connection, known: KnownKeys, store: Documents, re
     note_tip(connection, known, experiment, segment, reader.head_bytes)
 
 
+def _placed(connection: Connection, experiment: int, segment: int) -> set[int]:
+    """Return the positions that have their row already: a sealer died after it."""
+    query = select(LedgerEntry.position).where(LedgerEntry.experiment_id == experiment, LedgerEntry.segment == segment)
+    return {position for (position,) in connection.execute(query) if position is not None}
+
+
 def _match(
-    connection: Connection, experiment: int, entries: Sequence[SealedEntry]
+    connection: Connection, experiment: int, entries: Mapping[int, SealedEntry]
 ) -> tuple[list[_Adopted], list[tuple[int, SealedEntry]]]:
     """Return the entries that wait in the database, by salt or by equal bytes sent again, and those that it lacks."""
     by_salt: dict[_Key, int] = {}
@@ -65,10 +73,10 @@ def _match(
     for row in connection.execute(query.order_by(LedgerEntry.id.desc())):
         by_salt[row.kind, bytes(row.salt)] = row.id
         by_body[row.kind, hashlib.sha256(unpack(row.body)).digest()] = row.id
-    salted = {place: number for place, e in enumerate(entries) if (number := by_salt.get((e.kind, e.salt))) is not None}
+    salted = {place: number for place, e in entries.items() if (number := by_salt.get((e.kind, e.salt))) is not None}
     taken = set(salted.values())
     matched, lacking = [], []
-    for place, entry in enumerate(entries):
+    for place, entry in entries.items():
         number = salted.get(place)
         if number is None:
             same = by_body.get((entry.kind, hashlib.sha256(entry.body).digest()))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
+from archive.opening import open_store
 from provenance.db.engines import Database, open_database
 from provenance.db.keys import KnownKeys
 from provenance.db.migrating import upgrade
@@ -25,6 +26,13 @@ class RebuildReport(NamedTuple):
     segments: int
     entries: int
     jobs: int
+
+
+def rebuild_from(
+    archive_url: str, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
+) -> RebuildReport:
+    """Do as `rebuild_database`, from the archive at an address."""
+    return rebuild_database(open_store(archive_url), into_url, told=told)
 
 
 def rebuild_database(

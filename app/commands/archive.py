@@ -1,0 +1,110 @@
+"""`jobprov archive check|stats|seal` and `jobprov backup`: keep the archive sound."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.commands.opening import data_option, emit, json_option, opened_service, settings_with
+from provenance.services.back_up import back_up
+from provenance.services.check_archive import ArchiveReport, Trouble, check_archive
+from provenance.services.seal_ledger import seal_all
+
+_MOST_JOBS = 10
+
+
+@click.group()
+def archive() -> None:
+    """Check, count and seal what the archive holds."""
+
+
+@archive.command()
+@data_option
+@json_option
+def check(*, data: str | None, as_json: bool) -> None:
+    """Read every byte of the archive; say what is damaged or gone, and which jobs that touches."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        report = check_archive(connection, service.store)
+    emit(_report_json(report), _report_text(report), as_json=as_json)
+    sys.exit(0 if report.is_sound else 1)
+
+
+@archive.command()
+@data_option
+@json_option
+def stats(*, data: str | None, as_json: bool) -> None:
+    """Tell how much the archive holds."""
+    with opened_service(settings_with(data=data)) as service:
+        found = service.store.stats()
+    numbers = {name: getattr(found, name) for name in ("blobs", "loose", "packs", "stored_bytes", "content_bytes")}
+    text = (
+        f"{found.blobs} blobs ({found.loose} loose, the others in {found.packs} packs): "
+        f"{found.stored_bytes} bytes stored, {found.content_bytes} uncompressed."
+    )
+    emit(numbers, text, as_json=as_json)
+
+
+@archive.command()
+@data_option
+@json_option
+def seal(*, data: str | None, as_json: bool) -> None:
+    """Seal the ledger into the archive's chains, and put loose blobs into packs."""
+    with opened_service(settings_with(data=data)) as service:
+        ledger, blobs = seal_all(service.database, service.writer, service.store)
+    text = (
+        f"{ledger.entries} entries sealed in {ledger.segments} segments ({ledger.body_bytes} bytes), "
+        f"{ledger.adopted} segments adopted; {blobs.packed} blobs packed."
+    )
+    numbers = {**ledger._asdict(), "packed": blobs.packed, "damaged": list(blobs.damaged)}
+    emit(numbers, text, as_json=as_json)
+    sys.exit(1 if blobs.damaged else 0)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@data_option
+@json_option
+def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
+    """Copy database and archive into FOLDER while the service runs; only what is new is copied again."""
+    with opened_service(settings_with(data=data)) as service:
+        report = back_up(service.database, service.store, folder)
+    copied = f"{report.blobs} blobs ({report.blob_bytes} bytes) and {report.documents} documents copied to {folder}."
+    database = (
+        f"The database is {report.database}."
+        if report.database
+        else "The database is a server's: copy it with `pg_dump --format=custom`, before this command each time."
+    )
+    numbers = {**report._asdict(), "database": str(report.database) if report.database else None}
+    emit(numbers, f"{copied} {database}", as_json=as_json)
+
+
+def _report_json(report: ArchiveReport) -> dict[str, Any]:
+    troubles = [
+        {**trouble._asdict(), "is_harmless": trouble.is_harmless, "jobs": [job._asdict() for job in trouble.jobs]}
+        for trouble in report.troubles
+    ]
+    return {**report._asdict(), "is_sound": report.is_sound, "gaps": report.gaps._asdict(), "troubles": troubles}
+
+
+def _report_text(report: ArchiveReport) -> str:
+    lines = [_trouble_text(trouble) for trouble in report.troubles]
+    lines.append(
+        f"{report.blobs} blobs, {report.segments} segments and {report.entries} entries checked: "
+        + ("sound." if report.is_sound else f"{sum(not t.is_harmless for t in report.troubles)} damaged or missing.")
+    )
+    if report.gaps.blobs:
+        lines.append(f"{report.gaps.blobs} blobs that {report.gaps.jobs} jobs name were never sent; those are gaps.")
+    return "\n".join(lines)
+
+
+def _trouble_text(trouble: Trouble) -> str:
+    text = f"{trouble.kind} {trouble.name} ({trouble.where}): {trouble.detail}"
+    for job in trouble.jobs[:_MOST_JOBS]:
+        text += f"\n    touches job {job.job_id} of {job.experiment}"
+    if len(trouble.jobs) > _MOST_JOBS:
+        text += f"\n    and {len(trouble.jobs) - _MOST_JOBS} more; --json lists them all"
+    return text
+
+
+COMMANDS = {"archive": archive, "backup": backup}

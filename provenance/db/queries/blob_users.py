@@ -1,0 +1,78 @@
+"""Which jobs use a blob, a bundle plan or a sealed segment: for a check that found one damaged."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from provenance.db.tables import (
+    BundlePlan,
+    Experiment,
+    Job,
+    LedgerEntry,
+    Resolution,
+    SoftwareRow,
+    SoftwareSetMember,
+    WitnessRecord,
+)
+
+
+class JobName(NamedTuple):
+    """A job as people name it."""
+
+    experiment: str
+    job_id: str
+
+
+def _jobs() -> Any:
+    return select(Experiment.name, Job.uuid).join(Job, Job.experiment_id == Experiment.id)
+
+
+def _named(connection: Connection, query: Any) -> list[JobName]:
+    return sorted({JobName(row[0], row[1]) for row in connection.execute(query)})
+
+
+def jobs_of_packs(connection: Connection, sha256: str) -> list[JobName]:
+    """Return the jobs whose code is in this pack."""
+    query = (
+        _jobs()
+        .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
+        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+        .join(Resolution, Resolution.id == SoftwareRow.resolution_id)
+        .where(Resolution.pack_sha256 == sha256)
+    )
+    return _named(connection, query)
+
+
+def jobs_of_plans(connection: Connection, plan_sha256: str) -> list[JobName]:
+    """Return the jobs whose bundle this plan is."""
+    query = _jobs().join(BundlePlan, BundlePlan.job_id == Job.id).where(BundlePlan.plan_sha256 == plan_sha256)
+    return _named(connection, query)
+
+
+def plan_digests(connection: Connection) -> list[str]:
+    """Return the digests of all bundle plans."""
+    return sorted({row[0] for row in connection.execute(select(BundlePlan.plan_sha256))})
+
+
+def jobs_of_entries(connection: Connection, experiment: str, segment: int, *, only: bool = False) -> list[JobName]:
+    """Return the jobs whose records are sealed in this segment or, unless `only`, a later one."""
+    where = LedgerEntry.segment == segment if only else LedgerEntry.segment >= segment
+    query = (
+        _jobs()
+        .join(WitnessRecord, WitnessRecord.job_id == Job.id)
+        .join(LedgerEntry, LedgerEntry.id == WitnessRecord.entry_id)
+        .where(Experiment.name == experiment, where)
+    )
+    return _named(connection, query)
+
+
+def unsealed_bodies(connection: Connection, kinds: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield experiment and packed bytes of the entries of these kinds that wait to be sealed."""
+    query = (
+        select(Experiment.name, LedgerEntry.body)
+        .join(LedgerEntry, LedgerEntry.experiment_id == Experiment.id)
+        .where(LedgerEntry.segment.is_(None), LedgerEntry.kind.in_(kinds), LedgerEntry.body.is_not(None))
+    )
+    for experiment, body in connection.execution_options(yield_per=500).execute(query):
+        yield experiment, bytes(body or b"")
