@@ -1,0 +1,88 @@
+"""A backup is whole, taken while the service runs, and a service opened on it goes on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ledger_story import Production, play, record_of, tables_at, tables_of
+
+from archive.opening import open_store
+from provenance.db.comparing import differences
+from provenance.db.engines import Database, open_database
+from provenance.errors import UnreachableError
+from provenance.services.back_up import back_up
+from provenance.services.check_archive import check_archive
+from provenance.services.rebuild_database import rebuild_database
+from provenance.services.seal_ledger import seal_all, seal_ledger
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    """Yield an empty production on both databases, with an archive in files."""
+    opened = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
+    yield opened
+    opened.close()
+
+
+def test_a_backup_holds_database_and_archive(production: Production, tmp_path: Path) -> None:
+    play(production)
+    seal_all(production.database, production.writer, production.store)
+    production.record(record_of(30))
+
+    report = back_up(production.database, production.store, tmp_path / "backup")
+
+    copied = open_store(f"file:{tmp_path / 'backup' / 'archive'}")
+    assert sorted(copied.digests()) == sorted(production.store.digests())
+    assert list(copied.documents()) == list(production.store.documents())
+    if production.database.is_sqlite:
+        assert differences(production.tables(), tables_at(f"sqlite:///{report.database}")) == []
+    else:
+        assert report.database is None
+
+
+def test_a_second_backup_copies_only_what_is_new(production: Production, tmp_path: Path) -> None:
+    production.upload(b"old")
+    back_up(production.database, production.store, tmp_path / "backup")
+    production.upload(b"new")
+
+    report = back_up(production.database, production.store, tmp_path / "backup")
+
+    assert (report.blobs, report.blob_bytes) == (1, 3)
+
+
+def test_large_blobs_are_streamed(production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provenance.services.back_up._STREAMED_BYTES", 10)
+    sha256 = production.upload(b"more than ten bytes")
+
+    back_up(production.database, production.store, tmp_path / "backup")
+
+    assert open_store(f"file:{tmp_path / 'backup' / 'archive'}").get(sha256) == b"more than ten bytes"
+
+
+def test_a_service_on_a_backup_goes_on_and_its_archive_is_sound(production: Production, tmp_path: Path) -> None:
+    production.record(record_of(1), record_of(2))
+    seal_all(production.database, production.writer, production.store)
+    production.record(record_of(3))
+    report = back_up(production.database, production.store, tmp_path / "backup")
+    store = open_store(f"file:{tmp_path / 'backup' / 'archive'}")
+    if report.database is None:  # as after pg_dump of another moment: the archive alone
+        rebuild_database(store, f"sqlite:///{tmp_path / 'backup' / 'jobprov.db'}")
+    restored = Production(open_database(f"sqlite:///{tmp_path / 'backup' / 'jobprov.db'}"), store, tmp_path)
+    restored.record(record_of(4))
+
+    sealed = seal_ledger(restored.database, restored.writer, store)
+
+    with restored.database.reading.connect() as connection:
+        checked = check_archive(connection, store)
+    jobs = len(tables_of(restored.database)["jobs"])
+    restored.close()
+    restored.database.dispose()
+    assert checked.is_sound
+    assert (sealed.adopted, jobs) == ((0, 4) if report.database else (0, 3))
+
+
+def test_a_folder_that_cannot_be_written_is_told(production: Production, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(UnreachableError, match="cannot take the backup"):
+        back_up(production.database, production.store, tmp_path / "file" / "below")
