@@ -53,8 +53,7 @@ def list_descendants(
 ) -> list[WalkedFile]:
     """Return every file that was made from a file, at any depth."""
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    claim = focus_of(connection, file.id).claim_id
-    return walk_descendants(connection, claim) if claim is not None else []
+    return walk_descendants(connection, focus_of(connection, file.id).claim_id, file=file.id)
 
 
 def count_lineage(
@@ -63,6 +62,6 @@ def count_lineage(
     """Return how many files and jobs made a file, and how many were made from it."""
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     claim = focus_of(connection, file.id).claim_id
-    if claim is None:
-        return {direction: Counts(0, 0) for direction in ("ancestors", "descendants")}
-    return {direction: count_walk(connection, claim, direction) for direction in ("ancestors", "descendants")}
+    return {
+        direction: count_walk(connection, claim, direction, file=file.id) for direction in ("ancestors", "descendants")
+    }

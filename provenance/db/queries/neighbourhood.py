@@ -204,10 +204,12 @@ def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
 
 def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction: str) -> Omitted:
     """Return how much the picture leaves out, by counting the whole walk."""
-    if focus.claim_id is None:
-        return Omitted()
-    up = count_walk(connection, focus.claim_id, "ancestors") if direction != "descendants" else Counts(0, 0)
-    down = count_walk(connection, focus.claim_id, "descendants") if direction != "ancestors" else Counts(0, 0)
+    up = down = Counts(0, 0)
+    if direction != "descendants" and focus.claim_id is not None:
+        above = count_walk(connection, focus.claim_id, "ancestors")
+        up = Counts(above.files, above.jobs + 1)  # and the job that made the file itself
+    if direction != "ancestors":
+        down = count_walk(connection, focus.claim_id, "descendants", file=focus.file_id)
     files = sum(key[0] != "j" for key in picture.order) - 1
     jobs = sum(key[0] == "j" for key in picture.order)
     return Omitted(

@@ -36,9 +36,17 @@ WITH RECURSIVE met(identity_id) AS (
 _DESCENDANTS = """
 WITH RECURSIVE met(claim_id) AS (
     SELECT p.claim_id
-    FROM producers AS r
+    FROM (
+        SELECT r.identity_id
+        FROM claims AS own
+        CROSS JOIN claims AS c
+        CROSS JOIN producers AS r
+        WHERE own.id = :claim AND c.job_id = own.job_id AND (c.id = own.id OR c.alias_of = own.id) AND r.claim_id = c.id
+        UNION ALL
+        SELECT id FROM identities WHERE file_id = :file
+    ) AS seed
     CROSS JOIN parents AS p
-    WHERE r.claim_id = :claim AND p.identity_id = r.identity_id
+    WHERE p.identity_id = seed.identity_id
     UNION
     SELECT p.claim_id
     FROM met
@@ -120,32 +128,45 @@ def walk_ancestors(connection: Connection, claim: int, *, most: int = MOST_FILES
     Raises:
         LimitError: the walk took more than five seconds.
     """
-    return _walk(connection, _ANCESTOR_ROWS, claim, most)
+    return _walk(connection, _ANCESTOR_ROWS, {"claim": claim, "most": most})
 
 
-def walk_descendants(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[WalkedFile]:
-    """Return every file that was made from the claim, at any depth, in no order; at most `most`.
+def walk_descendants(
+    connection: Connection, claim: int | None, *, file: int | None = None, most: int = MOST_FILES
+) -> list[WalkedFile]:
+    """Return every file that was made from the claim, or from a `file` that nobody claims, at any depth, in no order; at most `most`.
 
     Raises:
         LimitError: the walk took more than five seconds.
     """
-    return _walk(connection, _DESCENDANT_ROWS, claim, most)
+    return _walk(connection, _DESCENDANT_ROWS, _start(claim, file, most))
 
 
-def count_walk(connection: Connection, claim: int, direction: str, *, most: int = MOST_FILES) -> Counts:
-    """Return how many files and jobs a walk in `direction` (`ancestors` or `descendants`) meets.
+def count_walk(
+    connection: Connection, claim: int | None, direction: str, *, file: int | None = None, most: int = MOST_FILES
+) -> Counts:
+    """Return how many files and jobs a walk in `direction` (`ancestors` or `descendants`) meets; from `file` where nobody claims it.
 
     Raises:
         LimitError: the walk took more than five seconds.
     """
     with time_limit(connection):
-        row = connection.execute(text(_COUNTS[direction]), {"claim": claim, "most": most}).one()
+        row = connection.execute(text(_COUNTS[direction]), _start(claim, file, most)).one()
     return Counts(row[0], row[1])
 
 
-def _walk(connection: Connection, statement: str, claim: int, most: int) -> list[WalkedFile]:
+def _start(claim: int | None, file: int | None, most: int) -> dict[str, int]:
+    """Return the parameters of a walk; no row has the key -1."""
+    return {
+        "claim": -1 if claim is None else claim,
+        "file": -1 if claim is not None or file is None else file,
+        "most": most,
+    }
+
+
+def _walk(connection: Connection, statement: str, parameters: dict[str, int]) -> list[WalkedFile]:
     with time_limit(connection):
-        rows = connection.execute(text(statement), {"claim": claim, "most": most}).all()
+        rows = connection.execute(text(statement), parameters).all()
     return [WalkedFile(*row) for row in rows]
 
 

@@ -5,6 +5,7 @@ Pure translation; `writing.py` finds the integer keys.
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -96,7 +97,7 @@ def environment_difference(variables: Mapping[str, str], base: Mapping[str, str]
     gone = sorted(name for name in base if name not in variables)
     if not changed and not gone:
         return None
-    return pack(json.dumps([changed, gone], separators=(",", ":")).encode())
+    return pack(msgspec.json.encode([changed, gone]))
 
 
 def apply_difference(base: Mapping[str, str], difference: bytes | None) -> dict[str, str]:
@@ -107,9 +108,19 @@ def apply_difference(base: Mapping[str, str], difference: bytes | None) -> dict[
     return {name: value for name, value in {**base, **changed}.items() if name not in set(gone)}
 
 
+class _Local(threading.local):
+    """A compressor a thread: making one costs as much as a record's compression, and one serves one thread at a time."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=3, write_content_size=True)
+
+
+_local = _Local()
+
+
 def pack(body: bytes) -> bytes:
     """Return `body` as one zstd frame (level 3, no trained dictionary: storage.md says why)."""
-    return zstandard.ZstdCompressor(level=3, write_content_size=True).compress(body)
+    return _local.compressor.compress(body)
 
 
 def unpack(packed: bytes) -> bytes:
@@ -131,10 +142,11 @@ def claim_rows(record: JobRecord, mentions: list[MentionRow], experiment_ids: Ma
     """Return the outputs as claims. Outputs that were never there (status `empty` and `not_kept` were) claim all the same."""
     experiment = experiment_ids[record.experiment]
     rows = []
+    is_rerun = record.rerun_of is not None  # claims nothing, and so leads from its inputs to nothing
     for position, output in enumerate(record.outputs or ()):
         key = FileKey(output.name, output.namespace or "", experiment)
         identity = see_identity(key, output.size_bytes, output.checksums, output.sha256)
-        parents = dict.fromkeys(_parents(record, output, mentions, experiment))
+        parents = dict.fromkeys(() if is_rerun else _parents(record, output, mentions, experiment))
         rows.append(ClaimRow(identity, position, output, tuple(parents)))
     return rows
 

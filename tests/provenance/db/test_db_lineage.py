@@ -1,0 +1,147 @@
+"""Walks over recorded graphs, on both databases."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+from production_samples import Production, chain, file_entry, job
+from sqlalchemy import Connection, text
+
+from provenance.db.queries.walking import count_walk, time_limit, walk_ancestors
+from provenance.errors import LimitError
+from provenance.services.show_file import show_file
+from provenance.services.trace_lineage import count_lineage, list_ancestors, list_descendants, trace_lineage
+
+
+@contextlib.contextmanager
+def recorded(production: Production, *records: dict) -> Iterator[Connection]:  # type: ignore[type-arg]
+    production.record(*records)
+    with production.database.reading.connect() as connection:
+        yield connection
+
+
+def ancestors(connection: Connection, name: str) -> list[str]:
+    return sorted({file.name for file in list_ancestors(connection, name)})
+
+
+def descendants(connection: Connection, name: str) -> list[str]:
+    return sorted({file.name for file in list_descendants(connection, name)})
+
+
+def test_chain_is_walked_to_its_ends(production: Production) -> None:
+    with recorded(production, *chain("a", "b", "c", "d")) as connection:
+        assert (ancestors(connection, "c"), descendants(connection, "b")) == (["a", "b"], ["c", "d"])
+        assert count_lineage(connection, "c") == {"ancestors": (2, 2), "descendants": (1, 1)}
+
+
+def test_file_without_a_recorded_producer_ends_the_walk(production: Production) -> None:
+    with recorded(production, *chain("a", "b", "c")[1:]) as connection:
+        found = {file.name: file.job_id for file in list_ancestors(connection, "c")}
+        assert found["a"] is None
+        assert found["b"] is not None
+        assert (ancestors(connection, "a"), descendants(connection, "a")) == ([], ["b", "c"])
+        assert count_lineage(connection, "a")["descendants"] == (2, 2)
+        assert [child["name"] for child in show_file(connection, "a")["children"]] == ["b"]
+
+
+def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
+    loop = [
+        job(1, inputs=[file_entry("b", 2)], outputs=[file_entry("a", 1)]),
+        job(2, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]),
+    ]
+    with recorded(production, *loop) as connection:
+        assert ancestors(connection, "a") == ["a", "b"]
+        assert {node.name for node in trace_lineage(connection, "a").nodes if hasattr(node, "name")} == {"a", "b"}
+
+
+def test_chained_diamonds_are_walked_once(production: Production) -> None:
+    records = [job(0, outputs=[file_entry("m0", 1000)])]
+    for level in range(20):
+        source, sides = file_entry(f"m{level}", 1000 + level), ("l", "r")
+        records += [
+            job(100 * (level + 1) + n, inputs=[source], outputs=[file_entry(f"{side}{level}", 2000 + 2 * level + n)])
+            for n, side in enumerate(sides)
+        ]
+        both = [file_entry(f"{side}{level}", 2000 + 2 * level + n) for n, side in enumerate(sides)]
+        records.append(job(100 * (level + 1) + 9, inputs=both, outputs=[file_entry(f"m{level + 1}", 1001 + level)]))
+    with recorded(production, *records) as connection:
+        assert len(list_ancestors(connection, "m20")) == 60
+        assert len(list_descendants(connection, "m0")) == 60
+
+
+def test_input_that_an_earlier_step_wrote_does_not_end_the_ancestry(production: Production) -> None:
+    steps = job(
+        1,
+        inputs=[file_entry("raw", 1, step="one"), file_entry("middle", 2, step="two")],
+        outputs=[file_entry("middle", 2, step="one"), file_entry("end", 3, step="two")],
+    )
+    with recorded(production, steps) as connection:
+        assert ancestors(connection, "end") == ["raw"]
+        assert descendants(connection, "raw") == ["end", "middle"]
+
+
+def test_shared_and_configuration_inputs_are_no_parents(production: Production) -> None:
+    made = job(
+        1,
+        inputs=[file_entry("a", 1), file_entry("calib", 2, role="shared"), file_entry("x.fcl", role="configuration")],
+        outputs=[file_entry("b", 3)],
+    )
+    with recorded(production, made) as connection:
+        assert ancestors(connection, "b") == ["a"]
+
+
+def test_declared_parents_go_before_inputs(production: Production) -> None:
+    made = job(
+        1,
+        inputs=[file_entry("a", 1), file_entry("c", 2, namespace="user")],
+        outputs=[file_entry("b", 3, parents=["user:c", "elsewhere"]), file_entry("d", 4, parents=[])],
+    )
+    with recorded(production, made) as connection:
+        assert ancestors(connection, "b") == ["c", "elsewhere"]
+        assert ancestors(connection, "d") == []
+
+
+def test_outputs_of_reruns_are_no_descendants(production: Production) -> None:
+    again = job(9, inputs=[file_entry("a", 1)], outputs=[file_entry("again", 5)], rerun_of=job(2)["job_id"])
+    with recorded(production, *chain("a", "b"), again) as connection:
+        assert descendants(connection, "a") == ["b"]
+        assert ancestors(connection, "b") == ["a"]
+
+
+def test_input_from_another_experiment_is_followed(production: Production) -> None:
+    made = {**chain("a")[0], "experiment": "dune"}
+    with recorded(
+        production, made, job(5, inputs=[file_entry("a", 1, experiment="dune")], outputs=[file_entry("b", 2)])
+    ) as connection:
+        [parent] = list_ancestors(connection, "b")
+        assert (parent.name, parent.job_id is None) == ("a", False)
+
+
+def test_walk_stops_at_the_most_that_is_asked_for(production: Production) -> None:
+    with recorded(production, *chain(*[f"f{n}" for n in range(30)])) as connection:
+        claim = connection.execute(text("SELECT max(id) FROM claims")).scalar_one()
+        assert len(walk_ancestors(connection, claim, most=7)) == 7
+        assert count_walk(connection, claim, "ancestors", most=7).files == 7
+
+
+def test_drawing_is_bounded_and_says_what_it_leaves_out(production: Production) -> None:
+    with recorded(production, *chain(*[f"f{n}" for n in range(30)])) as connection:
+        graph = trace_lineage(connection, "f15", limit=11)
+        assert (len(graph.nodes), graph.is_truncated) == (11, True)
+        assert graph.omitted.by_kind == {"file": 24, "job": 25}
+        near = trace_lineage(connection, "f15", direction="ancestors", depth=2)
+        assert {node.name for node in near.nodes if hasattr(node, "name")} == {"f15", "f14", "f13"}
+
+
+def test_statement_past_the_time_limit_is_ended(production: Production) -> None:
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT max(i) FROM n"
+    )
+    with (
+        production.database.reading.connect() as connection,
+        pytest.raises(LimitError, match="ask for less"),
+        time_limit(connection, "ask for less", seconds=0.1),
+    ):
+        connection.execute(text(endless))
+    with production.database.reading.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
