@@ -28,15 +28,18 @@ DATA_SUFFIXES = (
 _ONE = {
     "-c": "config",
     "--config": "config",
-    "-S": "list",
-    "--source-list": "list",
-    "-T": "histogram",
-    "--TFileName": "histogram",
+    "-S": "lists",
+    "--source-list": "lists",
+    "-o": "outputs",
+    "--output": "outputs",
+    "-T": "outputs",
+    "--TFileName": "outputs",
     "--config-out": "final",
     "--process-name": "process_name",
-    "--timing-db": "timing",
-    "--memcheck-db": "memory",
+    "--timing-db": "databases",
+    "--memcheck-db": "databases",
 }
+_SEVERAL = ("lists", "outputs", "databases")
 _OVERRIDES = frozenset(
     [
         "-n",
@@ -68,6 +71,7 @@ class CommandLine:
         config: the fcl file's name as given, to be looked up.
         sources, outputs: names of files; an output may hold art's `%` patterns.
         final, process_name: `--config-out` and `--process-name`.
+        databases: `--timing-db` and `--memcheck-db`.
         overrides: the options that change the configuration, as given.
     """
 
@@ -75,7 +79,7 @@ class CommandLine:
         self.argv = argv
         self.is_art = bool(argv) and os.path.basename(argv[0]) in ART_PROGRAMS
         self.config = self.final = self.process_name = None
-        self.sources, self.lists, self.outputs, self.overrides = [], [], [], []
+        self.sources, self.lists, self.outputs, self.overrides, self.databases = [], [], [], [], []
         if not self.is_art:
             self.is_art = _names_fcl(argv)
         if self.is_art:
@@ -89,16 +93,10 @@ class CommandLine:
             if name in ("-s", "--source"):
                 values, step = _values(words, index, value)
                 self.sources.extend(values)
-            elif name in ("-o", "--output"):
-                self.outputs.append(value)
-            elif kind == "config":
-                self.config = value
-            elif kind == "list":
-                self.lists.append(value)
-            elif kind == "histogram":
-                self.outputs.append(value)
-            elif kind == "final":
-                self.final = value
+            elif kind in _SEVERAL:
+                getattr(self, kind).append(value)
+            elif kind in ("config", "final"):
+                setattr(self, kind, value)
             elif name in _OVERRIDES:
                 self.overrides.extend(words[index : index + step])
             else:
@@ -107,6 +105,7 @@ class CommandLine:
                 self.process_name = value
             index += step
         self.sources = [value for value in self.sources if value]
+        self.databases, self.lists = list(filter(None, self.databases)), list(filter(None, self.lists))
         self.outputs = [_without_label(value) for value in self.outputs if value]
 
     def listed_sources(self):

@@ -29,10 +29,11 @@ _SAYS_NOTHING = re.compile(
 _BEGUN = re.compile(r"^Begin processing the \d+\w\w record\. run: (\d+) subRun: (\d+) event: (\d+)", re.MULTILINE)
 _EVENTS = re.compile(r"^TrigReport Events total = (\d+) passed = (\d+) failed = (\d+)", re.MULTILINE)
 _SEED = re.compile(r"^Instantiated (\w+) engine \"([^:\"]*):\d+:([^\"]*)\" with seed (\d+)\.", re.MULTILINE)
-_SUMMARY = re.compile(r"^Summary of seeds computed by the NuRandomService$((?:\n(?!%MSG).*)*)", re.MULTILINE)
+_SUMMARY = re.compile(r"^Summary of seeds computed by the (\w+)")
 _SUMMARY_ROW = re.compile(
-    r"^\s*(?:\d+|\(?undef\)?)?\s+(\d+)\s+(?:\(same\)|\d+|\S+)?\s*(\w+)(?:[.:](\w+))?\s*$", re.MULTILINE
+    r"^\s*(\d+|\S*[^\d\s]\S*)?\s+(?:(\d+)|\(same\))?\s*([A-Za-z_]\w*)(?:[.:](\w+))?(?: \(global\))?\s*$"
 )
+_BASE_SEED = re.compile(r"^\s*(?:master seed|Base Seed):\s*(\d+)\s*$", re.IGNORECASE)
 _MOST_SEEDS = 2000
 
 
@@ -54,9 +55,9 @@ def last_event(text):
 
 
 def count_events(text):
-    """Return how many events the last report counts, or None without one."""
+    """Return {total, passed, failed} of the last report, or None without one."""
     found = _EVENTS.findall(text)
-    return int(found[-1][0]) if found else None
+    return dict(zip(("total", "passed", "failed"), map(int, found[-1]))) if found else None  # noqa: B905
 
 
 def seeds(text):
@@ -64,9 +65,7 @@ def seeds(text):
     found = []
     for engine, module, instance, seed in _SEED.findall(text):
         found.append({"module": module, "instance": instance, "engine": engine, "seed": int(seed)})
-    for summary in _SUMMARY.findall(text):
-        for seed, module, instance in _SUMMARY_ROW.findall(summary):
-            found.append({"module": module, "instance": instance, "seed": int(seed)})
+    found += _summarised(text)
     unique = []
     for entry in found[:_MOST_SEEDS]:
         if entry not in unique:
@@ -74,9 +73,31 @@ def seeds(text):
     return unique
 
 
+def may_tell_seeds(content):
+    """Tell whether it is worth looking for seeds in a log's bytes."""
+    return b"with seed " in content or b"Summary of seeds computed" in content
+
+
 def is_rule(line):
     """Tell whether a line only draws a rule, or is empty."""
     return bool(_RULE.match(line))
+
+
+def _summarised(text):
+    """Return the seeds of the end-of-job summaries of NuRandomService, LArSeedService and Mu2e's SeedService."""
+    found, service = [], None
+    for line in text.splitlines():
+        begun = _SUMMARY.match(line)
+        if begun or line.startswith("%MSG"):
+            service = begun.group(1) if begun else None
+            continue
+        base, row = _BASE_SEED.match(line), _SUMMARY_ROW.match(line[:200])
+        if service and base:
+            found.append({"module": service, "instance": "base", "seed": int(base.group(1))})
+        elif service and row and (row.group(2) or (row.group(1) or "").isdigit()):
+            seed = int(row.group(2) or row.group(1))
+            found.append({"module": row.group(3), "instance": row.group(4) or "", "seed": seed})
+    return found
 
 
 def _severe(text):

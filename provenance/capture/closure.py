@@ -10,7 +10,7 @@ import os
 import re
 
 _INCLUDE = re.compile(rb"^#include \"(.+)\"$", re.DOTALL)
-_NAME = re.compile(rb"^[ \t]*process_name[ \t]*:[ \t]*\"?(\w+)", re.MULTILINE)
+_NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
 _MOST_FILES, _MOST_PROBLEMS = 5000, 20
 
 
@@ -27,18 +27,46 @@ class Closure:
         self.search_path = search_path
         self.files, self.contents, self.problems = [], {}, []
         self._includes = {}  # path -> included names, each file read once
-        self.main_content = None
+        self._contents = {}  # path -> bytes
+        self._main = None
         path, index = self._locate_main(main)
         if path is None:
             self.problems.append("fcl file {} is neither here nor in FHICL_FILE_PATH".format(main))
             return
-        self.main_content = self._open(main, path, index)
+        self._main = path
+        self._open(main, path, index)
         self._follow(path)
 
     def process_name(self):
-        """Return the process name that the main file sets, or None."""
-        found = _NAME.findall(self.main_content or b"")
-        return found[-1].decode() if found else None
+        """Return the name that the last assignment at column 0 gives, includes followed, prologs left out; None without one."""
+        stack, entered = [iter(reversed(self._marks(self._main)))], {self._main}
+        while stack:
+            is_include, word = next(stack[-1], (None, None))
+            if is_include is None:
+                stack.pop()
+            elif not is_include:
+                return word
+            else:
+                path, _ = self._search(word)
+                if path not in entered:
+                    entered.add(path)
+                    stack.append(iter(reversed(self._marks(path))))
+        return None
+
+    def _marks(self, path):
+        """Return [(True, included name) or (False, process name)] of a file, outside prologs, in order."""
+        content, marks, is_prolog = self._contents.get(path, b""), [], False
+        if b"process_name" not in content and b"#include" not in content:
+            return marks
+        for line in content.replace(b"\r", b"\n").split(b"\n"):
+            if line.startswith((b"BEGIN_PROLOG", b"END_PROLOG")):
+                is_prolog = line.startswith(b"BEGIN")
+            elif not is_prolog:
+                named = _NAME.match(line)
+                marks.extend(
+                    [(False, named.group(1).decode())] if named else [(True, name) for name in included_names(line)]
+                )
+        return marks
 
     def _follow(self, main):
         """Walk the includes depth first, as the includer does; without recursion, since names come from files."""
@@ -66,15 +94,14 @@ class Closure:
             content = None
         if content is None:
             self._includes[path] = []
-            return None
+            return
         digest = hashlib.sha256(content).hexdigest()
         self.contents[digest] = content
         entry = {"name": name, "path": path[2:] if path.startswith("./") else path, "sha256": digest}
         if index is not None:
             entry["found_in"] = index
         self.files.append(entry)
-        self._includes[path] = included_names(content)
-        return content
+        self._includes[path], self._contents[path] = included_names(content), content
 
     def _locate_main(self, name):
         if name.startswith("/"):

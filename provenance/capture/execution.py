@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from provenance.capture import logs
@@ -16,6 +17,7 @@ from provenance.capture.draft import now
 
 _PASSED_ON = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGCONT", "SIGALRM")
 began = []  # commands that were started: from then on nobody else may start them
+_NOTICE_SECONDS = 0.2  # until a signal is passed on, at worst
 _DRAIN_SECONDS = 1.0  # for children that were left behind and still hold the output
 
 
@@ -100,7 +102,7 @@ def execute(argv, signals, during):
             during()
         except Exception as error:
             _say(error)
-        _, status, outcome.usage = os.wait4(process.pid, 0)
+        _, status, outcome.usage = _wait(process)
         process.returncode = 0  # reaped here; subprocess must not wait again
         _set_end(outcome, status)
     signals.is_over = True
@@ -145,6 +147,20 @@ def _start(argv, streams, signals):
         process = subprocess.Popen(["/bin/sh", *argv], **more)  # a script without `#!`, as every shell does
     signals.attach(process, has_group)
     return process
+
+
+def _wait(process):
+    """Return what os.wait4 gives, called in a thread: a signal that comes just before the main thread blocks is not lost."""
+    ended = []
+    waiting = threading.Thread(target=lambda: ended.append(os.wait4(process.pid, 0)))
+    waiting.daemon = True
+    try:
+        waiting.start()
+    except RuntimeError:  # no more threads
+        return os.wait4(process.pid, 0)
+    while waiting.is_alive():
+        waiting.join(_NOTICE_SECONDS)
+    return ended[0]
 
 
 def _is_foreground():

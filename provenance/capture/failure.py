@@ -25,7 +25,7 @@ _CHATTER = re.compile(
     r"|Art has completed and will|%MSG|jobprov: )"
 )
 _TAIL = 64 * 1024
-_LAST_LINES = 200
+_LAST_LINES, _LONGEST_LINE = 200, 2000  # in characters; patterns need not be fast on more
 _SIGNALLED = 128  # what shells add to a signal's number
 _FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXFSZ")
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
@@ -77,7 +77,13 @@ def explain(outcome):
 def read_texts(logs):
     """Return the ends of logs as text, colours taken out: standard output, what programs logged to files, error last."""
     ordered = sorted(logs, key=lambda log: (log[0] == "stderr", log[0] != "stdout"))
-    return [_ANSI.sub(b"", log[1][-_TAIL:]).decode("utf-8", "replace") for log in ordered]
+    return [read_text(log[1][-_TAIL:]) for log in ordered]
+
+
+def read_text(content):
+    """Return a log's bytes as text without colours."""
+    lines = _ANSI.sub(b"", content).decode("utf-8", "replace").split("\n")
+    return "\n".join(line[:_LONGEST_LINE].rstrip("\r") for line in lines)
 
 
 def _linker(text):

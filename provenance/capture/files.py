@@ -113,8 +113,8 @@ def describe_outputs(draft, step, patterns, clock):
         if not paths:
             draft.note("output {} was named and is not there".format(pattern))
         for path in paths:
-            if path not in seen and not _URL.match(path):
-                seen.add(path)
+            if os.path.normpath(path) not in seen and not _URL.match(path):
+                seen.add(os.path.normpath(path))
                 entry = draft.attempt("output " + path, _output, draft, step, path, clock)
                 entries.extend([entry] if entry else [])
     return entries

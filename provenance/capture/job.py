@@ -78,7 +78,7 @@ class Job:
         if not options.input:
             listed = draft.attempt("source list", line.listed_sources) or []
             named += [(path, "primary") for path in line.sources + listed]
-        known = {path for path, _ in named} | opened | set(options.output) | set(line.outputs)
+        known = {path for path, _ in named} | opened | set(options.output) | set(line.outputs) | set(options.log)
         known.update(entry["path"] for entry in draft.record.get("scripts", ()))
         step.candidates = [] if line.is_art else files.found_on_command_line(argv, known)
         if not options.input:
@@ -105,17 +105,22 @@ class Job:
 
     def after(self, step, outcome, prefix=""):
         """Gather what a command left: logs, outputs, sidecars."""
+        from provenance.capture import findings  # noqa: PLC0415 - when the command has ended
+
         draft, record = self.draft, self.draft.record
         record.setdefault("command", {}).setdefault("steps", []).append(step.describe(outcome))
+        draft.attempt("configuration as run", code.capture_final_configuration, draft, step)
+        databases, log_files = findings.named_in_configuration(draft, step)
+        findings.add_logs(outcome, draft, [path for path in log_files if path not in self.options.log])
         for name, content, is_cut in outcome.logs:
             self._keep_log(prefix + name, step.name, content, is_cut)
-        draft.attempt("configuration as run", code.capture_final_configuration, draft, step)
         step.drop_outputs_from_inputs()
         draft.extend("inputs", step.inputs)
-        patterns = self.options.output or (step.line.outputs + step.found_outputs())
+        draft.attempt("event counts", findings.add_events, draft, step, outcome)
+        patterns = self.options.output + step.line.outputs + step.found_outputs()
         self.add_outputs(step.name, patterns, outcome.code == 0, step.inputs)
-        if not record.get("seeds"):
-            draft.extend("seeds", step.seeds())
+        draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
+        findings.add_modules(draft, step, databases)
 
     def add_outputs(self, step, patterns, is_success, inputs):
         """Describe outputs that are there, and write their sidecars where their step succeeded."""

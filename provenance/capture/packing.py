@@ -8,6 +8,7 @@ import ast
 import hashlib
 import io
 import os
+import tokenize
 import zipfile
 
 SHEBANG = b"#!/usr/bin/env python3\n"
@@ -67,14 +68,35 @@ def sources():
 
 
 def bare(source):
-    """Return Python source with docstrings and comment lines emptied; line numbers in tracebacks stay true."""
+    """Return Python source without docstrings, comments and broad indents; line numbers in tracebacks stay true."""
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
             first, last = node.body[0].lineno - 1, node.body[0].end_lineno
             indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
             lines[first:last] = [indent + '""' if len(node.body) == 1 else ""] + [""] * (last - first - 1)
-    return "\n".join("" if line.lstrip().startswith("#") else line for line in lines) + "\n"
+    return _narrow("\n".join(lines) + "\n")
+
+
+def _narrow(source):
+    """Return source without comments, one blank a level of indentation and none where a line only goes on; strings stay."""
+    lines, inside, starts = source.split("\n"), set(), {}
+    level = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        (row, column), (last, _) = token.start, token.end
+        if token.type == tokenize.COMMENT:
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+        elif token.type in (tokenize.INDENT, tokenize.DEDENT):
+            level += 1 if token.type == tokenize.INDENT else -1
+        elif token.type == tokenize.NEWLINE:
+            starts[-1] = None  # the next token begins a line
+        elif token.type not in (tokenize.NL, tokenize.ENDMARKER):
+            inside.update(range(row + 1, last + 1))
+            if starts.pop(-1, 0) is None or row == 1:
+                starts[row] = level
+    return "\n".join(
+        line if row in inside else " " * starts.get(row, 0) + line.lstrip() for row, line in enumerate(lines, 1)
+    )
 
 
 def packed(files):

@@ -11,6 +11,8 @@ import threading
 from provenance.capture.background import budget, hash_seconds
 from provenance.capture.draft import now
 
+_CARRIED = ("output", "parent", "metadata", "seed", "log")  # said at `start`, meant for `end`
+
 
 class OneCommand:
     """Recording of `run`: one command is the whole job."""
@@ -115,19 +117,21 @@ class StepOfSession(OneCommand):
 
 def open_session(options, environment):
     """Open a record for the calling job script; raises RuntimeError where no spool can be written."""
-    from provenance.capture import flushing, job, session, spool
+    from provenance.capture import code, flushing, job, session, spool
 
     folder = spool.find(options, environment)
     if folder is None:
         raise RuntimeError("no spool can be written: name one by --spool or JOBPROV_SPOOL")
     opened = job.Job(options, environment, folder)
-    opened.begin(options.command or _caller_command())
+    caller = options.command or _caller_command()
+    opened.begin(caller)
+    code.capture_scripts(opened.draft, caller, options.script, opened.repositories)
     named = [(path, "primary") for path in options.input] + [(path, "shared") for path in options.shared_input]
     opened.add_inputs(named)
     opened.later.append(opened.repositories.finish)
     opened.meanwhile()
     kept = session.create(folder, opened.draft)
-    kept.state["outputs"] = options.output
+    kept.state["options"] = {name: options.values[name] for name in _CARRIED}
     kept.save()
     if options.announce:
         opened.draft.attempt("announcing", flushing.announce, opened.draft.record, options, environment)
@@ -141,14 +145,14 @@ def close_session(options, environment, code, speaker):
     kept = session.find(folder, options.job_id)
     if kept is None:
         raise RuntimeError("no record is open for this job script: call start first")
+    for name, words in kept.state["options"].items():
+        options.values[name] += [word for word in words if word not in options.values[name]]
     closing = job.Job(options, environment, folder, kept.draft)
     outcome = execution.Outcome()
     outcome.ended_at = now()
     failed = kept.state.get("failed")
     outcome.code = code if code is not None else (failed[2] if failed else 0)
-    closing.add_outputs(
-        None, options.output + kept.state["outputs"], outcome.code == 0, kept.draft.record.get("inputs", ())
-    )
+    closing.add_outputs(None, options.output, outcome.code == 0, kept.draft.record.get("inputs", ()))
     closing.close(outcome, failed, kept.state["is_told"])
     path = flushing.keep(folder, kept.draft, options)
     kept.forget()

@@ -19,7 +19,7 @@ class Session:
     Attributes:
         folder: where it is kept.
         draft: the record so far.
-        state: what is remembered and never sent: owner, last exit code, outputs named at `start`.
+        state: what is remembered and never sent: owner, last exit code, options given at `start`.
     """
 
     def __init__(self, folder, draft, state):
@@ -48,7 +48,7 @@ def create(spool, draft):
     """Return a new session for the process that called us; raises OSError."""
     folder = os.path.join(spool, "open", draft.record["job_id"])
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    return Session(folder, draft, {"owner": _identity(os.getppid()), "last": 0, "outputs": [], "is_told": False})
+    return Session(folder, draft, {"owner": _identity(os.getppid()), "last": 0, "options": {}, "is_told": False})
 
 
 def find(spool, job_id=None):

@@ -1,6 +1,7 @@
 """One command of a job: its name and role, and the files that its command line turns out to name."""
 
 import os
+import time
 
 from provenance.capture import arguments, files, redaction
 from provenance.capture.draft import without_empty
@@ -21,6 +22,7 @@ class Step:
         line: what its command line tells.
         candidates: [(argument, signature before)] that may be files.
         inputs: its input entries.
+        began: seconds since 1970.
     """
 
     def __init__(self, argv, name, role):
@@ -28,6 +30,7 @@ class Step:
         self.name = name or _usual_name(argv)
         self.role = role or _STAGES.get(self.name, "payload")
         self.candidates, self.inputs = [], []
+        self.began = time.time()
 
     def describe(self, outcome):
         """Return the record's entry of this step."""

@@ -66,6 +66,8 @@ def _keep_dirty_tree(top, entry, draft, paths):
         if os.path.exists(index):
             with open(index, "rb") as source, open(copy, "wb") as target:
                 target.write(source.read())
+            status = os.stat(index)  # an older time tells git which entries it must not trust (racy git)
+            os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
         environment = {
             "GIT_INDEX_FILE": copy,
             "GIT_OBJECT_DIRECTORY": store,

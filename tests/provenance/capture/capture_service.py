@@ -48,6 +48,7 @@ class Service:
 class _Handler(BaseHTTPRequestHandler):
     service: Service
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet, or each answer waits for a delayed acknowledgement
 
     def do_POST(self) -> None:
         self._answer(self._missing)
@@ -82,6 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         with contextlib.suppress(BrokenPipeError):  # the hook gave up, as it should
             self.wfile.write(content)
+            self.wfile.flush()
 
     def _missing(self, body: bytes) -> Answer:
         wanted = json.loads(body)["sha256"]

@@ -105,6 +105,22 @@ def test_dirty_checkout_keeps_tree_patch_and_objects_and_is_left_untouched(
     git(checkout, "apply", "--reverse", "--check", str(write(tmp_path, blobs[software["dirty_patch_sha256"]])))
 
 
+def test_edit_in_the_very_moment_of_the_checkout_is_seen(runner: Runner, checkout: Path) -> None:
+    """Same size, same time: git knows by the index's own time that it has to look into the file."""
+    moment = 1_700_000_000
+    git(checkout, "config", "core.trustctime", "false")
+    os.utime(checkout / "fcl" / "base.fcl", (moment, moment))
+    git(checkout, "update-index", "--refresh")
+    (checkout / "fcl" / "base.fcl").write_text("a: 9\n")
+    for path in (checkout / "fcl" / "base.fcl", checkout / ".git" / "index"):
+        os.utime(path, (moment, moment))
+
+    run_in_checkout(runner, checkout)
+
+    record, blobs = only_entry(runner)
+    assert b"+a: 9" in blobs[record["software"][0]["dirty_patch_sha256"]]
+
+
 def test_commit_that_no_remote_has_travels_with_the_record(runner: Runner, checkout: Path, tmp_path: Path) -> None:
     (checkout / "fcl" / "base.fcl").write_text("a: 3\n")
     git(checkout, "commit", "-q", "-a", "-m", "local")

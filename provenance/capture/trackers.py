@@ -1,0 +1,63 @@
+"""art's time and memory of each module, out of the SQLite databases that TimeTracker and MemoryTracker leave behind.
+
+Sources: the tables of art's services (TimeModule, TimeSource; ModuleInfo, PeakUsage); seconds of wall time, and memory
+in units of 10^6 bytes. A database may hold earlier runs as well, where art was told to append: all rows count.
+"""
+
+import os
+import time
+
+_SECONDS = 5.0
+_STEPS = 100000  # SQLite instructions between two looks at the clock
+_MEGABYTE = 1000000
+_TIMES = """
+    SELECT Path, ModuleLabel, ModuleType, count(*), sum(Time), max(Time) FROM TimeModule GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+_SOURCES = "SELECT 'source', NULL, Source, count(*), sum(Time), max(Time) FROM TimeSource GROUP BY 3 ORDER BY 3"
+_DELTAS = """
+    SELECT after.Path, after.ModuleLabel, after.ModuleType, max(after.Vsize - before.Vsize), max(after.RSS - before.RSS)
+    FROM ModuleInfo AS before CROSS JOIN ModuleInfo AS after ON after.rowid = before.rowid + 1
+    WHERE before.Step LIKE 'Pre%' AND after.Step LIKE 'Post%' AND after.ModuleLabel = before.ModuleLabel
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+_PEAKS = "SELECT Name, Value FROM PeakUsage WHERE Name IN ('VmPeak', 'VmHWM')"
+
+
+def read(path, modules, peaks):
+    """Add what a database tells to modules, by (path, label, type), and to peak memory, by `vsize` and `rss`, in bytes.
+
+    A module is {path, label, type, events, seconds_total, seconds_max, vsize_delta_bytes_max, rss_delta_bytes_max}, as
+    far as it is told. Raises OSError and sqlite3.Error where the file is no database or takes too long.
+    """
+    import sqlite3  # noqa: PLC0415 - not every Python has it
+
+    connection = sqlite3.connect("file:{}?mode=ro".format(_quoted(path)), uri=True, timeout=1.0)
+    end = time.monotonic() + _SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    try:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for table, query in (("TimeModule", _TIMES), ("TimeSource", _SOURCES)):
+            for row in connection.execute(query) if table in tables else ():
+                _module(modules, row).update(events=row[3], seconds_total=round(row[4], 6), seconds_max=row[5])
+        for row in connection.execute(_DELTAS) if "ModuleInfo" in tables else ():
+            _module(modules, row).update(vsize_delta_bytes_max=_bytes(row[3]), rss_delta_bytes_max=_bytes(row[4]))
+        for name, value in connection.execute(_PEAKS) if "PeakUsage" in tables else ():
+            peaks["vsize" if name == "VmPeak" else "rss"] = _bytes(value)
+    finally:
+        connection.close()
+
+
+def _module(modules, row):
+    found = modules.setdefault(tuple(row[:3]), {})
+    found.update({name: str(value) for name, value in zip(("path", "label", "type"), row) if value is not None})  # noqa: B905
+    return found
+
+
+def _bytes(megabytes):
+    return round(megabytes * _MEGABYTE)
+
+
+def _quoted(path):
+    from urllib.parse import quote  # noqa: PLC0415
+
+    return quote(os.path.abspath(path))
