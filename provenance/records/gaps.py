@@ -133,7 +133,7 @@ def _source_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, s
                 yield code, f"The bytes of {what}{source.name} are not here."
     if not record.logs and record.state not in ("running", "lost"):
         yield "log-missing", "The job has no log."
-    if others := missing - _told_apart(record):
+    if missing and (others := missing - _told_apart(record)):
         some = ", ".join(digest[:12] for digest in sorted(others)[:3])
         yield "blob-missing", f"Blobs that the record names are not here: {len(others)}, such as {some}."
 

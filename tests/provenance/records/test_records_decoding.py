@@ -1,0 +1,223 @@
+"""From bytes to a record, or to errors that name the field."""
+
+import json
+from datetime import UTC, datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from production_samples import digest, job
+
+from provenance.errors import RecordError
+from provenance.records import checks, decoding
+from provenance.records.decoding import DecodedRecord, decode_record, read_plain, utc
+from provenance.records.identity import batch_job_id, witness_rank
+from provenance.records.references import referenced_blobs, references_in
+
+
+def decode(**fields: Any) -> DecodedRecord:
+    return decode_record(json.dumps({**job(1), **fields}).encode())
+
+
+def refused(body: bytes) -> dict[str, list[str]]:
+    with pytest.raises(RecordError) as problem:
+        decode_record(body)
+    return problem.value.fields
+
+
+def test_record_is_kept_in_its_bytes_with_fields_that_are_not_known() -> None:
+    decoded = decode(new={"a": [1.5]}, threads=4)
+    assert (decoded.raw["new"], decoded.record.threads, decoded.repairs) == ({"a": [1.5]}, 4, ())  # type: ignore[union-attr]
+    assert json.loads(decoded.body) == decoded.raw
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "Expecting value"),
+        (b"[1]", "not an object"),
+        (b"\xff\xfe{", "utf"),
+        (b'{"a": NaN}', "NaN"),
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}', "duplicate key"),
+        (b"[" * 200_000, "nested too deeply"),
+    ],
+)
+def test_body_that_is_no_object_is_refused(body: bytes, words: str) -> None:
+    assert words in str(refused(body))
+
+
+def test_body_past_the_limit_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "LIMIT_BYTES", 10)
+    assert refused(b"x" * 11) == {"": ["longer than 10 bytes"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"x": {"y": ["a", "\0"]}}, "x.y[1]"),
+        ({"x": "\ud800"}, "x"),
+        ({"x": {"a\udfff": 1}}, "x.a\\udfff"),
+    ],
+)
+def test_text_that_no_database_keeps_is_refused(fields: dict[str, Any], path: str) -> None:
+    assert list(refused(json.dumps({**job(1), **fields}).encode())) == [path]
+
+
+def test_pair_of_surrogates_is_one_letter() -> None:
+    assert decode(x="\U0001f600", y={"z": 1, "l": [None]}).raw["x"] == "\U0001f600"
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"state": "odd"}, "state"),
+        ({"job_id": "7"}, "job_id"),
+        ({"job_id": job(1)["job_id"] + "\n"}, "job_id"),
+        ({"experiment": "no space"}, "experiment"),
+        ({"experiment": "nova\n"}, "experiment"),
+        ({"logs": [{"name": "x", "sha256": digest(1) + "\n"}]}, "logs[0].sha256"),
+        ({"schema_version": True}, "schema_version"),
+        ({"started_at": "2026-01-01T00:00:00"}, "started_at"),
+        ({"started_at": "yesterday"}, "started_at"),
+        ({"started_at": None}, "started_at"),
+        ({"ended_at": "1969-12-31T23:59:59Z"}, "ended_at"),
+        ({"sent_at": "2200-01-01T00:00:00Z"}, "sent_at"),
+        ({"sent_at": "0001-01-01T00:00:00+14:00"}, "sent_at"),
+        ({"task": {"unit": "a\nb"}}, "task.unit"),
+        ({"task": {"task_id": "a/b"}}, "task.task_id"),
+        ({"inputs": [{"name": "a/b"}]}, "inputs[0].name"),
+        ({"outputs": [{"name": "."}]}, "outputs[0].name"),
+        ({"outputs": [{"name": "\U0001f600" * 751}]}, "outputs[0].name"),
+        ({"outputs": [{"name": "a", "namespace": "\u2028"}]}, "outputs[0].namespace"),
+        ({"outputs": [{"name": "a", "checksums": ["md5:1", "none"]}]}, "outputs[0].checksums[1]"),
+        ({"outputs": [{"name": "a", "checksums": ["md5:1\n"]}]}, "outputs[0].checksums[0]"),
+        ({"inputs": [{"name": "a", "size_bytes": -1}]}, "inputs[0].size_bytes"),
+        ({"scripts": [{"name": "\x7f"}]}, "scripts[0].name"),
+        ({"configurations": [{"files": [{"name": "a/b.fcl"}, {"name": "\t"}]}]}, "configurations[0].files[1].name"),
+        ({"logs": [{"name": "good"}, {"name": ".."}]}, "logs[1].name"),
+        ({"scripts": [{"name": "good"}, {"name": "\n"}]}, "scripts[1].name"),
+    ],
+)
+def test_field_that_cannot_be_taken_is_named(fields: dict[str, Any], path: str) -> None:
+    assert path in refused(json.dumps({**job(1), **fields}).encode())
+
+
+def test_key_that_stands_twice_in_a_good_record_is_refused() -> None:
+    body = json.dumps(job(1, extra={"a": {"b": 1}})).encode().replace(b'"b": 1', b'"b": 1, "b": 1')
+    assert refused(body) == {"b": ["duplicate key"]}
+
+
+def test_number_past_64_bits_in_a_free_field_is_kept_whole() -> None:
+    assert decode(extra={"big": 2**70 + 1}).raw["extra"] == {"big": 2**70 + 1}
+
+
+def test_missing_field_is_named() -> None:
+    assert list(refused(b'{"schema_version": 1}')) == ["job_id"]
+
+
+def test_all_fields_that_fail_are_named() -> None:
+    fields = {"task": {"task_id": "a/\n"}, "logs": [{"name": "/"}]}
+    found = refused(json.dumps({**job(1), **fields}).encode())
+    assert {path: len(messages) for path, messages in found.items()} == {"task.task_id": 2, "logs[0].name": 1}
+
+
+def test_more_files_than_a_list_of_positions_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "MOST_FILES", 1)
+    assert "inputs" in refused(json.dumps(job(1, inputs=[{"name": "a"}, {"name": "b"}])).encode())
+
+
+@pytest.mark.parametrize("state", ["killed", "lost"])
+def test_killed_and_lost_jobs_need_no_start(state: str) -> None:
+    assert decode(state=state, started_at=None).record is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2016-12-31T23:59:60Z", datetime(2016, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("2016-12-31 23:59:60.25z", datetime(2016, 12, 31, 23, 59, 59, 250_000, tzinfo=UTC)),
+        ("2026-01-01T00:00:00.123456789Z", datetime(2026, 1, 1, 0, 0, 0, 123_456, tzinfo=UTC)),
+        ("2026-01-01T02:00:00.1+02:00", datetime(2026, 1, 1, 0, 0, 0, 100_000, tzinfo=UTC)),
+    ],
+)
+def test_leap_seconds_are_clamped_and_nanoseconds_cut(text: str, moment: datetime) -> None:
+    decoded = decode(started_at=text)
+    assert decoded.record is not None
+    assert (decoded.record.started_at, decoded.raw["started_at"], decoded.repairs) == (moment, text, ())
+
+
+def test_number_out_of_range_becomes_null_and_is_named() -> None:
+    decoded = decode(threads=2**63, extra={"big": 2**70}, resources={"max_rss_bytes": -(2**64)}, hosts=[True])
+    assert decoded.record is not None
+    assert (decoded.record.threads, decoded.record.extra) == (None, {"big": 2**70})
+    assert set(decoded.repairs) == {"threads", "resources.max_rss_bytes"}
+    assert decode(threads=2**63 - 1).repairs == ()
+
+
+def test_record_of_a_later_version_is_kept_unread_if_its_names_hold() -> None:
+    assert decode(schema_version=2, state=["new"], outputs="all").record is None
+    assert "experiment" in refused(json.dumps({**job(1), "schema_version": 2, "experiment": "/"}).encode())
+
+
+def test_plain_reading_agrees_with_the_fast_one() -> None:
+    decoded = decode(outputs=[{"name": "a"}], seeds=[{"seed": 1}])
+    assert read_plain(decoded.raw) == (decoded.record, ())
+
+
+def test_moment_without_a_form_in_utc_is_refused() -> None:
+    from datetime import timedelta  # noqa: PLC0415
+
+    with pytest.raises(RecordError, match="outside the years"):
+        utc(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))))
+
+
+def test_witnesses_of_one_batch_job_name_it_alike() -> None:
+    assert batch_job_id("s#1.0#2", attempt=1, part=0) == batch_job_id("s#1.0#2", attempt=1, part=0)
+    others = {batch_job_id("s#1.0#2", attempt=attempt, part=part) for attempt in (1, 2) for part in (0, 1)}
+    assert len(others) == 4
+    assert sorted(["new", "history", "import", "wrapper", "a"], key=witness_rank) == [
+        "wrapper",
+        "history",
+        "import",
+        "a",
+        "new",
+    ]
+
+
+_digests = st.sampled_from(
+    [digest(n) for n in range(4)] + ["short", digest(1)[:-1], digest(1).upper().replace("0", "A"), None, 7]
+)
+_leaves = st.one_of(
+    st.none(), st.integers(), st.sampled_from(["sha256", "x_sha256", '"sha256": "', digest(2)]), _digests
+)
+_keys = st.sampled_from(
+    ["sha256", "log_sha256", "notsha256", "a", "inputs", "outputs", 'q"sha256', "é_sha256", "\u0073ha256"]
+)
+_values = st.recursive(
+    _leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=3), max_leaves=12
+)
+_records = st.dictionaries(_keys, _values, max_size=5)
+
+
+def test_key_that_only_ends_alike_is_no_reference() -> None:
+    for record in ({"sha256": {"notsha256": digest(1)}}, {'a"sha256': digest(1)}, {"sha256": 1, "xsha256": digest(1)}):
+        assert references_in(json.dumps(record).encode(), record) == referenced_blobs(record) == set()
+
+
+@given(record=_records, is_ascii=st.booleans(), indent=st.sampled_from([None, 1]))
+def test_references_in_bytes_are_those_of_the_walk(record: dict[str, Any], is_ascii: bool, indent: int | None) -> None:  # noqa: FBT001
+    body = json.dumps(record, ensure_ascii=is_ascii, indent=indent).encode()
+    assert references_in(body, record) == referenced_blobs(record)
+
+
+def test_digest_of_a_file_is_no_reference_but_every_other_is() -> None:
+    record: dict[str, Any] = {
+        "inputs": [{"name": "a", "sha256": digest(1), "deep": {"sha256": digest(2)}}, "odd"],
+        "outputs": [{"name": "b", "sha256": digest(1), "metadata": {"cfg_sha256": digest(3)}}],
+        "unknown": [[{"sha256": digest(4)}]],
+        "logs": [{"sha256": digest(5)}],
+    }
+    record["inputs"].append({"name": "c"})  # without a digest
+    expected = {digest(n) for n in (2, 3, 4, 5)}
+    assert referenced_blobs(record) == references_in(json.dumps(record).encode(), record) == expected

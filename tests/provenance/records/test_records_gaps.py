@@ -1,0 +1,130 @@
+"""Each gap: one record with it and one without."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from production_samples import digest, job
+
+from provenance.records.gaps import GAPS, Findings, find_gaps, level_of, small_inputs
+from provenance.records.job_record import JobRecord
+
+COMPLETE = job(
+    1,
+    task={"task_id": "t1"},
+    command={"argv": ["run"]},
+    exit={"code": 0},
+    software=[{"name": "soft", "repository": "https://git.example.org/soft.git", "evidence": "observed"}],
+    environment={"variables": {}},
+    logs=[{"name": "out", "sha256": digest(1)}],
+    inputs=[{"name": "a.root", "sha256": digest(2), "size_bytes": 10, "role": "primary"}],
+    outputs=[{"name": "b.root", "sha256": digest(3), "status": "written"}],
+    witness="wrapper",
+)
+
+
+def codes(findings: Findings | None = None, **fields: Any) -> list[str]:
+    record = msgspec.convert({**COMPLETE, **fields}, JobRecord)
+    return [gap.code for gap in find_gaps(record, findings or Findings())]
+
+
+def file(**fields: Any) -> dict[str, Any]:
+    return {"name": "x", "sha256": digest(9), **fields}
+
+
+MISSING = Findings(missing_blobs=frozenset({digest(9)}))
+DIRTY = {"name": "soft", "is_dirty": True}
+
+# code, (findings, fields) with the gap, (findings, fields) without
+CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | None, dict[str, Any]]]] = [
+    ("command-missing", (None, {"command": None}), (None, {"command": {"steps": [{"name": "s", "argv": ["x"]}]}})),
+    ("command-missing", (None, {"command": {"steps": [{"name": "s"}]}}), (None, {"command": {"argv": ["x"]}})),
+    ("exit-missing", (None, {"exit": {"message": "?"}}), (None, {"exit": {"signal": 9}})),
+    ("exit-missing", (None, {"exit": None, "state": "failed"}), (None, {"exit": None, "state": "killed"})),
+    ("environment-missing", (None, {"environment": {}}), (None, {"environment": {"variables": {}}})),
+    ("environment-missing", (None, {"environment": None}), (None, {})),
+    ("fcl-missing", (MISSING, {"configurations": [{"files": [file()]}]}), (None, {"configurations": [{"files": [file()]}]})),
+    ("fcl-missing", (None, {"configurations": [{"files": [file(sha256=None)]}]}), (None, {"configurations": [{}]})),
+    ("script-missing", (MISSING, {"scripts": [file()]}), (None, {"scripts": [file()]})),
+    ("log-missing", (MISSING, {"logs": [file()]}), (None, {"logs": [file()]})),
+    ("log-missing", (None, {"logs": []}), (None, {"logs": [], "state": "running"})),
+    ("software-missing", (None, {"software": []}), (None, {})),
+    ("software-unresolved", (Findings(unresolved={0: "no mirror"}), {}), (None, {})),
+    ("dirty-tree-missing", (None, {"software": [DIRTY]}), (None, {"software": [{**DIRTY, "objects_sha256": digest(9)}]})),
+    ("dirty-tree-missing", (MISSING, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}), (None, {})),
+    ("input-missing", (Findings(unheld_inputs=frozenset({digest(2)})), {}), (None, {})),
+    ("input-without-checksum", (None, {"inputs": [{"name": "a"}]}), (None, {"inputs": [{"name": "a", "checksums": ["md5:1"]}]})),
+    ("conditions-missing", (None, {"conditions": [{"tag": "v1"}]}), (None, {"conditions": [{"tag": "v1", "payload_sha256": digest(9)}]})),
+    ("conditions-missing", (MISSING, {"conditions": [{"tag": "v1", "payload_sha256": digest(9)}]}), (None, {"conditions": []})),
+    (
+        "image-without-digest",
+        (None, {"environment": {"variables": {}, "container": {"image": "sl7"}}}),
+        (None, {"environment": {"variables": {}, "container": {"image": "sl7", "digest": "sha256:1"}}}),
+    ),
+    ("output-without-checksum", (None, {"outputs": [{"name": "b"}]}), (None, {"outputs": [{"name": "b", "status": "dropped"}]})),
+    ("output-without-checksum", (None, {"outputs": [{"name": "b"}]}), (None, {"outputs": [{"name": "b"}], "state": "failed"})),
+    ("seed-unknown", (None, {"inputs": []}), (None, {"inputs": [], "seeds": [{"seed": 1}]})),
+    ("threads-unseeded", (None, {"threads": 2}), (None, {"threads": 1})),
+    ("blob-missing", (Findings(missing_blobs=frozenset({digest(8)})), {}), (None, {})),
+    (
+        "blob-missing",
+        (MISSING, {"software": [{"name": "soft", "objects_sha256": digest(9)}]}),
+        (MISSING, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}),
+    ),
+    ("task-missing", (None, {"task": {"campaign": "c"}}), (None, {})),
+    ("task-missing", (None, {"task": None}), (None, {})),
+    (
+        "event-count-mismatch",
+        (None, {"inputs": [file(events_read=1), file(events_read=2)], "outputs": [file(event_count=4)]}),
+        (None, {"inputs": [file(events_read=1), file(events_read=2)], "outputs": [file(event_count=3)]}),
+    ),
+    ("value-out-of-range", (Findings(repairs=("threads",)), {}), (None, {})),
+    ("witness-contradiction", (Findings(contradictions=("exit.code",)), {}), (None, {})),
+    ("unknown-word", (None, {"witness": "oracle"}), (None, {"witness": None})),
+    ("unknown-word", (None, {"inputs": [file(role="tertiary")]}), (None, {"inputs": [file(role="shared")]})),
+    ("unknown-word", (None, {"outputs": [file(status="lost")]}), (None, {"outputs": [file(status="empty")]})),
+    ("unknown-word", (None, {"software": [{"name": "s", "evidence": "felt"}]}), (None, {"software": [{"name": "s"}]})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "with_it", "without"), CASES, ids=[f"{case[0]}-{n}" for n, case in enumerate(CASES)])
+def test_gap_is_found_where_it_is_and_only_there(code: str, with_it: Any, without: Any) -> None:
+    assert code in codes(with_it[0], **with_it[1])
+    assert code not in codes(without[0], **without[1])
+
+
+def test_complete_record_has_no_gap() -> None:
+    assert codes() == []
+
+
+def test_every_code_has_a_case() -> None:
+    assert {case[0] for case in CASES} == set(GAPS)
+
+
+def test_gaps_that_cost_the_lowest_level_come_first() -> None:
+    found = find_gaps(msgspec.convert(job(1), JobRecord), MISSING)
+    levels = [GAPS[gap.code][0] for gap in found]
+    assert levels == sorted(levels)
+    assert all(gap.how_to_close == GAPS[gap.code][1] for gap in found)
+
+
+@pytest.mark.parametrize(
+    ("fields", "level"),
+    [
+        ({}, 2),
+        ({"task": None}, 2),
+        ({"environment": {"variables": {}, "container": {"image": "sl7"}}}, 2),
+        ({"inputs": [{"name": "a"}]}, 1),
+        ({"software": []}, 0),
+        ({"software": [], "inputs": [{"name": "a"}]}, 0),
+    ],
+)
+def test_level_is_the_highest_that_the_gaps_leave_complete(fields: dict[str, Any], level: int) -> None:
+    assert level_of(find_gaps(msgspec.convert({**COMPLETE, **fields}, JobRecord), Findings())) == level
+
+
+def test_small_inputs_are_those_with_digest_and_size_up_to_the_limit() -> None:
+    sizes = {1: 0, 2: 16 * 1024 * 1024, 3: 16 * 1024 * 1024 + 1, 4: None}
+    inputs = [{"name": "x", "sha256": digest(n), "size_bytes": size} for n, size in sizes.items()]
+    record = msgspec.convert({**COMPLETE, "inputs": [*inputs, {"name": "y", "size_bytes": 1}]}, JobRecord)
+    assert small_inputs(record) == {digest(1), digest(2)}

@@ -1,0 +1,66 @@
+"""One job out of what several witnesses saw."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from provenance.records.merging import merge_witnesses
+
+
+def merge(**records: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    merged, found = merge_witnesses(records)
+    return merged, {one.field: one.values for one in found}
+
+
+def test_one_witness_is_the_job() -> None:
+    record = {"state": "failed", "exit": {"code": 1}}
+    assert merge(history=record) == (record, {})
+
+
+def test_first_witness_that_has_a_value_gives_it() -> None:
+    merged, found = merge(
+        wrapper={"state": "failed", "exit": {"code": 1, "message": None}, "host": None},
+        history={"state": "failed", "exit": {"code": 1, "message": "no"}, "host": {"site": "FNAL"}},
+    )
+    assert merged == {"state": "failed", "exit": {"code": 1, "message": "no"}, "host": {"site": "FNAL"}}
+    assert found == {}
+
+
+def test_lists_are_taken_whole_and_an_empty_one_gives_way() -> None:
+    merged, found = merge(
+        wrapper={"state": "failed", "inputs": [], "outputs": [1]},
+        history={"state": "failed", "inputs": [2, 3], "outputs": [4, 5]},
+    )
+    assert (merged["inputs"], merged["outputs"], found) == ([2, 3], [1], {})
+
+
+def test_final_state_goes_before_a_provisional_one_whoever_saw_it() -> None:
+    merged, found = merge(wrapper={"state": "lost", "threads": 1}, history={"state": "failed"})
+    assert (merged, found) == ({"state": "failed", "threads": 1}, {})
+
+
+def test_contradictions_are_listed_and_what_each_says_of_itself_is_none() -> None:
+    _, found = merge(
+        wrapper={"state": "succeeded", "witness": "wrapper", "sent_at": "1", "exit": {"code": 0, "signal": None}},
+        history={"state": "killed", "witness": "history", "sent_at": "2", "exit": {"code": 1}, "host": {"a": 1}},
+    )
+    assert found == {"exit.code": {"wrapper": 0, "history": 1}, "state": {"wrapper": "succeeded", "history": "killed"}}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["wrapper", "history", "zed"])))
+def test_merge_does_not_depend_on_the_order_of_arrival(order: tuple[str, ...]) -> None:
+    records = {
+        "wrapper": {"state": "running", "a": {"x": 1}, "b": [1]},
+        "history": {"state": "failed", "a": {"y": 2}, "c": 1},
+        "zed": {"state": "failed", "a": {"x": 5, "z": 3}, "c": 2},
+    }
+    merged, found = merge_witnesses({name: records[name] for name in order})
+    assert merged == {"state": "failed", "a": {"x": 5, "y": 2, "z": 3}, "b": [1], "c": 1}
+    assert [(one.field, one.values) for one in found] == [("c", {"history": 1, "zed": 2})]
+
+
+def test_merging_leaves_the_records_as_they_were() -> None:
+    records = {"wrapper": {"state": "failed", "a": {"x": 1}}, "history": {"state": "failed", "a": {"y": 2}}}
+    merge_witnesses(records)
+    assert records == {"wrapper": {"state": "failed", "a": {"x": 1}}, "history": {"state": "failed", "a": {"y": 2}}}
