@@ -97,9 +97,7 @@ def test_token_itself_is_kept_nowhere(service: Service, new_token: NewToken) -> 
     ]
 
 
-def test_reading_can_be_kept_for_token_holders(
-    app: Flask, client: FlaskClient, service: Service, new_token: NewToken
-) -> None:
+def test_reading_can_be_kept_for_token_holders(client: FlaskClient, service: Service, new_token: NewToken) -> None:
     header = new_token()
     object.__setattr__(service.settings, "reading", "token")
 

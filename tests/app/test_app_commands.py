@@ -1,0 +1,165 @@
+"""The `jobprov` command as people and scripts use it: words, JSON, exit codes."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from app_records import JOB, a_record, numbered
+from live_service import LiveService, run_alone
+
+from app.cli import COMMANDS, exit_code, jobprov
+from provenance.client import Client
+from provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    service = LiveService(tmp_path_factory.mktemp("commands") / "var")
+    client = Client(service.url)
+    client.record(numbered(2, outputs=[{"name": "a.root", "checksums": ["adler32:00000001"]}]))
+    client.record(
+        a_record(
+            state="failed",
+            exit={"code": 65, "failed_step": "art", "error_class": "cet::exception", "message": "no such product"},
+            inputs=[{"name": "a.root", "checksums": ["adler32:00000001"]}],
+            outputs=[{"name": "b.root", "checksums": ["adler32:00000002"], "status": "written"}],
+        )
+    )
+    yield service
+    service.stop()
+
+
+def test_lookup_says_what_made_a_file_in_its_first_line(live: LiveService) -> None:
+    ended = live.run("lookup", "a.root")
+
+    assert ended.returncode == 0
+    assert ended.stdout.startswith(f"a.root was made by job {numbered(2)['job_id']}")
+    assert "jobprov rerun" in ended.stdout
+
+
+def test_lookup_of_an_unknown_file_answers_no_and_names_the_nearest(live: LiveService) -> None:
+    ended = live.run("lookup", "a.roo")
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Did you mean: a.root" in ended.stderr
+
+
+def test_job_says_how_it_failed_in_its_first_line(live: LiveService) -> None:
+    first = live.run("job", JOB).stdout.splitlines()[0]
+
+    assert first == "Failed in step art with exit code 65: cet::exception."
+
+
+@pytest.mark.parametrize("words", [("lookup", "a.root"), ("job", JOB), ("lineage", "a.root"), ("token", "list")])
+def test_json_is_json(live: LiveService, words: tuple[str, ...]) -> None:
+    assert json.loads(live.run(*words, "--json").stdout) is not None
+
+
+@pytest.mark.parametrize("form", ["text", "dot", "svg", "prov-json"])
+def test_lineage_is_printed_in_each_form(live: LiveService, form: str) -> None:
+    ended = live.run("lineage", "a.root", "--format", form)
+
+    assert ended.returncode == 0
+    assert "a.root" in ended.stdout
+
+
+def test_bundle_is_written_whole(live: LiveService, tmp_path: Path) -> None:
+    ended = live.run("bundle", JOB, "-o", str(tmp_path / "b.tar"))
+
+    assert ended.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["b.tar"]
+
+
+def test_rerun_refuses_a_folder_that_is_not_empty(live: LiveService, tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+
+    assert live.run("rerun", JOB, "--into", str(tmp_path)).returncode == 2
+
+
+def test_records_are_sent_from_files(live: LiveService, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps(numbered(5)))
+    bad.write_text(json.dumps(numbered(6, state="gone")))
+
+    assert live.run("record", str(good)).returncode == 0
+    ended = live.run("record", str(bad))
+    assert ended.returncode == 1
+    assert "state" in ended.stdout
+    assert "refused" in ended.stdout
+    letters = json.loads(live.run("dead-letter", "list", "--json").stdout)
+    assert [letter["job_id"] for letter in letters] == [numbered(6)["job_id"]]
+    assert live.run("dead-letter", "replay").returncode == 1
+
+
+def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> None:
+    data = str(tmp_path / "var")
+    assert run_alone("migrate", JOBPROV_DATA=data).returncode == 0
+
+    made = run_alone("token", "create", "--experiment", "nova", "--name", "hook", JOBPROV_DATA=data)
+
+    assert made.stdout.startswith("prov_1_")
+    assert len(made.stdout.strip().splitlines()) == 1
+    assert "hook" in run_alone("token", "list", JOBPROV_DATA=data).stdout
+    assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 0
+    assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 1
+
+
+def test_operators_commands_ask_for_the_schema_first(tmp_path: Path) -> None:
+    ended = run_alone("token", "list", JOBPROV_DATA=str(tmp_path))
+
+    assert ended.returncode == 3
+    assert "jobprov migrate" in ended.stderr
+
+
+def test_service_that_is_not_there_is_exit_code_3() -> None:
+    ended = run_alone("lookup", "x", "--url", "http://127.0.0.1:9")
+
+    assert ended.returncode == 3
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [("lookup",), ("nonsense",), ("job", JOB, "--nonsense"), ("serve", "--port", "x")])
+def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
+    assert run_alone(*words).returncode == 2
+
+
+def test_fhicl_is_read_without_a_service(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.fcl", tmp_path / "two.fcl"
+    one.write_text("a: 1 b: { c: @nil }\n")
+    two.write_text("a: 2 b: { c: @nil }\n")
+
+    assert "a: 1" in run_alone("fhicl", "dump", str(one)).stdout
+    assert len(run_alone("fhicl", "id", str(one)).stdout.split()[0]) == 40
+    assert run_alone("fhicl", "diff", str(one), str(one)).returncode == 0
+    assert run_alone("fhicl", "diff", str(one), str(two)).returncode == 1
+
+
+def test_every_command_has_words_for_its_help() -> None:
+    import click  # noqa: PLC0415
+
+    context = click.Context(jobprov)
+    for name in jobprov.list_commands(context):
+        command = jobprov.get_command(context, name)
+        assert command is not None
+        assert command.help, name
+    assert {"serve", "lookup", "lineage", "job", "bundle", "rerun", "verify"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (NotFoundError("x"), 1),
+        (ConflictError("x"), 1),
+        (BadInputError("x"), 2),
+        (UnreachableError("x"), 3),
+        (OSError("x"), 3),
+        (ZeroDivisionError("x"), None),
+    ],
+)
+def test_exit_codes_follow_the_kind_of_error(problem: Exception, code: int | None) -> None:
+    assert exit_code(problem) == code

@@ -1,0 +1,158 @@
+"""The client against a real socket that answers as told: errors by class, tries again only what may be repeated."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance.client import Client
+from provenance.client import client as client_module
+from provenance.errors import (
+    AmbiguousError,
+    BadInputError,
+    ConflictError,
+    ForbiddenError,
+    LimitError,
+    NotFoundError,
+    ProvenanceError,
+    UnreachableError,
+)
+
+JOB = "0f8b0000-0000-4000-8000-000000000001"
+
+
+class Peer:
+    """A server on loopback. `answers` are given in order, the last one again and again: (status, JSON or bytes)."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, Any]] = [(200, {})]
+        self.requests: list[tuple[str, str, bytes, str | None]] = []
+        peer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                peer.requests.append((self.command, self.path, body, self.headers.get("Authorization")))
+                status, answer = peer.answers.pop(0) if len(peer.answers) > 1 else peer.answers[0]
+                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.send_header("ETag", '"1-L2-abc"')
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_PUT = do_POST = _answer  # noqa: N815 - names of http.server
+
+            def log_message(self, *_words: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
+    monkeypatch.setattr(client_module, "_PAUSE_SECONDS", 0.01)
+    made = Peer()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "problem", "kind"),
+    [
+        (300, {"choices": [{"experiment": "nova", "namespace": ""}]}, AmbiguousError),
+        (401, {}, ForbiddenError),
+        (403, {}, ForbiddenError),
+        (404, {"nearest": ["a.root"]}, NotFoundError),
+        (409, {}, ConflictError),
+        (413, {"limit": 8}, LimitError),
+        (422, {"errors": {"limit": ["too large"]}}, BadInputError),
+        (500, {}, UnreachableError),
+        (503, {}, UnreachableError),
+    ],
+)
+def test_answer_becomes_the_error_that_the_service_raised(
+    peer: Peer, status: int, problem: dict[str, Any], kind: type[ProvenanceError]
+) -> None:
+    peer.answers = [(status, {"detail": "what failed", **problem})]
+
+    with pytest.raises(kind, match="what failed") as caught:
+        Client(peer.url).file("a.roo")
+
+    for name, value in problem.items():
+        if name in ("nearest", "limit"):
+            assert getattr(caught.value, name) == value
+        if name == "errors":
+            assert caught.value.fields == value  # type: ignore[attr-defined]
+        if name == "choices":
+            assert caught.value.choices == [("nova", "")]  # type: ignore[attr-defined]
+
+
+def test_busy_service_is_asked_again(peer: Peer) -> None:
+    peer.answers = [(503, {}), (503, {}), (200, {"hits": []})]
+
+    assert Client(peer.url).search("x") == []
+    assert len(peer.requests) == 3
+
+
+def test_verdict_is_posted_once_whatever_happens(peer: Peer) -> None:
+    peer.answers = [(503, {}), (201, {})]
+
+    with pytest.raises(UnreachableError):
+        Client(peer.url).post_verdict(JOB, {"level": "R7"})
+    assert len(peer.requests) == 1
+
+
+def test_names_are_one_part_of_the_address(peer: Peer) -> None:
+    Client(f"{peer.url}/api/v1/", "t").file("a b/ä?#.root", experiment="nova")
+
+    assert peer.requests[0][1] == "/api/v1/files/a%20b%2F%C3%A4%3F%23.root?experiment=nova"
+    assert peer.requests[0][3] == "Bearer t"
+
+
+def test_bytes_of_a_record_are_sent_as_they_are(peer: Peer) -> None:
+    body = b'{ "job_id" : "' + JOB.encode() + b'" }'
+    peer.answers = [(201, {"change": "created"})]
+
+    assert Client(peer.url).record(body)["change"] == "created"
+    assert peer.requests[0][:3] == ("PUT", f"/api/v1/jobs/{JOB}", body)
+
+
+def test_lists_are_read_to_their_end(peer: Peer) -> None:
+    peer.answers = [(200, {"jobs": [1], "next": "7"}), (200, {"jobs": [2], "next": None})]
+
+    assert list(Client(peer.url).jobs(state="failed")) == [1, 2]
+    assert peer.requests[1][1] == "/api/v1/jobs?state=failed&cursor=7"
+
+
+def test_bundle_arrives_whole_or_not_at_all(peer: Peer, tmp_path: Path) -> None:
+    peer.answers = [(200, b"tar"), (404, {"detail": "no such job"})]
+    client = Client(peer.url)
+
+    assert client.save_bundle(JOB, tmp_path / "a.tar") == "1-L2-abc"
+    with pytest.raises(NotFoundError):
+        client.save_bundle(JOB, tmp_path / "b.tar")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
+
+
+def test_something_that_is_no_jobprov_is_said_so(peer: Peer) -> None:
+    peer.answers = [(200, b"<html>")]
+
+    with pytest.raises(UnreachableError, match="address"):
+        Client(peer.url).job(JOB)
+    assert not Client("http://127.0.0.1:9").is_ready()
