@@ -141,6 +141,7 @@ def test_commit_that_no_remote_has_travels_with_the_record(runner: Runner, check
     assert software["is_dirty"] is False
 
 
+@pytest.mark.slow
 def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(
     runner: Runner, checkout: Path, tmp_path: Path
 ) -> None:
@@ -259,6 +260,7 @@ def test_flat_sam_sidecar_gets_the_keys_at_its_top(runner: Runner) -> None:
     assert record["outputs"][0]["event_count"] == 3
 
 
+@pytest.mark.slow
 def test_failed_job_and_no_sidecar_leave_none(runner: Runner) -> None:
     runner("run", "--output", "b.root", "--", "sh", "-c", "echo x > b.root; exit 1")
     runner("run", "--output", "b.root", "--no-sidecar", "--", "sh", "-c", "echo x > b.root")
@@ -360,6 +362,7 @@ hook end --exit-code $code --url {service.url}
     assert not (runner.folder / "c.root.json").exists()
 
 
+@pytest.mark.slow
 def test_job_scripts_at_once_do_not_mix(runner: Runner, service: Service) -> None:
     script = f"""hook() {{ {runner.python} {runner.hook} "$@"; }}
 hook start; hook step --name s$1 -- sleep 0.2; hook end --url {service.url}"""

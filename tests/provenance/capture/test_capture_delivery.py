@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from capture_runner import Runner
 from capture_service import Service, answers_after_giving_up, takes_then_cuts
 
@@ -81,6 +82,7 @@ def test_busy_service_is_tried_again(runner: Runner, service: Service) -> None:
     assert [request[2] for request in service.requests[:2]] == [503, 500]
 
 
+@pytest.mark.slow
 def test_retry_after_is_obeyed(runner: Runner, service: Service) -> None:
     service.faults = [(429, {"Retry-After": "1"}, {})]
     begun = time.monotonic()
@@ -123,6 +125,7 @@ def test_refused_record_is_put_aside_with_the_reason(runner: Runner, service: Se
     assert b"refused" in done.stderr
 
 
+@pytest.mark.slow
 def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(runner: Runner, service: Service) -> None:
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
@@ -139,6 +142,7 @@ def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(runner: R
     assert runner.entries() == []
 
 
+@pytest.mark.slow
 def test_two_flushes_at_once_send_each_entry_once(runner: Runner, service: Service) -> None:
     for number in range(12):
         runner("run", "--", "sh", "-c", f"echo {number}")
@@ -152,6 +156,7 @@ def test_two_flushes_at_once_send_each_entry_once(runner: Runner, service: Servi
     assert service.count("PUT", "/jobs/") == 12
 
 
+@pytest.mark.slow
 def test_claim_of_a_process_that_is_gone_comes_back(runner: Runner, service: Service) -> None:
     runner("run", "--", "true")
     (entry,) = runner.entries()
@@ -164,6 +169,7 @@ def test_claim_of_a_process_that_is_gone_comes_back(runner: Runner, service: Ser
     assert len(service.records) == 1
 
 
+@pytest.mark.slow
 def test_slow_service_holds_the_job_up_no_longer_than_the_budget(runner: Runner, service: Service) -> None:
     service.faults = [answers_after_giving_up(30)]
     begun = time.monotonic()
@@ -186,6 +192,7 @@ def test_secret_that_only_the_service_knows_is_taken_out_and_noted(runner: Runne
     assert any("secret" in note for note in record["extra"]["hook_notes"])
 
 
+@pytest.mark.slow
 def test_announced_job_is_seen_running(runner: Runner, service: Service) -> None:
     done = runner("run", "--url", service.url, "--announce", "--", "sleep", "1")
 

@@ -64,6 +64,7 @@ def test_program_that_no_python_runs_has_no_listing(runner: Runner) -> None:
     assert "packages_sha256" not in only_entry(runner)[0]["environment"]
 
 
+@pytest.mark.slow
 def test_steps_of_one_job_share_one_listing(runner: Runner) -> None:
     (runner.folder / "other").mkdir()
     (runner.folder / "other" / "far-9.dist-info").mkdir(parents=True)

@@ -8,14 +8,21 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from capture_runner import VERSIONS, Runner, find_python
 from capture_service import Service
 
 
-def test_hook_works_under_every_python_found(hook: str, tmp_path: Path, service: Service) -> None:
-    found = {version: find_python(version) for version in VERSIONS}
+def in_full_runs(*values: object) -> list[Any]:
+    """Return parameters that only the full run tries."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
+@pytest.mark.parametrize("versions", [VERSIONS[:1] + VERSIONS[5:6], *in_full_runs(VERSIONS)])
+def test_hook_works_under_every_python_found(hook: str, tmp_path: Path, service: Service, versions: list[str]) -> None:
+    found = {version: find_python(version) for version in versions}
     missing = [version for version, path in found.items() if path is None]
     present = {version: path for version, path in found.items() if path}
     (tmp_path / "inc.fcl").write_text("a: 1\n")
@@ -48,12 +55,12 @@ def test_hook_works_under_every_python_found(hook: str, tmp_path: Path, service:
     assert {"3.11"} <= set(present)
 
 
-@pytest.mark.parametrize("code", [0, 1, 65, 126, 127, 130, 137, 143, 255])
+@pytest.mark.parametrize("code", [0, 65, 255, *in_full_runs(1, 126, 127, 130, 137, 143)])
 def test_exit_code_passes_through(runner: Runner, code: int) -> None:
     assert runner("run", "--", "sh", "-c", f"exit {code}").returncode == code
 
 
-@pytest.mark.parametrize("name", ["TERM", "KILL", "INT", "HUP", "SEGV", "ABRT", "XCPU", "USR1"])
+@pytest.mark.parametrize("name", ["TERM", "SEGV", *in_full_runs("KILL", "INT", "HUP", "ABRT", "XCPU", "USR1")])
 def test_signal_that_ended_the_command_ends_the_hook(runner: Runner, name: str) -> None:
     done = runner("run", "--", "sh", "-c", f"kill -{name} $$")
 
@@ -64,7 +71,7 @@ def test_signal_that_ended_the_command_ends_the_hook(runner: Runner, name: str) 
     assert record["state"] == ("failed" if name in ("SEGV", "ABRT") else "killed")
 
 
-@pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "USR2"])
+@pytest.mark.parametrize("name", ["TERM", *in_full_runs("HUP", "USR1", "USR2")])
 def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name: str) -> None:
     script = f"trap 'echo parent' {name}; (trap 'echo child; exit 0' {name}; echo ready; while :; do sleep 0.05; done) & wait; wait; exit 9"
     process = start(runner, "sh", "-c", script)
@@ -97,6 +104,7 @@ def test_signal_before_the_command_runs_is_not_lost(runner: Runner) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_ignored_signal_stays_ignored_for_the_command(runner: Runner) -> None:
     script = "trap '' HUP; exec \"$@\""
     process = subprocess.Popen(
@@ -145,6 +153,7 @@ def test_script_without_interpreter_line_runs_as_in_a_shell(runner: Runner) -> N
     assert (done.returncode, done.stdout) == (4, b"from sh\n")
 
 
+@pytest.mark.slow
 def test_binary_output_passes_through_whole_while_the_log_keeps_head_and_tail(runner: Runner) -> None:
     done = runner(
         "run",
@@ -199,6 +208,7 @@ def test_streams_that_are_one_keep_their_order(runner: Runner) -> None:
     assert done.stdout.split()[:18] == wanted
 
 
+@pytest.mark.slow
 def test_process_left_behind_neither_blocks_the_hook_nor_loses_its_output(runner: Runner) -> None:
     begun = time.monotonic()
     process = start(runner, "sh", "-c", "(sleep 4; echo late; echo $? > late.txt) & echo now")

@@ -32,6 +32,7 @@ def test_no_spool_and_no_service_only_says_so(runner: Runner) -> None:
     assert b"lost" in done.stderr
 
 
+@pytest.mark.slow
 def test_full_disk_still_sends(runner: Runner, service: Service) -> None:
     done, _ = job(runner, "--url", service.url, environment={"JOBPROV_SPOOL": "/dev/full"})
 
@@ -45,6 +46,7 @@ def test_folder_that_takes_no_sidecar_loses_the_sidecar_only(runner: Runner, ser
     assert any("sidecar of /proc/self/comm" in note for note in service.only_record()["extra"]["hook_notes"])
 
 
+@pytest.mark.slow
 def test_refusing_port_costs_little(runner: Runner) -> None:
     done, seconds = job(runner, "--url", "http://127.0.0.1:9", "--budget-seconds", "3")
 
@@ -52,6 +54,7 @@ def test_refusing_port_costs_little(runner: Runner) -> None:
     assert b"not sent" in done.stderr
 
 
+@pytest.mark.slow
 def test_address_that_makes_no_sense_is_only_said(runner: Runner) -> None:
     for address in ("http://", "nonsense://x", "http://[::1", "http://host:port"):
         done, _ = job(runner, "--url", address, "--budget-seconds", "1")
@@ -84,6 +87,7 @@ def test_empty_environment_is_enough(runner: Runner) -> None:
     assert len(runner.entries()) == 1
 
 
+@pytest.mark.slow
 def test_removed_working_folder_does_not_stop_the_job(runner: Runner) -> None:
     gone = runner.folder / "gone"
     gone.mkdir()
@@ -112,6 +116,7 @@ def test_closed_error_stream_is_survived(runner: Runner) -> None:
     assert len(runner.entries()) == 1
 
 
+@pytest.mark.slow
 def test_pipe_named_as_input_does_not_hang(runner: Runner) -> None:
     os.mkfifo(runner.folder / "pipe")
 

@@ -9,6 +9,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import pytest
 from capture_runner import Runner
 from capture_service import Service
 
@@ -99,6 +100,7 @@ def test_broken_hook_runs_the_command_alone(hook: str, tmp_path: Path) -> None:
     assert b"not recorded: SyntaxError" in done.stderr
 
 
+@pytest.mark.slow
 def test_overhead_with_fifty_fcl_files_stays_small(runner: Runner, service: Service) -> None:
     """Time before and after the command, network and interpreter start apart; generous here, the figures are printed."""
     folder = runner.folder / "fcl"
