@@ -1,0 +1,90 @@
+"""The hook's document says what the hook does: its option table, and its recipes as they stand there."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from capture_reading import only_entry
+from capture_runner import Runner
+from capture_service import Service
+
+from provenance.capture import background, options
+
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
+
+
+def run_recipe(runner: Runner, service: Service, name: str) -> dict:
+    (recipe,) = re.findall(rf"```sh {name}\n(.*?)```", DOCUMENT, re.DOTALL)
+    shutil.copy(runner.hook, runner.folder / "job-end-hook.pyz")
+    environment = dict(runner.environment, JOBPROV_URL=service.url)
+    recipe = recipe.replace("http://127.0.0.1:8095", service.url)
+    done = subprocess.run(
+        ["sh", "-e", "-c", recipe], cwd=runner.folder, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return service.only_record()
+
+
+def test_option_table_is_that_of_the_hook() -> None:
+    rows = re.findall(r"^\| `--([\w-]+)` \| `(JOBPROV_\w+)` \| (\w+) \| \S", DOCUMENT, re.MULTILINE)
+
+    kinds = {"one": options.ONE, "several": options.MANY, "flag": options.FLAGS}
+    wanted = [(name, kind) for kind, names in kinds.items() for name in names]
+    assert [(name, kind) for name, _, kind in rows] == wanted
+    for name, variable, kind in rows:
+        read = options.Options([], {variable: "1"})
+        assert read.values[name] == {"one": "1", "several": ["1"], "flag": True}[kind]
+
+
+def test_defaults_in_the_table_are_those_of_the_hook() -> None:
+    nothing = options.Options([], {})
+    assert f"spooling and sending; {background.budget(nothing):.0f} |" in DOCUMENT
+    assert f"hashing; {background.hash_seconds(nothing):.0f} |" in DOCUMENT
+
+
+def test_plain_shell_recipe_works_as_written(runner: Runner, service: Service) -> None:
+    (runner.folder / "make.sh").write_text('echo event > "$1"\n')
+
+    record = run_recipe(runner, service, "plain-shell")
+
+    assert record["task"]["task_id"] == "my-first-task"
+    assert [script["name"] for script in record["scripts"]] == ["make.sh"]
+
+
+def test_two_step_recipe_works_as_written(runner: Runner, service: Service) -> None:
+    record = run_recipe(runner, service, "two-steps")
+
+    assert [step["name"] for step in record["command"]["steps"]] == ["gen", "ana"]
+    assert [output["name"] for output in record["outputs"]] == ["a.txt", "b.txt"]
+    assert record["state"] == "succeeded"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["TERM", "KILL", "INT", "HUP", "XCPU", "USR1"])
+def test_command_killed_by_a_signal_is_told_as_the_table_says(runner: Runner, name: str) -> None:
+    (row,) = [line for line in DOCUMENT.splitlines() if f"SIG{name}," in line or f"SIG{name} to the command" in line]
+
+    runner("run", "--", "sh", "-c", f"kill -{name} $$")
+
+    record, _ = only_entry(runner)
+    assert f"| {record['state']} |" in row
+    assert record["exit"]["code"] == 128 + record["exit"]["signal"]
+
+
+@pytest.mark.slow
+def test_hook_that_is_killed_itself_leaves_no_record(runner: Runner) -> None:
+    process = subprocess.Popen(
+        [runner.python, runner.hook, "run", "--", "sh", "-c", "echo ready; sleep 0.5"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=runner.folder,
+        env=runner.environment,
+    )
+    process.stdout.readline()
+
+    process.kill()
+    process.communicate(timeout=20)
+
+    assert runner.entries() == []
