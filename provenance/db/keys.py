@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, func, select, text, tuple_
-from sqlalchemy.dialects import postgresql
+
+from provenance.db.inserting import insert_rows
 
 T = TypeVar("T")
 
@@ -107,8 +108,8 @@ class KnownKeys:
         numbers = allocate_keys(connection, table, len(ordered))
         values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]
         if connection.dialect.name == "postgresql":
-            connection.execute(postgresql.insert(table).on_conflict_do_nothing(), values)
+            insert_rows(connection, table, values, skip_known=True)
             found.update(self._select(connection, table, columns, ordered))  # another process may have been first
         else:
-            connection.execute(table.insert(), values)
+            insert_rows(connection, table, values)
             found.update(zip(ordered, numbers, strict=True))

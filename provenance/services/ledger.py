@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Table, select
 
+from provenance.db.inserting import insert_rows
 from provenance.db.keys import allocate_keys, chunks
 from provenance.db.recording.job_rows import pack, unpack
 from provenance.db.tables import Experiment, LedgerEntry
@@ -46,7 +47,7 @@ def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[
     numbers = allocate_keys(connection, _ENTRIES, len(entries))
     if entries:
         rows = [_row_of(number, entry) for number, entry in zip(numbers, entries, strict=True)]
-        connection.execute(_ENTRIES.insert(), rows)
+        insert_rows(connection, _ENTRIES, rows)
     return numbers
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
+from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys, chunks
 from provenance.db.recording.aliases import join_sightings
 from provenance.db.recording.job_rows import pack
@@ -253,11 +254,9 @@ def _write_witnesses(batch: _Batch, jobs: Sequence[int], submissions: Sequence[S
         rows.append({**row, "revision": revision})
         entries.append(_entry_of(submission, batch.experiments, revision))
     numbers = append_entries(batch.connection, entries)
-    if rows:
-        values = [{**row, "entry_id": number} for row, number in zip(rows, numbers, strict=True)]
-        batch.connection.execute(table_of(WitnessRecord).insert(), values)
-    if working:
-        batch.connection.execute(table_of(ProvisionalRecord).insert(), working)
+    values = [{**row, "entry_id": number} for row, number in zip(rows, numbers, strict=True)]
+    insert_rows(batch.connection, table_of(WitnessRecord), values)
+    insert_rows(batch.connection, table_of(ProvisionalRecord), working)
 
 
 def _remove_provisional(connection: Connection, job: int, witness: str) -> None:
@@ -282,5 +281,4 @@ def write_awaited(connection: Connection, missing: Mapping[int, Iterable[str]], 
     for part in chunks(replace):
         connection.execute(delete(AwaitedBlob).where(AwaitedBlob.job_id.in_(part)))
     rows = [{"sha256": sha256, "job_id": job} for job, digests in missing.items() for sha256 in sorted(digests)]
-    if rows:
-        connection.execute(table_of(AwaitedBlob).insert(), rows)
+    insert_rows(connection, table_of(AwaitedBlob), rows)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, Table, select, update
 
+from provenance.db.inserting import insert_rows
 from provenance.db.keys import chunks
 from provenance.db.recording.edges import CROWD, ClaimFacts, IdentityFacts, Link, crowded_links, resolve_name
 from provenance.db.recording.job_rows import STATES
@@ -124,5 +125,4 @@ def _write_difference(connection: Connection, desired: set[Link], held: set[Link
                 )
             )
     fresh = sorted(desired - held)
-    if fresh:
-        connection.execute(_PRODUCERS.insert(), [link._asdict() for link in fresh])
+    insert_rows(connection, _PRODUCERS, [link._asdict() for link in fresh])

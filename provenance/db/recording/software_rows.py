@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Table, select
 
+from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.job_rows import pack, shared_document
 from provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
 from provenance.records.job_record import Software
+from provenance.software.urls import match_key
 
 _SOFTWARE: Table = SoftwareRow.__table__  # type: ignore[assignment]
 _SETS: Table = SoftwareSet.__table__  # type: ignore[assignment]
@@ -21,19 +23,8 @@ def software_set_digest(software: Sequence[Software]) -> str:
 
 
 def repository_match_key(repository: str | None) -> str | None:
-    """Return the form in which repository addresses are compared: no credentials, scheme, final slash or `.git`."""
-    if not repository:
-        return None
-    address = repository.strip().rstrip("/").removesuffix(".git")
-    if "://" in address:
-        scheme, _, rest = address.partition("://")
-        host, slash, path = rest.partition("/")
-        host = host.rpartition("@")[2].lower()
-        return f"{host}{slash}{path}" if scheme != "file" else path and f"/{path.lstrip('/')}"
-    if ":" in address and not address.startswith("/"):
-        host, _, path = address.partition(":")
-        return f"{host.rpartition('@')[2].lower()}/{path.lstrip('/')}"
-    return address
+    """Return the form in which repository addresses are compared, None where there is none."""
+    return match_key(repository) if repository else None
 
 
 def intern_software_sets(
@@ -56,8 +47,7 @@ def intern_software_sets(
         if keys[digest] not in held
         for place, entry in enumerate(fresh[digest])
     ]
-    if rows:
-        connection.execute(_MEMBERS.insert(), rows)
+    insert_rows(connection, _MEMBERS, rows)
     return keys
 
 

@@ -6,10 +6,12 @@ Not here: whether a record may be written (services/record_job.py), and its exac
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, delete, select, update
 
+from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys, chunks
 from provenance.db.recording.job_rows import (
     ClaimRow,
@@ -45,7 +47,7 @@ from provenance.db.tables import (
     TaskRow,
 )
 from provenance.records.gaps import Gap
-from provenance.records.job_record import JobRecord
+from provenance.records.job_record import FclConfiguration, JobRecord
 
 
 def table_of(model: Any) -> Table:
@@ -76,7 +78,7 @@ class _SharedKeys(NamedTuple):
     hosts: dict[tuple[str, str, str], int]
     stages: dict[tuple[int, str, str], int]
     tasks: dict[tuple[int, str], int]
-    closures: dict[str, int]
+    closures: dict[int, list[int]]
     software_sets: dict[str, int]
     gap_sets: dict[str, int]
 
@@ -111,7 +113,7 @@ def _intern_shared(connection: Connection, known: KnownKeys, drafts: Sequence[Jo
         known.intern(connection, table_of(Host), ["hostname", "site", "facility"], hosts),
         stages,
         _intern_tasks(connection, known, records, experiments, stages),
-        _intern_closures(connection, known, records),
+        _intern_closures(connection, known, drafts),
         intern_software_sets(connection, known, [record.software or [] for record in records if record.software]),
         _intern_gap_sets(connection, known, drafts),
     )
@@ -167,12 +169,14 @@ def _place_task(connection: Connection, known: KnownKeys, task: int, stage: tupl
     known.notes[note] = stage
 
 
-def _intern_closures(connection: Connection, known: KnownKeys, records: Sequence[JobRecord]) -> dict[str, int]:
-    found = {}
-    for record in records:
-        for configuration in record.configurations or ():
-            digest, body = shared_document(configuration)
-            found[digest] = (configuration, body)
+def _intern_closures(connection: Connection, known: KnownKeys, drafts: Sequence[JobDraft]) -> dict[int, list[int]]:
+    """Return the closure keys of each job, in the order of its configurations."""
+    found: dict[str, tuple[FclConfiguration, bytes]] = {}
+    digests_of: dict[int, list[str]] = {}
+    for draft in drafts:
+        documents = [(each, *shared_document(each)) for each in draft.record.configurations or ()]
+        digests_of[draft.key] = [digest for _, digest, _ in documents]
+        found.update({digest: (configuration, body) for configuration, digest, body in documents})
     table = table_of(Closure)
     fresh = {digest for digest in found if known.get(table, digest) is None}
     rows = {
@@ -193,9 +197,8 @@ def _intern_closures(connection: Connection, known: KnownKeys, records: Sequence
         if keys[digest] not in held
         for position, file in enumerate(found[digest][0].files or ())
     ]
-    if members:
-        connection.execute(table_of(ClosureFile).insert(), members)
-    return keys
+    insert_rows(connection, table_of(ClosureFile), members)
+    return {job: [keys[digest] for digest in digests] for job, digests in digests_of.items()}
 
 
 def _intern_gap_sets(connection: Connection, known: KnownKeys, drafts: Sequence[JobDraft]) -> dict[str, int]:
@@ -208,7 +211,12 @@ def _intern_gap_sets(connection: Connection, known: KnownKeys, drafts: Sequence[
 
 def gap_document(gaps: Sequence[Gap]) -> tuple[str, str]:
     """Return digest and text of the codes of a job's gaps, in order; the words are computed where a job is shown."""
-    digest, body = shared_document([gap.code for gap in gaps])
+    return _codes_document(tuple(gap.code for gap in gaps))
+
+
+@lru_cache(maxsize=4096)
+def _codes_document(codes: tuple[str, ...]) -> tuple[str, str]:
+    digest, body = shared_document(list(codes))
     return digest, body.decode()
 
 
@@ -252,13 +260,12 @@ def _write_job_rows(connection: Connection, known: KnownKeys, drafts: Sequence[J
             fresh.append(columns)
         else:
             connection.execute(update(Job).where(Job.id == draft.key).values(**columns))
-        for position, configuration in enumerate(draft.record.configurations or ()):
-            closure = shared.closures[shared_document(configuration)[0]]
-            closures.append({"job_id": draft.key, "position": position, "closure_id": closure})
-    if fresh:
-        connection.execute(table_of(Job).insert(), fresh)
-    if closures:
-        connection.execute(table_of(JobClosure).insert(), closures)
+        closures += [
+            {"job_id": draft.key, "position": position, "closure_id": closure}
+            for position, closure in enumerate(shared.closures[draft.key])
+        ]
+    insert_rows(connection, table_of(Job), fresh)
+    insert_rows(connection, table_of(JobClosure), closures)
 
 
 def _job_row(connection: Connection, known: KnownKeys, draft: JobDraft, shared: _SharedKeys) -> dict[str, Any]:
@@ -357,8 +364,7 @@ def _insert_mentions(
         for job, inputs in mentions.items()
         for row in inputs
     ]
-    if rows:
-        connection.execute(table_of(Mention).insert(), rows)
+    insert_rows(connection, table_of(Mention), rows)
 
 
 def _insert_claims(
@@ -382,8 +388,6 @@ def _insert_claims(
             }
         )
         parent_values += [{"claim_id": number, "identity_id": identities[p.key]} for p in row.parents]
-    if claim_values:
-        connection.execute(table_of(Claim).insert(), claim_values)
-    if parent_values:
-        connection.execute(table_of(Parent).insert(), parent_values)
+    insert_rows(connection, table_of(Claim), claim_values)
+    insert_rows(connection, table_of(Parent), parent_values)
     return {row["file_id"] for row in claim_values}, numbers
