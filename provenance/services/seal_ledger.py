@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import zstandard
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from archive.errors import DocumentMissingError
 from archive.store import SealReport
 from provenance.db.engines import Database
 from provenance.db.keys import KnownKeys, chunks
-from provenance.db.recording.job_rows import unpack
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Experiment, LedgerEntry, Possession
 from provenance.db.writer import Writer
@@ -183,6 +183,7 @@ def _waiting(connection: Connection, experiment: str, most_entries: int) -> list
     )  # fmt: skip
     found: list[Waiting] = []
     packed_bytes = 0
+    unpack = zstandard.ZstdDecompressor().decompress  # one for all: making one takes longer than a record
     for row in connection.execution_options(yield_per=500).execute(query):
         packed_bytes += len(row.body or b"")
         if found and packed_bytes > _MOST_PACKED_BYTES:

@@ -21,6 +21,8 @@ import zstandard
 from provenance.errors import ProvenanceError
 
 FRAME_ENTRIES = 128
+_LEVEL = 3
+"""Of compression: 6 us a record of 6 kB; level 9 takes 36 us and saves a twentieth, since neighbours say it all."""
 GENESIS = "0" * 64
 
 
@@ -90,7 +92,9 @@ def _pack_frame(entries: Sequence[SealedEntry]) -> bytes:
     for entry in entries:
         submitter = (entry.submitter or "").encode()
         parts += [struct.pack("<HI", len(submitter), len(entry.body)), entry.salt, submitter, entry.body]
-    return zstandard.ZstdCompressor(level=9, write_content_size=True, write_checksum=True).compress(b"".join(parts))
+    return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True, write_checksum=True).compress(
+        b"".join(parts)
+    )
 
 
 class SegmentReader:

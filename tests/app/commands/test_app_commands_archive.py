@@ -1,0 +1,96 @@
+"""`jobprov archive`, `backup` and `rebuild-database`, as an operator types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+
+from app.cli import jobprov
+from app.config import load_settings
+from app.wiring import open_service
+from provenance.db.base import EPOCH
+from provenance.db.engines import open_database
+from provenance.records.decoding import decode_record
+from provenance.services.record_jobs import Submission
+
+JOB = "00000000-0000-0000-0000-000000000001"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return the folder of a service that holds one job and its log."""
+    folder = tmp_path / "var"
+    assert run("migrate", "--data", str(folder)).exit_code == 0
+    service = open_service(load_settings({"JOBPROV_DATA": str(folder)}, {}))
+    log = service.store.put(b"a log").sha256
+    record = {
+        "schema_version": 1, "job_id": JOB, "experiment": "nova", "state": "succeeded",
+        "started_at": "2026-01-01T00:00:00Z", "logs": [{"name": "out", "sha256": log}],
+    }  # fmt: skip
+    service.record(Submission(decode_record(json.dumps(record).encode()), EPOCH))
+    with service.database.writing.begin() as connection:
+        insert = (
+            "INSERT INTO possessions (experiment_id, sha256, is_entered) SELECT id, :digest, false FROM experiments"
+        )
+        connection.execute(text(insert), {"digest": bytes.fromhex(log)})
+    service.close()
+    return folder
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(jobprov, words, catch_exceptions=False)
+
+
+def test_seal_then_check_says_that_all_is_sound(data: Path) -> None:
+    sealed = run("archive", "seal", "--data", str(data))
+
+    checked = run("archive", "check", "--data", str(data))
+
+    assert sealed.output.startswith("2 entries sealed in 1 segments (")
+    assert sealed.output.endswith(" bytes), 0 segments adopted; 1 blobs packed.\n")
+    assert checked.exit_code == 0
+    assert "1 blobs, 1 segments and 2 entries checked: sound." in checked.output
+
+
+def test_check_names_the_jobs_of_a_lost_blob_and_ends_with_1(data: Path) -> None:
+    [blob] = (data / "archive").rglob("*.zst")
+    blob.unlink()
+
+    checked = run("archive", "check", "--data", str(data))
+    as_json = run("archive", "check", "--data", str(data), "--json")
+
+    assert checked.exit_code == as_json.exit_code == 1
+    assert f"touches job {JOB} of nova" in checked.output
+    [trouble] = json.loads(as_json.output)["troubles"]
+    assert trouble["jobs"] == [{"experiment": "nova", "job_id": JOB}]
+
+
+def test_stats_count_blobs(data: Path) -> None:
+    assert json.loads(run("archive", "stats", "--data", str(data), "--json").output)["blobs"] == 1
+    assert "1 blobs (1 loose" in run("archive", "stats", "--data", str(data)).output
+
+
+def test_backup_copies_database_and_archive(data: Path, tmp_path: Path) -> None:
+    done = run("backup", str(tmp_path / "copy"), "--data", str(data))
+
+    assert done.exit_code == 0
+    assert (tmp_path / "copy" / "jobprov.db").is_file()
+    assert "1 blobs (5 bytes)" in done.output
+
+
+def test_rebuild_fills_an_empty_database_and_says_what_is_not_there(data: Path, tmp_path: Path) -> None:
+    run("archive", "seal", "--data", str(data))
+    into = f"sqlite:///{tmp_path / 'new.db'}"
+
+    rebuilt = run("rebuild-database", "--into", into, "--data", str(data))
+
+    database = open_database(into)
+    with database.reading.connect() as connection:
+        jobs = connection.execute(text("SELECT count(*) FROM jobs")).scalar_one()
+    database.dispose()
+    assert rebuilt.exit_code == 0
+    assert jobs == 1
+    assert "1 jobs from 2 entries" in rebuilt.output
+    assert "write_tokens" in rebuilt.output
