@@ -9,7 +9,7 @@ from app.web.cuts import address, asked_section
 from app.web.formats import shown_state
 from app.web.frame import answer, asked, experiment_asked
 from app.web.job_sections import sections
-from app.web.job_words import REPRODUCED_LEVELS, first_line, reason, wall_seconds
+from app.web.job_words import REPRODUCED_LEVELS, ending, first_line, wall_seconds
 from app.web.log_text import excerpt
 from app.wiring import get_service
 from provenance.errors import NotFoundError
@@ -46,7 +46,7 @@ def show_page(job_id: str) -> Response:
         record=shown["merged"],
         state=state,
         first_line=first_line(shown),
-        reason=reason(summary),
+        ending=ending(summary),
         is_unhappy=state in _UNHAPPY,
         is_reproduced=reproduced,
         took=wall_seconds(summary),

@@ -28,7 +28,7 @@ def first_line(shown: dict[str, Any]) -> str:
     summary = shown["summary"]
     state = shown_state(summary["state"], summary["received_at"])
     took = wall_seconds(summary)
-    ending = {
+    how = {
         "succeeded": "Succeeded" + (f" in {duration(took)}" if took is not None else ""),
         "failed": _failed(summary, took),
         "killed": _killed(summary, took),
@@ -39,9 +39,9 @@ def first_line(shown: dict[str, Any]) -> str:
     verdict = _verdict_words(shown["verdicts"])
     grade = f"grade {shown['grade']}, {counted(len(shown['gaps']), 'gap') if shown['gaps'] else 'no gaps'}"
     if state == "succeeded":
-        return "; ".join(part for part in (ending, verdict, grade) if part) + "."
+        return "; ".join(part for part in (how, verdict, grade) if part) + "."
     rest = "; ".join(part for part in (verdict, grade) if part)
-    return f"{ending}. {rest[0].upper()}{rest[1:]}."
+    return f"{how}. {rest[0].upper()}{rest[1:]}."
 
 
 def wall_seconds(summary: dict[str, Any]) -> float | None:
@@ -55,19 +55,17 @@ def best_verdict(verdicts: list[dict[str, Any]]) -> dict[str, Any] | None:
     return verdicts[0] if verdicts else None
 
 
-def reason(summary: dict[str, Any]) -> str:
-    """Return why a job did not succeed in a few words: `cet::exception, exit code 65`; empty where nothing tells."""
+def ending(summary: dict[str, Any]) -> str:
+    """Return how the job's process ended: `exit code 65`, `signal 9 (SIGKILL)`; empty where nothing tells."""
     end = summary["exit"]
-    parts = [text(end["error_class"])] if end["error_class"] else []
     if end["signal"] is not None:
-        parts.append(f"signal {signal_name(end['signal'])}")
-    elif end["code"] is not None:
-        parts.append(f"exit code {text(end['code'])}")
-    return ", ".join(parts)
+        return f"signal {signal_name(end['signal'])}"
+    return "" if end["code"] is None else f"exit code {text(end['code'])}"
 
 
 def _failed(summary: dict[str, Any], took: float | None) -> str:
-    why = reason(summary)
+    error = summary["exit"]["error_class"]
+    why = ", ".join(part for part in (text(error) if error else "", ending(summary)) if part)
     return f"Failed{_where(summary)}{_after(took)}" + (f": {why}" if why else "")
 
 
