@@ -10,6 +10,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from provenance.errors import BadInputError, LimitError
 
 _CHUNK_BYTES = 1 << 16
+_DISCARDED_BYTES = 64 * 1024 * 1024
 _GZIP = 31  # zlib's word for a gzip header and the largest window
 
 
@@ -75,7 +76,16 @@ def _stream(limit_bytes: int) -> BinaryIO:
 def _check_length(limit_bytes: int) -> None:
     length = request.content_length
     if length is not None and length > limit_bytes:
+        _discard(length)
         raise _too_long(limit_bytes)
+
+
+def _discard(length: int) -> None:
+    """Read what comes, up to a limit: a client that still sends when the line is cut never sees why."""
+    request.max_content_length = length + 1
+    left = _DISCARDED_BYTES
+    while left > 0 and (chunk := request.stream.read(_CHUNK_BYTES)):
+        left -= len(chunk)
 
 
 def _unpack(body: bytes, limit_bytes: int) -> bytes:

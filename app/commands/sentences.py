@@ -76,7 +76,8 @@ def _job_sentence(summary: dict[str, Any], verdicts: list[dict[str, Any]]) -> st
     seconds, facts = summary["resources"]["wall_seconds"], summary["exit"]
     took = f" after {seconds:.1f} s" if seconds is not None else ""
     if summary["state"] == "succeeded":
-        again = f"; rerun {counted(len(verdicts), 'time')}" if verdicts else ""
+        best = max((verdict["level"] for verdict in verdicts), default="")
+        again = f"; rerun {counted(len(verdicts), 'time')}, best outcome {best}" if verdicts else ""
         return f"Succeeded{took}{again}."
     step = f" in step {facts['failed_step']}" if facts["failed_step"] else ""
     code = f" with exit code {facts['code']}" if facts["code"] is not None else ""

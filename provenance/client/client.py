@@ -38,6 +38,16 @@ class Client:
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_problem: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; a client is also a context manager."""
+        self._session.close()
+
     def job(self, job_id: str, *, experiment: str | None = None, witness: str | None = None) -> dict[str, Any]:
         """Return everything recorded of a job."""
         return self._read(f"/jobs/{_part(job_id)}", experiment=experiment, witness=witness)

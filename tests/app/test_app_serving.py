@@ -93,6 +93,7 @@ def test_sixteen_clients_record_at_once_and_lose_nothing(live: LiveService) -> N
 
 def test_request_under_way_is_finished_before_the_service_ends(tmp_path: Path) -> None:
     service = LiveService(tmp_path / "var")
+    assert Client(service.url).is_ready()
     parts = urlsplit(service.url)
     body = json.dumps(a_record()).encode()
     with socket.create_connection((parts.hostname, parts.port)) as line:
