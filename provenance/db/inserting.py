@@ -78,4 +78,5 @@ def _prepare(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Prepare
     marks = ", ".join("?" if dialect.paramstyle == "qmark" else "%s" for _ in names)
     target = f"{dialect.identifier_preparer.quote(table.name)} ({quoted})"
     take = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-    return _Prepared(take, tuple(converters), f"INSERT INTO {target} VALUES ({marks})", f"COPY {target} FROM STDIN")
+    insert = f"INSERT INTO {target} VALUES ({marks})"  # noqa: S608 - names are the schema's, values are bound
+    return _Prepared(take, tuple(converters), insert, f"COPY {target} FROM STDIN")

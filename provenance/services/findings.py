@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from provenance.db.keys import KnownKeys, chunks
-from provenance.db.recording.job_rows import shared_document
-from provenance.db.recording.software_rows import repository_match_key
+from provenance.db.recording.software_rows import repository_match_key, software_digests
 from provenance.db.tables import Experiment, Possession, Repository, SoftwareRow
 from provenance.records.gaps import Findings, small_inputs
 from provenance.records.job_record import JobRecord, Software
@@ -43,14 +42,14 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
     for reading, blobs, small in zip(readings, referenced, inputs, strict=True):
         wanted.setdefault(reading.record.experiment, set()).update(blobs, small)
     held = {name: _possessed(connection, notes, name, digests) for name, digests in wanted.items()}
-    unresolved = _unresolved(connection, notes, [entry for r in readings for entry in r.record.software or ()])
+    unresolved = _unresolved(connection, notes, [r.record.software for r in readings if r.record.software])
     return [
         Findings(
             missing_blobs=blobs - held[reading.record.experiment],
             unresolved={
                 place: unresolved[digest]
-                for place, entry in enumerate(reading.record.software or ())
-                if (digest := shared_document(entry)[0]) in unresolved
+                for place, digest in enumerate(software_digests(reading.record.software or ()) if unresolved else ())
+                if digest in unresolved
             },
             unheld_inputs=small - held[reading.record.experiment],
             repairs=reading.repairs,
@@ -80,10 +79,12 @@ def _possessed(connection: Connection, notes: dict[Any, Any], experiment: str, d
     return digests & held
 
 
-def _unresolved(connection: Connection, notes: dict[Any, Any], entries: Sequence[Software]) -> dict[str, str]:
+def _unresolved(connection: Connection, notes: dict[Any, Any], lists: Sequence[Sequence[Software]]) -> dict[str, str]:
     """Return why software entries have no commit in a mirror, by digest of their document."""
     resolved: set[str] = notes.setdefault("resolved", set())
-    by_digest = {shared_document(entry)[0]: entry for entry in entries}
+    by_digest: dict[str, Software] = {}
+    for entries in lists:
+        by_digest.update(zip(software_digests(entries), entries, strict=True))
     unknown = [digest for digest in by_digest if digest not in resolved]
     if not unknown:
         return {}

@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
+import msgspec
 from sqlalchemy import Connection, Table, select
 
 from provenance.db.inserting import insert_rows
@@ -12,14 +14,30 @@ from provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
 from provenance.records.job_record import Software
 from provenance.software.urls import match_key
 
+# the encoding of a list is that of its entries, with commas between: what `shared_document` digests
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
 _SOFTWARE: Table = SoftwareRow.__table__  # type: ignore[assignment]
 _SETS: Table = SoftwareSet.__table__  # type: ignore[assignment]
 _MEMBERS: Table = SoftwareSetMember.__table__  # type: ignore[assignment]
 
 
+def software_digests(software: Sequence[Software]) -> tuple[str, ...]:
+    """Return the digest of each entry's document, in order."""
+    return _digests(_encode(software))[1]
+
+
 def software_set_digest(software: Sequence[Software]) -> str:
     """Return the digest that names a software list: over those of its entries, in order."""
-    return hashlib.sha256(" ".join(shared_document(entry)[0] for entry in software).encode()).hexdigest()
+    return _digests(_encode(software))[0]
+
+
+@lru_cache(maxsize=4096)
+def _digests(body: bytes) -> tuple[str, tuple[str, ...]]:
+    """Return the digest of a list and those of its entries; a release's list comes with each of its jobs."""
+    entries = tuple(hashlib.sha256(entry).hexdigest() for entry in _split(body))
+    return hashlib.sha256(" ".join(entries).encode()).hexdigest(), entries
 
 
 def repository_match_key(repository: str | None) -> str | None:
