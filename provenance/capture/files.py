@@ -14,7 +14,7 @@ from provenance.capture.arguments import DATA_SUFFIXES, as_glob
 from provenance.capture.draft import SMALL_BYTES, moment, without_empty
 
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_CHUNK = 1024 * 1024
+_CHUNK = 64 * 1024
 _LONGEST_NAME = 1000
 _TYPED = ("data_tier", "file_format", "file_type", "data_stream")
 

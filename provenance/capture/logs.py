@@ -12,6 +12,7 @@ import threading
 import time
 
 HEAD_BYTES, TAIL_BYTES = 256 * 1024, 768 * 1024
+_SLACK_BYTES = 128 * 1024  # by how much the tail grows before it is cut
 _LOOK_SECONDS = 0.5
 _OUTPUT, _ERROR = 1, 2
 _NAMES = {_OUTPUT: "stdout", _ERROR: "stderr"}
@@ -31,7 +32,7 @@ class Buffer:
             self.head += chunk[:room]
             chunk = chunk[room:]
         self.tail += chunk
-        if len(self.tail) > 2 * TAIL_BYTES:
+        if len(self.tail) > TAIL_BYTES + _SLACK_BYTES:
             del self.tail[:-TAIL_BYTES]
 
     def content(self):
@@ -39,9 +40,9 @@ class Buffer:
         del self.tail[:-TAIL_BYTES]
         missing = self.total - len(self.head) - len(self.tail)
         if missing <= 0:
-            return bytes(self.head + self.tail), False
+            return b"".join([self.head, self.tail]), False
         line = "\n[jobprov: {} bytes left out here]\n".format(missing).encode()
-        return bytes(self.head) + line + bytes(self.tail), True
+        return b"".join([self.head, line, self.tail]), True
 
 
 class FileStream:
@@ -165,6 +166,7 @@ def collect(streams, seconds):
             continue
         seen.append(stream)
         content, is_cut = stream.finish(max(0.0, end - time.monotonic())).content()
+        stream.buffer = Buffer()  # the content is enough
         if content:
             found.append((_NAMES[number], content, is_cut))
     return found

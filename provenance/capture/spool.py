@@ -20,6 +20,7 @@ _LAST_RESORT = "/tmp"  # noqa: S108 - a folder of our own in it, used only where
 _NAMES = frozenset(["name", "namespace", "task_id", "campaign", "stage", "unit"])  # the service refuses more in these
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 _UNSAFE_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CHUNK = 64 * 1024
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -90,9 +91,11 @@ def write(stream, draft, delivery):
 
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as entry:
         for digest in sorted(draft.blobs):
-            content = _content(draft, digest)
-            if content is not None:
-                _add(entry, "blobs/" + digest, content)
+            held = draft.blobs[digest]
+            if isinstance(held, bytes):
+                _add(entry, "blobs/" + digest, held)
+            else:
+                _add_file(entry, digest, held, draft)
         if draft.notes:
             draft.record.setdefault("extra", {})["hook_notes"] = draft.notes
         _add(entry, "record.json", encode(draft.record))
@@ -173,29 +176,38 @@ def _age(name):
     return (float(match.group(1)) if match else 0.0, name)
 
 
-def _content(draft, digest):
-    held = draft.blobs[digest]
-    if isinstance(held, bytes):
-        return held
-    try:
-        with open(held, "rb") as stream:
-            content = stream.read()
-    except OSError as error:
-        draft.note("{} could not be kept: {}".format(held, error.strerror))
-        return None
-    if hashlib.sha256(content).hexdigest() != digest:
-        draft.note("{} changed while the job ran and is not kept".format(held))
-        return None
-    return content
-
-
 def _add(entry, name, content):
+    entry.writestr(_information(name), content)
+
+
+def _add_file(entry, digest, path, draft):
+    """Copy a file in chunks; where it is no longer what the digest says, the copy is left out of the directory."""
+    information, sha256 = _information("blobs/" + digest), hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            information.file_size = os.fstat(stream.fileno()).st_size
+            with entry.open(information, "w") as target:
+                for chunk in iter(lambda: stream.read(_CHUNK), b""):
+                    sha256.update(chunk)
+                    target.write(chunk)
+    except OSError as error:
+        if error.filename is None:  # not the file's fault but the spool's
+            raise
+        draft.note("{} could not be kept: {}".format(path, error.strerror))
+        return
+    if sha256.hexdigest() != digest:
+        entry.filelist.remove(information)
+        del entry.NameToInfo[information.filename]
+        draft.note("{} changed while the job ran and is not kept".format(path))
+
+
+def _information(name):
     import zipfile  # noqa: PLC0415
 
     information = zipfile.ZipInfo(name, _FIXED_TIME)
     information.compress_type = zipfile.ZIP_DEFLATED
     information.external_attr = 0o600 << 16
-    entry.writestr(information, content)
+    return information
 
 
 def _clean(value, is_name=False):

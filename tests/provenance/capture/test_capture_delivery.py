@@ -1,6 +1,7 @@
 """Sending: what arrives, what stays, and what a service that misbehaves does to it."""
 
 import json
+import os
 import socket
 import subprocess
 import time
@@ -199,3 +200,46 @@ def test_announced_job_is_seen_running(runner: Runner, service: Service) -> None
     assert done.returncode == 0
     assert service.count("PUT", "/jobs/") == 2
     assert service.only_record()["state"] == "succeeded"
+
+
+def test_input_that_changes_while_the_job_runs_is_left_out_of_the_entry(runner: Runner) -> None:
+    for name in ("a.root", "b.root"):
+        (runner.folder / name).write_text("before")
+
+    runner("run", "--input", "a.root", "--input", "b.root", "--", "sh", "-c", "echo after > a.root; rm b.root")
+
+    (entry,) = runner.entries()
+    with zipfile.ZipFile(entry) as archive:
+        assert archive.testzip() is None
+        record = json.loads(archive.read("record.json"))
+        digests = {item["sha256"] for item in record["inputs"]}
+        assert not [name for name in archive.namelist() if name[6:] in digests]
+    assert len([note for note in record["extra"]["hook_notes"] if "a.root changed while" in note]) == 1
+
+
+@pytest.mark.slow
+def test_peak_memory_stays_below_30_megabytes_for_a_job_of_much_output_and_inputs(runner: Runner) -> None:
+    for name in ("a.root", "b.root"):
+        (runner.folder / name).write_bytes(os.urandom(15_000_000))
+    script = "head -c 200000000 /dev/zero | tr '\\0' x"
+    words = ["run", "--input", "a.root", "--input", "b.root", "--", "sh", "-c", script]
+
+    asked = (  # by a small process: one that is started counts the memory of the one that starts it
+        "import resource, subprocess, sys; size = 0\n"
+        "process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)\n"
+        "for chunk in iter(lambda: process.stdout.read(65536), b''): size += len(chunk)\n"
+        "process.wait(); print(size, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [runner.python, "-c", asked, runner.python, runner.hook, *words],
+        capture_output=True,
+        cwd=runner.folder,
+        env=runner.environment,
+        check=True,
+    )
+    size, peak = map(int, done.stdout.split())
+
+    print(f"\npeak memory of the hook: {peak / 1024:.1f} MiB")
+    assert size == 200_000_000
+    assert len(runner.entries()) == 1
+    assert peak * 1024 < 30_000_000
