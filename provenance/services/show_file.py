@@ -89,8 +89,9 @@ def _version_json(version: Version, job: dict[str, Any]) -> dict[str, Any]:
 def _aliases(connection: Connection, versions: list[Version]) -> list[str]:
     """Return other names of the same bytes: what it was renamed to, and what it was called at birth."""
     claims = [version.claim_id for version in versions]
+    jobs = {version.job_id for version in versions}  # an alias is a claim of the same job, and no index has `alias_of`
     births = [version.alias_of for version in versions if version.alias_of is not None]
     query = select(File.name).join(Claim, Claim.file_id == File.id)
-    renamed = connection.execute(query.where(Claim.alias_of.in_(claims)))
-    born = connection.execute(query.where(Claim.id.in_(births)))
-    return sorted({row[0] for row in renamed} | {row[0] for row in born})
+    wanted = [query.where(Claim.job_id.in_(jobs), Claim.alias_of.in_(claims))] if claims else []
+    wanted += [query.where(Claim.id.in_(births))] if births else []
+    return sorted({row[0] for one in wanted for row in connection.execute(one)})
