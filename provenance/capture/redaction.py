@@ -64,7 +64,21 @@ _RULES = [
         ),
     ),
 ]
-_COMPILED = [(name, re.compile(pattern, re.DOTALL)) for name, pattern in _RULES]
+# In lower case, what a text must hold for a rule to hit: most texts then cost no pattern, not even its compilation.
+_WORDS = b"password passwd passphrase _pwd secret api_key apikey access_token auth_token private_key refresh_token"
+_SIGNS = {
+    "pem": [b"private key"],
+    "jwt": [b"eyj"],
+    "aws-key-id": [b"akia", b"asia"],
+    "service-token": (
+        b"ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- hvs. hvb. hvr. xox prov_ aiza npm_ pypi- sk_live_ sg. dckr_pat_ hf_"
+    ).split(),
+    "url-password": [b"://"],
+    "authorization": [b"bearer", b"authorization:"],
+    "signed-query": b"x-amz- x-goog- sig= signature= access_token= authz= token= api_key= apikey=".split(),
+    "assignment": _WORDS.split(),
+}
+_compiled = {}  # pattern -> compiled, as they are first needed
 _OPTION = re.compile(
     r"^--?(?:[a-z0-9]+[-_])*(?:password|passwd|passphrase|token|secret|api-?key|access-key|credentials?)$", re.I
 )
@@ -72,9 +86,13 @@ _OPTION = re.compile(
 
 def redact(content):
     """Return (content without secrets, names of the rules that hit), for bytes of any kind of text."""
-    hits = set()
-    for name, pattern in _COMPILED:
-        content, count = pattern.subn(_mark(name), content)
+    hits, lowered = set(), content.lower()
+    for name, pattern in _RULES:
+        if not any(sign in lowered for sign in _SIGNS[name]):
+            continue
+        if pattern not in _compiled:
+            _compiled[pattern] = re.compile(pattern, re.DOTALL)
+        content, count = _compiled[pattern].subn(_mark(name), content)
         if count:
             hits.add(name)
     return content, sorted(hits)
