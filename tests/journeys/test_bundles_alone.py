@@ -1,0 +1,223 @@
+"""When everything else is gone, bundles are enough: every job of the demo production runs again from its bundle, and is verified.
+
+The demo is recorded over real HTTP, all bundles are built; then database, archive, code mirror, repository, checkout and files are
+deleted. What is left is a shell, coreutils, the Python that the jobs ran with (its packages belong to it), in a network namespace
+in which nothing can be reached, with an empty environment but PATH.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from werkzeug.serving import make_server
+
+from app.factory import create_app
+from app.wiring import Service
+from provenance.db.migrating import upgrade
+from provenance.services.background import HANDLERS
+from provenance.services.build_bundle import build_bundle
+from provenance.services.repositories import register_repository
+from provenance.services.rerun_bundle import unpack
+from provenance.services.run_demo import DemoReport, run_demo
+from provenance.services.work import Parts, drain
+
+pytestmark = pytest.mark.slow
+
+COREUTILS = ("cat", "chmod", "cp", "date", "env", "ln", "ls", "mkdir", "rm", "sha256sum", "sha512sum", "uname", "wc")
+REPRODUCED = {"R5", "R6", "R7"}
+
+
+class Kept(NamedTuple):
+    """What somebody kept: the bundles. Everything else of the service and of the production is gone.
+
+    Attributes:
+        bundles: root of every unpacked bundle by job id.
+        succeeded: ids of the jobs that did.
+        merge: id of a merge job.
+        gone: the folder in which the production and the service were.
+    """
+
+    bundles: dict[str, Path]
+    succeeded: set[str]
+    merge: str
+    gone: Path
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, hook: Path) -> Kept:
+    """Record the demo production, keep the bundles, delete all the rest."""
+    gone = tmp_path_factory.mktemp("service")
+    folder = tmp_path_factory.mktemp("kept")
+    settings = {"JOBPROV_DATA": str(gone), "JOBPROV_DATABASE_URL": f"sqlite:///{gone}/jobprov.db"}
+    upgrade(settings["JOBPROV_DATABASE_URL"])
+    app = create_app(settings)
+    service: Service = app.extensions["jobprov"]
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    report = _record(service, f"http://127.0.0.1:{server.server_port}", gone, hook)
+    bundles = {job.job_id: _keep_bundle(service, job.job_id, folder) for job in report.jobs}
+    server.shutdown()
+    server.server_close()
+    service.close()
+    shutil.rmtree(gone)
+    succeeded = {job.job_id for job in report.jobs if job.is_success}
+    merge = next(job.job_id for job in report.jobs if job.stage == "merge")
+    return Kept(bundles, succeeded, merge, gone)
+
+
+def _record(service: Service, url: str, data: Path, hook: Path) -> DemoReport:
+    def register(name: str, path: str) -> None:
+        service.write(lambda connection, known: register_repository(connection, known, name, path))
+
+    report = run_demo(
+        url=url, token=None, data=data, hook=hook, report=lambda _line: None, register_repository=register
+    )
+    assert report.unrecorded == []
+    assert drain(Parts(service.database, service.writer, service.store, data / "git"), HANDLERS) > 0
+    return report
+
+
+def _keep_bundle(service: Service, job_id: str, folder: Path) -> Path:
+    bundle = build_bundle(service.database, service.writer, service.store, job_id)
+    file = folder / f"{job_id}.tar"
+    with file.open("wb") as stream:
+        stream.writelines(bundle.stream())
+    assert bundle.level == "L2"
+    return unpack(file, folder / job_id)
+
+
+@pytest.fixture(scope="module")
+def without_routes() -> list[str]:
+    """Return the words that start a program in a network namespace in which nothing can be reached."""
+    unshare = shutil.which("unshare") or "unshare"
+    for words in ([unshare, "-n"], [unshare, "-rn"]):
+        try:
+            subprocess.run([*words, "true"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        probe = "import socket; socket.create_connection(('127.0.0.1', 9), 1)"
+        tried = subprocess.run([*words, sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+        assert "Network is unreachable" in tried.stderr
+        return words
+    pytest.fail(
+        "NO NETWORK NAMESPACE CAN BE MADE HERE (unshare -n, unshare -rn): that bundles need no network is not shown"
+    )
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the shell, coreutils and the interpreter, and no other program."""
+    folder = tmp_path_factory.mktemp("programs")
+    for name in COREUTILS:
+        (folder / name).symlink_to(shutil.which(name, path="/usr/bin:/bin") or pytest.fail(f"{name} is not here"))
+    (folder / "sh").symlink_to(shutil.which("dash") or pytest.fail("dash is not here"))
+    for name in ("python3", Path(sys.executable).name):
+        if not (folder / name).exists():
+            # not a link: a Python finds its packages by the path that it was started by
+            (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+            (folder / name).chmod(0o755)
+    return folder
+
+
+def alone(words: list[str], programs: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program with nothing in its environment but PATH."""
+    command = ["/usr/bin/env", "-i", f"PATH={programs}", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_every_job_runs_again_from_its_bundle_alone(
+    kept: Kept, without_routes: list[str], programs: Path, tmp_path: Path
+) -> None:
+    """Level R5 or better where the job succeeded; where it failed, it fails in the same way."""
+    assert not kept.gone.exists()
+    levels = {}
+
+    for job_id, root in kept.bundles.items():
+        out, report = tmp_path / job_id, tmp_path / f"{job_id}.json"
+        run = alone([*without_routes, "sh", str(root / "data/run.sh"), str(out)], programs, tmp_path)
+        words = ["sh", str(root / "data/verify.sh"), "--report", str(report), str(out)]
+        verified = alone([*without_routes, *words], programs, tmp_path)
+        assert verified.returncode == 0, f"{job_id}: {run.stderr}{verified.stdout}{verified.stderr}"
+        assert (run.returncode == 0) == (job_id in kept.succeeded)
+        levels[job_id] = json.loads(report.read_text())["level"]
+
+    assert len(levels) == len(kept.bundles) >= 26
+    assert {levels[job_id] for job_id in kept.succeeded} <= REPRODUCED
+    assert {level for job_id, level in levels.items() if job_id not in kept.succeeded} == {"R1="}
+
+
+@pytest.mark.parametrize("shell", ["dash", "busybox sh"])
+def test_merge_opens_nothing_but_bundle_rerun_and_needs(kept: Kept, shell: str, programs: Path, tmp_path: Path) -> None:
+    """What may be opened, and why, is in `_allowed`."""
+    strace = shutil.which("strace") or pytest.fail("strace is not here")
+    root, out, trace = kept.bundles[kept.merge], tmp_path / "out", tmp_path / "trace"
+    program, *more = shell.split()
+    words = [strace, "-f", "-qq", "-y", "-e", "trace=open,openat,execve", "-o", str(trace)]
+    words += [
+        shutil.which(program) or pytest.fail(f"{program} is not here"),
+        *more,
+        str(root / "data/run.sh"),
+        str(out),
+    ]
+
+    ended = alone(words, programs, tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    opened = set(_opened(trace.read_text(errors="replace")))
+    allowed = _allowed(root, out, programs)
+    strange = {path for path in opened if not path.startswith(allowed.below) and path not in allowed.folders}
+    assert any(path.startswith(f"{out}/work/") for path in opened)
+    assert strange == set()
+
+
+class Allowed(NamedTuple):
+    """What a rerun may open.
+
+    Attributes:
+        below: whatever lies below these.
+        folders: these folders themselves, to be listed; no file in them.
+    """
+
+    below: tuple[str, ...]
+    folders: set[str]
+
+
+def _opened(trace: str) -> Iterator[str]:
+    """Yield the real path of what was opened or started; what was looked for and not found is left out."""
+    for found in re.finditer(r'(?:open|openat)\(.*= \d+<(/[^>]*)>|execve\("([^"]*)".* = 0$', trace, re.MULTILINE):
+        path = found.group(1) or found.group(2)
+        yield os.path.normpath(path)
+
+
+def _allowed(root: Path, out: Path, programs: Path) -> Allowed:
+    """Return where a rerun may open files: bundle, OUT, what NEEDS.tsv names, and the parts of the system that those stand on."""
+    needs = [line.split("\t") for line in (root / "data/NEEDS.tsv").read_text().splitlines()[1:]]
+    interpreters = [Path(cells[5]) for cells in needs if cells[0] == "interpreter"]
+    assert interpreters, "NEEDS.tsv names no interpreter"
+    sites = {cells[5] for cells in needs if cells[0] == "pip"}  # where the distributions lie
+    prefixes = {str(path.parent.parent) for path in interpreters}  # bin, lib, pyvenv.cfg
+    prefixes |= {
+        str(path.resolve().parent.parent) for path in interpreters
+    }  # of the Python that a virtual environment is made of
+    below = {f"{folder}/" for folder in (root, out, programs, *sites, *prefixes)} | {str(out)}
+    below |= {"/usr/bin/", "/bin/"}  # shell and coreutils
+    below |= {"/lib/", "/lib64/", "/usr/lib/", "/etc/ld.so.cache"}  # the libraries that all of them are linked with
+    below |= {
+        "/etc/localtime",
+        "/etc/locale.alias",
+        "/etc/ssl/openssl.cnf",
+        "/usr/share/locale/",
+        "/usr/share/zoneinfo/",
+    }  # of those
+    below |= {"/dev/null", "/dev/urandom", "/proc/", "/sys/devices/system/cpu", "/sys/fs/cgroup"}  # the kernel's own
+    # Python lists the folders that .pth files add to its import path, whether or not it imports from them
+    added = {line for site in sites for file in Path(site).glob("*.pth") for line in file.read_text().splitlines()}
+    return Allowed(tuple(sorted(below)), {line for line in added if line.startswith("/")})
