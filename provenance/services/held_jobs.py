@@ -60,7 +60,8 @@ def load_held(
         query = select(Job.uuid, Job.experiment_id, Job.id, Job.received_at)
         for row in connection.execute(query.where(tuple_(Job.uuid, Job.experiment_id).in_(part))):
             found[row[0], row[1]] = HeldJob(row[2], row[3], {}, {})
-    fill_records(connection, store, {job.key: job for job in found.values()})
+    if found:
+        fill_records(connection, store, {job.key: job for job in found.values()})
     return found
 
 

@@ -9,10 +9,23 @@ from provenance.db.inserting import insert_rows
 from provenance.db.keys import chunks
 from provenance.db.recording.edges import CROWD, ClaimFacts, IdentityFacts, Link, crowded_links, resolve_name
 from provenance.db.recording.job_rows import STATES
-from provenance.db.tables import Claim, File, Identity, Job, Mention, Parent, Producer, Sighting
+from provenance.db.selecting import select_among
+from provenance.db.tables import Claim, File, Identity, Job, Producer, Sighting
 
 _SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
+
+_CROWDED = "SELECT id FROM files WHERE is_crowded AND id {among}"
+_IDENTITIES = "SELECT file_id, id, size_bytes, checksums FROM identities WHERE file_id {among}"
+_MENTIONED = "SELECT DISTINCT identity_id FROM mentions WHERE identity_id {among}"
+_PARENTS = "SELECT DISTINCT identity_id FROM parents WHERE identity_id {among}"
+_CLAIMS = """
+SELECT c.file_id, c.id, c.identity_id, j.state FROM claims c JOIN jobs j ON j.id = c.job_id
+WHERE j.rerun_of IS NULL AND c.file_id {among}
+"""
+_HELD = """
+SELECT p.identity_id, p.claim_id, p.is_sure FROM identities i JOIN producers p ON p.identity_id = i.id WHERE i.file_id {among}
+"""
 
 
 def link_files(connection: Connection, files: Iterable[int], new_claims: Sequence[int] = ()) -> None:
@@ -24,9 +37,7 @@ def link_files(connection: Connection, files: Iterable[int], new_claims: Sequenc
         new_claims: claims that were just inserted; of a name that was crowded before, only these are looked at.
     """
     for part in chunks(sorted(files)):
-        crowded = {
-            row[0] for row in connection.execute(select(File.id).where(File.id.in_(part), File.is_crowded.is_(True)))
-        }
+        crowded = {row[0] for row in select_among(connection, _CROWDED, part)}
         _relink(connection, [number for number in part if number not in crowded])
         if crowded:
             _link_in_crowd(connection, crowded, new_claims)
@@ -63,11 +74,8 @@ def _link_in_crowd(connection: Connection, crowded: set[int], new_claims: Sequen
 
 def _identities(connection: Connection, files: Sequence[int]) -> dict[int, list[IdentityFacts]]:
     found: dict[int, list[IdentityFacts]] = defaultdict(list)
-    query = select(Identity.file_id, Identity.id, Identity.size_bytes, Identity.checksums).where(
-        Identity.file_id.in_(files)
-    )
-    for row in connection.execute(query):
-        found[row[0]].append(IdentityFacts(row[1], row[2], row[3]))
+    for file, identity, size_bytes, checksums in select_among(connection, _IDENTITIES, files):
+        found[file].append(IdentityFacts(identity, size_bytes, checksums))
     return found
 
 
@@ -82,9 +90,8 @@ def _used(
     claimed = {claim.identity_id for found in claims.values() for claim in found}
     asked = sorted({one.id for found in identities.values() for one in found} - claimed)
     used = set(claimed)
-    for part in chunks(asked):
-        for column in (Mention.identity_id, Parent.identity_id):
-            used.update(row[0] for row in connection.execute(select(column).where(column.in_(part)).distinct()))
+    for statement in (_MENTIONED, _PARENTS):
+        used.update(row[0] for row in select_among(connection, statement, asked))
     if left := set(asked) - used:
         files = [file for file, found in identities.items() if any(one.id in left for one in found)]
         for part in chunks(files):
@@ -96,23 +103,13 @@ def _used(
 def _claims(connection: Connection, files: Sequence[int]) -> dict[int, list[ClaimFacts]]:
     """Return the claims that count: those of reruns do not."""
     found: dict[int, list[ClaimFacts]] = defaultdict(list)
-    query = (
-        select(Claim.file_id, Claim.id, Claim.identity_id, Job.state)
-        .join(Job, Job.id == Claim.job_id)
-        .where(Claim.file_id.in_(files), Job.rerun_of.is_(None))
-    )
-    for row in connection.execute(query):
-        found[row[0]].append(ClaimFacts(row[1], row[2], row[3] == _SUCCEEDED))
+    for file, claim, identity, state in select_among(connection, _CLAIMS, files):
+        found[file].append(ClaimFacts(claim, identity, state == _SUCCEEDED))
     return found
 
 
 def _held(connection: Connection, files: Sequence[int]) -> set[Link]:
-    query = (
-        select(Producer.identity_id, Producer.claim_id, Producer.is_sure)
-        .join(Identity, Identity.id == Producer.identity_id)
-        .where(Identity.file_id.in_(files))
-    )
-    return {Link(*row) for row in connection.execute(query)}
+    return {Link(row[0], row[1], bool(row[2])) for row in select_among(connection, _HELD, files)}
 
 
 def _write_difference(connection: Connection, desired: set[Link], held: set[Link]) -> None:
