@@ -8,7 +8,7 @@ Source: storage.md, "Bundles"; bundle.md.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -48,6 +48,12 @@ class Blobs(Documents, Protocol):
     def put(self, data: bytes) -> Any:
         """Store a blob; the answer's `sha256` names it."""
 
+    def put_many(self, items: Sequence[bytes]) -> list[str]:
+        """Store many small blobs durably and return their digests, in order."""
+
+    def missing(self, digests: Iterable[str]) -> set[str]:
+        """Return those of the digests that are not stored."""
+
 
 class PossessedBlobs(NamedTuple):
     """The archive, narrowed to what one job's bundle may hold: what its experiment uploaded, and code packs of the service."""
@@ -70,6 +76,23 @@ class PossessedBlobs(NamedTuple):
     def size(self, sha256: str) -> int:
         """Return the bytes of a blob, uncompressed."""
         return self.store.size(sha256)
+
+
+class _Made:
+    """The generated members of a plan, stored together when it is whole: one flush for a release's thousands of files."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, bytes] = {}
+
+    def keep(self, data: bytes) -> str:
+        """Hold a member; return its SHA-256."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._made[sha256] = data
+        return sha256
+
+    def store(self, blobs: Blobs) -> None:
+        """Store what is not stored already, as the files of a release are after its first bundle."""
+        blobs.put_many([self._made[sha256] for sha256 in sorted(blobs.missing(self._made))])
 
 
 class Bundle(NamedTuple):
@@ -127,7 +150,9 @@ def build_bundle(
             return _existing(connection, store, job, BundlePlan.ingredients_sha256 == digest)
         except NotFoundError:
             pass
-    plan = make_plan(ingredients, reader, lambda data: str(store.put(data).sha256))
+    made = _Made()
+    plan = make_plan(ingredients, reader, made.keep)
+    made.store(store)
     document = {
         "job_id": job.found.job_id,
         "level": int(plan.level[1:]),
