@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,9 +21,11 @@ from app.factory import create_app
 from app.wiring import Service
 from provenance.errors import BadInputError
 from provenance.services.background import HANDLERS
+from provenance.services.seal_ledger import seal_all
 from provenance.services.work import Parts, drain
 
 DRAIN_SECONDS = 30
+SEAL_SECONDS = 3600.0
 PAUSE_SECONDS = 1.0
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is there, gunicorn's heartbeat costs no disk
 _log = logging.getLogger("jobprov.serving")
@@ -92,11 +95,15 @@ def _address(arbiter: Any) -> str:
 
 
 def work_until(service: Service, stop: threading.Event) -> None:
-    """Do background work as it becomes due, until told to stop."""
+    """Do background work as it becomes due, and seal the ledger every hour, until told to stop."""
     parts = Parts(service.database, service.writer, service.store, service.settings.git_mirrors)
+    seal_at = time.monotonic() + SEAL_SECONDS
     while not stop.is_set():
         try:
             drain(parts, HANDLERS, until=stop.is_set)
+            if time.monotonic() > seal_at:
+                seal_all(parts.database, parts.writer, service.store)
+                seal_at = time.monotonic() + SEAL_SECONDS
         except Exception:  # noqa: BLE001 - the service goes on without; the item's lease runs out and it is tried again
             _log.exception("background work failed")
         stop.wait(PAUSE_SECONDS)

@@ -66,12 +66,11 @@ _SHARED = frozenset(
 )
 _PART_OF = {"closure_files": "closure_id", "software_set_members": "software_set_id"}
 _LEFT_OUT = {
-    "ledger_entries": {"salt", "body"},
     "identities": {"key"},
     "bundle_plans": {"tar_sha256"},
     "jobs": {"environment_base_id", "environment_difference"},
 }
-_SKIPPED = frozenset({*NOT_DERIVED, "environment_bases"})
+_SKIPPED = frozenset({*NOT_DERIVED, "environment_bases", "entry_bodies"})
 
 
 def logical_tables(connection: Connection) -> LogicalTables:

@@ -15,7 +15,7 @@ Instant = Annotated[datetime, Meta(tz=True)]
 # `$` alone lets a final newline pass, and `\Z` is no regular expression of JSON Schema.
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
-ExperimentName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$(?!\n)")]
+ExperimentName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$(?!\n)")]
 JobId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$(?!\n)")]
 Word = Annotated[str, Meta(max_length=1000)]
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, select, update
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.job_rows import unpack
 from provenance.db.recording.writing import table_of
-from provenance.db.tables import Conflict, Job, LedgerEntry, WitnessRecord
+from provenance.db.tables import Conflict, EntryBody, Job, LedgerEntry, WitnessRecord
 from provenance.records.decoding import decode_record
 from provenance.services.chains import note_tip
 from provenance.services.ledger import Documents, read_entries
@@ -67,8 +67,10 @@ def _match(
     """Return the entries that wait in the database, by salt or by equal bytes sent again, and those that it lacks."""
     by_salt: dict[_Key, int] = {}
     by_body: dict[_Key, int] = {}
-    query = select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.salt, LedgerEntry.body).where(
-        LedgerEntry.experiment_id == experiment, LedgerEntry.segment.is_(None)
+    query = (
+        select(LedgerEntry.id, LedgerEntry.kind, EntryBody.salt, EntryBody.body)
+        .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
+        .where(LedgerEntry.experiment_id == experiment, LedgerEntry.segment.is_(None))
     )
     for row in connection.execute(query.order_by(LedgerEntry.id.desc())):
         by_salt[row.kind, bytes(row.salt)] = row.id
@@ -92,8 +94,9 @@ def _match(
 def _place(connection: Connection, adopted: _Adopted, segment: int) -> None:
     entry = adopted.entry
     row = update(LedgerEntry).where(LedgerEntry.id == adopted.id).values(received_at=entry.received_at)
-    row = row.values(submitter=entry.submitter, segment=segment, position=adopted.position, salt=None, body=None)
+    row = row.values(submitter=entry.submitter, segment=segment, position=adopted.position)
     connection.execute(row)
+    connection.execute(delete(EntryBody).where(EntryBody.entry_id == adopted.id))
     if entry.kind == "record":
         owner = select(WitnessRecord.job_id).where(WitnessRecord.entry_id == adopted.id).scalar_subquery()
         earlier = update(Job).where(Job.id == owner, Job.received_at > entry.received_at)

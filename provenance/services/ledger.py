@@ -14,10 +14,11 @@ from sqlalchemy import Connection, Table, select
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import allocate_keys, chunks
 from provenance.db.recording.job_rows import pack, unpack
-from provenance.db.tables import Experiment, LedgerEntry
+from provenance.db.tables import EntryBody, Experiment, LedgerEntry
 from provenance.services.segments import SegmentReader
 
 _ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
+_BODIES: Table = EntryBody.__table__  # type: ignore[assignment]
 
 
 class NewEntry(NamedTuple):
@@ -46,8 +47,15 @@ def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[
     """Write entries; return their keys, in order."""
     numbers = allocate_keys(connection, _ENTRIES, len(entries))
     if entries:
-        rows = [_row_of(number, entry) for number, entry in zip(numbers, entries, strict=True)]
-        insert_rows(connection, _ENTRIES, rows)
+        numbered = list(zip(numbers, entries, strict=True))
+        insert_rows(connection, _ENTRIES, [_row_of(number, entry) for number, entry in numbered])
+        bodies = [
+            {"entry_id": number, "salt": os.urandom(16), "body": pack(entry.body)}
+            for number, entry in numbered
+            if entry.place is None
+        ]
+        if bodies:
+            insert_rows(connection, _BODIES, bodies)
     return numbers
 
 
@@ -59,8 +67,6 @@ def _row_of(number: int, entry: NewEntry) -> dict[str, Any]:
         "kind": entry.kind,
         "received_at": entry.received_at,
         "submitter": entry.submitter,
-        "salt": os.urandom(16) if entry.place is None else None,
-        "body": pack(entry.body) if entry.place is None else None,
         "segment": segment,
         "position": position,
     }
@@ -73,11 +79,13 @@ def append_document(connection: Connection, entry: NewEntry, document: dict[str,
 
 
 def read_entries(connection: Connection, store: Documents, numbers: Iterable[int]) -> dict[int, bytes]:
-    """Return the bodies of entries by key, from the row or from the sealed segment."""
+    """Return the bodies of entries by key, from the database or from the sealed segment."""
     found: dict[int, bytes] = {}
     sealed: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    query = select(LedgerEntry.id, LedgerEntry.body, LedgerEntry.segment, LedgerEntry.position, Experiment.name).join(
-        Experiment, Experiment.id == LedgerEntry.experiment_id
+    query = (
+        select(LedgerEntry.id, EntryBody.body, LedgerEntry.segment, LedgerEntry.position, Experiment.name)
+        .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
+        .outerjoin(EntryBody, EntryBody.entry_id == LedgerEntry.id)
     )
     for part in chunks(sorted(set(numbers))):
         for row in connection.execute(query.where(LedgerEntry.id.in_(part))):

@@ -24,7 +24,7 @@ from archive.store import SealReport
 from provenance.db.engines import Database
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.writing import intern_experiments, table_of
-from provenance.db.tables import Experiment, LedgerEntry, Possession
+from provenance.db.tables import EntryBody, Experiment, LedgerEntry, Possession
 from provenance.db.writer import Writer
 from provenance.services.adopt_segments import adopt_segment
 from provenance.services.chains import archived_experiments, chain_tip, next_segment, note_tip
@@ -173,9 +173,10 @@ def _waiting(connection: Connection, experiment: str, most_entries: int) -> list
     """Return the entries of the next segment: by `segment IS NULL`, as PostgreSQL commits keys out of order."""
     query = (
         select(
-            LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.submitter, LedgerEntry.salt,
-            LedgerEntry.body,
+            LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.submitter, EntryBody.salt,
+            EntryBody.body,
         )
+        .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
         .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
         .where(Experiment.name == experiment, LedgerEntry.segment.is_(None))
         .order_by(LedgerEntry.id)
@@ -185,7 +186,7 @@ def _waiting(connection: Connection, experiment: str, most_entries: int) -> list
     packed_bytes = 0
     unpack = zstandard.ZstdDecompressor().decompress  # one for all: making one takes longer than a record
     for row in connection.execution_options(yield_per=500).execute(query):
-        packed_bytes += len(row.body or b"")
+        packed_bytes += len(row.body)
         if found and packed_bytes > _MOST_PACKED_BYTES:
             break
         found.append(
@@ -212,22 +213,22 @@ def _check_archive_is_ours(store: SealingStore, experiment: str, segment: int) -
 def _let_go(writer: Writer, segment: int, waiting: Sequence[Waiting]) -> None:
     """Note where the entries lie now, and give up their bytes; what a crash leaves out is adopted next time."""
     table = table_of(LedgerEntry)
-    statement = (
-        update(table)
-        .where(table.c.id == bindparam("key"))
-        .values(segment=segment, position=bindparam("place"), salt=None, body=None)
-    )
+    statement = update(table).where(table.c.id == bindparam("key")).values(segment=segment, position=bindparam("place"))
     rows = [{"key": each.id, "place": place} for place, each in enumerate(waiting)]
     for part in chunks(rows, _ROWS_AT_ONCE):
-        writer.run(lambda connection, _known, part=part: _execute(connection, statement, part))  # type: ignore[misc]
+        writer.run(lambda connection, _known, part=part: _place(connection, statement, part))  # type: ignore[misc]
 
 
 def _note_tip(writer: Writer, experiment: str, segment: int, head: bytes) -> None:
     writer.run(lambda connection, known: note_tip(connection, known, experiment, segment, head))
 
 
-def _execute(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
+def _place(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
     connection.execute(statement, list(rows))
+    bodies = table_of(EntryBody)
+    connection.execute(
+        bodies.delete().where(bodies.c.entry_id == bindparam("key")), [{"key": row["key"]} for row in rows]
+    )
 
 
 @contextmanager

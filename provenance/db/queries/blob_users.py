@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from provenance.db.tables import (
     BundlePlan,
+    EntryBody,
     Experiment,
     Job,
     LedgerEntry,
@@ -70,9 +71,10 @@ def jobs_of_entries(connection: Connection, experiment: str, segment: int, *, on
 def unsealed_bodies(connection: Connection, kinds: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Yield experiment and packed bytes of the entries of these kinds that wait to be sealed."""
     query = (
-        select(Experiment.name, LedgerEntry.body)
+        select(Experiment.name, EntryBody.body)
         .join(LedgerEntry, LedgerEntry.experiment_id == Experiment.id)
-        .where(LedgerEntry.segment.is_(None), LedgerEntry.kind.in_(kinds), LedgerEntry.body.is_not(None))
+        .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
+        .where(LedgerEntry.segment.is_(None), LedgerEntry.kind.in_(kinds))
     )
     for experiment, body in connection.execution_options(yield_per=500).execute(query):
-        yield experiment, bytes(body or b"")
+        yield experiment, bytes(body)

@@ -17,7 +17,15 @@ from provenance.db.tables.jobs import (
     Verdict,
     WitnessRecord,
 )
-from provenance.db.tables.ledger import BundlePlan, ChainHead, Conflict, LedgerEntry, Possession, UnreadRecord
+from provenance.db.tables.ledger import (
+    BundlePlan,
+    ChainHead,
+    Conflict,
+    EntryBody,
+    LedgerEntry,
+    Possession,
+    UnreadRecord,
+)
 from provenance.db.tables.operators import DeadLetter, Experiment, WorkItem, WriteToken
 from provenance.db.tables.software import (
     RefObservation,
@@ -38,6 +46,7 @@ __all__ = [
     "ClosureFile",
     "Conflict",
     "DeadLetter",
+    "EntryBody",
     "EnvironmentBase",
     "Experiment",
     "File",

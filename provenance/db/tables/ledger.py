@@ -12,7 +12,7 @@ from provenance.db.base import Base, DigestBytes, Key, UtcInstant
 
 
 class LedgerEntry(Base):
-    """One final write; immutable. `body` (zstd) stays until the entry is sealed, then segment and position say where it is."""
+    """One final write; immutable. Its bytes are an `EntryBody` until it is sealed, then segment and position say where they are."""
 
     __tablename__ = "ledger_entries"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -20,8 +20,6 @@ class LedgerEntry(Base):
     kind: Mapped[str] = mapped_column(String(20))
     received_at: Mapped[datetime] = mapped_column(UtcInstant)
     submitter: Mapped[str | None] = mapped_column(String(200))
-    salt: Mapped[bytes | None] = mapped_column(LargeBinary(16))
-    body: Mapped[bytes | None] = mapped_column(LargeBinary)
     segment: Mapped[int | None]
     position: Mapped[int | None]
 
@@ -35,6 +33,15 @@ class LedgerEntry(Base):
         ),
         Index("ix_ledger_entries_place", "experiment_id", "segment", "position"),
     )
+
+
+class EntryBody(Base):
+    """Salt and exact bytes (zstd) of an entry that waits to be sealed. A table of its own: whole pages are free again after it."""
+
+    __tablename__ = "entry_bodies"
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    salt: Mapped[bytes] = mapped_column(LargeBinary(16))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class ChainHead(Base):
