@@ -104,11 +104,7 @@ def _measure_reading(service: Service, jobs: int) -> None:
         )
         waits = reading.page_waits(connection, names[:500])
         note = f"p99 {reading.slowest_hundredth(waits):.2f} ms"
-        print_figure(
-            Figure(
-                "file with all that its page shows, p50", reading.middle(waits), "ms", mark=MARKS["lookup"], note=note
-            )
-        )
+        print_figure(Figure("file with all that its page shows, p50", reading.middle(waits), "ms", note=note))
         waits, found = reading.ancestor_waits(connection, 0)
         raw = reading.middle(reading.raw_ancestor_waits(connection, 0))
         name = f"ancestors of a merge, {found} files"
