@@ -10,13 +10,15 @@ from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
 from app.wiring import get_service
+from provenance.db.queries.file_lists import FileFilters
 from provenance.lineage.dot import to_dot
 from provenance.lineage.graph import Graph
 from provenance.lineage.prov_json import to_prov_json, to_prov_n
 from provenance.lineage.svg import draw
 from provenance.lineage.text import render_text
 from provenance.records.decoding import parse_object
-from provenance.schemas.queries import FileQuery, LineageQuery, SearchQuery
+from provenance.schemas.queries import FileQuery, FilesQuery, LineageQuery, SearchQuery
+from provenance.services.list_files import list_files
 from provenance.services.record_sighting import SightedFile, read_sighting, record_sighting
 from provenance.services.search import search
 from provenance.services.show_file import show_file
@@ -31,6 +33,15 @@ _FORMS = {
     "prov-n": ("text/provenance-notation; charset=utf-8", to_prov_n),
     "text": ("text/plain; charset=utf-8", render_text),
 }
+
+
+@section.call("GET", "/files", answers={200: OBJECT}, parameters=parameters(FilesQuery), errors=(401, 413, 422))
+def get_files() -> Response:
+    """Return files in the order of names: `{files: […], next}`; `next` goes into `cursor` of the next call."""
+    query = asked(FilesQuery)
+    limit, cursor = query.pop("limit", 100), query.pop("cursor", None)
+    with get_service().reading() as connection:
+        return json_answer(list_files(connection, FileFilters(**query), limit=limit, cursor=cursor))
 
 
 @section.call(

@@ -82,6 +82,16 @@ class FileQuery(ExperimentQuery):
     namespace = _text("Namespace of the file.")
 
 
+class FilesQuery(FileQuery):
+    """Files, in the order of names."""
+
+    name = _text("Name, with `*` for any letters and `?` for one.")
+    task_id = _text("Files made by jobs of this task.")
+    data_tier = _text("Files of this data tier.")
+    limit = _number(1, 1000, "How many at most; 100 by default.")
+    cursor = _text("`next` of the answer before.")
+
+
 class LineageQuery(FileQuery):
     """How far, in which direction, in which form."""
 
