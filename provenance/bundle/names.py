@@ -10,6 +10,7 @@ import re
 
 NAME_BYTES = 100
 PREFIX_BYTES = 155
+_ODD = re.compile("[\x00-\x1f\x7f%\udc80-\udcff]")
 _PLAIN = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]*\Z")
 
 
@@ -41,7 +42,7 @@ def percent(string: str) -> str:
     """The string as one field of a .tsv: `%XX` for control characters, `%`, and bytes that are not UTF-8; `-` if empty."""
     if string in {"", "-"}:
         return "-" if not string else "%2D"
-    return "".join(_escape(character) for character in string)
+    return "".join(_escape(character) for character in string) if _ODD.search(string) else string
 
 
 def _escape(character: str) -> str:
