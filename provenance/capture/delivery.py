@@ -1,7 +1,7 @@
 """Sending one entry of the spool: ask which blobs are missing, send those, then the record.
 
 Three tries within the budget, with growing pauses and jitter; the service's Retry-After is obeyed. What a service
-refuses for good (4xx but 408, 425, 429) is not tried again. Each call is harmless when repeated (api.md).
+refuses for good (4xx but 408, 425, 429) is not tried again. Each call is harmless when repeated (http.md).
 """
 
 import gzip

@@ -160,7 +160,7 @@ class Graph:
         return list(best.values())
 
     def to_json(self) -> dict[str, Any]:
-        """The answer of the lineage call (api.md): `nodes`, `edges`, `omitted`."""
+        """The answer of the lineage call (http.md): `nodes`, `edges`, `omitted`."""
         return {
             "focus": self.focus,
             "nodes": [_node_json(node) for node in self.nodes],

@@ -40,7 +40,7 @@ GAPS: dict[str, tuple[int, str]] = {
     "conditions-missing": (2, "Send the tag and `payload_sha256` of each conditions database, and upload the payload."),
     "image-without-digest": (3, "Name the container image by digest, not only by tag."),
     "output-without-checksum": (9, "Send `sha256` or `checksums` of the output, so that a rerun can be compared."),
-    "seed-unknown": (9, "Send `seeds`: `--metadata` of the hook, or have the program print them."),
+    "seed-unknown": (9, "Send `seeds`: `--seed` of the hook, or have the program print them."),
     "threads-unseeded": (9, "Run with one thread, or seed each event, so that the order of threads cannot matter."),
     "log-missing": (9, "Send the logs; the hook keeps stdout and stderr."),
     "blob-missing": (9, "Upload the blob: PUT /api/v1/blobs/{sha256}."),

@@ -3,7 +3,7 @@
 Each record gets its own answer; a batch is written set-wise. Idempotent within (experiment, job_id, witness): the same final record
 again changes nothing, a different one is kept as evidence and answered 409, a provisional one gives way to a final one.
 
-Source: record.md, "Identity and finality"; api.md, `PUT /jobs/{job_id}`.
+Source: record.md, "Identity and finality"; http.md, `PUT /jobs/{job_id}`.
 """
 
 import hashlib

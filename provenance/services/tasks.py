@@ -3,7 +3,7 @@
 A declaration (`PUT /tasks/{task_id}`) freezes the list of units; without one a task is what its jobs say. Numbers come from the
 frozen list and from jobs, never from names that look alike.
 
-Source: api.md, `PUT /tasks/{task_id}`.
+Source: http.md, `PUT /tasks/{task_id}`.
 """
 
 import json
@@ -30,6 +30,7 @@ from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Stage, TaskRow
 from provenance.errors import AmbiguousError, BadInputError, NotFoundError
 from provenance.records.decoding import split_message
+from provenance.records.job_record import ExperimentName
 from provenance.services.home import campaign_counts
 from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
 
@@ -47,7 +48,7 @@ class Declaration(msgspec.Struct, kw_only=True):
         outputs_per_unit: files expected of each unit.
     """
 
-    experiment: _Word
+    experiment: ExperimentName
     campaign: _Word | None = None
     stage: _Word | None = None
     units: list[_Word] | Annotated[int, msgspec.Meta(ge=0, le=MOST_UNITS)] | None = None

@@ -22,7 +22,7 @@ from provenance.db.tables import Experiment, WriteToken
 from provenance.errors import BadInputError, NotFoundError
 
 _SHAPE = re.compile(r"prov_([0-9]{1,15})_[A-Za-z0-9_-]{43}")
-_EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SECONDS_KEPT = 5.0
 
 
