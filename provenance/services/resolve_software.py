@@ -99,13 +99,27 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
     repository = wanted.repository
     mirror = _mirror_of(parts, repository)
     report = mirror.fetch()
-    asked = wanted.software.revision or wanted.software.requested_ref or ""
-    found = resolve_and_pin(mirror, asked)
-    if not isinstance(found, ResolvedRef):
-        raise SoftwareError(f"{repository.name}: {found.reason}")
+    found = _find(mirror, wanted)
     extra = _uploaded_objects(parts, wanted)
     document = _document(wanted, found, _store_pack(parts, mirror, found, wanted, extra), has_worktree=bool(extra))
     parts.writer.run(lambda connection, known: _enter(connection, known, wanted, found, document, report))
+
+
+def _find(mirror: Mirror, wanted: _Wanted) -> ResolvedRef:
+    """Return what the entry's commit is, by the tag that it asked for where that still names the same commit.
+
+    Raises:
+        SoftwareError: the mirror does not know it.
+    """
+    software = wanted.software
+    found = resolve_and_pin(mirror, software.revision or software.requested_ref or "")
+    if not isinstance(found, ResolvedRef):
+        raise SoftwareError(f"{wanted.repository.name}: {found.reason}")
+    if software.revision and software.requested_ref:
+        named = resolve_and_pin(mirror, software.requested_ref)
+        if isinstance(named, ResolvedRef) and named.commit == found.commit:
+            return named
+    return found
 
 
 def _read(connection: Connection, sha256: str) -> _Wanted | None:

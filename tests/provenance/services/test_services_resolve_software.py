@@ -101,6 +101,30 @@ def test_ref_becomes_commit_tree_and_pack_whichever_comes_first(
     assert job["summary"]["grade"] == f"L{job['level']}"
 
 
+def test_observed_commit_keeps_the_tag_that_was_asked_for(parts: Parts, upstream: Path) -> None:
+    register(parts, upstream)
+    record(parts, str(upstream), requested_ref="v1", revision=git(upstream, "rev-parse", "v1^{commit}"))
+
+    drain(parts, HANDLERS)
+
+    found = shown(parts)["software"][0]["resolution"]
+    assert found["ref_kind"] == "annotated tag"
+    assert found["tag_object"] == git(upstream, "rev-parse", "v1")
+
+
+def test_observed_commit_counts_where_the_tag_means_another_one(parts: Parts, upstream: Path) -> None:
+    ran = git(upstream, "rev-parse", "v1^{commit}")
+    (upstream / "code.txt").write_text("two\n")
+    git(upstream, "commit", "--quiet", "--all", "--message=two")
+    git(upstream, "tag", "--force", "--annotate", "--message=again", "v1")
+    register(parts, upstream)
+    record(parts, str(upstream), requested_ref="v1", revision=ran)
+
+    drain(parts, HANDLERS)
+
+    assert shown(parts)["software"][0]["resolution"]["commit"] == ran
+
+
 def test_moved_tag_is_noted_and_takes_nothing_away(parts: Parts, upstream: Path) -> None:
     record(parts, str(upstream), requested_ref="v1")
     register(parts, upstream)
