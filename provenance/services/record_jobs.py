@@ -250,7 +250,7 @@ def _write_witnesses(batch: _Batch, jobs: Sequence[int], submissions: Sequence[S
         if submission.is_provisional:
             working.append({**row, "received_at": submission.received_at, "body": pack(submission.decoded.body)})
             continue
-        revision = held.next_revision(submission.witness) if submission.reason is not None and held is not None else 0
+        revision = 0 if submission.reason is None else held.next_revision(submission.witness) if held else 1
         rows.append({**row, "revision": revision})
         entries.append(_entry_of(submission, batch.experiments, revision))
     numbers = append_entries(batch.connection, entries)

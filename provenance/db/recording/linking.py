@@ -26,6 +26,11 @@ WHERE j.rerun_of IS NULL AND c.file_id {among}
 _HELD = """
 SELECT p.identity_id, p.claim_id, p.is_sure FROM identities i JOIN producers p ON p.identity_id = i.id WHERE i.file_id {among}
 """
+_UNLINKED = """
+SELECT DISTINCT i.file_id FROM identities i WHERE i.id {among}
+AND NOT EXISTS (SELECT 1 FROM producers p WHERE p.identity_id = i.id)
+AND EXISTS (SELECT 1 FROM claims c WHERE c.file_id = i.file_id)
+"""
 
 
 def link_files(connection: Connection, files: Iterable[int], new_claims: Sequence[int] = ()) -> None:
@@ -41,6 +46,14 @@ def link_files(connection: Connection, files: Iterable[int], new_claims: Sequenc
         _relink(connection, [number for number in part if number not in crowded])
         if crowded:
             _link_in_crowd(connection, crowded, new_claims)
+
+
+def unlinked_files(connection: Connection, identities: Iterable[int]) -> set[int]:
+    """Return the files, of those that somebody claims, whose identities among these resolve to no claim.
+
+    An identity that only a replaced reading named has lost its edges; named again, it has them again, and ties others together.
+    """
+    return {row[0] for row in select_among(connection, _UNLINKED, sorted(identities))}
 
 
 def _relink(connection: Connection, files: Sequence[int]) -> None:

@@ -26,7 +26,7 @@ from provenance.db.recording.job_rows import (
     stage_key,
     unpack,
 )
-from provenance.db.recording.linking import link_files
+from provenance.db.recording.linking import link_files, unlinked_files
 from provenance.db.recording.software_rows import intern_software_sets, software_set_digest
 from provenance.db.tables import (
     Claim,
@@ -327,6 +327,7 @@ def _write_files(
     )
     identities, fresh = _intern_identities(connection, known, seen, files)
     touched = {files[tuple(identity.file)] for key, identity in seen.items() if key in fresh}
+    touched |= unlinked_files(connection, [number for key, number in identities.items() if key not in fresh])
     _insert_mentions(connection, mentions, identities)
     claimed, new_claims = _insert_claims(connection, claims, files, identities)
     return touched | claimed, new_claims

@@ -12,7 +12,7 @@ import pytest
 from graph_reading import Graph, read_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from production_samples import MOMENT, Production, job, job_id
+from production_samples import MOMENT, Production, file_entry, job, job_id
 from sqlalchemy import text
 
 from provenance.db.engines import Database, open_database
@@ -155,6 +155,66 @@ def test_order_of_arrival_does_not_change_the_graph(
         expected = graph_of(database, [[item] for item in sent])
     with fresh(sqlite_template, folder) as database:
         assert graph_of(database, shuffled(sent, seed)) == expected
+
+
+def resolved(production: Production) -> list[tuple[Any, ...]]:
+    with production.database.reading.connect() as connection:
+        return [(seen[1:], claim[0], is_sure) for seen, claim, is_sure in read_graph(connection)["edges"]]
+
+
+@pytest.mark.parametrize("role", ["primary", "shared"])
+def test_identity_that_only_a_replaced_reading_named_resolves_when_it_is_named_again(
+    database: Database, role: str
+) -> None:
+    production = Production(database)
+    read = file_entry("a.root", size=1, role=role)
+    production.record(job(1, outputs=[file_entry("a.root", 1)]))
+    production.record(job(2, inputs=[read], state="running"))
+    production.record(job(2))
+    only_birth = resolved(production)
+
+    production.record(job(3, inputs=[read]))
+
+    expected = (("a.root", 1, ""), job_id(1), False)
+    assert expected not in only_birth
+    assert expected in resolved(production)
+
+
+def test_declared_parent_that_only_a_replaced_reading_named_resolves_when_it_is_named_again(database: Database) -> None:
+    production = Production(database)
+    child = {"name": "b.root", "parents": ["a.root"]}
+    production.record(job(1, outputs=[file_entry("a.root", 1)]))
+    production.record(job(2, outputs=[child], state="running"))
+    production.record(job(2))
+
+    production.record(job(3, outputs=[child]))
+
+    assert (("a.root", None, ""), job_id(1), False) in resolved(production)
+
+
+def test_identity_that_is_named_again_ties_others_together_again(database: Database) -> None:
+    production = Production(database)
+    both = file_entry("a.root", checksums=["adler32:00000001", "md5:01"])
+    production.record(job(1, outputs=[file_entry("a.root", 1)]))
+    production.record(job(2, inputs=[file_entry("a.root", checksums=["md5:01"])]))
+    production.record(job(3, inputs=[both], state="running"))
+    production.record(job(3))
+    assert (("a.root", None, "md5:01"), job_id(1), True) not in resolved(production)
+
+    production.record(job(4, inputs=[both]))
+
+    assert (("a.root", None, "md5:01"), job_id(1), True) in resolved(production)
+
+
+def test_correction_of_a_job_that_is_not_held_is_read_again_as_its_record(database: Database) -> None:
+    production = Production(database)
+    corrected = job(1, outputs=[file_entry("a.root", 1)])
+
+    first = production.record(corrected, reason="wrong outputs")
+    again = production.record(corrected)
+    other = production.record(job(1))
+
+    assert [first[0].change, again[0].change, other[0].change] == ["created", "same", "conflict"]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
