@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,11 @@ from provenance.db.engines import Database, open_database
 from provenance.db.tables import Base
 
 DATABASES = ("sqlite", "postgresql")
+
+# Started in the background, or under nohup, a process ignores these, and so would every program that the tests start.
+for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(_signal) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(_signal, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

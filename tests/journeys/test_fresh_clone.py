@@ -108,7 +108,8 @@ def test_newcomer_reruns_a_merge_job_with_the_command(started: str, clone: Path,
     )  # fmt: skip
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "reproduced" in answer.stdout
+    assert "EQUIVALENT" in answer.stdout
+    assert "was reproduced" in answer.stdout + answer.stderr
 
 
 def test_second_setup_returns_at_once(started: str, clone: Path, newcomer: dict[str, str]) -> None:
