@@ -109,11 +109,6 @@ def work_until(service: Service, stop: threading.Event) -> None:
         stop.wait(PAUSE_SECONDS)
 
 
-def _prepare_worker(worker: Any) -> None:
-    _spare_collections()
-    _begin_work(worker)
-
-
 def _begin_work(worker: Any) -> None:
     service = worker.wsgi.extensions["jobprov"]
     stop = threading.Event()

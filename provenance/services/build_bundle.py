@@ -25,7 +25,6 @@ from provenance.db.tables import BundlePlan
 from provenance.db.writer import Writer
 from provenance.errors import NotFoundError
 from provenance.records.gaps import small_inputs
-from provenance.records.references import referenced_blobs
 from provenance.services.findings import possessed_blobs
 from provenance.services.ledger import Documents, NewEntry, append_document
 from provenance.services.read_configuration import ConfigurationError, evaluate_recorded
@@ -216,7 +215,7 @@ def write_plan_row(
 
 def _gather(connection: Connection, store: Blobs, job: ReadJob) -> tuple[Ingredients, PossessedBlobs]:
     record = job.reading.record
-    wanted = referenced_blobs(job.reading.raw) | small_inputs(record)
+    wanted = job.reading.references | small_inputs(record)
     wanted |= {output.sha256 for output in record.outputs or () if output.sha256}
     documents = resolutions_of(connection, job.found.key)
     resolutions = _resolutions(documents)
