@@ -6,6 +6,8 @@ import re
 import shutil
 import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -94,8 +96,14 @@ def test_shell_without_any_environment_is_enough(toy: Toy, tmp_path: Path) -> No
     assert (out / "work/out/result.txt").read_bytes() == toy.expected
 
 
-def test_recorded_text_is_never_evaluated(toy: Toy, tmp_path: Path, shell: Run) -> None:
-    trap = tmp_path / "trap"
+@pytest.fixture
+def trap() -> Iterator[Path]:
+    """A file that must never appear; its path is short, as it stands three times in one file name."""
+    with tempfile.TemporaryDirectory(prefix="trap") as folder:
+        yield Path(folder) / "t"
+
+
+def test_recorded_text_is_never_evaluated(toy: Toy, tmp_path: Path, shell: Run, trap: Path) -> None:
     evil = f"$(touch '{trap}')`touch '{trap}'`'; touch '{trap}'; '\n\\\""
     toy.record["environment"]["variables"]["EVIL"] = evil
     toy.record["environment"]["umask"] = f"022; touch '{trap}'"
@@ -109,7 +117,7 @@ def test_recorded_text_is_never_evaluated(toy: Toy, tmp_path: Path, shell: Run) 
     toy.record["outputs"] = [
         {"name": name, "status": "written", "sha256": hashlib.sha256(f"{evil}|{evil}".encode()).hexdigest()}
     ]
-    toy.record["inputs"][0]["path"] = f"in/{evil}".replace(str(tmp_path), "")
+    toy.record["inputs"][0]["path"] = f"in/{evil}".replace(str(trap.parent), "")
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
     outcome, verdict = (
