@@ -268,6 +268,8 @@ def upgrade() -> None:
     sa.Column('max_rss_bytes', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
     sa.Column('level', sa.SmallInteger(), nullable=False),
     sa.Column('gap_set_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+    sa.Column('recipe', sa.LargeBinary(length=17), nullable=True),
+    sa.Column('result', sa.LargeBinary(length=20), nullable=True),
     sa.ForeignKeyConstraint(['environment_base_id'], ['environment_bases.id'], name=op.f('fk_jobs_environment_base_id_environment_bases')),
     sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_jobs_experiment_id_experiments')),
     sa.ForeignKeyConstraint(['gap_set_id'], ['gap_sets.id'], name=op.f('fk_jobs_gap_set_id_gap_sets')),
@@ -280,6 +282,7 @@ def upgrade() -> None:
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.create_index('ix_jobs_batch_id', ['batch_id'], unique=False)
         batch_op.create_index('ix_jobs_host_id', ['host_id'], unique=False)
+        batch_op.create_index('ix_jobs_recipe', ['recipe', 'result'], unique=False, sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
         batch_op.create_index('ix_jobs_software_set_id', ['software_set_id'], unique=False)
         batch_op.create_index('ix_jobs_task_id_state', ['task_id', 'state'], unique=False)
 
@@ -539,6 +542,7 @@ def downgrade() -> None:
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.drop_index('ix_jobs_task_id_state')
         batch_op.drop_index('ix_jobs_software_set_id')
+        batch_op.drop_index('ix_jobs_recipe', sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
         batch_op.drop_index('ix_jobs_host_id')
         batch_op.drop_index('ix_jobs_batch_id')
 

@@ -24,6 +24,7 @@ from provenance.errors import AmbiguousError, NotFoundError
 from provenance.records.gaps import find_gaps, level_of
 from provenance.records.identity import witness_rank
 from provenance.records.merging import merge_witnesses
+from provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
 from provenance.services.findings import Reading, find_for
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.ledger import Documents
@@ -124,8 +125,8 @@ def show_job(
         "level": level_of(gaps),
         "gaps": [{"code": gap.code, "message": gap.message, "how_to_close": gap.how_to_close} for gap in gaps],
         "missing_blobs": sorted(found.missing_blobs),
-        "recipe_id": None,
-        "result_id": None,
+        "recipe_id": None if (recipe := recipe_of(reading.record)) is None else recipe_text(recipe),
+        "result_id": None if (result := result_of(reading.record)) is None else result_text(result),
         "revisions": revisions,
         "conflict_count": conflict_count(connection, key),
         "verdicts": verdicts_of(connection, key),

@@ -16,6 +16,7 @@ import zstandard
 from provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
 from provenance.records.decoding import utc
 from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output, Software
+from provenance.records.recipes import recipe_of, result_of
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
@@ -66,6 +67,8 @@ def job_columns(record: JobRecord, *, received_at: datetime) -> dict[str, Any]:
         "wall_seconds": resources.wall_seconds if resources else None,
         "cpu_seconds": sum(cpu) if cpu else None,
         "max_rss_bytes": resources.max_rss_bytes if resources else None,
+        "recipe": recipe_of(record),
+        "result": result_of(record),
     }
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Float, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import Float, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provenance.db.base import Base, DigestBytes, Key, NameText, UtcInstant, UuidBytes
@@ -113,9 +113,18 @@ class Job(Base):
     max_rss_bytes: Mapped[int | None] = mapped_column(Key)
     level: Mapped[int] = mapped_column(SmallInteger)
     gap_set_id: Mapped[int | None] = mapped_column(ForeignKey("gap_sets.id"))
+    recipe: Mapped[bytes | None] = mapped_column(LargeBinary(17))
+    result: Mapped[bytes | None] = mapped_column(LargeBinary(20))
 
     __table_args__ = (
         UniqueConstraint("uuid", "experiment_id"),
+        Index(
+            "ix_jobs_recipe",
+            "recipe",
+            "result",
+            sqlite_where=text("recipe IS NOT NULL"),
+            postgresql_where=text("recipe IS NOT NULL"),
+        ),
         Index("ix_jobs_task_id_state", "task_id", "state"),
         Index("ix_jobs_batch_id", "batch_id"),
         Index("ix_jobs_host_id", "host_id"),
