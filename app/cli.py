@@ -23,6 +23,7 @@ COMMANDS = {
     "lookup": "asking",
     "migrate": "serving",
     "rebuild-database": "rebuild",
+    "recipes": "recipes",
     "record": "recording",
     "repository": "repository",
     "rerun": "bundles",

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.api import blobs, files, job_views, jobs, operations, tasks
+from app.api import blobs, files, job_views, jobs, operations, recipes, tasks
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
 from provenance.services.post_verdict import PostedVerdict
@@ -12,6 +12,7 @@ from provenance.services.tasks import Declaration
 SECTIONS = (
     jobs.section,
     job_views.section,
+    recipes.section,
     files.section,
     tasks.section,
     blobs.section,

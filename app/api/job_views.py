@@ -19,6 +19,7 @@ from provenance.db.queries.jobs import JobFilters
 from provenance.records.decoding import parse_object
 from provenance.schemas.queries import BundleQuery, ConfigurationQuery, ExperimentQuery, JobQuery, JobsQuery, LogQuery
 from provenance.services.build_bundle import Bundle, build_bundle, note_digest
+from provenance.services.compare_results import read_recipe
 from provenance.services.list_jobs import list_jobs
 from provenance.services.post_verdict import PostedVerdict, post_verdict
 from provenance.services.read_configuration import evaluated_json, read_configuration
@@ -36,6 +37,8 @@ def get_jobs() -> Response:
     """Return jobs, newest first: `{jobs: […], next}`; `next` goes into `cursor` of the next call."""
     query = asked(JobsQuery)
     limit, cursor = query.pop("limit", 100), query.pop("cursor", None)
+    if "recipe_id" in query:
+        query["recipe"] = read_recipe(query.pop("recipe_id"))
     with get_service().reading() as connection:
         return json_answer(list_jobs(connection, JobFilters(**query), limit=limit, cursor=cursor))
 

@@ -15,13 +15,14 @@ from app.web import (
     jobs,
     lineage,
     logs,
+    recipes,
     searching,
     tasks,
 )
 from app.web.frame import make_blueprint
 from app.web.problems import problem_page
 
-_PAGES = (home, searching, files, lineage, jobs, job, configurations, logs, tasks, campaigns)
+_PAGES = (home, searching, files, lineage, jobs, job, configurations, logs, tasks, campaigns, recipes)
 
 
 def register_pages(app: Flask) -> None:

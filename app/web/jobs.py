@@ -13,6 +13,7 @@ from app.web.frame import answer, asked, asked_number, here
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError
+from provenance.services.compare_results import read_recipe
 from provenance.services.list_jobs import list_jobs
 
 _WORDS = ("experiment", "task_id", "campaign", "stage", "state", "host", "site", "revision", "file", "unit", "batch_id")
@@ -49,7 +50,7 @@ def show_list() -> Response:
     if asked("format") == "csv":
         return _csv(found["jobs"])
     set_filters = {
-        name: str(value) for name, value in request.args.to_dict().items() if name in filters._fields and value
+        name: str(value) for name, value in request.args.to_dict().items() if name in (*filters._fields, "recipe_id") and value
     }
     return answer(
         "jobs.html",
@@ -71,6 +72,8 @@ def asked_filters() -> JobFilters:
     """
     words: dict[str, Any] = {name: asked(name) for name in _WORDS}
     words |= {name: _asked_time(name) for name in _TIMES}
+    recipe = asked("recipe_id")
+    words["recipe"] = None if recipe is None else read_recipe(recipe)
     return JobFilters(**words, exit_code=asked_number("exit_code", least=0, most=2**31))
 
 

@@ -62,6 +62,20 @@ class Client:
             if cursor is None:
                 return
 
+    def recipes(self, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the recipes whose jobs have more than one result, page by page."""
+        cursor = None
+        while True:
+            page = self._read("/recipes", experiment=experiment, cursor=cursor)
+            yield from page["recipes"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def recipe(self, recipe_id: str) -> dict[str, Any]:
+        """Return the results of a recipe, and in what the jobs that had them differ."""
+        return self._read(f"/recipes/{_part(recipe_id)}")
+
     def file(self, name: str, *, experiment: str | None = None, namespace: str | None = None) -> dict[str, Any]:
         """Return what made a file."""
         return self._read(f"/files/{_part(name)}", experiment=experiment, namespace=namespace)

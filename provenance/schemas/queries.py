@@ -51,10 +51,18 @@ class JobsQuery(ExperimentQuery):
     file = _text("Jobs that produced or consumed this file.")
     unit = _text("Jobs of this unit of their task.")
     batch_id = _text("Jobs of this batch job.")
+    recipe_id = _text("Jobs of this recipe.")
     started_after = _moment("Jobs that started at or after this time.")
     started_before = _moment("Jobs that started before this time.")
     received_after = _moment("Jobs whose first record came after this time.")
     limit = _number(1, 1000, "How many at most; 100 by default.")
+    cursor = _text("`next` of the answer before.")
+
+
+class RecipesQuery(ExperimentQuery):
+    """Recipes whose jobs have more than one result."""
+
+    limit = _number(1, 500, "How many at most; 100 by default.")
     cursor = _text("`next` of the answer before.")
 
 

@@ -39,6 +39,7 @@ class JobFilters(NamedTuple):
     file: str | None = None
     unit: str | None = None
     batch_id: str | None = None
+    recipe: bytes | None = None
     started_after: datetime | None = None
     started_before: datetime | None = None
     received_after: datetime | None = None
@@ -94,6 +95,7 @@ def _filtered(query: Select[Any], filters: JobFilters) -> Select[Any]:
         Host.site: filters.site,
         Job.unit: filters.unit,
         Job.batch_id: filters.batch_id,
+        Job.recipe: filters.recipe,
     }
     for column, value in equal.items():
         if value is not None:

@@ -1,0 +1,28 @@
+"""Recipes over HTTP: those with more than one result, and what differs."""
+
+from flask import Response
+
+from app.api.answers import json_answer
+from app.api.asking import asked, checked_name, parameters
+from app.api.documenting import OBJECT, Section
+from app.wiring import get_service
+from provenance.schemas.queries import RecipesQuery
+from provenance.services.compare_results import list_divergent, show_recipe
+
+section = Section("recipes", "What jobs have in common that should come out alike.")
+
+
+@section.call("GET", "/recipes", answers={200: OBJECT}, parameters=parameters(RecipesQuery), errors=(401, 422))
+def get_recipes() -> Response:
+    """Return the recipes whose jobs have more than one result: `{recipes: [{recipe_id, job_count, results}], next}`."""
+    query = asked(RecipesQuery)
+    with get_service().reading() as connection:
+        return json_answer(list_divergent(connection, **query))
+
+
+@section.call("GET", "/recipes/<recipe_id>", answers={200: OBJECT}, errors=(401, 404, 422))
+def get_recipe(recipe_id: str) -> Response:
+    """Return a recipe: its results with the jobs that had them, the outputs that differ, and what else differs."""
+    service = get_service()
+    with service.reading() as connection:
+        return json_answer(show_recipe(connection, service.store, checked_name(recipe_id, "recipe_id")))

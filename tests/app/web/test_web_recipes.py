@@ -1,0 +1,42 @@
+"""The pages of recipes, their calls and their command, on jobs that should have come out alike."""
+
+import pytest
+from app_records import numbered
+from flask.testing import FlaskClient
+
+DIGESTS = ("1" * 64, "2" * 64)
+
+
+@pytest.fixture
+def fleet(client: FlaskClient) -> FlaskClient:
+    for number, content in enumerate((DIGESTS[0], DIGESTS[0], DIGESTS[1]), 1):
+        record = numbered(
+            number,
+            command={"argv": ["gen", "-o", f"out{number}.root"]},
+            seeds=[{"seed": 1}],
+            software=[{"name": "gen", "revision": "1" * 40}],
+            host={"hostname": f"wn{number}"},
+            outputs=[{"name": f"out{number}.root", "content_digest": f"root-content-1:{content}"}],
+        )
+        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+    return client
+
+
+def test_divergent_recipe_leads_from_the_list_to_what_differs(fleet: FlaskClient) -> None:
+    [recipe] = fleet.get("/api/v1/recipes").get_json()["recipes"]
+    listed, shown = (fleet.get(path).get_data(as_text=True) for path in ("/recipes", recipe["url"]))
+    job = recipe["results"][0]["example"]["job_id"]
+
+    assert recipe["url"] in listed
+    assert "gave 2 different results" in shown
+    assert "host.hostname" in shown
+    assert recipe["recipe_id"] == fleet.get(f"/api/v1/jobs/{job}").get_json()["recipe_id"]
+    assert f'href="{recipe["url"]}"' in fleet.get(f"/jobs/{job}").get_data(as_text=True)
+    assert len(fleet.get(f"/api/v1/jobs?recipe_id={recipe['recipe_id']}").get_json()["jobs"]) == 3
+    assert "3 jobs with recipe id" in fleet.get(f"/jobs?recipe_id={recipe['recipe_id']}").get_data(as_text=True)
+
+
+def test_service_without_divergence_says_so(client: FlaskClient) -> None:
+    assert "they agree" in client.get("/recipes").get_data(as_text=True)
+    assert client.get("/recipes/nonsense").status_code == 422
+    assert client.get(f"/recipes/r1:{'0' * 32}").status_code == 404
