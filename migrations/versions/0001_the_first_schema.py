@@ -52,6 +52,25 @@ def upgrade() -> None:
     with op.batch_alter_table('hosts', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_hosts_site'), ['site'], unique=False)
 
+    op.create_table('parameter_keys',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+    sa.Column('name', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_parameter_keys')),
+    sa.UniqueConstraint('name', name=op.f('uq_parameter_keys_name'))
+    )
+    op.create_table('parameter_sets',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+    sa.Column('identity', sa.String(length=40), nullable=False),
+    sa.Column('parameter_count', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_parameter_sets')),
+    sa.UniqueConstraint('identity', name=op.f('uq_parameter_sets_identity'))
+    )
+    op.create_table('parameter_tables',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+    sa.Column('key', sa.LargeBinary(length=16), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_parameter_tables')),
+    sa.UniqueConstraint('key', name=op.f('uq_parameter_tables_key'))
+    )
     op.create_table('repositories',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
     sa.Column('name', sa.String(length=200), nullable=False),
@@ -112,6 +131,24 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_dead_letters_experiment_id_experiments')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_dead_letters'))
     )
+    op.create_table('evaluations',
+    sa.Column('experiment_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.Column('closure_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.Column('set_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+    sa.Column('parsed_as', sa.String(length=40), nullable=True),
+    sa.Column('ran_as', sa.String(length=40), nullable=True),
+    sa.Column('problem', sa.Text(), nullable=True),
+    sa.Column('difference', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['closure_id'], ['closures.id'], name=op.f('fk_evaluations_closure_id_closures')),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_evaluations_experiment_id_experiments')),
+    sa.ForeignKeyConstraint(['set_id'], ['parameter_sets.id'], name=op.f('fk_evaluations_set_id_parameter_sets')),
+    sa.PrimaryKeyConstraint('experiment_id', 'closure_id', name=op.f('pk_evaluations')),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('evaluations', schema=None) as batch_op:
+        batch_op.create_index('ix_evaluations_closure_id', ['closure_id'], unique=False)
+        batch_op.create_index('ix_evaluations_set_id', ['set_id'], unique=False)
+
     op.create_table('files',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
     sa.Column('experiment_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -137,6 +174,24 @@ def upgrade() -> None:
         batch_op.create_index('ix_ledger_entries_place', ['experiment_id', 'segment', 'position'], unique=False)
         batch_op.create_index('ix_ledger_entries_unsealed', ['experiment_id', 'id'], unique=False, sqlite_where=sa.text('segment IS NULL'), postgresql_where=sa.text('segment IS NULL'))
 
+    op.create_table('parameter_set_tables',
+    sa.Column('table_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.Column('set_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.ForeignKeyConstraint(['set_id'], ['parameter_sets.id'], name=op.f('fk_parameter_set_tables_set_id_parameter_sets')),
+    sa.ForeignKeyConstraint(['table_id'], ['parameter_tables.id'], name=op.f('fk_parameter_set_tables_table_id_parameter_tables')),
+    sa.PrimaryKeyConstraint('table_id', 'set_id', name=op.f('pk_parameter_set_tables')),
+    sqlite_with_rowid=False
+    )
+    op.create_table('parameters',
+    sa.Column('key_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.Column('table_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.Column('number', sa.Float(), nullable=True),
+    sa.Column('canonical', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['key_id'], ['parameter_keys.id'], name=op.f('fk_parameters_key_id_parameter_keys')),
+    sa.ForeignKeyConstraint(['table_id'], ['parameter_tables.id'], name=op.f('fk_parameters_table_id_parameter_tables')),
+    sa.PrimaryKeyConstraint('key_id', 'table_id', name=op.f('pk_parameters')),
+    sqlite_with_rowid=False
+    )
     op.create_table('possessions',
     sa.Column('experiment_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
     sa.Column('sha256', sa.LargeBinary(32), nullable=False),
@@ -571,12 +626,19 @@ def downgrade() -> None:
         batch_op.drop_index('ix_possessions_not_entered', sqlite_where=sa.text('NOT is_entered'), postgresql_where=sa.text('NOT is_entered'))
 
     op.drop_table('possessions')
+    op.drop_table('parameters')
+    op.drop_table('parameter_set_tables')
     with op.batch_alter_table('ledger_entries', schema=None) as batch_op:
         batch_op.drop_index('ix_ledger_entries_unsealed', sqlite_where=sa.text('segment IS NULL'), postgresql_where=sa.text('segment IS NULL'))
         batch_op.drop_index('ix_ledger_entries_place')
 
     op.drop_table('ledger_entries')
     op.drop_table('files')
+    with op.batch_alter_table('evaluations', schema=None) as batch_op:
+        batch_op.drop_index('ix_evaluations_set_id')
+        batch_op.drop_index('ix_evaluations_closure_id')
+
+    op.drop_table('evaluations')
     op.drop_table('dead_letters')
     with op.batch_alter_table('closure_files', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_closure_files_sha256'))
@@ -589,6 +651,9 @@ def downgrade() -> None:
     op.drop_table('work')
     op.drop_table('software_sets')
     op.drop_table('repositories')
+    op.drop_table('parameter_tables')
+    op.drop_table('parameter_sets')
+    op.drop_table('parameter_keys')
     with op.batch_alter_table('hosts', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_hosts_site'))
 

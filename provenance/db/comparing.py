@@ -43,6 +43,9 @@ _NATURAL = {
     "software_sets": ("sha256",),
     "gap_sets": ("sha256",),
     "resolutions": ("sha256",),
+    "parameter_sets": ("identity",),
+    "parameter_tables": ("key",),
+    "parameter_keys": ("name",),
     "files": ("experiment_id", "namespace", "name"),
     "identities": ("file_id", "size_bytes", "checksums"),
     "jobs": ("experiment_id", "uuid"),
@@ -60,11 +63,20 @@ _SHARED = frozenset(
         "software",
         "software_sets",
         "gap_sets",
+        "parameter_sets",
+        "parameter_tables",
+        "parameter_keys",
         "files",
         "identities",
     }
 )
-_PART_OF = {"closure_files": "closure_id", "software_set_members": "software_set_id"}
+_PART_OF = {  # in the order in which one makes the rows of the next count
+    "closure_files": ("closure_id", "closures"),
+    "software_set_members": ("software_set_id", "software_sets"),
+    "evaluations": ("closure_id", "closures"),
+    "parameter_set_tables": ("set_id", "parameter_sets"),
+    "parameters": ("table_id", "parameter_tables"),
+}
 _LEFT_OUT = {
     "identities": {"key"},
     "bundle_plans": {"tar_sha256"},
@@ -100,21 +112,20 @@ class _Logical:
         """Yield the tables so that each shared one comes after all that refer to it."""
         order = [name for name in reversed(self._tables) if name not in _SKIPPED]
         facts = [name for name in order if name not in _SHARED and name not in _PART_OF]
-        parts = [name for name in order if name in _PART_OF]
         shared = [name for name in order if name in _SHARED]
         # a software set's members make software used, so they come before it and after the sets
         return [
             *facts,
             "closures",
             "software_sets",
-            *parts,
+            *_PART_OF,
             *(n for n in shared if n not in {"closures", "software_sets"}),
         ]
 
     def _counts(self, name: str, row: _Row) -> bool:
         if name in _PART_OF:
-            target = "closures" if name == "closure_files" else "software_sets"
-            return (target, row[_PART_OF[name]]) in self._used
+            column, target = _PART_OF[name]
+            return (target, row[column]) in self._used
         if name in _SHARED:
             return (name, row["id"]) in self._used or bool(name == "tasks" and row["entry_id"])
         job = row["id"] if name == "jobs" else self._job_of(name, row)

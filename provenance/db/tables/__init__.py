@@ -27,6 +27,14 @@ from provenance.db.tables.ledger import (
     UnreadRecord,
 )
 from provenance.db.tables.operators import DeadLetter, Experiment, WorkItem, WriteToken
+from provenance.db.tables.parameters import (
+    Evaluation,
+    Parameter,
+    ParameterKey,
+    ParameterSet,
+    ParameterSetTable,
+    ParameterTable,
+)
 from provenance.db.tables.software import (
     RefObservation,
     Repository,
@@ -48,6 +56,7 @@ __all__ = [
     "DeadLetter",
     "EntryBody",
     "EnvironmentBase",
+    "Evaluation",
     "Experiment",
     "File",
     "GapSet",
@@ -57,6 +66,11 @@ __all__ = [
     "JobClosure",
     "LedgerEntry",
     "Mention",
+    "Parameter",
+    "ParameterKey",
+    "ParameterSet",
+    "ParameterSetTable",
+    "ParameterTable",
     "Parent",
     "Possession",
     "Producer",

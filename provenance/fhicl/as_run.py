@@ -1,0 +1,38 @@
+"""Compares a configuration as parsed with what art wrote of the same run, art's own changes apart.
+
+Between reading and running, art adds and takes away: options of the command line, `module_label` and `service_type`, services of its own,
+and it prunes modules and paths that nothing reaches. So the two never have one ParameterSetID, and only what is left over after that is a
+contradiction. Source: art 3.15, `art/Framework/Art` (option handlers, post-processing, prune), and what it wrote of 57 real jobs.
+"""
+
+import re
+from collections.abc import Iterator
+
+from provenance.fhicl.configuration import Configuration
+
+_ART_SETS = re.compile(
+    r"process_name$"
+    r"|(physics\.)?(trigger_paths|end_paths)\b"
+    r"|source\b"
+    r"|services\.(scheduler|message|TimeTracker|MemoryTracker|Tracer|CatalogInterface|FileTransfer|FileCatalogMetadata)\b"
+    r"|services\.TFileService\.(fileName|tmpDir|service_type)$"
+    r"|services\.\w+\.service_type$"
+    r"|(outputs|physics\.(producers|filters|analyzers))\.\w+\.module_label$"
+    r"|outputs\.\w+\.(fileName|tmpDir)$"
+)
+_ART_PRUNES = re.compile(r"(physics|outputs)\b")
+
+
+def contradictions(parsed: Configuration, ran: Configuration) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield (path, value as parsed, value as run) of each parameter that differs without art's doing; None for absent."""
+    before = {parameter.path: parameter.canonical for parameter in parsed.parameters()}
+    after = {parameter.path: parameter.canonical for parameter in ran.parameters()}
+    for path, value in before.items():
+        if path in after:
+            if after[path] != value and not _ART_SETS.match(path):
+                yield path, value, after[path]
+        elif not _ART_SETS.match(path) and not _ART_PRUNES.match(path):
+            yield path, value, None
+    for path, value in after.items():
+        if path not in before and not _ART_SETS.match(path):
+            yield path, None, value
