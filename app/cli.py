@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "serving",
     "token": "tokens",
     "verify": "bundles",
+    "witness": "witness",
     "work": "work",
 }
 """In which module of `app/commands` a command is; the module's `COMMANDS` maps its name to it."""

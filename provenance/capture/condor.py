@@ -13,6 +13,9 @@ import time
 from provenance.capture import VERSION, batch, flushing, redaction
 from provenance.capture import spool as spools
 from provenance.capture.draft import Draft, moment, now, without_empty
+from provenance.capture.options import Options
+
+_NAMING = ("experiment", "task-id", "campaign", "stage", "unit", "project", "submitted-by")
 
 
 def record_exit(options, environment, text, speaker):
@@ -25,6 +28,8 @@ def record_exit(options, environment, text, speaker):
     draft = Draft()
     described = batch.describe_batch({}, ad)
     described["part"] = 0
+    variables = job_variables(ad)
+    _ask_job(options, variables)
     code, number = _end(ad, environment)
     was_evicted = "evict" in options.words
     draft.record.update(
@@ -33,13 +38,13 @@ def record_exit(options, environment, text, speaker):
                 "schema_version": 1,
                 "job_id": batch.name_job(described),
                 "witness": witness,
-                "state": _state(code, number, was_evicted),
-                "experiment": str(batch.name_experiment(options, {}, ad) or "unknown"),
-                "task": batch.describe_task(options, _variables(ad), ad) or None,
+                "state": state_of(code, number, was_evicted),
+                "experiment": str(batch.name_experiment(options, variables, ad) or "unknown"),
+                "task": batch.describe_task(options, variables, ad) or None,
                 "batch": described,
                 "started_at": _started(ad),
                 "ended_at": now(),
-                "command": {"argv": redaction.redact_arguments(_command(ad))},
+                "command": {"argv": redaction.redact_arguments(command_of(ad))},
                 "exit": without_empty({"code": code, "signal": number, "message": ad.get("ExitReason")}),
                 "resources": _resources(ad) or None,
                 "hook": {"version": VERSION, "python": "{}.{}.{}".format(*sys.version_info[:3])},
@@ -72,7 +77,8 @@ def _end(ad, environment):
     return None, None
 
 
-def _state(code, number, was_evicted):
+def state_of(code, number, was_evicted):
+    """Return the record's state of a job that ended by itself (code, signal or None) or was evicted."""
     if was_evicted or number in (1, 2, 9, 15, 24):
         return "killed"
     if code is None:
@@ -80,8 +86,8 @@ def _state(code, number, was_evicted):
     return "failed" if code else "succeeded"
 
 
-def _variables(ad):
-    """Return the variables that the ad hands to the job; only task names are taken from them."""
+def job_variables(ad):
+    """Return the variables that the ad hands to the job; only names of experiment and task are taken from them."""
     text = ad.get("Environment")
     if not isinstance(text, str):
         return {}
@@ -91,7 +97,15 @@ def _variables(ad):
         return {}
 
 
-def _command(ad):
+def _ask_job(options, variables):
+    """Take from the job's own JOBPROV_... variables what names it: neither hook sees the job's environment."""
+    asked = Options([], variables)
+    for name in _NAMING:
+        options.values[name] = options.values[name] or asked.values[name]
+
+
+def command_of(ad):
+    """Return program and arguments of the ad."""
     arguments = ad.get("Arguments") or ad.get("Args") or ""
     try:
         return [str(ad.get("Cmd", "")), *shlex.split(str(arguments))]

@@ -1,1 +1,1 @@
-"""Where jobs run: HTCondor and this machine, behind one Protocol."""
+"""Where jobs run: this machine behind a Protocol, and what HTCondor says of the jobs that it ran."""

@@ -1,0 +1,99 @@
+"""Reads ads as HTCondor's tools and files give them: JSON of `-json` and `-jsonl`, and the long form of history files.
+
+Streaming: one ad at a time, whatever the size of the whole. Python bindings of HTCondor are not needed.
+
+Source: HTCondor manual, condor_history (`-json`, `-epochs`), HISTORY and JOB_EPOCH_HISTORY (each ad is followed by a line
+that begins with `***`). Expressions are text, `/Expr(...)/` in JSON; whoever asks for a number does not get one.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import IO, Any
+
+from provenance.capture.batch import parse_ad
+from provenance.errors import BadInputError
+
+Ad = dict[str, Any]
+
+_CHUNK_BYTES = 1 << 16
+LARGEST_AD_BYTES = 4 << 20
+_NESTED = re.compile(r"(\w+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;\]]*?)\s*(?:;|\]$)")
+
+
+def read_ads(stream: IO[bytes], name: str) -> Iterator[Ad]:
+    """Yield the ads of a stream, in order.
+
+    Raises:
+        BadInputError: it is neither JSON nor the long form, or one ad is too large; names the file and the place.
+    """
+    first = stream.read(_CHUNK_BYTES)
+    if first.lstrip()[:1] in {b"[", b"{"}:
+        return _read_json(stream, first, name)
+    return _read_long(stream, first, name)
+
+
+def _read_json(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
+    decoder = json.JSONDecoder()
+    buffer, chunk = "", first
+    position, seen = 0, 0
+    while chunk:
+        buffer, seen = buffer[position:] + chunk.decode("utf-8", "replace"), seen + len(chunk)
+        position = 0
+        while (start := _next_object(buffer, position)) is not None:
+            try:
+                ad, position = decoder.raw_decode(buffer, start)
+            except ValueError:
+                position = start
+                break
+            yield ad
+        else:
+            position = len(buffer)
+        if len(buffer) - position > LARGEST_AD_BYTES:
+            raise BadInputError(f"{name}: no whole ad in the {LARGEST_AD_BYTES} bytes before byte {seen}.")
+        chunk = stream.read(_CHUNK_BYTES)
+    if buffer[position:].strip(" \r\n\t,[]"):
+        raise BadInputError(f"{name}: the JSON breaks off before byte {seen}; was the program that wrote it stopped?")
+
+
+def _next_object(buffer: str, position: int) -> int | None:
+    start = buffer.find("{", position)
+    between = buffer[position : start if start >= 0 else len(buffer)]
+    return start if start >= 0 and not between.strip(" \r\n\t,[]") else None
+
+
+def _read_long(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
+    lines: list[str] = []
+    size = 0
+    for number, raw in enumerate(_lines(stream, first), 1):
+        line = raw.decode("utf-8", "replace")
+        if line.startswith("***") or not line.strip():
+            if lines:
+                yield _long_ad(lines)
+            lines, size = [], 0
+            continue
+        size += len(raw)
+        if size > LARGEST_AD_BYTES or "=" not in line:
+            raise BadInputError(f"{name}, line {number}: {line.strip()[:60]!r} belongs to no ad that can be read here.")
+        lines.append(line)
+    if lines:
+        yield _long_ad(lines)
+
+
+def _lines(stream: IO[bytes], first: bytes) -> Iterator[bytes]:
+    rest, chunk = b"", first
+    while chunk:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+        chunk = stream.read(_CHUNK_BYTES)
+    if rest:
+        yield rest
+
+
+def _long_ad(lines: list[str]) -> Ad:
+    ad: Ad = parse_ad("\n".join(lines))  # type: ignore[no-untyped-call]
+    for name, value in ad.items():
+        if isinstance(value, str) and value.startswith("[ ") and value.endswith("]"):
+            inner = "\n".join(f"{key} = {text}" for key, text in _NESTED.findall(value[1:]))
+            ad[name] = parse_ad(inner)  # type: ignore[no-untyped-call]
+    return ad

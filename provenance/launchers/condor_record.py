@@ -1,0 +1,123 @@
+"""The job record of one attempt, as the batch system tells it: the witness `history`.
+
+The same sources give the same bytes, so that sending twice is harmless. What the ad has as zero (CPU, memory) was not
+measured and stays out.
+
+Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Site` and its like.
+"""
+
+from typing import Any
+
+from provenance.capture import batch, redaction
+from provenance.capture.condor import command_of, job_variables
+from provenance.capture.draft import moment
+from provenance.capture.options import Options
+from provenance.launchers.condor_attempts import Attempt
+from provenance.launchers.condor_ends import End, end_of, started_at
+
+_MIB = 1024 * 1024
+_LONGEST_MESSAGE = 2000
+_SITES = ("MATCH_EXP_JOB_GLIDEIN_Site", "MATCH_GLIDEIN_Site", "MachineAttrGLIDEIN_Site0", "JOBGLIDEIN_Site")
+
+
+def experiment_of(attempt: Attempt) -> str | None:
+    """Return the experiment that the job's ad names, or None."""
+    ad = _whole_ad(attempt)
+    variables = job_variables(ad)  # type: ignore[no-untyped-call]
+    return batch.name_experiment(Options([], variables), variables, ad) or None  # type: ignore[no-untyped-call]
+
+
+def job_id_of(attempt: Attempt) -> str:
+    """Return the job id, the same as the hook's."""
+    return str(batch.name_job(_batch(_whole_ad(attempt))))  # type: ignore[no-untyped-call]
+
+
+def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
+    """Return the record of an attempt that is over, as plain JSON."""
+    ad, end = _whole_ad(attempt), end_of(attempt)
+    start, described = started_at(attempt), _batch(ad)
+    variables = job_variables(ad)  # type: ignore[no-untyped-call]
+    return _known(
+        {
+            "schema_version": 1,
+            "job_id": batch.name_job(described),  # type: ignore[no-untyped-call]
+            "witness": "history",
+            "state": end.state,
+            "experiment": experiment,
+            "task": batch.describe_task(Options([], variables), variables, ad),  # type: ignore[no-untyped-call]
+            "batch": described,
+            "started_at": _moment(start),
+            "ended_at": _moment(end.at),
+            "command": {"argv": redaction.redact_arguments(command_of(ad))} if ad.get("Cmd") else None,  # type: ignore[no-untyped-call]
+            "exit": _exit(end),
+            "environment": _environment(attempt),
+            "host": _host(attempt),
+            "resources": _resources(attempt, start, end),
+            "extra": {"batch_history": _history(attempt)},
+        }
+    )
+
+
+def _whole_ad(attempt: Attempt) -> dict[str, Any]:
+    whole: dict[str, Any] = {}
+    for ad in reversed(list(attempt.ads.values())):
+        whole.update(ad)
+    return whole
+
+
+def _batch(ad: dict[str, Any]) -> dict[str, Any]:
+    return {**batch.describe_batch({}, ad), "part": 0}  # type: ignore[no-untyped-call]
+
+
+def _exit(end: End) -> dict[str, Any]:
+    message = redaction.redact_text(end.message)[:_LONGEST_MESSAGE] if end.message else None  # type: ignore[no-untyped-call]
+    return _known({"code": end.code, "signal": end.signal, "error_class": end.error_class, "message": message})
+
+
+def _environment(attempt: Attempt) -> dict[str, Any]:
+    image = attempt.fact("SingularityImage")
+    return {"container": {"image": image}} if isinstance(image, str) else {}
+
+
+def _host(attempt: Attempt) -> dict[str, Any]:
+    """Return where it ran; a glidein's slot is `slot1_2@glidein_77@node`."""
+    slot = attempt.fact("RemoteHost", "LastRemoteHost")
+    if not isinstance(slot, str):
+        return {}
+    site = attempt.fact(*_SITES)
+    is_site = isinstance(site, str) and "$$" not in site
+    return _known({"hostname": slot.rsplit("@", 1)[-1], "slot": slot, "site": site if is_site else None})
+
+
+def _resources(attempt: Attempt, start: float | None, end: End) -> dict[str, Any]:
+    memory, rss = attempt.number_of("RequestMemory"), attempt.number_of("ResidentSetSize_RAW", "ResidentSetSize")
+    wall = float(end.at - start) if end.at is not None and start is not None and end.state != "lost" else None
+    return _known(
+        {
+            "wall_seconds": wall,
+            "cpu_user_seconds": attempt.number_of("RemoteUserCpu"),
+            "cpu_system_seconds": attempt.number_of("RemoteSysCpu"),
+            "max_rss_bytes": int(rss * 1024) if rss else None,
+            "requested_memory_bytes": int(memory * _MIB) if memory else None,
+        }
+    )
+
+
+def _history(attempt: Attempt) -> dict[str, Any]:
+    ticket = attempt.fact("ToE")
+    return _known(
+        {
+            "program_starts": attempt.fact("NumJobStarts"),
+            "hold_reason_code": attempt.fact("HoldReasonCode", "LastHoldReasonCode"),
+            "vacate_reason_code": attempt.number_of("VacateReasonCode"),
+            "ended_by": ticket.get("How") if isinstance(ticket, dict) else None,
+        }
+    )
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else str(moment(seconds))  # type: ignore[no-untyped-call]
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None and value != {}}
