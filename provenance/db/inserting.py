@@ -1,7 +1,8 @@
 """Inserts many rows at the driver's own speed: one prepared statement, tuples, values converted a column at a time.
 
 SQLAlchemy's own `execute` with a list of dictionaries builds a parameter dictionary a row and asks each column's type a value:
-half of what recording a job cost. Column types convert here too, so what is stored is the same.
+half of what recording a job cost. Column types convert here too, so what is stored is the same. PostgreSQL gets a few rows as one
+array a column, many by COPY.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,16 +12,20 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Table
 
-_COPY_FROM = 8
+from provenance.db.driver import Row, change, change_many, copy_rows, fetch
+from provenance.db.selecting import array_type
+
+_COPY_FROM = 64
 """Rows from which PostgreSQL's COPY, which needs a round trip more, is the faster way."""
 
 
 class _Prepared(NamedTuple):
-    """A table's insertion: how to take a row apart, what converts which column, and the statement."""
+    """A table's insertion: how to take a row apart, what converts which column, and the statements."""
 
-    take: Callable[[dict[str, Any]], tuple[Any, ...]]
+    take: Callable[[dict[str, Any]], Row]
     converters: tuple[tuple[int, Callable[[Any], Any]], ...]
     insert: str
+    insert_arrays: str
     copy: str
 
 
@@ -38,29 +43,32 @@ def insert_rows(
     if not rows:
         return
     prepared = _prepare(table, tuple(rows[0]), connection.dialect)
-    values = _converted(prepared, rows)
-    if connection.dialect.name == "postgresql" and not skip_known and len(rows) >= _COPY_FROM:
-        _copy(connection, prepared.copy, values)
-        return
-    statement = f"{prepared.insert} ON CONFLICT DO NOTHING" if skip_known else prepared.insert
-    connection.exec_driver_sql(statement, list(values))
+    if connection.dialect.name != "postgresql":
+        change_many(connection, prepared.insert, _converted(prepared, rows))
+    elif skip_known:
+        change(connection, f"{prepared.insert_arrays} ON CONFLICT DO NOTHING", _columns(prepared, rows))
+    elif len(rows) < _COPY_FROM:
+        change(connection, prepared.insert_arrays, _columns(prepared, rows))
+    else:
+        copy_rows(connection, prepared.copy, _converted(prepared, rows))
 
 
-def _converted(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> Iterable[tuple[Any, ...]]:
-    tuples = map(prepared.take, rows)
-    if not prepared.converters:
-        return tuples
-    columns: list[Any] = list(zip(*tuples, strict=True))
+def insert_unknown(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> set[int]:
+    """Insert those rows that break no unique constraint; return their `id`s. PostgreSQL only: SQLite has one writer."""
+    prepared = _prepare(table, tuple(rows[0]), connection.dialect)
+    statement = f"{prepared.insert_arrays} ON CONFLICT DO NOTHING RETURNING id"
+    return {row[0] for row in fetch(connection, statement, _columns(prepared, rows))}
+
+
+def _converted(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> Iterable[Row]:
+    return zip(*_columns(prepared, rows), strict=True) if prepared.converters else map(prepared.take, rows)
+
+
+def _columns(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
+    columns = [list(column) for column in zip(*map(prepared.take, rows), strict=True)]
     for place, convert in prepared.converters:
         columns[place] = [convert(value) for value in columns[place]]
-    return zip(*columns, strict=True)
-
-
-def _copy(connection: Connection, statement: str, values: Iterable[tuple[Any, ...]]) -> None:
-    cursor: Any = connection.connection.cursor()  # psycopg's; SQLAlchemy has no word for COPY
-    with cursor.copy(statement) as copy:
-        for row in values:
-            copy.write_row(row)
+    return columns
 
 
 @lru_cache(maxsize=256)
@@ -75,8 +83,14 @@ def _prepare(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Prepare
         if (convert := table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) is not None
     ]
     quoted = ", ".join(dialect.identifier_preparer.quote(name) for name in names)
-    marks = ", ".join("?" if dialect.paramstyle == "qmark" else "%s" for _ in names)
     target = f"{dialect.identifier_preparer.quote(table.name)} ({quoted})"
     take = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-    insert = f"INSERT INTO {target} VALUES ({marks})"  # noqa: S608 - names are the schema's, values are bound
-    return _Prepared(take, tuple(converters), insert, f"COPY {target} FROM STDIN")
+    marks = ", ".join("?" for _ in names)
+    arrays = ", ".join(f"?::{array_type(table, name)}" for name in names)
+    return _Prepared(
+        take,
+        tuple(converters),
+        f"INSERT INTO {target} VALUES ({marks})",  # noqa: S608 - names are the schema's, values are bound
+        f"INSERT INTO {target} SELECT * FROM unnest({arrays})",  # noqa: S608
+        f"COPY {target} FROM STDIN",
+    )

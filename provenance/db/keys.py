@@ -6,9 +6,11 @@ One writer uses a `KnownKeys`; what a transaction added is forgotten when it rol
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, select, text, tuple_
+from sqlalchemy import Connection, Table
 
-from provenance.db.inserting import insert_rows
+from provenance.db.driver import fetch
+from provenance.db.inserting import insert_rows, insert_unknown
+from provenance.db.selecting import select_by
 
 T = TypeVar("T")
 
@@ -16,6 +18,7 @@ CHUNK = 400
 """Names a statement: well under SQLite's limit of bound parameters, and enough that round trips do not count."""
 
 _LIMIT = 200_000
+_NEXT = "SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM generate_series(1, ?)"
 
 
 def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]:
@@ -23,9 +26,8 @@ def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]
     if count == 0:
         return []
     if connection.dialect.name == "postgresql":
-        statement = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
-        return [row[0] for row in connection.execute(statement, {"name": table.name, "count": count})]
-    last = connection.exec_driver_sql(f'SELECT coalesce(max(id), 0) FROM "{table.name}"').scalar_one()  # noqa: S608 - the schema's name
+        return [row[0] for row in fetch(connection, _NEXT, (table.name, count))]
+    last: int = fetch(connection, f'SELECT coalesce(max(id), 0) FROM "{table.name}"')[0][0]  # noqa: S608 - the schema's name
     return list(range(last + 1, last + 1 + count))
 
 
@@ -75,8 +77,8 @@ class KnownKeys:
             rows: column values by natural key; used only for rows that are new.
         """
         found = {key: number for key in rows if (number := self.get(table, key)) is not None}
-        wanted = [key for key in rows if key not in found]
-        if wanted:
+        if len(found) < len(rows):
+            wanted = [key for key in rows if key not in found]
             fresh = self._select(connection, table, columns, wanted)
             self._insert(connection, table, columns, {key: rows[key] for key in wanted if key not in fresh}, fresh)
             self._pending.setdefault(table.name, {}).update(fresh)
@@ -86,13 +88,7 @@ class KnownKeys:
     def _select(
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[Any]
     ) -> dict[Any, int]:
-        found: dict[Any, int] = {}
-        fields = [table.c[name] for name in columns]
-        for part in chunks(wanted):
-            match = fields[0].in_(part) if len(fields) == 1 else tuple_(*fields).in_(part)
-            for row in connection.execute(select(table.c.id, *fields).where(match)):
-                found[row[1] if len(fields) == 1 else tuple(row[1:])] = row[0]
-        return found
+        return {key: row[0] for key, row in select_by(connection, table, ("id",), tuple(columns), wanted).items()}
 
     def _insert(
         self,
@@ -104,12 +100,14 @@ class KnownKeys:
     ) -> None:
         if not rows:
             return
-        ordered = sorted(rows, key=repr)  # the same order in every process, so that two cannot wait for each other
+        ordered = sorted(rows)  # the same order in every process, so that two cannot wait for each other
         numbers = allocate_keys(connection, table, len(ordered))
         values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]
+        made = dict(zip(ordered, numbers, strict=True))
         if connection.dialect.name == "postgresql":
-            insert_rows(connection, table, values, skip_known=True)
-            found.update(self._select(connection, table, columns, ordered))  # another process may have been first
+            inserted = insert_unknown(connection, table, values)
+            if len(inserted) < len(made):  # another process was first
+                made = self._select(connection, table, columns, ordered)
         else:
             insert_rows(connection, table, values)
-            found.update(zip(ordered, numbers, strict=True))
+        found.update(made)

@@ -1,18 +1,28 @@
-"""Reads rows by many integer keys with one constant statement: the list is one parameter.
+"""Reads rows by many keys with constant statements.
 
 Composing such a statement from columns and keying it for SQLAlchemy's cache took longer than running it, and recording a single
-job needs a dozen.
+job needs a dozen. SQLite gets lists of a few lengths, the last key repeated, so that its prepared statements serve again;
+PostgreSQL one array a column.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy.dialects import postgresql
+
+from provenance.db.driver import Row, fetch
+
+_MOST_KEYS = 256
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+_Convert = Callable[[Any], Any] | None
 
 
-def select_among(connection: Connection, statement: str, keys: Iterable[int]) -> Sequence[Any]:
-    """Return the rows of a statement that says `WHERE column {among}` once, for these keys.
+def select_among(connection: Connection, statement: str, keys: Iterable[int]) -> list[Row]:
+    """Return the rows of a statement that says `WHERE column {among}` once, for these integer keys.
 
     Column types do not convert here: choose integers, texts and truth values alone.
     """
@@ -20,6 +30,95 @@ def select_among(connection: Connection, statement: str, keys: Iterable[int]) ->
     if not listed:
         return []
     if connection.dialect.name == "sqlite":
-        among = statement.format(among="IN (SELECT value FROM json_each(?))")
-        return connection.exec_driver_sql(among, (json.dumps(listed),)).fetchall()
-    return connection.exec_driver_sql(statement.format(among="= ANY(%s)"), (listed,)).fetchall()
+        return fetch(connection, statement.format(among="IN (SELECT value FROM json_each(?))"), (json.dumps(listed),))
+    return fetch(connection, statement.format(among="= ANY(?)"), (listed,))
+
+
+def select_by(
+    connection: Connection, table: Table, fields: tuple[str, ...], by: tuple[str, ...], keys: Sequence[Any]
+) -> dict[Any, Row]:
+    """Return the values of `fields` of the rows that `keys` name, by key; keys without a row are left out.
+
+    Args:
+        connection: where from.
+        table: which.
+        fields: columns to return.
+        by: the columns of a unique constraint.
+        keys: values of the one column in `by`, or tuples of the values of all.
+    """
+    found: dict[Any, Row] = {}
+    selection = _prepare(table, fields, by, connection.dialect)
+    for start in range(0, len(keys), _MOST_KEYS):
+        part = keys[start : start + _MOST_KEYS]
+        for row in _rows_of(connection, selection, part):
+            place = row[0]
+            if place < len(part):  # else the last key, repeated
+                found[part[place]] = tuple(
+                    value if convert is None else convert(value)
+                    for value, convert in zip(row[1:], selection.results, strict=True)
+                )
+    return found
+
+
+class _Selection(NamedTuple):
+    """A look-up made ready: what converts each column of a key and of the result, and the statement."""
+
+    binds: tuple[_Convert, ...]
+    results: tuple[_Convert, ...]
+    statement: Callable[[int], str]
+
+
+def _rows_of(connection: Connection, selection: _Selection, keys: Sequence[Any]) -> list[Row]:
+    listed = [(key,) for key in keys] if len(selection.binds) == 1 else keys
+    columns = [
+        values if convert is None else [convert(value) for value in values]
+        for values, convert in zip(zip(*listed, strict=True), selection.binds, strict=True)
+    ]
+    if connection.dialect.name == "postgresql":
+        return fetch(connection, selection.statement(0), [list(values) for values in columns])
+    length = 1 << (len(keys) - 1).bit_length()
+    rows = list(zip(*columns, strict=True))
+    rows += [rows[-1]] * (length - len(rows))
+    return fetch(connection, selection.statement(length), list(chain.from_iterable(rows)))
+
+
+@lru_cache(maxsize=256)
+def _prepare(table: Table, fields: tuple[str, ...], by: tuple[str, ...], dialect: Dialect) -> _Selection:
+    binds = tuple(table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in by)
+    results = tuple(table.c[name].type.dialect_impl(dialect).result_processor(dialect, None) for name in fields)
+    build = _postgresql_statement if dialect.name == "postgresql" else _sqlite_statement
+    return _Selection(binds, results, lru_cache(lambda length: build(table, fields, by, length)))
+
+
+def _sqlite_statement(table: Table, fields: tuple[str, ...], by: tuple[str, ...], length: int) -> str:
+    marks = ", ".join("?" for _ in by)
+    listed = ", ".join(f"({place}, {marks})" for place in range(length))
+    chosen = ", ".join(f't."{name}"' for name in fields)
+    matched = " AND ".join(f't."{name}" = k.k{place}' for place, name in enumerate(by))
+    names = ", ".join(f"k{place}" for place in range(len(by)))
+    # CROSS JOIN: SQLite must not turn the loops around and walk the table
+    return (
+        f"WITH k(place, {names}) AS (VALUES {listed}) "  # noqa: S608 - names are the schema's, values are bound
+        f'SELECT k.place, {chosen} FROM k CROSS JOIN "{table.name}" t ON {matched}'
+    )
+
+
+def _postgresql_statement(table: Table, fields: tuple[str, ...], by: tuple[str, ...], _length: int) -> str:
+    arrays = ", ".join(f"?::{array_type(table, name)}" for name in by)
+    chosen = ", ".join(f't."{name}"' for name in fields)
+    matched = " AND ".join(f't."{name}" = k.k{place}{_collation(table, name)}' for place, name in enumerate(by))
+    names = ", ".join(f"k{place}" for place in range(len(by)))
+    return (
+        f"SELECT k.place - 1, {chosen} FROM unnest({arrays}) WITH ORDINALITY AS k({names}, place) "  # noqa: S608
+        f'JOIN "{table.name}" t ON {matched}'
+    )
+
+
+def array_type(table: Table, name: str) -> str:
+    """Return what PostgreSQL calls an array of a column's values."""
+    compiled = table.c[name].type.compile(dialect=_POSTGRESQL)
+    return f"{compiled.partition(' COLLATE')[0]}[]"
+
+
+def _collation(table: Table, name: str) -> str:
+    return ' COLLATE "C"' if "COLLATE" in table.c[name].type.compile(dialect=_POSTGRESQL) else ""
