@@ -5,16 +5,16 @@ past the bounds only exact partners are found.
 """
 
 from collections.abc import Iterator, Mapping
-from difflib import SequenceMatcher
+from operator import eq
 from typing import TypeVar
 
+from provenance.fhicl.matching import changed_stretches, kept_pairs
 from provenance.fhicl.tree import parameters
 from provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
 
 _LEAST_LIKENESS = 0.6
 _LEAST_LIKENESS_IN_PLACE = 0.3
 _MOST_PAIRS = 4000
-_MOST_CELLS = 1_000_000
 _SHORTEST_RENAMED = 12  # canonical characters; shorter tables equal each other by chance
 
 Key = TypeVar("Key", str, int)
@@ -27,27 +27,13 @@ def renamed_pairs(gone: Mapping[str, Value], come: Mapping[str, Value]) -> list[
 
 def aligned(old: list[Value], new: list[Value]) -> Iterator[tuple[int | None, int | None]]:
     """Yield the index pairs of two sequences that differ: (old, new) replaced, (old, None) removed, (None, new) added."""
-    start = 0
-    while start < min(len(old), len(new)) and _text(old[start]) == _text(new[start]):
-        start += 1
-    tail = 0
-    while tail < min(len(old), len(new)) - start and _text(old[-1 - tail]) == _text(new[-1 - tail]):
-        tail += 1
-    old_range, new_range = range(start, len(old) - tail), range(start, len(new) - tail)
-    if len(old_range) * len(new_range) > _MOST_CELLS:
-        yield from _in_order(old_range, new_range, old, new)
+    old_texts, new_texts = [_text(value) for value in old], [_text(value) for value in new]
+    kept = kept_pairs(old_texts, new_texts)
+    if len(old) == len(new) and sum(map(eq, old_texts, new_texts)) >= len(kept):
+        yield from _in_place(range(len(old)), old, new)
         return
-    matcher = SequenceMatcher(
-        None, [_text(old[index]) for index in old_range], [_text(new[index]) for index in new_range], autojunk=False
-    )
-    if len(old_range) == len(new_range) and _equal_in_place(old_range, old, new) >= sum(
-        block.size for block in matcher.get_matching_blocks()
-    ):
-        yield from _in_place(old_range, old, new)
-        return
-    for operation, old_from, old_to, new_from, new_to in matcher.get_opcodes():
-        if operation != "equal":
-            yield from _alike_first(old_range[old_from:old_to], new_range[new_from:new_to], old, new)
+    for old_range, new_range in changed_stretches(kept, len(old), len(new)):
+        yield from _alike_first(old_range, new_range, old, new)
 
 
 def _in_place(indices: range, old: list[Value], new: list[Value]) -> Iterator[tuple[int | None, int | None]]:
@@ -63,10 +49,6 @@ def _in_place(indices: range, old: list[Value], new: list[Value]) -> Iterator[tu
             yield None, index
         else:
             yield index, index
-
-
-def _equal_in_place(indices: range, old: list[Value], new: list[Value]) -> int:
-    return sum(_text(old[index]) == _text(new[index]) for index in indices)
 
 
 def _alike_first(

@@ -5,7 +5,7 @@ sequence is one insertion, the elements behind it keep their partners. Values co
 """
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -158,16 +158,16 @@ class _Comparison:
 
     def _pair_moved(self) -> None:
         """Turn a table that is gone from one place and stands unchanged at another into a rename."""
-        by_text: dict[str, list[tuple[str, Value]]] = {}
+        by_text: dict[str, deque[tuple[str, Value]]] = {}
         for path, value in self._added:
             if value.kind == TABLE and len(text_of(value)) >= _SHORTEST_MOVED:
-                by_text.setdefault(text_of(value), []).append((path, value))
+                by_text.setdefault(text_of(value), deque()).append((path, value))
         paired: set[str] = set()
         left = []
         for gone in self._removed:
             partners = by_text.get(text_of(gone[1])) if gone[1].kind == TABLE else None
             if partners:
-                partner = partners.pop(0)
+                partner = partners.popleft()
                 paired.add(partner[0])
                 self._found.append(_change(RENAMED, gone, partner))
             else:
