@@ -21,19 +21,30 @@ def root_content(path: str) -> List[str]:
     Raises:
         UndecidedError: uproot is not installed, or cannot read the file.
     """
+    with open(path, "rb") as file:
+        check_header(path, file.read(64), file.seek(0, 2))
+    try:
+        with open_root(path) as file:
+            return sorted(json.dumps(item, sort_keys=True) for item in _objects(file))
+    except UndecidedError:
+        raise
+    except Exception as error:  # uproot raises many kinds for what it cannot read
+        raise UndecidedError("%s cannot be read by uproot: %s" % (path, str(error).split("\n", 1)[0])) from error
+
+
+def open_root(path: str) -> Any:
+    """The file, open in uproot, to be used in a `with`.
+
+    Raises:
+        UndecidedError: uproot is not installed.
+    """
     try:
         import uproot  # noqa: PLC0415 - optional
     except ImportError:
         raise UndecidedError(
             "the content of ROOT files is compared by a Python with uproot; there is none here"
         ) from None
-    with open(path, "rb") as file:
-        check_header(path, file.read(64), file.seek(0, 2))
-    try:
-        with uproot.open(path) as file:
-            return sorted(json.dumps(item, sort_keys=True) for item in _objects(file))
-    except Exception as error:  # uproot raises many kinds for what it cannot read
-        raise UndecidedError("%s cannot be read by uproot: %s" % (path, str(error).split("\n", 1)[0])) from error
+    return uproot.open(path)
 
 
 def _objects(file: Any) -> Iterator[Dict[str, Any]]:

@@ -5,7 +5,14 @@ from importlib.resources import files
 from provenance.bundle.fields import text
 from provenance.bundle.payload import Payload
 
-_COMPARISON = ("root_masking", "root_content", "comparison")
+_COMPARISON = (
+    "root_masking",
+    "root_content",
+    "root_tolerance",
+    "root_statistics",
+    "text_comparison",
+    "comparison",
+)
 _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644}
 
 
