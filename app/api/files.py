@@ -16,7 +16,7 @@ from provenance.lineage.graph import Graph
 from provenance.lineage.prov_json import to_prov_json, to_prov_n
 from provenance.lineage.svg import draw
 from provenance.lineage.text import render_text
-from provenance.records.decoding import parse_object
+from provenance.records.repairing import parse_object
 from provenance.schemas.queries import FileQuery, FilesQuery, LineageQuery, SearchQuery
 from provenance.services.list_files import list_files
 from provenance.services.record_sighting import SightedFile, read_sighting, record_sighting

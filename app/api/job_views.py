@@ -16,7 +16,7 @@ from app.api.guard import check_experiment, writing_grant
 from app.api.sending import send_stream
 from app.wiring import Service, get_service
 from provenance.db.queries.jobs import JobFilters
-from provenance.records.decoding import parse_object
+from provenance.records.repairing import parse_object
 from provenance.schemas.queries import BundleQuery, ConfigurationQuery, ExperimentQuery, JobQuery, JobsQuery, LogQuery
 from provenance.services.build_bundle import Bundle, build_bundle, note_digest
 from provenance.services.compare_results import read_recipe

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from provenance.errors import RecordError
-from provenance.records.job_record import Input, JobRecord, Output
+from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output
+from provenance.records.sharing import remembered
 
 _UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
 _UNSAFE_WORD = re.compile(r"[\x00-\x1f\x7f]")
@@ -87,10 +88,18 @@ def _source_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
     for place, script in enumerate(record.scripts or ()):
         if _UNSAFE_WORD.search(script.name):
             yield f"scripts[{place}].name", "control characters"
-    for place, configuration in enumerate(record.configurations or ()):
-        for index, file in enumerate(configuration.files or ()):
-            if _UNSAFE_WORD.search(file.name):
-                yield f"configurations[{place}].files[{index}].name", "control characters"
+    yield from configuration_problems(record.configurations or ())
+
+
+@remembered
+def configuration_problems(configurations: Sequence[FclConfiguration]) -> list[tuple[str, str]]:
+    """Return field path and message of each name in configurations that is refused."""
+    return [
+        (f"configurations[{place}].files[{index}].name", "control characters")
+        for place, configuration in enumerate(configurations)
+        for index, file in enumerate(configuration.files or ())
+        if _UNSAFE_WORD.search(file.name)
+    ]
 
 
 def name_problem(name: str) -> str | None:

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, select, tuple_
 from provenance.db.keys import chunks
 from provenance.db.recording.job_rows import unpack
 from provenance.db.tables import Job, ProvisionalRecord, WitnessRecord
-from provenance.records.decoding import read_plain
 from provenance.records.merging import merge_witnesses
 from provenance.records.references import referenced_blobs
+from provenance.records.repairing import read_plain
 from provenance.services.findings import Reading
 from provenance.services.ledger import Documents, read_entries
 

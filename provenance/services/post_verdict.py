@@ -14,7 +14,7 @@ from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Verdict
 from provenance.errors import BadInputError
-from provenance.records.decoding import split_message
+from provenance.records.repairing import split_message
 from provenance.services.ledger import NewEntry, append_document
 from provenance.services.show_job import find_job
 

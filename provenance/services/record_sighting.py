@@ -19,8 +19,8 @@ from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Claim, File, Identity, Job, Producer, Sighting, TaskRow
 from provenance.errors import BadInputError
 from provenance.records.checks import checksum_problem, name_problem
-from provenance.records.decoding import split_message, unstorable_text
 from provenance.records.job_record import Digest, ExperimentName, JobId, Name, Word
+from provenance.records.repairing import split_message, unstorable_text
 from provenance.services.ledger import NewEntry, append_document
 
 MOST_LOCATIONS = 1000

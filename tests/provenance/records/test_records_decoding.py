@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from production_samples import digest, job
 
 from provenance.errors import RecordError
-from provenance.records import checks, decoding
-from provenance.records.decoding import DecodedRecord, decode_record, read_plain, utc
+from provenance.records import checks, decoding, sharing
+from provenance.records.decoding import DecodedRecord, decode_record
 from provenance.records.identity import batch_job_id, witness_rank
 from provenance.records.references import referenced_blobs, references_in
+from provenance.records.repairing import read_plain, utc
 
 
 def decode(**fields: Any) -> DecodedRecord:
@@ -221,3 +222,80 @@ def test_digest_of_a_file_is_no_reference_but_every_other_is() -> None:
     record["inputs"].append({"name": "c"})  # without a digest
     expected = {digest(n) for n in (2, 3, 4, 5)}
     assert referenced_blobs(record) == references_in(json.dumps(record).encode(), record) == expected
+
+
+_configurations = st.lists(
+    st.fixed_dictionaries(
+        {"main": st.sampled_from(["a.fcl", "b.fcl"])},
+        optional={
+            "files": st.lists(
+                st.fixed_dictionaries({"name": st.just("a.fcl")}, optional={"sha256": st.sampled_from([digest(1)])})
+            ),
+            "note": st.recursive(st.sampled_from([digest(2), "[", '"']), lambda inner: st.lists(inner, max_size=2)),
+            "log_sha256": st.sampled_from([digest(3), digest(4)]),
+        },
+    ),
+    max_size=2,
+)
+_software = st.lists(st.fixed_dictionaries({"name": st.sampled_from(["x", "y"])}), max_size=2) | st.none()
+
+
+@given(
+    configurations=_configurations,
+    software=_software,
+    extra=_configurations | _records,
+    indent=st.sampled_from([None, 1]),
+)
+def test_parts_that_are_shared_are_read_as_in_their_record(
+    configurations: Any, software: Any, extra: Any, indent: int | None
+) -> None:
+    record = job(1, extra={"same": extra}, configurations=configurations, software=software)
+
+    decoded = decode_record(json.dumps(record, ensure_ascii=False, indent=indent).encode())
+
+    assert decoded.raw == record
+    assert decoded.record == read_plain(record)[0]
+    assert decoded.references == referenced_blobs(record)
+
+
+def test_equal_parts_of_records_are_one_object() -> None:
+    configurations = [{"main": "a.fcl", "files": [{"name": "a.fcl", "sha256": digest(1)}]}]
+    one, other = (decode(threads=threads, configurations=configurations).record for threads in (1, 2))
+    assert one is not None
+    assert other is not None
+    assert one.configurations is other.configurations
+
+
+@pytest.mark.parametrize("twice", ['[{"main": "a", "main": "b"}]', '[{"unknown": [{"a": 1, "a": 2}]}]'])
+def test_duplicate_key_in_a_shared_part_is_refused(twice: str) -> None:
+    body = json.dumps({**job(1), "configurations": "HERE"}).replace('"HERE"', twice).encode()
+    assert refused(body)
+    assert refused(body), "the second time as the first"
+
+
+def test_part_that_stands_twice_in_a_record_is_refused() -> None:
+    body = json.dumps({**job(1), "configurations": [{"main": "a.fcl"}]})
+    assert "configurations" in refused(f'{body[:-1]}, "configurations": [{{"main": "a.fcl"}}]}}'.encode())
+
+
+def test_memory_of_shared_parts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "MOST_BYTES", 1000)
+    parts = sharing.SharedParts[list[int]](lambda body: sharing.Part([len(body)], frozenset()))
+    calls: list[list[int]] = []
+
+    @sharing.remembered
+    def length(part: list[int]) -> int:
+        calls.append(part)
+        return len(part)
+
+    first = parts.get(b"0" * 400)
+    assert first is not None
+
+    for _ in range(2):
+        length(first.value)
+    for number in range(1, 4):
+        parts.get(b"%d" % number * 400)
+    length(first.value)
+
+    assert len(calls) == 2, "remembered while it was held, computed when it was forgotten"
+    assert parts.get(b"0" * 400) is not first

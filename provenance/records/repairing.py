@@ -1,0 +1,178 @@
+"""The careful way from bytes to a typed record: what may be repaired is, what may not is named.
+
+For records that `decoding.py` cannot read at once: a number past 64 bits, a leap second, nanoseconds (repaired as the contract says), a
+wrong type, a duplicate key, a NUL (refused, with the field).
+"""
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from provenance.errors import RecordError
+from provenance.records.job_record import ExperimentName, JobId, JobRecord
+
+SCHEMA_VERSION = 1
+LARGEST_INTEGER = 2**63 - 1
+
+_TIME = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
+_PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in `body`; refuses duplicate keys, NUL and lone surrogates, NaN, and anything but an object."""
+    try:
+        raw = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise RecordError("The record is nested too deeply to be read.", {"": ["nested too deeply"]}) from None
+    except (ValueError, UnicodeDecodeError) as problem:
+        raise RecordError(f"The record is not JSON: {problem}.", {"": [str(problem)]}) from None
+    if not isinstance(raw, dict):
+        raise RecordError("A record is a JSON object.", {"": ["not an object"]})
+    if _may_hide_text(body) and (path := unstorable_text(raw, "")) is not None:
+        raise RecordError(
+            f"The text of {path} holds a NUL or a lone surrogate; escape it.", {path: ["NUL or lone surrogate"]}
+        )
+    return raw
+
+
+class _Envelope(msgspec.Struct):
+    """What every version of the record has."""
+
+    schema_version: int
+    job_id: JobId
+    experiment: ExperimentName
+
+
+def is_later(raw: dict[str, Any]) -> bool:
+    """Return whether the record is of a version that this service does not read yet; its names must hold all the same."""
+    version = raw.get("schema_version")
+    if isinstance(version, bool) or not isinstance(version, int) or version <= SCHEMA_VERSION:
+        return False
+    try:
+        msgspec.convert(raw, _Envelope)
+    except msgspec.ValidationError as problem:
+        path, message = split_message(str(problem))
+        raise RecordError(f"{path or 'The record'}: {message}.", {path: [message]}) from None
+    return True
+
+
+def read_typed(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
+    """Return what `read_plain` does.
+
+    Raises:
+        RecordError: a type is wrong beyond repair; `fields` says where.
+    """
+    try:
+        return read_plain(raw)
+    except msgspec.ValidationError as problem:
+        path, message = split_message(str(problem))
+        raise RecordError(f"{path or 'The record'}: {message}.", {path: [message]}) from None
+
+
+def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
+    """Return the typed reading of plain JSON values, and the field paths that had to be repaired.
+
+    Raises:
+        msgspec.ValidationError: a type is wrong beyond repair.
+    """
+    repairs: list[str] = []
+    return msgspec.convert(_repair(raw, "", repairs), JobRecord), tuple(repairs)
+
+
+def split_message(text: str) -> tuple[str, str]:
+    """Return the field path and the words of a msgspec message."""
+    found = _PATH.search(text)
+    if found:
+        return found.group(1), text[: found.start()].replace("`", "")
+    missing = re.search(r"missing required field `(\w+)`", text)
+    return (missing.group(1) if missing else ""), text.replace("`", "")
+
+
+def _may_hide_text(body: bytes) -> bool:
+    """Return whether an escape for NUL or a surrogate occurs, or the first byte of a surrogate in UTF-8."""
+    return any(part in body for part in (b"\\u0000", b"\\ud", b"\\uD", b"\xed"))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RecordError(f"The key {twice!r} stands twice in one object.", {twice: ["duplicate key"]})
+    return found
+
+
+def _refuse_constant(word: str) -> Any:
+    raise RecordError(f"{word} is no JSON number.", {"": [f"{word} is no JSON number"]})
+
+
+def unstorable_text(value: Any, path: str) -> str | None:
+    """Return the path of the first text with a NUL or a lone surrogate, which no database keeps; None where there is none."""
+    if isinstance(value, str):
+        return path if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value) else None
+    if isinstance(value, dict):
+        for key, item in value.items():
+            here = f"{path}.{key}" if path else key
+            if unstorable_text(key, here) is not None:
+                return here.encode("unicode_escape").decode()
+            if (found := unstorable_text(item, here)) is not None:
+                return found
+    if isinstance(value, list):
+        for place, item in enumerate(value):
+            if (found := unstorable_text(item, f"{path}[{place}]")) is not None:
+                return found
+    return None
+
+
+# Free-form parts keep whatever they hold; only typed fields are repaired.
+_FREE = frozenset({"extra", "metadata", "limits", "runs", "hosts", "ranks", "variables"})
+
+
+def _repair(value: Any, path: str, repairs: list[str]) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: item if key in _FREE else _repair(item, f"{path}.{key}" if path else key, repairs)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_repair(item, f"{path}[{place}]", repairs) for place, item in enumerate(value)]
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and not _in_range(value):
+        repairs.append(path)
+        return None
+    if isinstance(value, str) and path.endswith("_at"):
+        return _plain_time(value)
+    return value
+
+
+def _in_range(value: float) -> bool:
+    return math.isfinite(value) and -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER
+
+
+def _plain_time(text: str) -> str:
+    """Return the time with its leap second clamped and cut to microseconds."""
+    found = _TIME.match(text)
+    if not found:
+        return text
+    second, fraction, zone = found.groups()
+    second = "59" if second == "60" else second
+    return f"{text[:17]}{second}{(fraction or '')[:7]}{zone.upper()}".replace(" ", "T", 1)
+
+
+def utc(moment: datetime) -> datetime:
+    """Return the same moment in UTC.
+
+    Raises:
+        RecordError: the moment has no representation in UTC (the first or last hours that a date can name).
+    """
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise RecordError(
+            f"{moment.isoformat()} is outside the years that can be kept.", {"": ["out of range"]}
+        ) from None
