@@ -8,7 +8,7 @@ from flask import Response, request
 from app.api.answers import BlobAnswer, MissingAnswer, json_answer
 from app.api.bodies import body_chunks, read_body
 from app.api.documenting import Section
-from app.api.guard import check_reading, writing_grant
+from app.api.guard import check_reading, recording_grant
 from app.api.sending import send_blob
 from app.errors import SecretFoundError
 from app.wiring import get_service
@@ -35,7 +35,7 @@ _digests = msgspec.json.Decoder(Digests)
 @section.call("POST", "/blobs/missing", body=Digests, answers={200: MissingAnswer}, errors=(413, 415, 422), writes=True)
 def ask_missing() -> Response:
     """Return which of some blobs the experiment has not sent yet."""
-    grant = writing_grant()
+    grant = recording_grant()
     asked = _read_digests()
     service = get_service()
     if grant.experiment is None:
@@ -55,7 +55,7 @@ def ask_missing() -> Response:
 )
 def put_blob(sha256: str) -> Response:
     """Store a blob under the digest of its uncompressed bytes: 201 stored, 200 had it, 422 where the digest differs."""
-    grant = writing_grant()
+    grant = recording_grant()
     _check_digest(sha256)
     service = get_service()
     size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)

@@ -4,7 +4,9 @@ A service without any token takes writes from its own machine alone: from a loop
 not from a web page of another site that a browser on this machine happens to show.
 """
 
+from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import request
@@ -19,7 +21,21 @@ _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 
 
 def writing_grant() -> Grant:
-    """Return what the client may write.
+    """Return what the client may write; an upload ticket, which records jobs alone, is refused.
+
+    Raises:
+        UnauthorizedError, ForbiddenError: see `recording_grant`.
+    """
+    grant = recording_grant()
+    if grant.task_id is not None:
+        raise ForbiddenError(
+            f"An upload ticket (here of {grant.names()}) records jobs of its task and does nothing else."
+        )
+    return grant
+
+
+def recording_grant() -> Grant:
+    """Return what jobs the client may record, with their blobs; upload tickets count.
 
     Raises:
         UnauthorizedError: no token, or a worthless one.
@@ -63,6 +79,25 @@ def check_experiment(grant: Grant, experiment: str) -> None:
     """
     if not grant.allows(experiment):
         raise ForbiddenError(f"The token is of {grant.experiment}; the record is of {experiment}.")
+
+
+def check_record(grant: Grant, record: Mapping[str, Any]) -> None:
+    """Do nothing where the grant allows writing the decoded record.
+
+    Raises:
+        ForbiddenError: it is the token of another experiment, or the ticket of another task.
+    """
+    if not grant.allows_record(record):
+        raise ForbiddenError(refusal(grant, record))
+
+
+def refusal(grant: Grant, record: Mapping[str, Any]) -> str:
+    """Return why a record may not be written."""
+    if grant.task_id is None:
+        return f"The token is of {grant.experiment}; the record is of {record['experiment']}."
+    task = record.get("task")
+    named = task.get("task_id") if isinstance(task, dict) else None
+    return f"The ticket is of {grant.names()}; the record is of {record['experiment']}, task {named or '(none)'}."
 
 
 def _bearer(header: str) -> str:

@@ -20,7 +20,7 @@ from app.api.answers import (
 )
 from app.api.bodies import read_body
 from app.api.documenting import Section
-from app.api.guard import check_experiment, writing_grant
+from app.api.guard import check_experiment, check_record, recording_grant, refusal, writing_grant
 from app.wiring import get_service
 from provenance.errors import BadInputError, ConflictError, LimitError, RecordError
 from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
@@ -80,14 +80,14 @@ def put_job(job_id: str) -> Response:
     201 where it is new; 200 where it is the same again, replaces a provisional record, or is a late provisional one; 202 where
     it is of a later version, kept unread; 409 where another final record of the same witness is held. Sending again is harmless.
     """
-    grant = writing_grant()
+    grant = recording_grant()
     body = read_body(LIMIT_BYTES)
     try:
         decoded = _checked(decode_record(body), job_id)
     except RecordError as problem:
         _keep_letters([_letter(grant, job_id, problem, body)])
         raise
-    check_experiment(grant, decoded.raw["experiment"])
+    check_record(grant, decoded.raw)
     outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter))
     if outcome.change == "conflict":
         raise ConflictError(conflict_words(outcome.job_id))
@@ -97,7 +97,7 @@ def put_job(job_id: str) -> Response:
 @section.call("POST", "/jobs/batch", body=BatchBody, answers={200: BatchAnswer}, errors=(413, 415, 422), writes=True)
 def post_batch() -> Response:
     """Record up to 1000 jobs at once; the results come in order, each with the status that it would have had alone."""
-    grant = writing_grant()
+    grant = recording_grant()
     now = datetime.now(UTC)
     bodies = [bytes(raw) for raw in _parse(_batch, read_body(BATCH_BYTES)).jobs]
     if len(bodies) > BATCH_RECORDS:
@@ -150,9 +150,8 @@ def _take(grant: Grant, body: bytes, now: datetime, letters: list[Undecoded]) ->
         job_id = _named(body)
         letters.append(_letter(grant, job_id, problem, body))
         return BatchResult(job_id, 413 if len(body) > LIMIT_BYTES else 422, detail=str(problem), errors=problem.fields)
-    experiment, job_id = decoded.raw["experiment"], decoded.raw["job_id"]
-    if not grant.allows(experiment):
-        return BatchResult(job_id, 403, detail=f"The token is of {grant.experiment}; the record is of {experiment}.")
+    if not grant.allows_record(decoded.raw):
+        return BatchResult(decoded.raw["job_id"], 403, detail=refusal(grant, decoded.raw))
     return Submission(decoded, now, grant.submitter)
 
 

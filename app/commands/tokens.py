@@ -38,7 +38,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
     """List tokens; what they are is not kept."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         rows = [row._asdict() for row in list_tokens(connection)]
-    titles = {"number": "NUMBER", "experiment": "EXPERIMENT", "name": "NAME", "created_at": "MADE"}
+    titles = {"number": "NUMBER", "experiment": "EXPERIMENT", "name": "NAME", "task_id": "TASK", "created_at": "MADE"}
     titles |= {"expires_at": "EXPIRES", "revoked_at": "REVOKED"}
     emit(rows, table(rows, titles) if rows else "There is no token.", as_json=as_json)
 

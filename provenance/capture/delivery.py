@@ -207,9 +207,19 @@ def gzip_bytes(content):
 def read_token(options, environment):
     """Return the write token, or None; raises OSError where a token file was named and cannot be read."""
     if options.token_file:
-        with open(options.token_file, encoding="ascii", errors="replace") as stream:
+        with open(_transferred(options.token_file, environment), encoding="ascii", errors="replace") as stream:
             return stream.read().strip() or None
     return environment.get("JOBPROV_TOKEN") or None
+
+
+def _transferred(path, environment):
+    """Return where a file lies: as named, else where jobsub or HTCondor put what came with the job."""
+    for folder in ("CONDOR_DIR_INPUT", "_CONDOR_SCRATCH_DIR"):
+        if not os.path.exists(path) and environment.get(folder):
+            brought = os.path.join(environment[folder], os.path.basename(path))
+            if os.path.isfile(brought):
+                return brought
+    return path
 
 
 def _pause(attempt, asked):

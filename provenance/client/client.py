@@ -54,23 +54,11 @@ class Client:
 
     def jobs(self, **filters: Any) -> Iterator[dict[str, Any]]:
         """Yield summaries of jobs, newest first, page by page; filters are those of `GET /jobs`."""
-        cursor = None
-        while True:
-            page = self._read("/jobs", **{**filters, "cursor": cursor})
-            yield from page["jobs"]
-            cursor = page["next"]
-            if cursor is None:
-                return
+        return self._rows("/jobs", "jobs", **filters)
 
     def recipes(self, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the recipes whose jobs have more than one result, page by page."""
-        cursor = None
-        while True:
-            page = self._read("/recipes", experiment=experiment, cursor=cursor)
-            yield from page["recipes"]
-            cursor = page["next"]
-            if cursor is None:
-                return
+        return self._rows("/recipes", "recipes", experiment=experiment)
 
     def recipe(self, recipe_id: str) -> dict[str, Any]:
         """Return the results of a recipe, and in what the jobs that had them differ."""
@@ -92,9 +80,30 @@ class Client:
         """Return how far a task is."""
         return self._read(f"/tasks/{_part(task_id)}", experiment=experiment)
 
+    def missing_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
+        """Return the units that are still to be made: `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`."""
+        path = f"/tasks/{_part(task_id)}/missing"
+        if form == "json":
+            return self._read(path, experiment=experiment)
+        return self._call("GET", path, params={"experiment": experiment, "format": form}).content.decode()
+
+    def ready_files(self, task_id: str, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the files that jobs of a task made and that no job has read yet, the oldest first."""
+        return self._rows(f"/tasks/{_part(task_id)}/ready", "files", experiment=experiment, limit=1000)
+
+    def waive_units(self, task_id: str, waiver: Mapping[str, Any], *, experiment: str | None = None) -> dict[str, Any]:
+        """Let a task go on without some of its units, `{units, who, why}`, or take that back with `withdrawn`."""
+        path = f"/tasks/{_part(task_id)}/waivers"
+        return self._json("POST", path, json=waiver, params={"experiment": experiment})
+
     def declare_task(self, task_id: str, declaration: Mapping[str, Any]) -> dict[str, Any]:
         """Declare a task."""
         return self._json("PUT", f"/tasks/{_part(task_id)}", json=declaration)
+
+    def issue_ticket(self, task_id: str, experiment: str, *, days: int | None = None) -> dict[str, Any]:
+        """Return an upload ticket of a task: `{ticket, experiment, task_id, expires_at}`."""
+        asked = {"experiment": experiment, **({"days": days} if days is not None else {})}
+        return self._json("POST", f"/tasks/{_part(task_id)}/tickets", json=asked)
 
     def configuration(self, job_id: str, step: str, *, experiment: str | None = None) -> dict[str, Any]:
         """Return the evaluated configuration of a step."""
@@ -168,6 +177,16 @@ class Client:
             return bool(self._read("/ready")["status"] == "ready")
         except ProvenanceError:
             return False
+
+    def _rows(self, path: str, member: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a list, page by page."""
+        cursor = query.pop("cursor", None)
+        while True:
+            page = self._read(path, **query, cursor=cursor)
+            yield from page[member]
+            cursor = page["next"]
+            if cursor is None:
+                return
 
     def _read(self, path: str, **query: Any) -> dict[str, Any]:
         return self._json("GET", path, params=query)

@@ -17,12 +17,13 @@ class Experiment(Base):
 
 
 class WriteToken(Base):
-    """A write token of an experiment, stored hashed (256 random bits need no slow hash)."""
+    """A write token of an experiment, stored hashed (256 random bits need no slow hash); with a task, an upload ticket."""
 
     __tablename__ = "write_tokens"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     name: Mapped[str] = mapped_column(String(200))
+    task_id: Mapped[str | None] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcInstant)
     expires_at: Mapped[datetime | None] = mapped_column(UtcInstant)

@@ -1,0 +1,106 @@
+"""Upload tickets: they record jobs of their task, and do nothing else."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from app_records import JOB, a_record, assert_problem, numbered, sha256
+from flask.testing import FlaskClient
+
+NewToken = Callable[..., dict[str, str]]
+PUT = f"/api/v1/jobs/{JOB}"
+TICKETS = "/api/v1/tasks/t1/tickets"
+
+
+@pytest.fixture
+def ticket(client: FlaskClient, new_token: NewToken) -> dict[str, str]:
+    """Return the header that sends a ticket of task t1 of nova."""
+    answer = client.post(TICKETS, json={"experiment": "nova"}, headers=new_token())
+    assert answer.status_code == 201
+    return {"Authorization": f"Bearer {answer.get_json()['ticket']}"}
+
+
+def of_task(task_id: str | None, **fields: Any) -> dict[str, Any]:
+    return a_record(task={"task_id": task_id} if task_id else None, **fields)
+
+
+def test_ticket_records_jobs_of_its_task(client: FlaskClient, ticket: dict[str, str]) -> None:
+    body = b"a log"
+
+    asked = client.post("/api/v1/blobs/missing", json={"sha256": [sha256(body)]}, headers=ticket)
+    sent = client.put(f"/api/v1/blobs/{sha256(body)}", data=body, headers=ticket)
+    put = client.put(PUT, json=of_task("t1"), headers=ticket)
+
+    assert asked.get_json() == {"missing": [sha256(body)]}
+    assert (sent.status_code, put.status_code) == (201, 201)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [of_task("t2"), of_task(None), of_task("t1", experiment="minerva"), {**a_record(), "task": "t1"}],
+    ids=["another task", "no task", "another experiment", "odd task"],
+)
+def test_ticket_records_nothing_else(client: FlaskClient, ticket: dict[str, str], record: dict[str, Any]) -> None:
+    answer = client.put(PUT, json=record, headers=ticket)
+    batch = client.post(
+        "/api/v1/jobs/batch", json={"jobs": [record, numbered(2, task={"task_id": "t1"})]}, headers=ticket
+    )
+
+    assert answer.status_code in (403, 422)
+    assert batch.get_json()["results"][0]["status"] in (403, 422)
+    assert batch.get_json()["results"][1]["status"] == 201
+    assert client.get(PUT).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", f"{PUT}/revisions", {"record": of_task("t1"), "reason": "x"}),
+        ("POST", f"{PUT}/verdicts", {"level": "R7"}),
+        ("POST", "/api/v1/files", {"experiment": "nova", "name": "a.root"}),
+        ("PUT", "/api/v1/tasks/t1", {"experiment": "nova"}),
+        ("POST", TICKETS, {"experiment": "nova"}),
+    ],
+)
+def test_ticket_does_nothing_else(
+    client: FlaskClient, ticket: dict[str, str], method: str, path: str, body: dict[str, Any]
+) -> None:
+    client.put(PUT, json=of_task("t1"), headers=ticket)
+
+    problem = assert_problem(client.open(path, method=method, json=body, headers=ticket), 403)
+
+    assert "nova, task t1 alone" in problem["detail"]
+
+
+def test_ticket_needs_a_token_of_its_experiment(client: FlaskClient, new_token: NewToken) -> None:
+    minerva = new_token("minerva")
+
+    assert_problem(client.post(TICKETS, json={"experiment": "nova"}, headers=minerva), 403)
+    assert_problem(client.post(TICKETS, json={"experiment": "nova"}), 401)
+
+
+def test_ticket_alone_does_not_close_a_fresh_service(client: FlaskClient) -> None:
+    client.post(TICKETS, json={"experiment": "nova"})
+
+    assert client.put(PUT, json=a_record()).status_code == 201
+
+
+def test_ticket_outlives_the_job(client: FlaskClient, new_token: NewToken) -> None:
+    header = new_token()
+
+    usual = client.post(TICKETS, json={"experiment": "nova"}, headers=header).get_json()
+    long = client.post(TICKETS, json={"experiment": "nova", "days": 365}, headers=header).get_json()
+
+    for answer, days in ((usual, 30), (long, 365)):
+        left = datetime.fromisoformat(answer["expires_at"]) - datetime.now(UTC)
+        assert timedelta(days=days - 1) < left <= timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"experiment": "nova", "days": 0}, {"experiment": 7}, {"experiment": "nova", "days": "x"}]
+)
+def test_bad_request_names_the_field(client: FlaskClient, body: dict[str, Any]) -> None:
+    problem = assert_problem(client.post(TICKETS, json=body), 422)
+
+    assert problem["errors"]
