@@ -13,8 +13,8 @@ from app.api.documenting import Section
 from app.api.guard import check_experiment, writing_grant
 from app.wiring import get_service
 from provenance.errors import BadInputError
-from provenance.records.repairing import split_message
 from provenance.records.job_record import ExperimentName
+from provenance.records.repairing import split_message
 from provenance.services.write_tokens import TICKET_DAYS, create_ticket
 
 section = Section("tickets", "Upload tickets.")
