@@ -111,9 +111,10 @@ class FrameDamagedError(ArchiveError):
 
 
 class ArchiveUnreachableError(ArchiveError):
-    """The storage does not answer, or has no room."""
+    """The storage does not answer, has no room, or refuses; `advice` says what to look at."""
 
-    def __init__(self, where: str, reason: str) -> None:
+    def __init__(self, where: str, reason: str, advice: str = "check the disk, its space and permissions") -> None:
         self.where = where
         self.reason = reason
-        super().__init__(f"The archive at {where} cannot be used: {reason}; check the disk, its space and permissions.")
+        self.advice = advice
+        super().__init__(f"The archive at {where} cannot be used: {reason}; {advice}.")

@@ -1,20 +1,28 @@
 """From an archive address to a store: the only place that knows which backends there are."""
 
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from archive.backends.local import LocalStore
 from archive.backends.memory import MemoryStore
 from archive.errors import BadUrlError
-from archive.store import Store
+from archive.store import Store, is_document_name
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+"""Source: Amazon S3 User Guide, "Bucket naming rules"."""
 
 
 def open_store(url: str) -> Store:
-    """The store at an address: `file:/absolute/folder` (made when it is not there) or `memory:` (a new, empty one).
+    """The store at an address.
+
+    Args:
+        url: `file:/absolute/folder` (made when it is not there), `s3://bucket/prefix` (the bucket must be there), or
+            `memory:` (a new, empty one).
 
     Raises:
-        BadUrlError: the address is of neither form.
-        ArchiveUnreachableError: the folder cannot be used.
+        BadUrlError: the address has no such form, or the package that S3 needs is not installed.
+        ArchiveUnreachableError: the folder or the bucket cannot be used.
     """
     try:
         parts = urlsplit(url)
@@ -25,8 +33,28 @@ def open_store(url: str) -> Store:
     if url == "memory:":
         return MemoryStore()
     if parts.scheme == "s3":
-        raise BadUrlError(url, "archives on S3 are not built yet; use file:/absolute/folder")
-    raise BadUrlError(url, "write file:/absolute/folder or memory:")
+        return _open_s3(url)
+    raise BadUrlError(url, "write file:/absolute/folder, s3://bucket/prefix or memory:")
+
+
+def _open_s3(url: str) -> Store:
+    parts = urlsplit(url)
+    prefix = parts.path.strip("/")
+    if "@" in parts.netloc:
+        raise BadUrlError("s3://…", "keys do not belong into it; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if (
+        not _BUCKET.fullmatch(parts.netloc)
+        or (prefix and not is_document_name(prefix))
+        or parts.query
+        or parts.fragment
+    ):
+        raise BadUrlError(url, "an S3 address is s3://bucket or s3://bucket/prefix, its parts of A-Z a-z 0-9 . _ -")
+    try:
+        from archive.backends.bucket import Bucket  # noqa: PLC0415 -- an extra package, which only these need
+        from archive.backends.s3 import S3Store  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise BadUrlError(url, f"it needs the package {error.name}: pip install 'jobprov[s3]'") from error
+    return S3Store(Bucket(parts.netloc, prefix))
 
 
 def _folder(url: str) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s3_server import BUCKET, S3Server
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -58,6 +59,22 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     yield url.render_as_string(hide_password=False)
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """Yield a real S3 server that was started for these tests; mark them `xdist_group("s3")`, so that one suffices."""
+    server = S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the address of an empty archive of its own on the S3 server, whose keys are in the environment."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}"
 
 
 def _run(url: Any, *statements: str) -> None:

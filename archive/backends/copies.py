@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import zstandard
 
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 CHUNK_BYTES = 1 << 20
+
+
+class Readable(Protocol):
+    """Stored bytes that are read by position."""
+
+    def size(self) -> int:
+        """How many there are."""
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """The bytes from an offset; fewer than asked for only at the end.
+
+        Raises:
+            FrameDamagedError: they cannot be read any more.
+        """
 
 
 class OpenFile:
@@ -54,7 +68,7 @@ class Copy:
     """A place where a blob is stored: frame from `start`, and nothing of it past `end` (None: the end of the file)."""
 
     sha256: str
-    file: OpenFile
+    file: Readable
     where: str
     start: int = 0
     end: int | None = None

@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from archive.backends.copies import CHUNK_BYTES, Copy, OpenFile
+from archive.backends.copies import CHUNK_BYTES, Copy, Readable
 from archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
 from archive.backends.documents import DocumentShelf
 from archive.backends.packs import SUFFIX as PACK_SUFFIX
@@ -15,17 +15,16 @@ from archive.errors import BlobDamagedError, DocumentDamagedError, DocumentMissi
 from archive.store import Finding, FindingKind, is_document_name
 
 
-def inspect_loose(loose: LooseShelf, has_intact: Callable[[str], bool]) -> Iterator[Finding]:
-    """What is wrong with the loose blobs; one that a sealer moves away meanwhile is not."""
-    for sha256 in loose.digests():
-        copy = loose.find(sha256)
+def inspect_loose(copies: Iterable[Copy | None], has_intact: Callable[[str], bool]) -> Iterator[Finding]:
+    """What is wrong with the loose blobs; one that a sealer moved away meanwhile (None) is not."""
+    for copy in copies:
         if copy is not None:
             yield from _inspect_copy(copy, has_intact)
 
 
-def inspect_packs(packs: PackShelf, has_intact: Callable[[str], bool]) -> Iterator[Finding]:
+def inspect_packs(packs: Iterable[Pack], has_intact: Callable[[str], bool]) -> Iterator[Finding]:
     """What is wrong with the packs: their frames one by one, their indexes, and each file as a whole."""
-    for pack in packs.reopen():
+    for pack in packs:
         if pack.index_damage is not None:
             yield Finding(FindingKind.INDEX_DAMAGED, pack.name, f"packs/{pack.name}", pack.index_damage)
         for copy in pack.copies():
@@ -33,16 +32,16 @@ def inspect_packs(packs: PackShelf, has_intact: Callable[[str], bool]) -> Iterat
         yield from _inspect_file(pack)
 
 
-def inspect_documents(documents: DocumentShelf) -> Iterator[Finding]:
-    """What is wrong with the documents."""
-    for name in documents.names():
-        where = str(documents.path(name).relative_to(documents.root.parent))
-        try:
-            documents.get(name)
-        except DocumentDamagedError as error:
-            yield Finding(FindingKind.DOCUMENT_DAMAGED, name, error.where, error.detail)
-        except DocumentMissingError:
-            yield Finding(FindingKind.DOCUMENT_MISSING, name, where, "it was removed while the archive was read")
+def inspect_document(name: str, get: Callable[[str], bytes]) -> Finding | None:
+    """What is wrong with a document."""
+    try:
+        get(name)
+    except DocumentDamagedError as error:
+        return Finding(FindingKind.DOCUMENT_DAMAGED, name, error.where, error.detail)
+    except DocumentMissingError:
+        detail = "it was removed while the archive was read"
+        return Finding(FindingKind.DOCUMENT_MISSING, name, f"documents/{name}{DOCUMENT_SUFFIX}", detail)
+    return None
 
 
 def inspect_names(loose: LooseShelf, packs: PackShelf, documents: DocumentShelf) -> Iterator[Finding]:
@@ -59,6 +58,11 @@ def inspect_names(loose: LooseShelf, packs: PackShelf, documents: DocumentShelf)
             yield _stray(path, documents.root)
 
 
+def stray(where: str) -> Finding:
+    """What is wrong with something that the archive did not put there."""
+    return Finding(FindingKind.STRAY, where.rpartition("/")[2], where, "the archive puts no file of this name here")
+
+
 def _inspect_copy(copy: Copy, has_intact: Callable[[str], bool]) -> Iterator[Finding]:
     try:
         copy.check_content()
@@ -68,13 +72,14 @@ def _inspect_copy(copy: Copy, has_intact: Callable[[str], bool]) -> Iterator[Fin
 
 
 def _inspect_file(pack: Pack) -> Iterator[Finding]:
-    actual = _file_digest(pack.file)
+    actual = file_digest(pack.file)
     if f"{actual}{PACK_SUFFIX}" != pack.name:
         detail = f"the file has SHA-256 {actual}, not the one that names it"
         yield Finding(FindingKind.PACK_DAMAGED, pack.name, f"packs/{pack.name}", detail)
 
 
-def _file_digest(file: OpenFile) -> str:
+def file_digest(file: Readable) -> str:
+    """The SHA-256 of a whole file."""
     sha256 = hashlib.sha256()
     offset = 0
     while chunk := file.read_at(offset, CHUNK_BYTES):
@@ -90,5 +95,4 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _stray(path: Path, root: Path) -> Finding:
-    where = str(path.relative_to(root.parent))
-    return Finding(FindingKind.STRAY, path.name, where, "the archive puts no file of this name here")
+    return stray(str(path.relative_to(root.parent)))

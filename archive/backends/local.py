@@ -23,7 +23,7 @@ from archive.backends.copies import BlobReader, Copy
 from archive.backends.documents import DocumentShelf
 from archive.backends.durable import Arrival, exclusive_lock, make_folder, reaching, sweep_arrivals
 from archive.backends.frames import HEADER_BYTES, FrameStream, encode_frame, encode_header
-from archive.backends.inspecting import inspect_documents, inspect_loose, inspect_names, inspect_packs
+from archive.backends.inspecting import inspect_document, inspect_loose, inspect_names, inspect_packs
 from archive.backends.packs import Pack
 from archive.backends.sealing import Sealer
 from archive.backends.shelves import LooseShelf, PackShelf, is_intact
@@ -172,9 +172,10 @@ class LocalStore:
     def inspect(self) -> Iterator[Finding]:
         """Read every stored byte and yield what is wrong."""
         with reaching(self.root):
-            yield from inspect_loose(self._loose, self._has_intact)
-            yield from inspect_packs(self._packs, self._has_intact)
-            yield from inspect_documents(self._documents)
+            yield from inspect_loose(map(self._loose.find, self._loose.digests()), self._has_intact)
+            yield from inspect_packs(self._packs.reopen(), self._has_intact)
+            for name in self._documents.names():
+                yield from filter(None, [inspect_document(name, self._documents.get)])
             yield from inspect_names(self._loose, self._packs, self._documents)
 
     def _copies(self, sha256: str) -> Iterator[Copy]:

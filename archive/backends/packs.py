@@ -24,8 +24,9 @@ import struct
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
-from archive.backends.copies import CHUNK_BYTES, Copy, OpenFile
+from archive.backends.copies import CHUNK_BYTES, Copy, OpenFile, Readable
 from archive.backends.durable import Arrival
 from archive.backends.frames import HEADER_BYTES, HEADER_START, Header, decode_header
 from archive.errors import BlobDamagedError, FrameDamagedError
@@ -43,6 +44,9 @@ _OFFSET_BYTES = 8
 ENTRY_BYTES = _DIGEST_BYTES + _OFFSET_BYTES
 OVERHEAD_BYTES = _SKIP.size + TAIL_BYTES
 
+ReadAt = Callable[[int, int], bytes]
+"""Gives bytes from an offset on, that many."""
+
 
 class Index:
     """Where each blob of a pack begins: sorted digests, then offsets, of which only eight bytes a blob are held.
@@ -52,7 +56,7 @@ class Index:
         read_at: gives bytes of the columns from an offset, from the pack or from memory.
     """
 
-    def __init__(self, count: int, read_at: Callable[[int, int], bytes]) -> None:
+    def __init__(self, count: int, read_at: ReadAt) -> None:
         self.count = count
         self._read_at = read_at
         self._prefixes = _prefixes(read_at(0, count * _DIGEST_BYTES))
@@ -82,19 +86,30 @@ class Index:
 
 
 class Pack:
-    """A pack open for reading; `index_damage` says why its index is not used, None when it is intact."""
+    """A pack open for reading; `index_damage` says why its index is not used, None when it is intact.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.name = path.name
-        self.file = OpenFile(path)
-        self.size_bytes = self.file.size()
+    Args:
+        name: of the pack, with its suffix.
+        file: its bytes.
+        hold: takes the columns of the index and gives what reads them later on; without it, they are read where they lie.
+    """
+
+    def __init__(self, name: str, file: Readable, hold: Callable[[bytes], ReadAt] | None = None) -> None:
+        self.name = name
+        self.file = file
+        self.size_bytes = file.size()
         self.index_damage: str | None = None
+        self._hold = hold
         try:
             self._read_index()
         except FrameDamagedError as error:
             self.index_damage = error.detail
             self._walk()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The pack in a file."""
+        return cls(path.name, OpenFile(path))
 
     def find(self, sha256: bytes) -> Copy | None:
         """The copy of a blob in this pack, or None."""
@@ -121,7 +136,8 @@ class Pack:
         if hashlib.sha256(whole).digest() != index_sha256:
             raise FrameDamagedError("the index does not match its digest")
         base = self.frames_end + _SKIP.size
-        self.index = Index(count, lambda offset, length: self.file.read_at(base + offset, length))
+        read_here: ReadAt = lambda offset, length: self.file.read_at(base + offset, length)  # noqa: E731
+        self.index = Index(count, self._hold(whole[_SKIP.size :]) if self._hold else read_here)
 
     def _walk(self) -> None:
         """Find the frames without the index; where a header is damaged, go on at the next one that reads."""
@@ -190,7 +206,7 @@ class PackWriter:
         self._length += len(data)
 
 
-def walk(file: OpenFile) -> Iterator[tuple[int, Header]]:
+def walk(file: Readable) -> Iterator[tuple[int, Header]]:
     """Offset and header of every frame in a pack that can be found by its header alone, without any index."""
     offset: int | None = 0
     while offset is not None:
@@ -209,7 +225,7 @@ def encode_columns(offsets: dict[bytes, int]) -> bytes:
     return b"".join(digests) + struct.pack(f"<{len(digests)}Q", *(offsets[digest] for digest in digests))
 
 
-def _next_start(file: OpenFile, offset: int) -> int | None:
+def _next_start(file: Readable, offset: int) -> int | None:
     """Where the next header seems to begin, from an offset on."""
     while chunk := file.read_at(offset, CHUNK_BYTES):
         place = chunk.find(HEADER_START)

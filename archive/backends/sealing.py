@@ -6,76 +6,68 @@ Small packs are folded in as the bits of a binary counter are, so that their num
 number of seals, and each blob is copied about as often.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from archive.backends.copies import Copy
+from archive.backends.filling import PackFiller
 from archive.backends.packs import ENTRY_BYTES, OVERHEAD_BYTES, Pack, PackWriter
 from archive.backends.shelves import LooseShelf, PackShelf, is_intact
 from archive.errors import BlobDamagedError
 from archive.store import SealReport
 
 
-@dataclass
 class Sealer:
     """One run of the sealer; its owner holds the lock."""
 
-    loose: LooseShelf
-    packs: PackShelf
-    arriving: Path
-    pack_limit_bytes: int
-    _writer: PackWriter | None = None
-    _written: set[str] = field(default_factory=set)
-    _published: set[str] = field(default_factory=set)
-    _unpublished: list[str] = field(default_factory=list)
-    _damaged: list[str] = field(default_factory=list)
-    _packed: int = 0
-    _left_loose: int = 0
+    def __init__(self, loose: LooseShelf, packs: PackShelf, arriving: Path, pack_limit_bytes: int) -> None:
+        self._loose = loose
+        self._packs = packs
+        self._pack_limit_bytes = pack_limit_bytes
+        self._filler = PackFiller(arriving, pack_limit_bytes, self._publish)
+        self._damaged: list[str] = []
+        self._packed = 0
+        self._left_loose = 0
 
     def run(self) -> SealReport:
         """Pack what is loose, and say what was done."""
-        self.packs.flush()  # a pack of a sealer that crashed may have a name that is not on the disk yet
-        packs = self.packs.refresh()
+        self._packs.flush()  # a pack of a sealer that crashed may have a name that is not on the disk yet
+        packs = self._packs.refresh()
         # a pack whose index is damaged may hold more than a walk finds, so it is kept for its operator
         sound = [pack for pack in packs if pack.index_damage is None]
         redundant = _choose_redundant(sound)
         needed = [pack for pack in sound if pack not in redundant]
-        fresh = [sha256 for sha256 in list(self.loose.digests()) if not self._is_superseded(sha256, sound)]
-        merged = redundant + _choose_merged(needed, self._packed_bytes(fresh), self.pack_limit_bytes)
+        fresh = [sha256 for sha256 in list(self._loose.digests()) if not self._is_superseded(sha256, sound)]
+        merged = redundant + choose_merged(needed, self._packed_bytes(fresh), self._pack_limit_bytes)
         kept = [pack for pack in packs if pack not in merged]
-        try:
+        with closing(self._filler):
             for sha256 in fresh:
                 self._take_loose(sha256)
             emptied = [pack for pack in merged if self._take_pack(pack, kept)]
-            self._publish()
-            emptied = [pack for pack in emptied if pack.name not in self._published]
-        finally:
-            if self._writer is not None:
-                self._writer.close()
-        self.packs.remove(emptied)
-        self.packs.refresh()
-        return SealReport(self._packed, len(self._published), len(emptied), self._left_loose, tuple(self._damaged))
+            self._filler.finish()
+        emptied = [pack for pack in emptied if pack.name not in self._filler.published]
+        self._packs.remove(emptied)
+        self._packs.refresh()
+        written = len(self._filler.published)
+        return SealReport(self._packed, written, len(emptied), self._left_loose, tuple(self._damaged))
 
     def _is_superseded(self, sha256: str, packs: Sequence[Pack]) -> bool:
         """Whether a pack holds a loose blob, whose file is removed then."""
         is_packed = _holds_intact(packs, sha256)
         if is_packed:
-            self.loose.remove(sha256)
+            self._loose.remove(sha256)
         return is_packed
 
     def _packed_bytes(self, fresh: Sequence[str]) -> int:
-        """What the loose blobs come to as a pack, without those that are larger than one."""
-        sizes = [self.loose.path(sha256).stat().st_size + ENTRY_BYTES for sha256 in fresh]
-        fitting = [size for size in sizes if size + OVERHEAD_BYTES <= self.pack_limit_bytes]
-        return sum(fitting, OVERHEAD_BYTES) if fitting else 0
+        return packed_bytes([self._loose.path(sha256).stat().st_size for sha256 in fresh], self._pack_limit_bytes)
 
     def _take_loose(self, sha256: str) -> None:
-        copy = self.loose.find(sha256)
+        copy = self._loose.find(sha256)
         if copy is None:
             return  # an operator removed it
         try:
-            is_packed = self._add(copy)
+            is_packed = self._filler.add(copy)
         except BlobDamagedError:
             self._damaged.append(sha256)
             return
@@ -86,39 +78,41 @@ class Sealer:
         """Copy the blobs of a small pack; returns whether all of them lie elsewhere now."""
         is_emptied = True
         for copy in pack.copies():
-            if copy.sha256 in self._written or _holds_intact(kept, copy.sha256):
+            if copy.sha256 in self._filler.written or _holds_intact(kept, copy.sha256):
                 continue
             try:
-                is_emptied &= self._add(copy)
+                is_emptied &= self._filler.add(copy)
             except BlobDamagedError:
                 self._damaged.append(copy.sha256)
                 is_emptied = False
         return is_emptied
 
-    def _add(self, copy: Copy) -> bool:
-        """Append a copy to the pack at hand, or to the next one; returns False when it is larger than a pack."""
-        header = copy.header()
-        if self._writer is not None and self._writer.size_with(header) > self.pack_limit_bytes:
-            self._publish()
-        if self._writer is None:
-            self._writer = PackWriter(self.arriving)
-        if self._writer.size_with(header) > self.pack_limit_bytes:
-            return False
-        self._writer.add(copy, header)
-        self._written.add(copy.sha256)
-        self._unpublished.append(copy.sha256)
-        return True
+    def _publish(self, writer: PackWriter, digests: Sequence[str]) -> str:
+        """Finish a pack durably, then remove the loose files of its blobs."""
+        name = writer.publish(self._packs.root)
+        self._packs.flush()
+        for sha256 in digests:
+            self._loose.remove(sha256)
+        return name
 
-    def _publish(self) -> None:
-        """Finish the pack at hand durably, then remove the loose files of its blobs."""
-        if self._writer is not None and self._unpublished:
-            self._published.add(self._writer.publish(self.packs.root))
-            self.packs.flush()
-            for sha256 in self._unpublished:
-                self.loose.remove(sha256)
-            self._unpublished = []
-            self._writer.close()
-            self._writer = None
+
+def packed_bytes(frames: Iterable[int], limit_bytes: int) -> int:
+    """What loose blobs come to as a pack, without those that are larger than one; sizes of their files in bytes."""
+    sizes = [size + ENTRY_BYTES for size in frames]
+    fitting = [size for size in sizes if size + OVERHEAD_BYTES <= limit_bytes]
+    return sum(fitting, OVERHEAD_BYTES) if fitting else 0
+
+
+def choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> list[Pack]:
+    """The small packs that are folded into what is sealed now: each at most twice as large as all that is below it."""
+    chosen: list[Pack] = []
+    total = fresh_bytes
+    for pack in sorted(packs, key=lambda pack: pack.size_bytes):
+        if pack.size_bytes > 2 * total or total + pack.size_bytes > limit_bytes:
+            break
+        chosen.append(pack)
+        total += pack.size_bytes
+    return chosen
 
 
 def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
@@ -131,18 +125,6 @@ def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
         others = [other for other in packs if other is not pack and other not in chosen]
         if all(any(other.holds(sha256) for other in others) for sha256, _offset in pack.index.entries()):
             chosen.append(pack)
-    return chosen
-
-
-def _choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> list[Pack]:
-    """The small packs that are folded into what is sealed now: each at most twice as large as all that is below it."""
-    chosen: list[Pack] = []
-    total = fresh_bytes
-    for pack in sorted(packs, key=lambda pack: pack.size_bytes):
-        if pack.size_bytes > 2 * total or total + pack.size_bytes > limit_bytes:
-            break
-        chosen.append(pack)
-        total += pack.size_bytes
     return chosen
 
 

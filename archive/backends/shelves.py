@@ -101,7 +101,7 @@ class PackShelf:
             with os.scandir(self.root) as entries:
                 found = sorted((entry.name, entry.inode()) for entry in entries if entry.name.endswith(PACK_SUFFIX))
             if found != list(self._packs):
-                self._packs = {key: self._packs.get(key) or Pack(self.root / key[0]) for key in found}
+                self._packs = {key: self._packs.get(key) or Pack.open(self.root / key[0]) for key in found}
             return tuple(self._packs.values())
 
     def reopen(self) -> Sequence[Pack]:
@@ -114,7 +114,7 @@ class PackShelf:
         with exclusive_lock(self._lock):
             for pack in packs:
                 with contextlib.suppress(FileNotFoundError):
-                    pack.path.unlink()
+                    (self.root / pack.name).unlink()
 
     def flush(self) -> None:
         """Return once the names of the packs are on the disk."""

@@ -31,6 +31,8 @@ ABSENT = sha256_of(b"never stored")
 
 
 class StoreBehaviour:
+    contested_names = 20
+
     def test_signatures_are_those_of_the_protocol(self, store: Store) -> None:
         for name, method in inspect.getmembers(Store, inspect.isfunction):
             if not name.startswith("_"):
@@ -281,7 +283,7 @@ class StoreBehaviour:
         with ThreadPoolExecutor(8) as pool:
             won = [
                 sum(pool.map(lambda writer, name=name: store.put_document(name, b"%d" % writer), range(8)))
-                for name in (f"head/{number}" for number in range(20))
+                for name in (f"head/{number}" for number in range(self.contested_names))
             ]
 
-        assert won == [1] * 20
+        assert won == [1] * self.contested_names

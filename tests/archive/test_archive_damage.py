@@ -159,7 +159,7 @@ def test_pack_whose_blob_is_damaged_in_every_other_pack_is_kept(
     other.put_many([b"blob", b"another blob"])
     other.seal()
     (damaged,) = pack_paths(other)
-    start = next(copy.start for copy in Pack(damaged).copies() if copy.sha256 == sha256)
+    start = next(copy.start for copy in Pack.open(damaged).copies() if copy.sha256 == sha256)
     flip_bit(damaged, 8 * (start + 105))
     shutil.copy(damaged, needed.parent)
 
@@ -341,7 +341,7 @@ def test_walk_finds_frames_behind_damage_and_across_chunks(store: LocalStore, mo
     flip_bit(path, 8 * 30)
     flip_bit(path, 8 * (path.stat().st_size - 10))
 
-    walked = Pack(path)
+    walked = Pack.open(path)
 
     assert walked.index_damage == "the tail does not match its check"
     assert walked.index.count == 19
@@ -358,13 +358,13 @@ def test_walk_of_a_cut_pack_finds_every_whole_frame(
     store.put_many([b"blob %d" % number for number in range(12)])
     store.seal()
     path = pack_paths(store)[0]
-    whole = Pack(path)
+    whole = Pack.open(path)
     starts = sorted(copy.start for copy in whole.copies())
     ends = [*starts[1:], whole.frames_end]
     overwrite(path, path.read_bytes()[:cut])
 
     readable = 0
-    for copy in Pack(path).copies():
+    for copy in Pack.open(path).copies():
         try:
             readable += copy.read().startswith(b"blob")
         except BlobDamagedError:
@@ -390,7 +390,7 @@ def test_tail_of_another_layout_is_not_read(store: LocalStore) -> None:
     fields = data[-76:-8].replace(b"jpi1", b"jpi9")
     overwrite(path, data[:-76] + fields + bytes.fromhex(digest_of(fields))[:8])
 
-    assert Pack(path).index_damage == "the tail is of another layout"
+    assert Pack.open(path).index_damage == "the tail is of another layout"
     assert LocalStore(store.root).get(sha256) == b"blob"
 
 

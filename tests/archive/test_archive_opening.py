@@ -1,5 +1,6 @@
 """Addresses open the store that they name, or say what is wrong with them."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,18 @@ def test_memory_address_opens_an_empty_store_each_time() -> None:
     assert list(second.digests()) == []
 
 
-def test_s3_address_says_that_it_is_not_built_yet() -> None:
-    with pytest.raises(BadUrlError, match="not built yet"):
+def test_keys_in_an_s3_address_are_refused_and_not_repeated() -> None:
+    with pytest.raises(BadUrlError, match="set AWS_ACCESS_KEY_ID") as caught:
+        open_store("s3://key:secret@bucket/prefix")
+    assert "secret@" not in str(caught.value)
+
+
+def test_s3_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("archive.backends.bucket", "archive.backends.s3", "obstore"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "obstore", None)
+
+    with pytest.raises(BadUrlError, match=r"the package obstore: pip install 'jobprov\[s3\]'"):
         open_store("s3://bucket/prefix")
 
 
@@ -38,7 +49,8 @@ def test_s3_address_says_that_it_is_not_built_yet() -> None:
     "url",
     [
         *["", "/srv/archive", "file:archive", "file://host/archive", "file:/a?b", "file:/a#b", "file:/a%00b", "file:"],
-        *["memory:x", "http://[", "ftp://host/a"],
+        *["memory:x", "http://[", "ftp://host/a", "s3:bucket", "s3://", "s3://a", "s3://Bucket", "s3:///bucket"],
+        *["s3://bucket/a b", "s3://bucket/../a", "s3://bucket/a//b", "s3://bucket/a?b", "s3://bucket:9000/a"],
     ],
 )
 def test_other_addresses_are_refused_with_their_text(url: str) -> None:

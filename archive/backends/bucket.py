@@ -1,0 +1,229 @@
+"""A bucket of an S3 server, as the archive uses it: short requests, bounded retries, one error that says what to set.
+
+Keys and address come from the environment, as other S3 tools take them (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+`AWS_ENDPOINT_URL`, `AWS_REGION`, ...); nothing of them is written down. No request moves more than `PART_BYTES`, so that a
+request's time-out says something. An upload is there as a whole or not at all, and durable once it is answered.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import S3Store as ObjectStore
+
+from archive.errors import ArchiveUnreachableError
+
+PART_BYTES = 8 << 20
+AT_ONCE = 16
+"""Requests under way at the same time where there are many to make."""
+
+_PARTS_AT_ONCE = 4
+_MOST_PARTS = 9000  # S3 takes 10,000
+_LISTED_AT_ONCE = 1000
+_DELETED_AT_ONCE = 1000
+_TRIES_AGAIN = 4
+_CODE = re.compile(r"<Code>(\w+)</Code>(?:<Message>([^<]*)</Message>)?")
+_KEYS_REFUSED = {
+    "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch",
+}  # fmt: skip
+_ELSEWHERE = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
+_METADATA_SERVICE = "169.254.169.254"  # asked for keys where none are set
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object as a listing names it; its size in bytes, and when it came by the server's clock."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
+class Bucket:
+    """The objects below a prefix of a bucket.
+
+    Args:
+        name: of the bucket, which must be there.
+        prefix: without slashes around it; empty for the whole bucket.
+        timeout_seconds: how long one request may take; with its retries it takes about twice that.
+
+    Raises:
+        ArchiveUnreachableError: here and in every method, the server does not do what it is asked.
+    """
+
+    def __init__(self, name: str, prefix: str, *, timeout_seconds: float = 30) -> None:
+        self.name = name
+        self.where = f"s3://{name}/{prefix}".rstrip("/")
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        timeout = timedelta(seconds=timeout_seconds)
+        with self._reaching():
+            self._store = ObjectStore(
+                name,
+                prefix=prefix or None,
+                client_options={
+                    "allow_http": endpoint.startswith("http://"),
+                    "connect_timeout": min(timeout, timedelta(seconds=5)),
+                    "timeout": timeout,
+                },
+                retry_config={
+                    "max_retries": _TRIES_AGAIN,
+                    "retry_timeout": timeout,
+                    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=2), "base": 2},
+                },
+            )
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Store an object unless one of that key is there; returns whether it was stored.
+
+        False also where an answer was lost and the request sent again: the object may be this very one.
+        """
+        with self._reaching():
+            try:
+                obstore.put(self._store, key, data, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store an object in the place of the one that may be there."""
+        with self._reaching():
+            obstore.put(self._store, key, data, use_multipart=False)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a file's bytes in the place of the object that may be there, in parts where they are many."""
+        size_bytes = path.stat().st_size
+        part_bytes = max(PART_BYTES, -(-size_bytes // _MOST_PARTS))
+        with self._reaching():
+            obstore.put(self._store, key, path, chunk_size=part_bytes, max_concurrency=_PARTS_AT_ONCE)
+
+    def first_bytes(self, key: str, length: int) -> tuple[bytes, int] | None:
+        """The first bytes of an object and its whole size in one request; None where there is none."""
+        with self._reaching(), self._finding():
+            try:
+                answer = obstore.get(self._store, key, options={"range": (0, length)})
+                return bytes(answer.bytes()), answer.meta["size"]
+            except BaseError as error:
+                if _code(error) == "InvalidRange":  # an empty object has no first byte
+                    return b"", 0
+                raise
+        return None
+
+    def read(self, key: str, start: int, length: int) -> bytes | None:
+        """Bytes of an object, which must reach that far; None where there is none."""
+        parts = [(at, min(PART_BYTES, start + length - at)) for at in range(start, start + length, PART_BYTES)]
+        if len(parts) == 1:
+            return self._read_part(key, start, length)
+        found = list(in_parallel(lambda part: self._read_part(key, *part), parts, at_once=_PARTS_AT_ONCE))
+        return None if None in found else b"".join(part for part in found if part is not None)
+
+    def holds(self, key: str) -> bool:
+        """Whether an object is there. A bucket that is not there holds none: ask for a listing to know better."""
+        with self._reaching(), self._finding():
+            obstore.head(self._store, key)
+            return True
+        return False
+
+    def now(self) -> datetime:
+        """The time by the server's clock, to the second, as it stamps what is stored."""
+        with self._reaching():
+            obstore.put(self._store, "clock", b"")
+            return obstore.head(self._store, "clock")["last_modified"]
+
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """The objects below a prefix, which ends where a part of a key ends."""
+        with self._reaching():
+            for chunk in obstore.list(self._store, prefix or None, chunk_size=_LISTED_AT_ONCE):
+                for found in chunk:
+                    yield Listed(found["path"], found["size"], found["last_modified"])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects; those that are not there are no matter."""
+        left = iter(keys)
+        while batch := list(islice(left, _DELETED_AT_ONCE)):
+            with self._reaching(), self._finding():
+                obstore.delete(self._store, batch)
+
+    def _read_part(self, key: str, start: int, length: int) -> bytes | None:
+        with self._reaching(), self._finding():
+            return bytes(obstore.get_range(self._store, key, start=start, length=length)) if length else b""
+        return None
+
+    @contextmanager
+    def _finding(self) -> Iterator[None]:
+        """Pass over the answer that says that there is no such object; a bucket that is gone is another matter."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            if _code(error) == "NoSuchBucket":
+                raise self._unreachable(error) from None
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Turn what the server or the way to it refuses into one error that names the archive."""
+        try:
+            yield
+        except (BaseError, ValueError) as error:
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: Exception) -> ArchiveUnreachableError:
+        reason, advice = _explain(error, self.name)
+        return ArchiveUnreachableError(self.where, reason, advice)
+
+
+def in_parallel(function: Callable[[_T], _R], items: Iterable[_T], *, at_once: int = AT_ONCE) -> Iterator[_R]:
+    """What a function gives for each item, in their order; some items ahead of what was taken, never all of them."""
+    left = iter(items)
+    with ThreadPoolExecutor(at_once) as pool:
+        pending = [pool.submit(function, item) for item in islice(left, 2 * at_once)]
+        while pending:
+            yield pending.pop(0).result()
+            pending.extend(pool.submit(function, item) for item in islice(left, 1))
+
+
+def _explain(error: Exception, bucket: str) -> tuple[str, str]:
+    """What failed, and what to do, of an error of the client's library."""
+    text = _first_line(error)
+    code = _code(error)
+    if code == "NoSuchBucket":
+        return f"there is no bucket {bucket!r}", "make it, or name another in JOBPROV_ARCHIVE_URL"
+    if _METADATA_SERVICE in text:
+        return "no keys are set", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    if code in _ELSEWHERE:
+        return f"the server says {_said(error)}", "check AWS_REGION and AWS_ENDPOINT_URL"
+    if code in _KEYS_REFUSED or isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        advice = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may list, read, write and delete"
+        return f"the server refuses the keys: {_said(error)}", advice
+    if code:
+        return f"the server says {_said(error)}", "check the server"
+    return f"the server does not answer: {text}", "check AWS_ENDPOINT_URL, and the server there"
+
+
+def _code(error: Exception) -> str:
+    """The server's own word for what is wrong; empty where it gave none.
+
+    Source: Amazon S3 API Reference, "Error responses".
+    """
+    found = _CODE.search(str(error))
+    return found[1] if found else ""
+
+
+def _said(error: Exception) -> str:
+    found = _CODE.search(str(error))
+    return f"{found[1]}, {found[2] or 'no more'}".rstrip(". ") if found else _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    """What comes before the library's notes for its own makers."""
+    return str(error).split("\n", 1)[0].strip()[:400].rstrip(". -")

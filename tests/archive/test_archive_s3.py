@@ -1,0 +1,18 @@
+"""The S3 backend behaves as every backend does, on a real server."""
+
+import pytest
+from archive_behaviour import StoreBehaviour
+
+from archive.opening import open_store
+from archive.store import Store
+
+pytestmark = pytest.mark.xdist_group("s3")
+
+
+@pytest.fixture
+def store(s3_url: str) -> Store:
+    return open_store(s3_url)
+
+
+class TestS3Store(StoreBehaviour):
+    contested_names = 2  # of two that put one at the same time, this server lets one wait for a second
