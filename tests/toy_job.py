@@ -5,16 +5,21 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from provenance.bundle import tar
-from provenance.bundle.ingredients import Ingredients, Resolution, SourceFile
+from provenance.bundle.ingredients import Ingredients, Resolution
 from provenance.bundle.plan import Plan, make_plan
+from provenance.software.canonical_pack import pack_of_objects
+from provenance.software.object_form import object_id
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+SourceFile = tuple[str, int, bytes]
+"""(path in the repository, git mode, bytes); of a symbolic link (mode 120000) its target."""
 
 PROGRAM = b"""#!/bin/sh
 # join the configuration, the input and the arguments; read everything by the paths the job was given
@@ -58,6 +63,34 @@ class Blobs:
         return sha256 in self.stored
 
 
+def packed(files: list[SourceFile]) -> tuple[str, bytes]:
+    """The id of a commit of these files, and its canonical pack."""
+    objects: list[tuple[str, bytes]] = []
+
+    def write(kind: str, content: bytes) -> str:
+        objects.append((kind, content))
+        return object_id(kind, content)
+
+    def tree(entries: dict[bytes, tuple[int, bytes]]) -> str:
+        below: dict[bytes, dict[bytes, tuple[int, bytes]]] = {}
+        lines: dict[bytes, bytes] = {}
+        for path, (mode, content) in entries.items():
+            folder, _, rest = path.partition(b"/")
+            if rest:
+                below.setdefault(folder, {})[rest] = (mode, content)
+            else:
+                oid = content.decode() if mode == 0o160000 else write("blob", content)
+                lines[folder] = b"%o %s\0%s" % (mode, folder, bytes.fromhex(oid))
+        for folder, inner in below.items():
+            lines[folder + b"/"] = b"40000 %s\0%s" % (folder, bytes.fromhex(tree(inner)))
+        return write("tree", b"".join(lines[name] for name in sorted(lines)))
+
+    root = tree({path.encode("utf-8", "surrogateescape"): (mode, content) for path, mode, content in files})
+    who = b"T <t@example.org> 1772323200 +0000"
+    commit = write("commit", b"tree %s\nauthor %s\ncommitter %s\n\ntoy\n" % (root.encode(), who, who))
+    return commit, pack_of_objects(objects)
+
+
 class Toy:
     """One recorded job that can be changed before it is bundled."""
 
@@ -80,7 +113,6 @@ class Toy:
                 ref_kind="tag",
                 commit="1" * 40,
                 tree="2" * 40,
-                pack_sha256=self.blobs.write(b"PACK toy"),
             )
         ]
 
@@ -156,16 +188,23 @@ class Toy:
             "seeds": [{"step": "join", "module": "gen", "seed": 7, "source": "log"}],
         }
 
-    def source_files(self, _resolution: Resolution) -> Iterator[SourceFile]:
-        return iter(self.files)
+    def resolved(self) -> list[Resolution]:
+        """The resolutions; those without a pack get one of the toy's files, if there are any."""
+        if not self.files:
+            return self.resolutions
+        commit, pack = packed(self.files)
+        sha256 = self.blobs.write(pack)
+        return [
+            found if found.pack_sha256 else replace(found, commit=commit, pack_sha256=sha256)
+            for found in self.resolutions
+        ]
 
     def ingredients(self) -> Ingredients:
         return Ingredients(
             record_bytes=json.dumps(self.record).encode(),
             record=self.record,
             received_at=datetime(2026, 3, 2, tzinfo=UTC),
-            resolutions=self.resolutions,
-            source_files=self.source_files,
+            resolutions=self.resolved(),
         )
 
     def plan(self, level: str | None = None) -> Plan:

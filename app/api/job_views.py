@@ -117,6 +117,7 @@ def get_bundle(job_id: str) -> Response:
         checked_name(job_id, "job_id"),
         experiment=query.get("experiment"),
         number=query.get("plan"),
+        level=query.get("level"),
     )
     answer = Response(_streamed(service, bundle), content_type="application/x-tar")
     answer.content_length = bundle.size_bytes

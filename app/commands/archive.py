@@ -2,13 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with
+from app.wiring import Service
 from provenance.services.back_up import back_up
 from provenance.services.check_archive import ArchiveReport, Trouble, check_archive
+from provenance.services.check_bundles import check_bundles
 from provenance.services.seal_ledger import seal_all
 
 _MOST_JOBS = 10
@@ -20,14 +22,35 @@ def archive() -> None:
 
 
 @archive.command()
+@click.option(
+    "--bundles", type=click.IntRange(1), metavar="N", help="Build N planned bundles again instead, and compare."
+)
 @data_option
 @json_option
-def check(*, data: str | None, as_json: bool) -> None:
+def check(*, bundles: int | None, data: str | None, as_json: bool) -> None:
     """Read every byte of the archive; say what is damaged or gone, and which jobs that touches."""
-    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        report = check_archive(connection, service.store)
+    with opened_service(settings_with(data=data)) as service:
+        if bundles is not None:
+            _check_bundles(service, bundles, as_json=as_json)
+        with service.reading() as connection:
+            report = check_archive(connection, service.store)
     emit(_report_json(report), _report_text(report), as_json=as_json)
     sys.exit(0 if report.is_sound else 1)
+
+
+def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
+    report = check_bundles(service.database, service.writer, service.store, count)
+    lines = [
+        f"DRIFT {found.job.experiment} job {found.job.job_id} plan {found.number}: {found.detail}"
+        for found in report.drifted
+    ]
+    lines.append(
+        f"{report.compared} bundles built again and compared, {report.first} built for the first time, "
+        f"{len(report.drifted)} drifted."
+    )
+    drifted = [{**found.job._asdict(), "plan": found.number, "detail": found.detail} for found in report.drifted]
+    emit({"compared": report.compared, "first": report.first, "drifted": drifted}, "\n".join(lines), as_json=as_json)
+    sys.exit(1 if report.drifted else 0)
 
 
 @archive.command()

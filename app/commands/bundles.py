@@ -21,6 +21,9 @@ from provenance.errors import BadInputError, BundleError
 @click.argument("job_id", metavar="ID")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it; ID.tar by default.")
 @click.option("--plan", type=click.IntRange(1), help="An earlier plan; the newest by default.")
+@click.option(
+    "--level", type=click.Choice(["L0", "L1", "L2", "L3", "L4"]), help="Leave out what only a higher level holds."
+)
 @experiment_option
 @url_option
 @json_option

@@ -1,19 +1,29 @@
 """The BagIt files of a bundle, written by hand (libraries stamp today's date and their own version into them).
 
-Source: RFC 8493 (BagIt 1.0).
+The manifests are not stored: they follow from the members while these are written. FROZEN, as the tar is: golden digests in the
+tests hold their bytes. `posix-cksum.txt` is for a machine with no other tool than POSIX's own.
+Source: RFC 8493 (BagIt 1.0); POSIX.1-2017, cksum.
 """
 
-import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from provenance.bundle.draft import Draft
+from provenance.bundle.draft import Draft, Member
 from provenance.bundle.names import percent
 
 ALGORITHMS = ("sha256", "sha512")
+CKSUMS = "posix-cksum.txt"
+DERIVED = frozenset(
+    {CKSUMS, *(f"{kind}-{algorithm}.txt" for kind in ("manifest", "tagmanifest") for algorithm in ALGORITHMS)}
+)
+_HEX = {"sha256": 64, "sha512": 128}
+_CKSUM_DIGITS, _SIZE_DIGITS = 10, 12
 
 
-def add_bag(draft: Draft, *, job_id: str, spec_version: int, level: int, mtime: int, record_bytes: bytes) -> None:
-    """Write bagit.txt, bag-info.txt, the manifests and the manifests of those; to be called when the payload is whole."""
+def add_bag(
+    draft: Draft, *, identifier: str, spec_version: int, level: int, mtime: int, record_sha256: str | None = None
+) -> None:
+    """Write bagit.txt and bag-info.txt, and note what the writer will make; to be called when the payload is whole."""
     payload = draft.members("data/")
     draft.add("bagit.txt", b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
     facts = {
@@ -21,17 +31,41 @@ def add_bag(draft: Draft, *, job_id: str, spec_version: int, level: int, mtime: 
         "Bagging-Date": datetime.fromtimestamp(mtime, UTC).date().isoformat(),
         "Bundle-Spec-Version": str(spec_version),
         "Closure-Level": f"L{level}",
-        "External-Identifier": f"urn:uuid:{percent(job_id)}",
+        "External-Identifier": percent(identifier),
         "Payload-Oxum": f"{sum(member.size for member in payload)}.{len(payload)}",
-        "Record-Digest": f"sha256:{hashlib.sha256(record_bytes).hexdigest()}",
     }
+    if record_sha256 is not None:
+        facts["Record-Digest"] = f"sha256:{record_sha256}"
     draft.add("bag-info.txt", "".join(f"{key}: {value}\n" for key, value in sorted(facts.items())).encode())
-    _add_manifests(draft, "manifest", "data/")
-    _add_manifests(draft, "tagmanifest", "")
+    # the writer's order: each of these lists what was written before it
+    for name in (
+        "manifest-sha256.txt",
+        "manifest-sha512.txt",
+        CKSUMS,
+        "tagmanifest-sha256.txt",
+        "tagmanifest-sha512.txt",
+    ):
+        draft.add_derived(name, _size(name, draft.members()))
 
 
-def _add_manifests(draft: Draft, kind: str, folder: str) -> None:
-    members = [member for member in draft.members(folder) if folder or not member.path.startswith("data/")]
-    for algorithm in ALGORITHMS:
-        lines = [f"{getattr(member, algorithm)}  {member.path}\n" for member in members]
-        draft.add(f"{kind}-{algorithm}.txt", "".join(lines).encode())
+def derived(name: str, members: Iterable[Member]) -> bytes:
+    """The bytes of one of `DERIVED` for a bundle of these members, which are sorted and have their digests."""
+    listed = _listed(name, members)
+    if name == CKSUMS:
+        return "".join(
+            [f"{member.cksum:{_CKSUM_DIGITS}d} {member.size:{_SIZE_DIGITS}d} {member.path}\n" for member in listed]
+        ).encode()
+    if name.endswith("sha256.txt"):
+        return "".join([f"{member.sha256}  {member.path}\n" for member in listed]).encode()
+    return "".join([f"{member.sha512}  {member.path}\n" for member in listed]).encode()
+
+
+def _listed(name: str, members: Iterable[Member]) -> list[Member]:
+    if name.startswith("tagmanifest-"):
+        return [member for member in members if not member.path.startswith(("data/", "tagmanifest-"))]
+    return [member for member in members if member.path.startswith("data/")]
+
+
+def _size(name: str, members: Iterable[Member]) -> int:
+    before = _CKSUM_DIGITS + _SIZE_DIGITS + 2 if name == CKSUMS else _HEX[name[:-4].partition("-")[2]] + 2
+    return sum(before + len(member.path) + 1 for member in _listed(name, members))

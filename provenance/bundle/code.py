@@ -1,19 +1,16 @@
 """The code in a bundle: `git/` (canonical packs), `src/` (plain trees of what ran), LICENSES."""
 
-import hashlib
 import posixpath
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from provenance.bundle.code_tree import CodeTree, code_tree
 from provenance.bundle.fields import digest, mapping, readable_json, rows, text, to_bytes
-from provenance.bundle.ingredients import GITLINK, SYMLINK, Resolution, SourceFile
-from provenance.bundle.names import plain_name
+from provenance.bundle.ingredients import Resolution
 from provenance.bundle.payload import Payload
 from provenance.bundle.places import Place, normal
 
-_LICENCE = re.compile(r"(?:LICEN[CS]E|COPYING|NOTICE)(?:[._-][A-Za-z0-9._-]*)?\Z", re.IGNORECASE)
-_MODES = ("mode", "sha256", "path", "stored", "target")
 _AT_ONCE = 50
 
 
@@ -21,34 +18,29 @@ def add_code(payload: Payload) -> None:
     """Write every entry of `software` that is possessed, note the rest as needs, map checkouts to their copies."""
     found = {resolution.index: resolution for resolution in payload.ingredients.resolutions}
     entries = rows(payload.record.get("software"))
-    taken: set[str] = set()
     for index, entry in enumerate(entries):
-        name = _repository_name(text(entry.get("name")), index, taken)
-        _add_entry(payload, entry, found.get(index), name)
+        _add_entry(payload, entry, index, found.get(index))
     if not entries and not rows(payload.record.get("scripts")):
         payload.needs.add(1, "code", "", "the record names no software and no script")
 
 
-def _repository_name(name: str, index: int, taken: set[str]) -> str:
-    wanted = plain_name(name, f"software-{index}")
-    if wanted.lower() in taken or wanted.endswith((".odd", ".modes.tsv")):
-        wanted = f"software-{index}"
-    taken.add(wanted.lower())
-    return wanted
-
-
-def _add_entry(payload: Payload, entry: Mapping[str, Any], resolution: Resolution | None, name: str) -> None:
+def _add_entry(payload: Payload, entry: Mapping[str, Any], index: int, resolution: Resolution | None) -> None:
+    key = "" if resolution is None else f"{resolution.pack_sha256}:{resolution.ran}"
+    name = payload.repository_name(text(entry.get("name")), f"software-{index}", key)
     if resolution is not None and resolution.commit:
         _write_git(payload, entry, resolution, name)
-    files = iter(()) if resolution is None else payload.ingredients.source_files(resolution)
-    source = _Source(payload, name)
-    for file in files:
-        source.add(file)
-    if not source.modes:
+    if resolution is None or not payload.has(resolution.pack_sha256 or ""):
         _note_missing(payload, entry)
         return
-    source.finish(_checkout_place(payload, entry, name))
-    if entry.get("is_dirty") and resolution is not None and not resolution.is_worktree:
+    place = _checkout_place(payload, entry, name)
+    if payload.level < 1:
+        label = f"{text(entry.get('name'))} {resolution.commit}".strip()
+        payload.needs.add(
+            1, "software", label, "left out: level L0", digest=resolution.pack_sha256 or "", place=resolution.url
+        )
+        return
+    _add_tree(payload, resolution, name, place)
+    if entry.get("is_dirty") and not resolution.worktree_tree:
         payload.needs.add(
             1,
             "software",
@@ -56,6 +48,44 @@ def _add_entry(payload: Payload, entry: Mapping[str, Any], resolution: Resolutio
             "uncommitted changes that ran are not in the bundle; src holds the commit",
             digest=text(entry.get("worktree_tree")),
         )
+
+
+def _add_tree(payload: Payload, resolution: Resolution, name: str, place: Place) -> None:
+    """Write a tree and lay it out; then its submodules, each as a repository of its own that lies inside."""
+    pack = resolution.pack_sha256 or ""
+    tree = code_tree(payload.draft, pack, resolution.ran, name=name, top=payload.top)
+    payload.draft.write_blob(tree.modes)
+    payload.draft.add_fragment(tree.fragment, tree.members)
+    for path, member in tree.licences.items():
+        stored = payload.shelf.take("LICENSES", f"{name}-{path}", member.sha256)
+        payload.draft.add_member(replace(member, path=f"data/{stored}", mode=0o644))
+    _lay_out_tree(payload, tree, name, place)
+    known = {submodule.path: submodule for submodule in resolution.submodules}
+    for path, commit in tree.submodules.items():
+        submodule = known.get(path)
+        if submodule is None or submodule.commit != commit or not payload.has(submodule.pack_sha256 or ""):
+            where = submodule.url if submodule is not None else ""
+            why = "a submodule whose files are not in the bundle"
+            payload.needs.add(1, "submodule", f"{name}/{path} {commit}", why, place=where)
+            continue
+        wanted = f"{name}-{path.replace('/', '-')}"
+        inner = payload.repository_name(wanted, f"{name}-{commit}", f"{submodule.pack_sha256}:{submodule.ran}")
+        _write_git(payload, {"path_in_parent": path}, submodule, inner)
+        _add_tree(payload, submodule, inner, place.below(path))
+
+
+def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> None:
+    payload.provide(place, tree.paths)
+    for path, first_bytes in tree.scripts.items():
+        payload.note_shebang(place.below(path), first_bytes)
+    payload.lay_out("source_tree", name, f"src/{name}", place)
+    for start in range(0, len(tree.programs), _AT_ONCE):
+        payload.lay_out("programs", *(place.below(path) for path in tree.programs[start : start + _AT_ONCE]))
+    for stored, mode, path in tree.odd:
+        payload.lay_out("place", stored, mode, place.below(path))
+    # links come after every file of the job, so that no file is ever written through one
+    for target, path in sorted(tree.links, key=lambda line: to_bytes(line[1])):
+        payload.links.append((target, place.below(path)))
 
 
 def _write_git(payload: Payload, entry: Mapping[str, Any], resolution: Resolution, name: str) -> None:
@@ -71,14 +101,18 @@ def _write_git(payload: Payload, entry: Mapping[str, Any], resolution: Resolutio
         "committed_at": resolution.committed_at,
         "evidence": text(entry.get("evidence")),
         "is_dirty": bool(entry.get("is_dirty")),
-        "worktree_tree": text(entry.get("worktree_tree")) or None,
+        "worktree_tree": resolution.worktree_tree or text(entry.get("worktree_tree")) or None,
+        "path_in_parent": text(entry.get("path_in_parent")) or None,
         "submodules": rows(entry.get("submodules")),
+        "swhid": f"swh:1:rev:{resolution.commit}",
     }
     payload.write(f"git/{name}/ref.json", readable_json(reference))
     if payload.level >= 1 and payload.has(resolution.pack_sha256 or ""):
         payload.keep(f"git/{name}/objects.pack", resolution.pack_sha256 or "")
         shallow = [resolution.commit] if not resolution.shallow else sorted(resolution.shallow)
         payload.write(f"git/{name}/shallow", "".join(f"{commit}\n" for commit in shallow).encode())
+        # what `run.sh --from-git` checks out
+        payload.write(f"git/{name}/ran", f"{resolution.ran}\n".encode())
     patch = digest(entry.get("dirty_patch_sha256"))
     if payload.level >= 1 and payload.has(patch):
         payload.keep(f"git/{name}/dirty.patch", patch)
@@ -120,66 +154,3 @@ def _checkout_place(payload: Payload, entry: Mapping[str, Any], name: str) -> Pl
         place = places.locate(checkout) or Place("src", f"/{name}")
     places.map(checkout, place)
     return place
-
-
-class _Source:
-    """One repository's plain tree: what is stored under which name, and how it is restored."""
-
-    def __init__(self, payload: Payload, name: str) -> None:
-        self._payload = payload
-        self._name = name
-        self.modes: list[tuple[str, ...]] = []
-        self._odd: list[tuple[str, str, str]] = []
-        self._links: list[tuple[str, str]] = []
-        self._programs: list[str] = []
-        self._scripts: dict[str, bytes] = {}
-
-    def add(self, file: SourceFile) -> None:
-        path, mode, data = file
-        data = to_bytes(data) if isinstance(data, str) else data
-        if mode == GITLINK:
-            self._payload.needs.add(1, "submodule", f"{self._name}/{path}", "its files are not in the bundle")
-        elif mode == SYMLINK:
-            self._links.append((data.decode("utf-8", "surrogateescape"), path))
-            self.modes.append(("120000", "", path, "", data.decode("utf-8", "surrogateescape")))
-        else:
-            self._add_file(path, mode, data)
-
-    def _add_file(self, path: str, mode: int, data: bytes) -> None:
-        is_program = bool(mode & 0o111)
-        octal = "100755" if is_program else "100644"
-        if self._payload.level < 1:
-            self.modes.append((octal, "", path, "", ""))
-            return
-        if data.startswith(b"#!"):
-            self._scripts[path] = data[:512]
-        sha256 = hashlib.sha256(data).hexdigest()
-        folder = f"src/{self._name}"
-        stored = self._payload.shelf.take(folder, path, sha256, odd=f"{folder}.odd")
-        self._payload.write(stored, data, mode=0o755 if is_program else 0o644)
-        self.modes.append((octal, sha256, path, stored, ""))
-        if stored != f"{folder}/{path}":
-            self._odd.append((stored, octal[2:], path))
-        elif is_program:
-            self._programs.append(path)
-        if "/" not in path and _LICENCE.match(path):
-            self._payload.write(self._payload.shelf.take("LICENSES", f"{self._name}-{path}", sha256), data)
-
-    def finish(self, place: Place) -> None:
-        """Write the table of modes and the lines that restore the tree at its place."""
-        payload = self._payload
-        payload.table(f"src/{self._name}.modes.tsv", _MODES, sorted(self.modes, key=lambda line: to_bytes(line[2])))
-        payload.provided |= {place.below(line[2]) for line in self.modes}
-        if payload.level < 1:
-            return
-        for path, first_bytes in self._scripts.items():
-            payload.note_shebang(place.below(path), first_bytes)
-        payload.lay_out("source_tree", f"src/{self._name}", place)
-        programs = sorted(self._programs, key=to_bytes)
-        for start in range(0, len(programs), _AT_ONCE):
-            payload.lay_out("programs", *(place.below(path) for path in programs[start : start + _AT_ONCE]))
-        for stored, mode, path in sorted(self._odd, key=lambda line: to_bytes(line[2])):
-            payload.lay_out("place", stored, "0" + mode[1:], place.below(path))
-        # links come after every file of the job, so that no file is ever written through one
-        for target, path in sorted(self._links, key=lambda line: to_bytes(line[1])):
-            payload.links.append((target, place.below(path)))

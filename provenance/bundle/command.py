@@ -111,7 +111,7 @@ def _program_word(payload: Payload, program: str) -> str:
 
 def _is_outside(payload: Payload, program: str) -> bool:
     place = _place_of(payload, program)
-    return place is None or (place not in payload.laid_out and place not in payload.provided)
+    return place is None or (place not in payload.laid_out and not payload.provides(place))
 
 
 def _place_of(payload: Payload, program: str) -> Place | None:

@@ -52,6 +52,7 @@ def _store(payload: Payload, file: Mapping[str, Any], folder: str, path: str, sh
         payload.needs.add(1, "configuration", name, "a fcl file that the job read", digest=sha256, place=path)
         return ""
     if payload.level < 1:
+        payload.needs.add(1, "configuration", name, "left out: level L0", digest=sha256, place=path)
         return ""
     element = number(file.get("found_in"))
     shelf = f"{folder}/path/{'main' if element is None else f'{element:02d}'}"

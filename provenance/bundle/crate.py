@@ -12,18 +12,19 @@ from provenance.bundle.command import payload_steps
 from provenance.bundle.fields import digest, mapping, number, readable_json, rows, text
 from provenance.bundle.names import percent
 from provenance.bundle.payload import Payload
+from provenance.bundle.preview import preview
 
 _PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
 _CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
 _STATUS = {"succeeded": "http://schema.org/CompletedActionStatus"}
 _FAILED = "http://schema.org/FailedActionStatus"
-_PARTS = ("JOB.json", "NEEDS.tsv", "README.txt", "lib.sh", "run.sh", "verify.py", "verify.sh")
+_LISTED = ("command/", "context/", "env/", "fcl/", "git/", "outputs/", "prov/", "scripts/")
 
 Entity = dict[str, Any]
 
 
 def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
-    """Write the crate's metadata; to be called when every other payload file is there."""
+    """Write the crate's metadata and its page for people; to be called when every other payload file is there."""
     date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
     inputs = [_data(payload, entry, "inputs") for entry in rows(payload.record.get("inputs"))]
     outputs = [_data(payload, entry, "outputs") for entry in rows(payload.record.get("outputs"))]
@@ -34,6 +35,7 @@ def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
     unique = {entity["@id"]: entity for entity in entities}
     graph = [unique[name] for name in sorted(unique)]
     payload.write("ro-crate-metadata.json", readable_json({"@context": _CONTEXT, "@graph": graph}))
+    payload.write("ro-crate-preview.html", preview(payload, entities, date))
 
 
 def _descriptor() -> Entity:
@@ -118,11 +120,9 @@ def _tools(payload: Payload) -> list[Entity]:
 
 def _data(payload: Payload, entry: Mapping[str, Any], kind: str) -> Entity:
     name, size, sha256 = text(entry.get("name")), number(entry.get("size_bytes")), digest(entry.get("sha256"))
-    stored = f"{kind}/files/{name}"
-    is_here = any(
-        member.path == f"data/{stored}" and member.sha256 == sha256
-        for member in payload.draft.members(f"data/{kind}/files/")
-    )
+    member = payload.draft.find(f"data/{kind}/files/{name}") or payload.draft.find(f"data/{kind}/files/{sha256}")
+    is_here = member is not None and member.sha256 == sha256
+    stored = member.path.removeprefix("data/") if member is not None else ""
     entity: Entity = {
         "@id": stored if is_here else f"#{kind}-{_id(name)}",
         "@type": "File" if is_here else "CreativeWork",
@@ -137,9 +137,9 @@ def _data(payload: Payload, entry: Mapping[str, Any], kind: str) -> Entity:
 
 def _parts(payload: Payload) -> list[Entity]:
     entities = []
-    for member in payload.draft.members("data/"):
+    for member in payload.draft.own("data/"):
         path = member.path.removeprefix("data/")
-        if path in _PARTS or path.startswith(("command/", "env/", "fcl/", "scripts/")):
+        if "/" not in path or path.startswith(_LISTED):
             entities.append(
                 {"@id": path, "@type": "File", "contentSize": str(member.size), "name": path, "sha256": member.sha256}
             )

@@ -3,21 +3,36 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import merge
 
+from provenance.bundle.cksum import posix_cksum
 from provenance.bundle.ingredients import Reader
 
-PIECE = 1 << 20
+_READ_WHEN_PLANNED = (
+    1 << 20
+)  # bytes; the digests of a larger blob are made while it is written, so that a bundle starts at once
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
-    """One file of a bundle; the path is relative to the bag's root, the mode 0644 or 0755, the size in bytes."""
+    """One file of a bundle; the path is relative to the bag's root, the mode 0644 or 0755, the size in bytes.
+
+    Attributes:
+        sha256: empty for what the writer makes of the other members.
+        sha512: empty where it is made while the member is written; `cksum` is -1 then.
+        cksum: what POSIX's cksum prints.
+        pack: digest of the git pack that holds the bytes; empty where they are a blob of their own.
+        offset: where the object begins in the pack.
+    """
 
     path: str
     mode: int
     sha256: str
     sha512: str
     size: int
+    cksum: int = -1
+    pack: str = ""
+    offset: int = -1
 
 
 class Draft:
@@ -25,33 +40,71 @@ class Draft:
 
     def __init__(self, reader: Reader, write_blob: Callable[[bytes], str]) -> None:
         self.reader = reader
-        self._write_blob = write_blob
+        self.write_blob = write_blob
+        self.fragments: dict[str, tuple[Member, ...]] = {}
         self._members: dict[str, Member] = {}
-        self._sha512: dict[str, str] = {}
 
     def add(self, path: str, data: bytes, *, mode: int = 0o644) -> str:
         """Put a generated file into the bundle; its SHA-256."""
-        sha256 = self._write_blob(data)
-        self._keep(path, sha256, hashlib.sha512(data).hexdigest(), len(data), mode)
+        sha256 = self.write_blob(data)
+        self._keep(member_of(path, data, mode=mode, sha256=sha256))
         return sha256
 
+    def add_derived(self, path: str, size: int) -> None:
+        """Put a file of this size into the bundle that the writer makes of the others."""
+        self._keep(Member(path=path, mode=0o644, sha256="", sha512="", size=size))
+
     def add_blob(self, path: str, sha256: str, *, mode: int = 0o644) -> None:
-        """Put a possessed blob into the bundle by reference; it is read once, in pieces."""
-        if sha256 not in self._sha512:
-            self._sha512[sha256] = self._read_sha512(sha256)
-        self._keep(path, sha256, self._sha512[sha256], self.reader.size(sha256), mode)
+        """Put a possessed blob into the bundle by reference."""
+        size = self.reader.size(sha256)
+        if size <= _READ_WHEN_PLANNED:
+            with self.reader.open(sha256) as file:
+                self._keep(member_of(path, file.read(), mode=mode, sha256=sha256))
+        else:
+            self._keep(Member(path=path, mode=mode, sha256=sha256, sha512="", size=size))
+
+    def add_member(self, member: Member) -> None:
+        """Put a file into the bundle whose digests are known."""
+        self._keep(member)
+
+    def add_fragment(self, data: bytes, members: tuple[Member, ...]) -> None:
+        """Put a part into the bundle that many bundles share; `members` are sorted, and below no other part's folder."""
+        self.fragments[self.write_blob(data)] = members
+
+    def find(self, path: str) -> Member | None:
+        """The member at a path, those of fragments apart."""
+        return self._members.get(path)
+
+    def own(self, folder: str = "") -> list[Member]:
+        """The members below a folder, those of fragments apart, sorted by the bytes of their path."""
+        return sorted((member for path, member in self._members.items() if path.startswith(folder)), key=by_path)
 
     def members(self, folder: str = "") -> list[Member]:
-        """The members below a folder, sorted by the bytes of their path."""
-        chosen = [member for path, member in self._members.items() if path.startswith(folder)]
-        return sorted(chosen, key=lambda member: member.path.encode())
+        """All members below a folder, sorted by the bytes of their path."""
+        shared = [[member for member in part if member.path.startswith(folder)] for part in self.fragments.values()]
+        return list(merge(self.own(folder), *shared, key=by_path))
 
-    def _keep(self, path: str, sha256: str, sha512: str, size: int, mode: int) -> None:
-        self._members.setdefault(path, Member(path=path, mode=mode, sha256=sha256, sha512=sha512, size=size))
+    def _keep(self, member: Member) -> None:
+        self._members.setdefault(member.path, member)
 
-    def _read_sha512(self, sha256: str) -> str:
-        seen = hashlib.sha512()
-        with self.reader.open(sha256) as file:
-            while piece := file.read(PIECE):
-                seen.update(piece)
-        return seen.hexdigest()
+
+def member_of(
+    path: str, data: bytes, *, mode: int = 0o644, sha256: str = "", pack: str = "", offset: int = -1
+) -> Member:
+    """The member that holds these bytes at this path."""
+    sha256, sha512 = sha256 or hashlib.sha256(data).hexdigest(), hashlib.sha512(data).hexdigest()
+    return Member(
+        path=path,
+        mode=mode,
+        sha256=sha256,
+        sha512=sha512,
+        size=len(data),
+        cksum=posix_cksum(data),
+        pack=pack,
+        offset=offset,
+    )
+
+
+def by_path(member: Member) -> bytes:
+    """What members are sorted by."""
+    return member.path.encode()

@@ -15,6 +15,7 @@ _BATCH = ("system", "id", "global_job_id", "attempt", "part")
 _ENVIRONMENT = ("os", "locale", "timezone", "umask", "limits")
 _LARGEST_LISTING = 4 * 1024 * 1024  # bytes; what is longer is kept, not read
 _LISTING_COLUMNS = 4
+_ENVIRONMENT_LEVEL = 3
 _PACKAGE_KINDS = {"interpreter": "what ran the job's scripts", "pip": "installed for the job's Python"}
 
 
@@ -114,16 +115,28 @@ def _write_products(payload: Payload, packages: list[list[str]]) -> None:
 
 
 def _write_container(payload: Payload) -> None:
+    """`env/capsule.json` and the need that it states: the environment's own file where the archive has one, else the image."""
     container = mapping(mapping(payload.record.get("environment")).get("container"))
-    if not container:
-        return
-    payload.write("env/capsule.json", readable_json(container))
-    where = text(container.get("resolved_path"))
-    payload.needs.add(
-        3,
-        "container",
-        text(container.get("image")),
-        "the image that the job ran in",
-        digest=text(container.get("digest")),
-        place=where,
-    )
+    capsule = payload.ingredients.capsule
+    if capsule is not None:
+        payload.needs.has_capsule = payload.level >= _ENVIRONMENT_LEVEL
+        payload.needs.add(
+            _ENVIRONMENT_LEVEL,
+            "capsule",
+            capsule.name,
+            f"the environment ({capsule.kind}), a file of its own: sh run.sh --capsule FILE",
+            digest=capsule.sha256,
+            size=capsule.size,
+        )
+    if container:
+        payload.needs.add(
+            _ENVIRONMENT_LEVEL,
+            "container",
+            text(container.get("image")),
+            "the image that the job ran in",
+            digest=text(container.get("digest")),
+            place=text(container.get("resolved_path")),
+        )
+    kept = None if capsule is None else {"kind": capsule.kind, "sha256": capsule.sha256, "size": capsule.size}
+    if container or kept:
+        payload.write("env/capsule.json", readable_json({"capsule": kept, "container": container or None}))

@@ -25,6 +25,8 @@ _INPUTS = (
     "stored",
 )
 _PROGRAM_BITS = 0o111
+_FETCHED = ("root://", "roots://", "xroot://", "https://", "http://")
+_SMALL_INPUTS, _ALL_INPUTS = 2, 4  # the levels that hold them
 
 
 def add_scripts(payload: Payload) -> None:
@@ -36,7 +38,9 @@ def add_scripts(payload: Payload) -> None:
         stored, mode = "", _mode(text(script.get("mode")))
         if not payload.has(sha256):
             payload.needs.add(1, "script", name, "a script that the job ran", digest=sha256, place=path)
-        elif payload.level >= 1:
+        elif payload.level < 1:
+            payload.needs.add(1, "script", name, "left out: level L0", digest=sha256, place=path)
+        else:
             stored = payload.shelve("scripts", path.removeprefix("./").lstrip("/"), sha256)
             payload.place(stored, mode, path)
             if place := payload.places.settle(path):
@@ -93,7 +97,7 @@ def _add_input(payload: Payload, entry: Mapping[str, Any]) -> str:
     if place is not None and place in payload.laid_out:
         return ""  # laid out already, as a script, as fcl, or as the input of an earlier step
     stored = ""
-    if payload.has(sha256) and payload.draft.reader.size(sha256) <= SMALL_BYTES and payload.level >= 2:  # noqa: PLR2004 - L2
+    if payload.has(sha256) and payload.level >= _level_of_input(payload.draft.reader.size(sha256)):
         stored = payload.shelve("inputs/files", posixpath.basename(name), sha256)
     elif not _note_input(payload, entry, name, sha256):
         return ""
@@ -101,6 +105,10 @@ def _add_input(payload: Payload, entry: Mapping[str, Any]) -> str:
         payload.laid_out.add(place)
         _lay_out_input(payload, entry, stored, place)
     return stored
+
+
+def _level_of_input(size_bytes: int) -> int:
+    return _ALL_INPUTS if size_bytes > SMALL_BYTES else _SMALL_INPUTS
 
 
 def _note_input(payload: Payload, entry: Mapping[str, Any], name: str, sha256: str) -> bool:
@@ -111,10 +119,9 @@ def _note_input(payload: Payload, entry: Mapping[str, Any], name: str, sha256: s
         return False
     if payload.has(sha256):
         size = payload.draft.reader.size(sha256)
-    blocks = 4 if size is not None and size > SMALL_BYTES else 2
-    why = "a large input" if blocks > 2 else "a small input that nobody uploaded"  # noqa: PLR2004
-    if payload.has(sha256) and blocks == 2:  # noqa: PLR2004
-        why = "left out: a bundle of level L1 was asked for"
+    blocks = _level_of_input(size or 0)
+    kind = "small" if blocks == _SMALL_INPUTS else "large"
+    why = f"left out: level L{payload.level}" if payload.has(sha256) else f"a {kind} input that nobody uploaded"
     where = text(entry.get("location")) or text(entry.get("path"))
     sum_word = sha256 or ",".join(checksums)
     payload.needs.add(blocks, "input", name, why, digest=sum_word, size=size, place=where)
@@ -134,7 +141,7 @@ def _lay_out_input(payload: Payload, entry: Mapping[str, Any], stored: str, plac
         "-" if size is None else str(size),
         stored,
         place,
-        *dict.fromkeys(path for path in paths if path.startswith("/")),
+        *dict.fromkeys(path for path in paths if path.startswith(("/", *_FETCHED))),
     )
 
 
@@ -148,7 +155,9 @@ def add_conditions(payload: Payload) -> None:
             payload.needs.add(
                 2, "conditions", label, "constants that the job read", digest=sha256, place=text(entry.get("url"))
             )
-        elif payload.level >= 2:  # noqa: PLR2004
+        elif payload.level < _SMALL_INPUTS:
+            payload.needs.add(2, "conditions", name, f"left out: level L{payload.level}", digest=sha256)
+        else:
             stored = payload.shelve("conditions", name, sha256)
         table.append(
             (name, text(entry.get("tag")), text(entry.get("validity")), sha256, text(entry.get("url")), stored)

@@ -3,7 +3,7 @@
 Deliberately no database, archive or git here: the caller reads those, so that a plan is a pure function of its ingredients.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
@@ -35,17 +35,20 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What the service found out about one entry of the record's `software`.
+    """What the service found out about one entry of the record's `software`, or about a submodule of one.
 
     Attributes:
         index: which entry of `software` this concerns.
+        path: of a submodule in the tree around it.
         pack_sha256: blob of the canonical pack, None where there is none.
         shallow: commit ids whose parents the pack lacks; `[commit]` where left out.
-        is_worktree: the source files are those of the working tree that ran, uncommitted changes included.
+        worktree_tree: the tree of the working tree that ran, uncommitted changes included, where the pack holds it.
+        submodules: those that were resolved.
     """
 
-    index: int
+    index: int = 0
     name: str
+    path: str = ""
     url: str = ""
     requested_ref: str = ""
     ref_kind: str = ""
@@ -56,16 +59,27 @@ class Resolution:
     committed_at: str = ""
     pack_sha256: str | None = None
     shallow: Sequence[str] = ()
-    is_worktree: bool = False
+    worktree_tree: str | None = None
+    submodules: Sequence["Resolution"] = ()
+
+    @property
+    def ran(self) -> str:
+        """The tree that ran, or the commit."""
+        return self.worktree_tree or self.commit
 
 
-SourceFile = tuple[str, int, bytes | str]
-"""(path in the repository, git mode, bytes); for a symbolic link (mode 120000) the bytes are its target."""
+@dataclass(frozen=True, kw_only=True)
+class Capsule:
+    """The environment that a job ran in, kept as a file of its own beside its bundles.
 
+    Attributes:
+        kind: `image` (a container image in one file) or `files` (a tar of the files that jobs touched).
+    """
 
-def no_source(_resolution: Resolution) -> Iterator[SourceFile]:
-    """No files: what is used where the caller has no packs."""
-    return iter(())
+    kind: str
+    name: str
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +91,10 @@ class Ingredients:
         record: the same, decoded.
         revision: number of the record's revision, 0 for the first.
         received_at: when the service got it, aware; the bundle's date only where the record has neither end nor start.
-        source_files: yields the files of a resolution's tree; nothing where it has no pack.
         expanded: fcl with its includes in, by position in `configurations`.
         evaluated: evaluated fcl, likewise.
+        capsule: what the archive holds of the environment, None where it holds nothing.
+        schema: the JSON schema of records; becomes JOB.schema.json.
     """
 
     record_bytes: bytes
@@ -87,6 +102,7 @@ class Ingredients:
     received_at: datetime
     revision: int = 0
     resolutions: Sequence[Resolution] = ()
-    source_files: Callable[[Resolution], Iterator[SourceFile]] = no_source
+    capsule: Capsule | None = None
+    schema: bytes = b""
     expanded: Mapping[int, bytes] = field(default_factory=dict)
     evaluated: Mapping[int, bytes] = field(default_factory=dict)

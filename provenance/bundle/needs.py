@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from provenance.bundle.names import percent
 
-HIGHEST = 2  # of this specification; L3 and L4 come with capsules
+HIGHEST = 4
+_ENVIRONMENT = 3  # the level that a capsule completes
 COLUMNS = ("kind", "name", "sha256", "size", "why", "last_known_place")
 
 
@@ -30,6 +31,7 @@ class Needs:
 
     def __init__(self) -> None:
         self._needs: dict[Need, None] = {}
+        self.has_capsule = False
 
     def add(
         self, blocks: int, kind: str, name: str, why: str, *, digest: str = "", size: int | None = None, place: str = ""
@@ -39,17 +41,26 @@ class Needs:
         self._needs[need] = None
 
     def level(self) -> int:
-        """The highest closure level that is complete."""
-        return min([HIGHEST] + [need.blocks - 1 for need in self._needs])
+        """The highest closure level that is complete; a capsule holds whatever the environment needs."""
+        blocking = {need.blocks for need in self._needs}
+        if not self.has_capsule:
+            blocking.add(_ENVIRONMENT)
+        elif _ENVIRONMENT in blocking:
+            blocking.remove(_ENVIRONMENT)
+        return min([HIGHEST, *(level - 1 for level in blocking)])
 
     def of_kind(self, kind: str) -> list[Need]:
         """The needs of one kind, in the order noted."""
         return [need for need in self._needs if need.kind == kind]
 
+    def sorted(self) -> list[Need]:
+        """All needs, those of the lowest level first."""
+        return sorted(self._needs, key=lambda need: (need.blocks, need.kind, need.name, need.digest, need.place))
+
     def table(self) -> bytes:
         """NEEDS.tsv."""
         lines = ["\t".join(COLUMNS)]
-        for need in sorted(self._needs, key=lambda need: (need.blocks, need.kind, need.name, need.digest, need.place)):
+        for need in self.sorted():
             length = "" if need.size is None else str(need.size)
             cells = (need.kind, need.name, need.digest, length, need.why, need.place)
             lines.append("\t".join(percent(cell) for cell in cells))

@@ -6,7 +6,7 @@ from typing import Any
 from provenance.bundle.draft import Draft
 from provenance.bundle.fields import mapping, text, to_bytes
 from provenance.bundle.ingredients import Ingredients
-from provenance.bundle.names import Shelf, percent
+from provenance.bundle.names import Shelf, percent, plain_name
 from provenance.bundle.needs import Needs, tsv
 from provenance.bundle.places import Place, Places, normal, quote
 
@@ -19,7 +19,7 @@ class Payload:
         layout: lines of `command/layout.sh`, in the order in which run.sh obeys them.
         links: (target, place) of symbolic links, laid out after every file.
         laid_out: places of single files that the bundle fills.
-        provided: places that a repository's copy fills.
+        repositories: digest of what each repository folder of the bundle holds, by the folder's name.
         shebangs: interpreter by the place of a script.
     """
 
@@ -28,14 +28,16 @@ class Payload:
         self.record: Mapping[str, Any] = ingredients.record
         self.draft = draft
         self.level = level
+        self.top = top
         self.shelf = Shelf(top)
+        self.repositories: dict[str, str] = {}
         self.needs = Needs()
         self.command = mapping(self.record.get("command"))
         self.places = Places(text(self.command.get("working_directory")))
         self.layout: list[str] = []
         self.links: list[tuple[str, Place]] = []
         self.laid_out: set[Place] = set()
-        self.provided: set[Place] = set()
+        self._provided: list[tuple[Place, frozenset[str]]] = []
         self.shebangs: dict[Place, str] = {}
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
@@ -58,6 +60,30 @@ class Payload:
         if place is not None and place not in self.laid_out and not self._is_behind_link(place):
             self.laid_out.add(place)
             self.lay_out("place", stored, mode, place)
+
+    def repository_name(self, wanted: str, fallback: str, key: str) -> str:
+        """The folder below `git/` and `src/` for a repository; `key` says what it holds: the same name never holds another thing."""
+        name = plain_name(wanted, fallback)
+        taken = {known.lower(): held for known, held in self.repositories.items()}
+        if name.endswith((".odd", ".modes.tsv")) or taken.get(name.lower(), key) != key or (not key and name in taken):
+            name = fallback
+        while self.repositories.get(name, key) != key:
+            name += "+"
+        self.repositories[name] = key
+        return name
+
+    def provide(self, place: Place, paths: frozenset[str]) -> None:
+        """Note what a repository's copy fills at a place."""
+        self._provided.append((place, paths))
+
+    def provides(self, place: Place) -> bool:
+        """Whether a repository's copy fills this place."""
+        return any(
+            place.variable == tree.variable
+            and place.rest.startswith(tree.rest + "/")
+            and place.rest[len(tree.rest) + 1 :] in paths
+            for tree, paths in self._provided
+        )
 
     def note_shebang(self, place: Place, first_bytes: bytes) -> None:
         """Remember which interpreter a script's first line asks for."""

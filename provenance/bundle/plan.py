@@ -1,21 +1,27 @@
 """The plan of a bundle: an ordered list of members by digest. The bundle is the tar of the plan (tar.py), for ever the same bytes.
 
 A plan is a pure function of its ingredients: no clock, no locale, no network, no database. Templates may change from one
-specification to the next; a plan that was made stays what it is.
+specification to the next; a plan that was made stays what it is. What depends on the code alone is a fragment, shared by digest.
 """
 
+import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from heapq import merge
+from typing import Any
 
-from provenance.bundle.bag import add_bag
+from provenance.bundle.bag import DERIVED, add_bag
 from provenance.bundle.code import add_code
+from provenance.bundle.code_tree import read_fragment
 from provenance.bundle.command import add_command
 from provenance.bundle.configuration import add_configurations
 from provenance.bundle.crate import add_crate
-from provenance.bundle.draft import Draft, Member
+from provenance.bundle.draft import Draft, Member, by_path
 from provenance.bundle.environment import add_environment
+from provenance.bundle.exports import add_exports
 from provenance.bundle.fields import canonical_json, text
 from provenance.bundle.files import add_conditions, add_inputs, add_logs, add_scripts, add_seeds
 from provenance.bundle.ingredients import Ingredients, Reader
@@ -26,8 +32,9 @@ from provenance.bundle.payload import Payload
 from provenance.bundle.templates import add_templates
 from provenance.errors import BundleError
 
-SPEC_VERSION = 0
+SPEC_VERSION = 1
 _LEVELS = tuple(f"L{number}" for number in range(HIGHEST + 1))
+_STORED = ("path", "mode", "sha256", "sha512", "size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +43,10 @@ class Plan:
 
     Attributes:
         top: the tar's one top folder.
-        level: the highest closure level that is complete, `L0` to `L2`.
+        level: the highest closure level that is complete, `L0` to `L4`.
         mtime: seconds since 1970, the time of every entry of the tar.
-        members: sorted by the bytes of their path.
+        own: the members that belong to this bundle alone, sorted by the bytes of their path.
+        fragments: sorted members of the parts that bundles share, by the digest of the part.
     """
 
     spec_version: int
@@ -47,26 +55,74 @@ class Plan:
     top: str
     level: str
     mtime: int
-    members: tuple[Member, ...]
+    own: tuple[Member, ...]
+    fragments: Mapping[str, tuple[Member, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        """Every member, sorted by the bytes of its path."""
+        return tuple(merge(self.own, *self.fragments.values(), key=by_path))
+
+    @property
+    def derived(self) -> frozenset[str]:
+        """Paths of members that are no blobs: the writer makes them from the others."""
+        return DERIVED if self.spec_version > 0 else frozenset()
+
+    def blobs(self) -> set[str]:
+        """Digests of every blob that the bundle is made of, the plan itself apart."""
+        stored = {member.pack or member.sha256 for member in self.own if member.path not in self.derived}
+        shared = {member.pack or member.sha256 for part in self.fragments.values() for member in part}
+        return stored | shared | set(self.fragments)
+
+    @staticmethod
+    def named_in(data: bytes) -> set[str]:
+        """Digests of blobs that the bytes of a plan name themselves, its fragments not read; nothing if it is no plan."""
+        try:
+            document = json.loads(data)
+            named = {member.get("pack") or member["sha256"] for member in document["members"]}
+            return {sha256 for sha256 in [*named, *document.get("fragments", ())] if sha256}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return set()
 
     def to_bytes(self) -> bytes:
-        """The plan as canonical JSON."""
-        return canonical_json(asdict(self))
+        """The plan as canonical JSON; fragments by digest."""
+        document: dict[str, Any] = {
+            "spec_version": self.spec_version,
+            "job_id": self.job_id,
+            "revision": self.revision,
+            "top": self.top,
+            "level": self.level,
+            "mtime": self.mtime,
+            "members": [_stored(member) for member in self.own],
+        }
+        if self.spec_version > 0:
+            document["fragments"] = list(self.fragments)
+        return canonical_json(document)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Plan":
-        """The plan that `to_bytes` wrote.
+    def from_bytes(cls, data: bytes, read: Callable[[str], bytes]) -> "Plan":
+        """The plan that `to_bytes` wrote, of this or an earlier specification; `read` gets a fragment's blob.
 
         Raises:
             BundleError: these bytes are no plan.
         """
         try:
             fields = json.loads(data)
-            members = tuple(Member(**member) for member in fields.pop("members"))
-            return cls(members=members, **fields)
+            own = tuple(Member(**member) for member in fields.pop("members"))
+            fragments = {sha256: read_fragment(read(sha256)) for sha256 in fields.pop("fragments", [])}
+            return cls(own=own, fragments=fragments, **fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             message = f"The stored plan of a bundle cannot be read ({error}); build the bundle anew from its record."
             raise BundleError(message) from error
+
+
+def _stored(member: Member) -> dict[str, Any]:
+    fields: dict[str, Any] = {name: getattr(member, name) for name in _STORED}
+    if member.cksum >= 0:
+        fields["cksum"] = member.cksum
+    if member.pack:
+        fields |= {"pack": member.pack, "offset": member.offset}
+    return fields
 
 
 def make_plan(
@@ -78,28 +134,29 @@ def make_plan(
         ingredients: the job.
         reader: the blobs that its experiment possesses.
         write_blob: keeps generated bytes where `reader` will find them.
-        level: a ceiling, `L0` to `L2`: what only a higher level wants is left out. The plan's own level is what is complete.
+        level: a ceiling, `L0` to `L4`: what only a higher level wants is left out. The plan's own level is what is complete.
 
     Raises:
         BundleError: an unknown level.
     """
-    ceiling = _ceiling(level)
+    ceiling = ceiling_of(level)
     job_id = text(ingredients.record.get("job_id"))
-    top, mtime = plain_name(job_id, "job"), _bundle_time(ingredients)
+    top, mtime = plain_name(job_id, "job"), bundle_time(ingredients)
     draft = Draft(reader, write_blob)
     payload = Payload(ingredients, draft, top, ceiling)
-    _fill(payload)
+    fill(payload)
     reached = min(ceiling, payload.needs.level())
     payload.write("NEEDS.tsv", payload.needs.table())
     add_templates(payload, spec_version=SPEC_VERSION, level=reached)
+    add_exports(payload, mtime=mtime)
     add_crate(payload, job_id=job_id, mtime=mtime)
     add_bag(
         draft,
-        job_id=job_id,
+        identifier=f"urn:uuid:{job_id}",
         spec_version=SPEC_VERSION,
         level=reached,
         mtime=mtime,
-        record_bytes=ingredients.record_bytes,
+        record_sha256=hashlib.sha256(ingredients.record_bytes).hexdigest(),
     )
     return Plan(
         spec_version=SPEC_VERSION,
@@ -108,11 +165,12 @@ def make_plan(
         top=top,
         level=f"L{reached}",
         mtime=mtime,
-        members=tuple(draft.members()),
+        own=tuple(draft.own()),
+        fragments=dict(draft.fragments),
     )
 
 
-def _fill(payload: Payload) -> None:
+def fill(payload: Payload) -> None:
     """Every part of the payload; the order matters: what maps a path comes before what rewrites strings by it."""
     payload.write("JOB.json", payload.ingredients.record_bytes)
     add_code(payload)
@@ -127,7 +185,12 @@ def _fill(payload: Payload) -> None:
     add_command(payload)
 
 
-def _ceiling(level: str | None) -> int:
+def ceiling_of(level: str | None) -> int:
+    """The level asked for as a number; the highest where none was.
+
+    Raises:
+        BundleError: an unknown level.
+    """
     if level is None:
         return HIGHEST
     if level not in _LEVELS:
@@ -136,10 +199,10 @@ def _ceiling(level: str | None) -> int:
     return _LEVELS.index(level)
 
 
-def _bundle_time(ingredients: Ingredients) -> int:
+def bundle_time(ingredients: Ingredients) -> int:
     """ended_at, else started_at, else received_at, in whole seconds UTC; never before 1970."""
-    for field in ("ended_at", "started_at"):
-        moment = _moment(text(ingredients.record.get(field)))
+    for name in ("ended_at", "started_at"):
+        moment = _moment(text(ingredients.record.get(name)))
         if moment is not None:
             return max(0, int(moment.timestamp()))
     return max(0, int(ingredients.received_at.timestamp()))

@@ -8,13 +8,17 @@ Source: POSIX.1-1988 (IEEE 1003.1), "extended tar format".
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from provenance.bundle.bag import derived
+from provenance.bundle.cksum import PosixCksum
+from provenance.bundle.draft import Member, member_of
 from provenance.bundle.names import split_for_ustar
 from provenance.errors import BundleError
+from provenance.software.read_pack import object_at
 
 if TYPE_CHECKING:
-    from provenance.bundle.draft import Member
     from provenance.bundle.ingredients import Reader
     from provenance.bundle.plan import Plan
 
@@ -25,18 +29,19 @@ LARGEST = 8**11 - 1  # eleven octal digits
 
 
 def stream(plan: "Plan", reader: "Reader") -> Iterator[bytes]:
-    """The tar's bytes, in pieces of at most 256 KiB.
+    """The tar's bytes, in pieces: of at most 256 KiB, files of repositories and manifests whole.
 
     Raises:
         BundleError: a member's bytes are not those that the plan names; the tar sent so far is to be thrown away.
     """
     written = 0
+    content = _Content(plan, reader)
     for path, member in _entries(plan):
         header = _header(path, member, plan.mtime)
         yield header
         written += BLOCK
         if member is not None:
-            yield from _content(member, reader)
+            yield from content.of(member)
             padding = -member.size % BLOCK
             if padding:
                 yield bytes(padding)
@@ -52,7 +57,7 @@ def size(plan: "Plan") -> int:
     return blocks * BLOCK + -(blocks * BLOCK) % RECORD
 
 
-def _entries(plan: "Plan") -> list[tuple[bytes, "Member | None"]]:
+def _entries(plan: "Plan") -> list[tuple[bytes, Member | None]]:
     entries: dict[bytes, Member | None] = {f"{plan.top}/".encode(): None}
     for member in plan.members:
         parts = member.path.split("/")[:-1]
@@ -62,7 +67,7 @@ def _entries(plan: "Plan") -> list[tuple[bytes, "Member | None"]]:
     return sorted(entries.items(), key=lambda entry: entry[0])
 
 
-def _header(path: bytes, member: "Member | None", mtime: int) -> bytes:
+def _header(path: bytes, member: Member | None, mtime: int) -> bytes:
     split = split_for_ustar(path)
     length = 0 if member is None else member.size
     if split is None or length > LARGEST:
@@ -91,14 +96,53 @@ def _header(path: bytes, member: "Member | None", mtime: int) -> bytes:
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
 
 
-def _content(member: "Member", reader: "Reader") -> Iterator[bytes]:
-    seen, left = hashlib.sha256(), member.size
-    with reader.open(member.sha256) as file:
-        while left and (piece := file.read(min(PIECE, left))):
-            seen.update(piece)
-            left -= len(piece)
-            yield piece
-        surplus = file.read(1)
-    if left or surplus or seen.hexdigest() != member.sha256:
-        message = f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the archive, then build again."
-        raise BundleError(message)
+class _Content:
+    """The bytes of members, each compared with the digest that the plan names; what the plan lacks is noted as they pass."""
+
+    def __init__(self, plan: "Plan", reader: "Reader") -> None:
+        self._plan = plan
+        self._reader = reader
+        self._pack: tuple[str, bytes] = ("", b"")  # one at a time: members of a tree lie together
+        self._complete: dict[str, Member] = {}
+
+    def of(self, member: Member) -> Iterator[bytes]:
+        """Yield a member's bytes."""
+        if member.pack:
+            data = object_at(self._read_pack(member.pack), member.offset)
+            _check(member, len(data), hashlib.sha256(data).hexdigest())
+        elif member.path in self._plan.derived:
+            data = derived(member.path, [self._complete.get(other.path, other) for other in self._plan.members])
+            self._complete[member.path] = member_of(member.path, data)
+            _check(member, len(data), member.sha256)
+        else:
+            yield from self._streamed(member)
+            return
+        if data:
+            yield data
+
+    def _read_pack(self, sha256: str) -> bytes:
+        if self._pack[0] != sha256:
+            self._pack = (sha256, self._reader.get(sha256))
+        return self._pack[1]
+
+    def _streamed(self, member: Member) -> Iterator[bytes]:
+        seen, sha512, cksum, left = hashlib.sha256(), hashlib.sha512(), PosixCksum(), member.size
+        with self._reader.open(member.sha256) as file:
+            while left and (piece := file.read(min(PIECE, left))):
+                seen.update(piece)
+                if not member.sha512:
+                    sha512.update(piece)
+                    cksum.update(piece)
+                left -= len(piece)
+                yield piece
+            surplus = file.read(1)
+        _check(member, member.size - left + len(surplus), seen.hexdigest())
+        if not member.sha512:
+            self._complete[member.path] = replace(member, sha512=sha512.hexdigest(), cksum=cksum.value())
+
+
+def _check(member: Member, size_bytes: int, sha256: str) -> None:
+    if size_bytes != member.size or sha256 != member.sha256:
+        raise BundleError(
+            f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the archive, then build again."
+        )

@@ -115,9 +115,17 @@ class Client:
         answer = self._call("GET", f"/jobs/{_part(job_id)}/logs/{_part(name)}", params=query)
         return answer.content.decode(errors="replace")
 
-    def save_bundle(self, job_id: str, target: Path, *, experiment: str | None = None, plan: int | None = None) -> str:
+    def save_bundle(
+        self,
+        job_id: str,
+        target: Path,
+        *,
+        experiment: str | None = None,
+        plan: int | None = None,
+        level: str | None = None,
+    ) -> str:
         """Write the rerun bundle of a job to a file, whole or not at all; return its ETag, which names plan and level."""
-        query = {"experiment": experiment, "plan": plan}
+        query = {"experiment": experiment, "plan": plan, "level": level}
         answer = self._call("GET", f"/jobs/{_part(job_id)}/bundle", params=query, stream=True)
         temporary = target.with_name(f".{target.name}.part")
         try:

@@ -52,6 +52,8 @@ class JobsQuery(ExperimentQuery):
     unit = _text("Jobs of this unit of their task.")
     batch_id = _text("Jobs of this batch job.")
     recipe_id = _text("Jobs of this recipe.")
+    parameter = _text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
+    value = _text("With `parameter`: its value, after one of = != < <= > >=; = where none is given.")
     started_after = _moment("Jobs that started at or after this time.")
     started_before = _moment("Jobs that started before this time.")
     received_after = _moment("Jobs whose first record came after this time.")
@@ -82,6 +84,10 @@ class BundleQuery(ExperimentQuery):
     """Which bundle."""
 
     plan = _number(1, 2**31 - 1, "An earlier plan; the newest by default.")
+    level = fields.String(
+        validate=validate.OneOf(["L0", "L1", "L2", "L3", "L4"]),
+        metadata={"description": "Leave out what only a higher level holds; everything goes in by default."},
+    )
 
 
 class FileQuery(ExperimentQuery):
@@ -112,6 +118,20 @@ class LineageQuery(FileQuery):
     format = fields.String(
         validate=validate.OneOf(["json", "dot", "svg", "prov-json", "prov-n", "text"]), load_default="json"
     )
+
+
+class MissingQuery(ExperimentQuery):
+    """In which form."""
+
+    format = fields.String(validate=validate.OneOf(["json", "plain", "sam"]), load_default="json")
+
+
+class ReadyQuery(ExperimentQuery):
+    """How many, in which form."""
+
+    format = fields.String(validate=validate.OneOf(["json", "plain"]), load_default="json")
+    limit = _number(1, 1000, "How many at most; 100 by default.")
+    cursor = _text("`next` of the answer before.")
 
 
 class SearchQuery(Schema):

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 from archive import fsck
 from archive.errors import ArchiveError
 from archive.store import Finding, FindingKind, Store
+from provenance.bundle.plan import Plan
 from provenance.db.queries.blob_users import (
     JobName,
     jobs_of_entries,
@@ -24,6 +25,7 @@ from provenance.db.queries.blob_users import (
 )
 from provenance.db.recording.job_rows import unpack
 from provenance.db.tables import AwaitedBlob, Experiment, Possession, Resolution
+from provenance.errors import BundleError
 from provenance.services.chains import archived_experiments, chain_tip, read_chain
 from provenance.services.replaying import RECORDS
 from provenance.services.segments import SegmentError, head_name
@@ -120,9 +122,13 @@ def _expected(connection: Connection, store: Store) -> Iterator[str]:
 
 def _named_in_plan(store: Store, sha256: str) -> set[str]:
     try:
-        return {found.decode() for found in _DIGEST.findall(store.get(sha256))}
+        data = store.get(sha256)
     except ArchiveError:
         return set()  # reported as a blob of its own
+    try:
+        return Plan.from_bytes(data, store.get).blobs()
+    except (ArchiveError, BundleError):
+        return Plan.named_in(data)  # a fragment is damaged or gone: it is reported, and what it names with it
 
 
 def _expected_heads(connection: Connection) -> list[str]:

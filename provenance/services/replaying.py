@@ -15,14 +15,15 @@ from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Job, LedgerEntry, Possession, RefObservation
 from provenance.records.decoding import decode_record
-from provenance.services.build_bundle import write_plan_row
+from provenance.services.bundle_plans import write_plan_row
 from provenance.services.ledger import Documents, NewEntry, append_entries
 from provenance.services.post_verdict import write_verdict_row
 from provenance.services.record_jobs import Submission, record_jobs
 from provenance.services.record_sighting import write_sighting_row
 from provenance.services.resolve_software import write_observation_row, write_resolution_row
 from provenance.services.segments import SealedEntry, SegmentReader
-from provenance.services.tasks import write_task_row
+from provenance.services.task_declarations import intern_task, write_task_row
+from provenance.services.waivers import write_waiver_rows
 
 RECORDS = frozenset({"record", "revision", "conflict", "unread"})
 _AT_ONCE = 500
@@ -142,6 +143,10 @@ class Replay:
             self._connection, self._known, body["task_id"], body["task"], entry=entry, experiment=self.experiment
         )
 
+    def _waiver(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        task = intern_task(self._connection, self._known, self.experiment, body["task_id"])
+        write_waiver_rows(self._connection, task, entry, body["waiver"])
+
     def _sighting(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
         write_sighting_row(self._connection, self._known, body["file"], entry=entry, received_at=received_at)
 
@@ -155,6 +160,7 @@ _WRITERS: dict[str, Callable[[Replay, int, dict[str, Any], datetime], None]] = {
     "resolution": Replay._resolution,  # noqa: SLF001
     "ref_observation": Replay._observation,  # noqa: SLF001
     "task": Replay._task,  # noqa: SLF001
+    "waiver": Replay._waiver,  # noqa: SLF001
     "sighting": Replay._sighting,  # noqa: SLF001
     "possession": Replay._possession,  # noqa: SLF001
 }

@@ -22,11 +22,12 @@ MAX_UNPACKED_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class PackedObject:
-    """One object of a pack."""
+    """One object of a pack; `offset` is where it begins there, -1 where it came from elsewhere."""
 
     oid: str
     kind: str
     content: bytes
+    offset: int = -1
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,13 @@ class TreeFile:
         path: relative, bytes beyond UTF-8 as surrogates.
         mode: git's: 100644, 100755, 120000 for a link, 160000 for a submodule.
         content: of a link its target, of a submodule its commit id.
+        offset: where its object begins in the pack, for `object_at`; -1 of a submodule.
     """
 
     path: str
     mode: str
     content: bytes
+    offset: int = -1
 
     @property
     def mode_bits(self) -> int:
@@ -63,14 +66,26 @@ def iterate_objects(pack: bytes | memoryview, *, max_bytes: int = MAX_UNPACKED_B
     _check_ends(data)
     at = 12
     for _ in range(int.from_bytes(data[8:12], "big")):
+        start = at
         kind, size, at = _entry_header(data, at)
         max_bytes -= size
         if max_bytes < 0:
             raise SoftwareError("A git pack unpacks to more bytes than are read: it is too large or damaged.")
         content, at = _inflate(data, at, size)
-        yield PackedObject(object_id(kind, content), kind, content)
+        yield PackedObject(object_id(kind, content), kind, content, start)
     if at != len(data) - _TRAILER_BYTES:
         raise SoftwareError("A git pack holds more bytes than its objects: it is damaged.")
+
+
+def object_at(pack: bytes | memoryview, offset: int) -> bytes:
+    """Return the content of the object that begins at this offset of a pack that was read whole before.
+
+    Raises:
+        SoftwareError: no object begins there.
+    """
+    data = memoryview(pack)
+    _kind, size, at = _entry_header(data, offset)
+    return _inflate(data, at, size)[0]
 
 
 def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:
@@ -79,20 +94,25 @@ def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:
     Raises:
         SoftwareError: the pack is damaged, or lacks an object of the commit.
     """
-    objects = {found.oid: found for found in iterate_objects(pack)}
+    objects = {item.oid: item for item in iterate_objects(pack)}
 
-    def content(oid: str, path: str) -> bytes:
+    def found(oid: str, path: str) -> PackedObject:
         if oid not in objects:
             raise SoftwareError(f"The pack lacks object {oid} ({path or 'the root tree'}) of {commit}.")
-        return objects[oid].content
+        return objects[oid]
+
+    def content(oid: str, path: str) -> bytes:
+        return found(oid, path).content
 
     root = content(commit, "the commit")
     tree = parse_commit(root).tree if objects[commit].kind == "commit" else commit
-    files = [
-        TreeFile(entry.path, entry.mode, entry.oid.encode() if entry.is_gitlink else content(entry.oid, entry.path))
-        for entry in walk_tree(content, tree)
-        if not entry.is_tree
-    ]
+    files = []
+    for entry in walk_tree(content, tree):
+        if entry.is_gitlink:
+            files.append(TreeFile(entry.path, entry.mode, entry.oid.encode()))
+        elif not entry.is_tree:
+            item = found(entry.oid, entry.path)
+            files.append(TreeFile(entry.path, entry.mode, item.content, item.offset))
     return sorted(files, key=lambda file: file.path.encode("utf-8", "surrogateescape"))
 
 

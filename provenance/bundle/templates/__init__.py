@@ -1,5 +1,6 @@
 """The scripts of a bundle, one folder a specification version; a released folder is never edited."""
 
+from functools import cache
 from importlib.resources import files
 
 from provenance.bundle.fields import text
@@ -14,15 +15,19 @@ _COMPARISON = (
     "comparison",
 )
 _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644}
+_CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 
 
 def add_templates(payload: Payload, *, spec_version: int, level: int) -> None:
-    """Write run.sh, verify.sh, lib.sh, verify.py and README.txt."""
-    folder = files(__name__) / str(spec_version)
+    """Write run.sh, verify.sh, lib.sh, verify.py, README.txt, the record's schema and the JSON-LD contexts."""
     for name, mode in _SCRIPTS.items():
-        payload.write(name, (folder / name).read_bytes(), mode=mode)
+        payload.write(name, template(spec_version, name), mode=mode)
     payload.write("verify.py", comparison_program())
-    readme = (folder / "README.txt").read_text(encoding="utf-8")
+    for name in _CONTEXTS:
+        payload.write(f"context/{name}", template(spec_version, name))
+    if payload.ingredients.schema:
+        payload.write("JOB.schema.json", payload.ingredients.schema)
+    readme = template(spec_version, "README.txt").decode()
     words = {
         "@JOB@": text(payload.record.get("job_id")),
         "@EXPERIMENT@": text(payload.record.get("experiment")),
@@ -34,6 +39,13 @@ def add_templates(payload: Payload, *, spec_version: int, level: int) -> None:
     payload.write("README.txt", readme.encode("utf-8", "replace"))
 
 
+@cache
+def template(spec_version: int, name: str) -> bytes:
+    """The bytes of a file of a specification."""
+    return (files(__name__) / str(spec_version) / name).read_bytes()
+
+
+@cache
 def comparison_program() -> bytes:
     """The text of verify.py: the comparison and the modules that it imports, in one file without imports of ours."""
     parts = [(files("provenance.bundle") / f"{name}.py").read_text(encoding="utf-8") for name in _COMPARISON]

@@ -67,14 +67,14 @@ def test_same_bytes_under_other_umask_zone_locale_and_hash_seed(tmp_path: Path) 
 def test_plan_survives_its_serialised_form(toy: Toy) -> None:
     plan = toy.plan()
 
-    assert Plan.from_bytes(plan.to_bytes()) == plan
-    assert Plan.from_bytes(plan.to_bytes()).to_bytes() == plan.to_bytes()
+    assert Plan.from_bytes(plan.to_bytes(), toy.blobs.get) == plan
+    assert Plan.from_bytes(plan.to_bytes(), toy.blobs.get).to_bytes() == plan.to_bytes()
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{}", b"[1]", b'{"members": [{"path": 1}]}', b'{"members": []}'])
 def test_damaged_plan_is_refused(damaged: bytes) -> None:
     with pytest.raises(BundleError, match="stored plan"):
-        Plan.from_bytes(damaged)
+        Plan.from_bytes(damaged, lambda _sha256: b"")
 
 
 def test_bundle_is_a_valid_bag(toy: Toy, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_bag_info_tells_job_level_and_the_day_the_job_ended(toy: Toy, tmp_path: 
 
     assert facts["External-Identifier"] == "urn:uuid:0f8b6a4e-3c51-5a0e-9c3f-000000000017"
     assert facts["Closure-Level"] == "L2"
-    assert facts["Bundle-Spec-Version"] == "0"
+    assert facts["Bundle-Spec-Version"] == "1"
     assert facts["Bagging-Date"] == "2026-03-01"
 
 
@@ -169,7 +169,7 @@ def test_uncommitted_changes_that_nobody_captured_lower_the_level(toy: Toy) -> N
     toy.record["software"][0] |= {"is_dirty": True, "worktree_tree": "3" * 40}
     assert toy.plan().level == "L0"
 
-    toy.resolutions = [replace(toy.resolutions[0], is_worktree=True)]
+    toy.resolutions = [replace(toy.resolved()[0], worktree_tree=toy.resolved()[0].commit)]
     assert toy.plan().level == "L2"
 
 
@@ -266,5 +266,6 @@ def test_files_written_beside_the_record_are_read_as_tables(toy: Toy, tmp_path: 
     assert _lines(bag, "src/toy-code.modes.tsv")[-1] == ["120000", "-", "data/link", "-", "a table.txt"]
     assert _lines(bag, "seeds.tsv")[1] == ["join", "gen", "-", "-", "7", "-", "log", "-"]
     assert ["BASH_FUNC_x%25%25", "no name that a shell can set"] in _lines(bag, "env/withheld.tsv")
-    assert json.loads((bag / "data/git/toy-code/ref.json").read_text())["commit"] == "1" * 40
-    assert (bag / "data/git/toy-code/shallow").read_text() == "1" * 40 + "\n"
+    commit = toy.resolved()[0].commit
+    assert json.loads((bag / "data/git/toy-code/ref.json").read_text())["commit"] == commit
+    assert (bag / "data/git/toy-code/shallow").read_text() == commit + "\n"

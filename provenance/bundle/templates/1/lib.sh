@@ -19,6 +19,14 @@ find_absolute() { # FOLDER
   absolute=${absolute%?x}
 }
 
+# An absolute path for a file or folder that exists: $absolute.
+find_absolute_path() { # PATH
+  if [ -d "$1" ]; then find_absolute "$1" && return; fi
+  [ -f "$1" ] || return 1
+  case $1 in */*) find_absolute "${1%/*}/" || return 1 ;; *) find_absolute . || return 1 ;; esac
+  absolute=${absolute%/}/${1##*/}
+}
+
 # The folders of a rerun, as the lists name them.
 name_folders() { # OUT
   out=$1
@@ -28,19 +36,22 @@ name_folders() { # OUT
 # The digest tool that is there: $sha_tool, empty if none.
 find_sha_tool() {
   sha_tool=
-  for tool in sha256sum shasum openssl sha256; do
+  for tool in sha256sum shasum openssl sha256 busybox; do
     if command -v "$tool" >/dev/null 2>&1; then
       sha_tool=$tool
-      return 0
+      [ "$(digest_of 256 /dev/null 2>/dev/null)" != "$sha256_of_nothing" ] || return 0
     fi
   done
+  sha_tool=
   return 1
 }
+sha256_of_nothing=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 
 # Print the digest of a file in lower-case hex: BITS is 256 or 512.
 digest_of() { # BITS FILE
   case $sha_tool in
     sha256sum) hex=$("sha${1}sum" <"$2") || return 1 ;;
+    busybox) hex=$(busybox "sha${1}sum" <"$2") || return 1 ;;
     shasum) hex=$(shasum -a "$1" <"$2") || return 1 ;;
     openssl)
       hex=$(openssl dgst "-sha$1" <"$2") || return 1

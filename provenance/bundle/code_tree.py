@@ -1,0 +1,175 @@
+"""One commit's tree in a bundle: the part of a plan that depends on the code alone, made once and shared by every job of a release.
+
+Its files are not stored again: a member names the git pack that holds it, and where. A tree that was planned lately is remembered;
+nothing but the pack, the tree, the repository's name and the length of the top folder decides what it is.
+"""
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any
+
+from provenance.bundle.draft import Draft, Member, by_path, member_of
+from provenance.bundle.fields import canonical_json
+from provenance.bundle.ingredients import GITLINK, SYMLINK
+from provenance.bundle.names import Shelf, percent
+from provenance.bundle.needs import tsv
+from provenance.errors import BundleError
+from provenance.software.read_pack import TreeFile, tree_files
+
+_LICENCE = re.compile(r"(?:LICEN[CS]E|COPYING|NOTICE)(?:[._-][A-Za-z0-9._-]*)?\Z", re.IGNORECASE)
+_MODES = ("mode", "sha256", "path", "stored", "target")
+_FIELDS = ("path", "mode", "sha256", "sha512", "size", "cksum", "offset")
+_SHEBANG_BYTES = 512
+_REMEMBERED = 8  # trees
+_LARGEST_REMEMBERED = 50_000  # files; some 1 kB each
+
+
+@dataclass(frozen=True)
+class CodeTree:
+    """A planned tree.
+
+    Attributes:
+        members: of the fragment, sorted; below `data/src/`.
+        fragment: the fragment as a blob.
+        modes: the table of modes, which is one of the members.
+        paths: everything that a copy of the tree holds, by path in the repository.
+        scripts: first bytes of files that begin with `#!`.
+        programs: paths of executable files that are stored under their own name.
+        odd: (path in the payload, mode, path in the repository) of files that are stored under a digest.
+        links: (target, path) of symbolic links.
+        submodules: commit id by path.
+        licences: members that tell a licence, by path in the repository.
+    """
+
+    members: tuple[Member, ...]
+    fragment: bytes
+    modes: bytes
+    paths: frozenset[str]
+    scripts: Mapping[str, bytes]
+    programs: tuple[str, ...]
+    odd: tuple[tuple[str, str, str], ...]
+    links: tuple[tuple[str, str], ...]
+    submodules: Mapping[str, str]
+    licences: Mapping[str, Member]
+
+
+def read_fragment(data: bytes) -> tuple[Member, ...]:
+    """The members of a stored fragment, sorted.
+
+    Raises:
+        BundleError: these bytes are no fragment.
+    """
+    try:
+        document = json.loads(data)
+        pack = document["pack"]
+        return tuple(_read_member(pack, row) for row in document["members"])
+    except (ValueError, TypeError, KeyError) as error:
+        message = (
+            f"A stored fragment of a bundle's plan cannot be read ({error}); build the bundle anew from its record."
+        )
+        raise BundleError(message) from error
+
+
+def _read_member(pack: str, row: list[Any]) -> Member:
+    fields = dict(zip(_FIELDS, row, strict=True))
+    return Member(**fields, pack=pack if fields["offset"] >= 0 else "")
+
+
+def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str) -> CodeTree:
+    """The plan of a tree (or of a commit's tree) from its pack, remembered from the last job that had it.
+
+    Raises:
+        SoftwareError: the pack is damaged, or lacks an object of the tree.
+    """
+    key = (pack_sha256, tree, name, len(top))
+    with _lock:
+        known = _recent.get(key)
+        if known is not None:
+            _recent.move_to_end(key)
+            return known
+    made = _Tree(pack_sha256, name, top).plan(tree_files(draft.reader.get(pack_sha256), tree))
+    if len(made.members) <= _LARGEST_REMEMBERED:
+        with _lock:
+            _recent[key] = made
+            while len(_recent) > _REMEMBERED:
+                _recent.popitem(last=False)
+    return made
+
+
+_recent: OrderedDict[tuple[str, str, str, int], CodeTree] = OrderedDict()
+_lock = Lock()
+
+
+class _Tree:
+    """One tree while it is planned: what is stored under which name, and how it is restored."""
+
+    def __init__(self, pack_sha256: str, name: str, top: str) -> None:
+        self._pack = pack_sha256
+        self._folder = f"src/{name}"
+        self._shelf = Shelf(top)
+        self._members: dict[str, Member] = {}
+        self._modes: list[tuple[str, ...]] = []
+        self._odd: list[tuple[str, str, str]] = []
+        self._links: list[tuple[str, str]] = []
+        self._programs: list[str] = []
+        self._scripts: dict[str, bytes] = {}
+        self._submodules: dict[str, str] = {}
+        self._licences: dict[str, Member] = {}
+
+    def plan(self, files: list[TreeFile]) -> CodeTree:
+        """The planned tree of these files, which come sorted by the bytes of their path."""
+        for file in files:
+            self._add(file)
+        lines = ["\t".join(_MODES), *("\t".join(percent(cell) for cell in line) for line in self._modes)]
+        modes = tsv(lines)
+        self._keep(member_of(f"data/{self._folder}.modes.tsv", modes))
+        members = tuple(sorted(self._members.values(), key=by_path))
+        return CodeTree(
+            members=members,
+            fragment=self._fragment(members),
+            modes=modes,
+            paths=frozenset(line[2] for line in self._modes),
+            scripts=self._scripts,
+            programs=tuple(self._programs),
+            odd=tuple(self._odd),
+            links=tuple(self._links),
+            submodules=self._submodules,
+            licences=self._licences,
+        )
+
+    def _add(self, file: TreeFile) -> None:
+        if file.mode_bits == GITLINK:
+            self._submodules[file.path] = file.content.decode()
+        elif file.mode_bits == SYMLINK:
+            target = file.content.decode("utf-8", "surrogateescape")
+            self._links.append((target, file.path))
+            self._modes.append(("120000", "", file.path, "", target))
+        else:
+            self._add_file(file)
+
+    def _add_file(self, file: TreeFile) -> None:
+        is_program = bool(file.mode_bits & 0o111)
+        octal, mode = ("100755", 0o755) if is_program else ("100644", 0o644)
+        if file.content.startswith(b"#!"):
+            self._scripts[file.path] = file.content[:_SHEBANG_BYTES]
+        member = member_of("", file.content, mode=mode, pack=self._pack, offset=file.offset)
+        stored = self._shelf.take(self._folder, file.path, member.sha256, odd=f"{self._folder}.odd")
+        self._keep(replace(member, path=f"data/{stored}"))
+        self._modes.append((octal, member.sha256, file.path, stored, ""))
+        if stored != f"{self._folder}/{file.path}":
+            self._odd.append((stored, "0" + octal[3:], file.path))
+        elif is_program:
+            self._programs.append(file.path)
+        if "/" not in file.path and _LICENCE.match(file.path):
+            self._licences[file.path] = member
+
+    def _keep(self, member: Member) -> None:
+        self._members.setdefault(member.path, member)
+
+    def _fragment(self, members: tuple[Member, ...]) -> bytes:
+        rows = [[getattr(member, field) for field in _FIELDS] for member in members]
+        return canonical_json({"pack": self._pack, "members": rows})

@@ -1,0 +1,46 @@
+"""A PROV-JSON document as PROV-N text.
+
+Source: W3C PROV-N, sections 3 to 4; a local name may hold `%XX` and needs a backslash before other marks.
+"""
+
+import json
+from typing import Any
+
+_ESCAPED = frozenset("=',-:;[].()/")
+
+
+def provn(document: dict[str, dict[str, Any]]) -> str:
+    """The document in PROV-N, in the order that it has: agents, activities, entities, then what joins them."""
+    lines = ["document"]
+    lines += [f"  prefix {name} <{iri}>" for name, iri in document.get("prefix", {}).items()]
+    lines += [f"  agent({_name(name)}{_attributes(facts)})" for name, facts in document.get("agent", {}).items()]
+    for name, facts in document.get("activity", {}).items():
+        times = f"{facts.get('prov:startTime', '-')}, {facts.get('prov:endTime', '-')}"
+        rest = {key: value for key, value in facts.items() if not key.endswith("Time")}
+        lines.append(f"  activity({_name(name)}, {times}{_attributes(rest)})")
+    lines += [f"  entity({_name(name)}{_attributes(facts)})" for name, facts in document.get("entity", {}).items()]
+    for facts in document.get("used", {}).values():
+        lines.append(f"  used({_name(facts['prov:activity'])}, {_name(facts['prov:entity'])}, -)")
+    for facts in document.get("wasGeneratedBy", {}).values():
+        lines.append(f"  wasGeneratedBy({_name(facts['prov:entity'])}, {_name(facts['prov:activity'])}, -)")
+    for facts in document.get("wasAssociatedWith", {}).values():
+        lines.append(f"  wasAssociatedWith({_name(facts['prov:activity'])}, {_name(facts['prov:agent'])}, -)")
+    return "".join(line + "\n" for line in [*lines, "endDocument"])
+
+
+def _name(qualified: str) -> str:
+    prefix, _, local = qualified.partition(":")
+    return f"{prefix}:{''.join(chr(92) + letter if letter in _ESCAPED else letter for letter in local)}"
+
+
+def _attributes(facts: dict[str, Any]) -> str:
+    pairs = [f"{key}={_value(key, value)}" for key, value in sorted(facts.items())]
+    return f", [{', '.join(pairs)}]" if pairs else ""
+
+
+def _value(key: str, value: Any) -> str:
+    if isinstance(value, int):
+        return f'"{value}" %% xsd:long'
+    if key == "prov:type":
+        return f"'{value}'"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,169 @@
+"""What a job's bundle is made of, read from database and archive: the record, what is possessed, what was resolved."""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from threading import Lock
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from provenance.bundle.ingredients import Capsule, Ingredients, Resolution
+from provenance.bundle.plan import SPEC_VERSION
+from provenance.db.queries.job_details import resolutions_of
+from provenance.records.gaps import small_inputs
+from provenance.records.job_record import FclConfiguration, JobRecord
+from provenance.services.bundle_blobs import Blobs, PossessedBlobs
+from provenance.services.findings import possessed_blobs
+from provenance.services.read_configuration import ConfigurationError, evaluate_recorded
+from provenance.services.show_job import ReadJob
+
+_REMEMBERED = 64  # configurations; those of a release are the same in thousands of jobs
+_LONGEST_REMEMBERED = 1 << 20
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A job and what its bundle may hold; cheap to make, so that an existing plan is found without more.
+
+    Attributes:
+        digest: changes when the plan would: record, what is possessed, what was resolved.
+    """
+
+    job: ReadJob
+    reader: PossessedBlobs
+    resolutions: list[Resolution]
+    capsule: Capsule | None
+    digest: str
+
+    def ingredients(self) -> Ingredients:
+        """Return everything that a plan is a function of."""
+        expanded, evaluated = _configurations(self.job, self.reader)
+        return Ingredients(
+            record_bytes=self.job.body_of(),
+            record=self.job.reading.raw,
+            received_at=datetime.fromisoformat(str(self.job.held.received_at)),
+            revision=_revision(self.job),
+            resolutions=self.resolutions,
+            expanded=expanded,
+            evaluated=evaluated,
+            capsule=self.capsule,
+            schema=record_schema(),
+        )
+
+
+def gather(connection: Connection, store: Blobs, job: ReadJob, *, level: str | None = None) -> Gathered:
+    """Return what the bundle of a job may hold; `level` is the ceiling asked for."""
+    record = job.reading.record
+    image = _image_digest(record)
+    wanted = job.reading.references | small_inputs(record)
+    wanted |= {file.sha256 for file in [*(record.inputs or ()), *(record.outputs or ())] if file.sha256}
+    wanted |= {image} if image else set()
+    resolutions = [resolution(document, place) for place, document in resolutions_of(connection, job.found.key).items()]
+    resolutions.sort(key=lambda found: found.index)
+    packs = {sha256 for found in resolutions for sha256 in _packs(found)}
+    held = frozenset(possessed_blobs(connection, job.found.experiment, wanted) | packs)
+    capsule = None
+    if image in held:
+        capsule = Capsule(kind="image", name=_image_name(record), sha256=image, size=store.size(image))
+    document = [
+        SPEC_VERSION,
+        level,
+        hashlib.sha256(job.body_of()).hexdigest(),
+        hashlib.sha256(json.dumps(job.reading.raw, sort_keys=True).encode()).hexdigest(),
+        _revision(job),
+        sorted(held),
+        [_identity(found) for found in resolutions],
+    ]
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    return Gathered(job, PossessedBlobs(store, held), resolutions, capsule, digest)
+
+
+def resolution(document: Mapping[str, Any], place: int = 0) -> Resolution:
+    """Return a stored resolution, as a bundle sees it; submodules are resolutions of their own."""
+    return Resolution(
+        index=place,
+        name=document.get("name") or f"software-{place}",
+        path=document.get("path") or "",
+        url=document.get("url") or "",
+        requested_ref=document.get("requested_ref") or "",
+        ref_kind=document.get("ref_kind") or "",
+        tag_object=document.get("tag_object"),
+        commit=document.get("commit") or "",
+        tree=document.get("tree") or "",
+        describe=document.get("describe") or "",
+        committed_at=document.get("committed_at") or "",
+        pack_sha256=document.get("pack_sha256"),
+        worktree_tree=document.get("worktree_tree"),
+        submodules=[resolution(inner) for inner in document.get("submodules") or ()],
+    )
+
+
+@cache
+def record_schema() -> bytes:
+    """Return the JSON schema of records, as bundles hold it beside the record."""
+    return json.dumps(msgspec.json.schema(JobRecord), sort_keys=True, indent=1).encode() + b"\n"
+
+
+def _revision(job: ReadJob) -> int:
+    return max([final.revision for final in job.held.finals.values()], default=0)
+
+
+def _packs(found: Resolution) -> list[str]:
+    inner = [sha256 for submodule in found.submodules for sha256 in _packs(submodule)]
+    return [found.pack_sha256, *inner] if found.pack_sha256 else inner
+
+
+def _identity(found: Resolution) -> list[Any]:
+    submodules = [_identity(submodule) for submodule in found.submodules]
+    return [found.index, found.path, found.commit, found.tag_object, found.pack_sha256, submodules]
+
+
+def _image_digest(record: JobRecord) -> str:
+    container = record.environment.container if record.environment else None
+    digest = (container.digest or "") if container else ""
+    return digest.removeprefix("sha256:") if digest.startswith("sha256:") else ""
+
+
+def _image_name(record: JobRecord) -> str:
+    container = record.environment.container if record.environment else None
+    return (container.image or "") if container else ""
+
+
+_evaluated: OrderedDict[str, tuple[bytes, bytes] | None] = OrderedDict()
+_lock = Lock()
+
+
+def _configurations(job: ReadJob, reader: PossessedBlobs) -> tuple[dict[int, bytes], dict[int, bytes]]:
+    """Return expanded and evaluated fcl by position; a configuration that cannot be evaluated is left out."""
+    expanded, evaluated = {}, {}
+    for place, recorded in enumerate(job.reading.record.configurations or ()):
+        forms = _forms(recorded, reader)
+        if forms is not None:
+            expanded[place], evaluated[place] = forms
+    return expanded, evaluated
+
+
+def _forms(recorded: FclConfiguration, reader: PossessedBlobs) -> tuple[bytes, bytes] | None:
+    held = {file.sha256 for file in recorded.files or () if file.sha256} & reader.held
+    key = hashlib.sha256(msgspec.json.encode([recorded, sorted(held)])).hexdigest()
+    with _lock:
+        if key in _evaluated:
+            _evaluated.move_to_end(key)
+            return _evaluated[key]
+    try:
+        configuration = evaluate_recorded(recorded, {sha256: reader.store.get(sha256) for sha256 in held})
+        forms = configuration.expanded, configuration.to_indented_string().encode()
+    except ConfigurationError:
+        forms = None
+    if forms is None or len(forms[0]) + len(forms[1]) <= _LONGEST_REMEMBERED:
+        with _lock:
+            _evaluated[key] = forms
+            while len(_evaluated) > _REMEMBERED:
+                _evaluated.popitem(last=False)
+    return forms
