@@ -22,15 +22,20 @@ COMMANDS = {
     "lineage": "asking",
     "lookup": "asking",
     "migrate": "serving",
+    "missing": "tasks",
+    "ready": "tasks",
     "rebuild-database": "rebuild",
     "recipes": "recipes",
     "record": "recording",
+    "register": "register",
     "repository": "repository",
     "rerun": "bundles",
     "serve": "serving",
+    "task": "tasks",
     "token": "tokens",
     "verify": "bundles",
     "witness": "witness",
+    "waive": "tasks",
     "work": "work",
 }
 """In which module of `app/commands` a command is; the module's `COMMANDS` maps its name to it."""
@@ -87,7 +92,7 @@ def exit_code(problem: Exception) -> int | None:
         "ArchiveUnreachableError",
     ):
         return 3
-    if isinstance(problem, BadInputError):
+    if isinstance(problem, BadInputError) or type(problem).__name__ == "BadUrlError":
         return 2
     return 1 if isinstance(problem, ProvenanceError) or type(problem).__module__ == "archive.errors" else None
 

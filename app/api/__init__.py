@@ -2,12 +2,12 @@
 
 from flask import Flask
 
-from app.api import blobs, files, job_views, jobs, operations, recipes, tasks
+from app.api import blobs, files, job_views, jobs, operations, recipes, tasks, tickets
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
 from provenance.services.post_verdict import PostedVerdict
 from provenance.services.record_sighting import SightedFile
-from provenance.services.tasks import Declaration
+from provenance.services.task_declarations import Declaration
 
 SECTIONS = (
     jobs.section,
@@ -15,6 +15,7 @@ SECTIONS = (
     recipes.section,
     files.section,
     tasks.section,
+    tickets.section,
     blobs.section,
     operations.section,
 )
@@ -29,6 +30,8 @@ _TYPES = (
     PostedVerdict,
     Declaration,
     SightedFile,
+    tickets.TicketAnswer,
+    tickets.TicketBody,
 )
 
 

@@ -1,5 +1,6 @@
 """The answers of the writing calls, as msgspec types: encoded in a few microseconds, described in the OpenAPI document."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -60,6 +61,11 @@ class BlobAnswer(msgspec.Struct):
 def json_answer(document: Any, status: int = 200) -> Response:
     """Return any JSON document, msgspec types included."""
     return Response(_encoder.encode(document), status, content_type="application/json")
+
+
+def text_answer(lines: Iterable[str]) -> Response:
+    """Return lines of text."""
+    return Response("".join(f"{line}\n" for line in lines), content_type="text/plain; charset=utf-8")
 
 
 def record_answer(outcome: Outcome) -> RecordAnswer:

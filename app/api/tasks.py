@@ -1,18 +1,22 @@
-"""Tasks over HTTP: declare one, see how far it is."""
+"""Tasks over HTTP: declare one, see how far it is and what is ready, go on without some of it."""
 
 from datetime import UTC, datetime
 
-from flask import Response
+from flask import Response, request
 
-from app.api.answers import json_answer
+from app.api.answers import json_answer, text_answer
 from app.api.asking import asked, checked_name, parameters
 from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
 from app.wiring import get_service
-from provenance.records.decoding import parse_object
-from provenance.schemas.queries import ExperimentQuery
-from provenance.services.tasks import Declaration, declare_task, missing_units, read_declaration, show_task
+from provenance.catalogs.sam_dimensions import files_dimension
+from provenance.records.repairing import parse_object
+from provenance.schemas.queries import ExperimentQuery, MissingQuery, ReadyQuery, read_query
+from provenance.services.task_declarations import Declaration, declare_task, read_declaration
+from provenance.services.task_units import list_ready
+from provenance.services.tasks import find_task, missing_units, show_task
+from provenance.services.waivers import Waiver, read_waiver, waive_units
 
 section = Section("tasks", "Tasks: one submission of a stage each.")
 _BODY_BYTES = 32 * 1024 * 1024
@@ -60,14 +64,65 @@ def get_task(task_id: str) -> Response:
     "GET",
     "/tasks/<task_id>/missing",
     answers={200: OBJECT},
-    parameters=parameters(ExperimentQuery),
+    parameters=parameters(MissingQuery),
     errors=(300, 401, 404, 422),
 )
 def get_missing(task_id: str) -> Response:
-    """Return the units of which no attempt succeeded: `{missing: [{unit, state}]}`."""
-    query = asked(ExperimentQuery)
+    """Return the units that are still to be made: `{missing: [{unit, state}]}`, a plain list, or a SAM dimension."""
+    query = asked(MissingQuery)
+    form = query.pop("format")
     service = get_service()
     with service.reading() as connection:
-        return json_answer(
-            {"missing": missing_units(connection, service.store, checked_name(task_id, "task_id"), **query)}
+        missing = missing_units(connection, service.store, checked_name(task_id, "task_id"), **query)
+    if form == "json":
+        return json_answer({"missing": missing})
+    units = [row["unit"] for row in missing]
+    return text_answer([files_dimension(units)] if form == "sam" else units)
+
+
+@section.call(
+    "GET",
+    "/tasks/<task_id>/ready",
+    answers={200: OBJECT},
+    parameters=parameters(ReadyQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_ready(task_id: str) -> Response:
+    """Return the files that jobs of the task made and that no job has read yet: `{files, next}`, the oldest first."""
+    query = asked(ReadyQuery)
+    experiment, form = query.pop("experiment", None), query.pop("format")
+    service = get_service()
+    with service.reading() as connection:
+        task = find_task(connection, checked_name(task_id, "task_id"), experiment=experiment)
+        ready = list_ready(connection, task, **query)
+    if form == "json":
+        return json_answer(ready)
+    return text_answer(file["name"] for file in ready["files"])
+
+
+@section.call(
+    "POST",
+    "/tasks/<task_id>/waivers",
+    body=Waiver,
+    answers={201: OBJECT},
+    parameters=parameters(ExperimentQuery),
+    errors=(300, 404, 413, 415, 422),
+    writes=True,
+)
+def post_waiver(task_id: str) -> Response:
+    """Let a task go on without some of its units, or take that back: who, and why."""
+    grant = writing_grant()
+    query = read_query(ExperimentQuery, request.args)
+    document = parse_object(read_body(_BODY_BYTES))
+    read_waiver(document)
+    checked_name(task_id, "task_id")
+    service, now = get_service(), datetime.now(UTC)
+    with service.reading() as connection:
+        task = find_task(connection, task_id, **query)
+    check_experiment(grant, task.experiment)
+    count = service.write(
+        lambda connection, _known: waive_units(
+            connection, service.store, task, document, received_at=now, submitter=grant.submitter
         )
+    )
+    return json_answer({"task_id": task.task_id, "experiment": task.experiment, "unit_count": count}, 201)

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, number, text
 from app.web.frame import answer
-from app.web.progress import progress
+from app.web.progress import Piece, progress
 from app.wiring import get_service
 from provenance.services.tasks import show_campaign
 
@@ -22,15 +22,19 @@ def show_page(experiment: str, name: str) -> Response:
     service = get_service()
     with service.reading() as connection:
         campaign = show_campaign(connection, service.store, experiment, name)
-    tasks = [{**task, "bars": progress(task["states"], task["expected"])} for task in campaign["tasks"]]
+    tasks = [{**task, "bars": _bars(task)} for task in campaign["tasks"]]
     return answer(
         "campaign.html",
         twin=address("/jobs", {"experiment": experiment, "campaign": name}),
         campaign=campaign,
         first_line=first_line(campaign),
-        stages=[{**stage, "bars": progress(stage["states"])} for stage in campaign["stages"]],
+        stages=[{**stage, "bars": _bars(stage["units"])} for stage in campaign["stages"]],
         tasks=cut_rows("tasks", tasks, 40),
     )
+
+
+def _bars(units: dict[str, Any]) -> list[Piece]:
+    return progress({**units["states"], "waived": units["waived"]}, units["expected"])
 
 
 def first_line(campaign: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from app.web.cuts import tightness
 from app.web.formats import MISSING, clock, moment, text
 from provenance.lineage.words import elided
 
-STATES = ("succeeded", "failed", "killed", "running", "silent", "lost", "reproduced")
+STATES = ("succeeded", "failed", "killed", "running", "silent", "lost", "reproduced", "waived")
 _SHORT = 12
 _LONGEST_DIGEST = 140
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-ORDER = ("succeeded", "running", "silent", "failed", "killed", "lost")
+ORDER = ("succeeded", "running", "silent", "failed", "killed", "lost", "waived")
 LENGTH = 1000
 _LEAST = 6
 

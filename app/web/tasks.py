@@ -12,9 +12,11 @@ from app.web.progress import progress
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.services.list_jobs import list_jobs
-from provenance.services.tasks import show_task
+from provenance.services.task_units import list_ready
+from provenance.services.tasks import find_task, show_task
 
 _JOBS = 40
+_READY = 100
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -29,6 +31,7 @@ def show_page(task_id: str) -> Response:
         task = show_task(connection, service.store, task_id, experiment=experiment)
         filters = JobFilters(experiment=task["experiment"], task_id=task["task_id"])
         jobs = list_jobs(connection, filters, limit=_JOBS)
+        ready = list_ready(connection, find_task(connection, task_id, experiment=task["experiment"]), limit=_READY)
     return answer(
         "task.html",
         twin=f"/tasks/{quote(task['task_id'], safe='')}{address('', {'experiment': task['experiment']})}",
@@ -39,6 +42,9 @@ def show_page(task_id: str) -> Response:
         causes=cut_rows("causes", task["errors"], 15),
         failing=cut_rows("failing", task["failing_jobs"], 15),
         blocking=cut_rows("blocking", task["blocking"], 20),
+        waivers=cut_rows("waivers", task["waivers"], 10),
+        ready=cut_rows("ready", ready["files"], 15),
+        is_more_ready=ready["next"] is not None,
         jobs=jobs["jobs"],
         all_jobs=address("/jobs", {"experiment": task["experiment"], "task_id": task["task_id"]}),
         is_more=jobs["next"] is not None,
@@ -53,6 +59,7 @@ def shown_states(task: dict[str, Any]) -> dict[str, int]:
         "running": task["running"] - silent,
         "silent": silent,
         **{state: task["states"].get(state, 0) for state in ("failed", "killed", "lost")},
+        "waived": task["waived"],
     }
     return {state: count for state, count in states.items() if count}
 

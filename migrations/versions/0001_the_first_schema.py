@@ -303,6 +303,7 @@ def upgrade() -> None:
     sa.Column('uuid', sa.LargeBinary(16), nullable=False),
     sa.Column('state', sa.SmallInteger(), nullable=False),
     sa.Column('task_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+    sa.Column('stage_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
     sa.Column('unit', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
     sa.Column('batch_id', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
     sa.Column('host_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -331,6 +332,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['gap_set_id'], ['gap_sets.id'], name=op.f('fk_jobs_gap_set_id_gap_sets')),
     sa.ForeignKeyConstraint(['host_id'], ['hosts.id'], name=op.f('fk_jobs_host_id_hosts')),
     sa.ForeignKeyConstraint(['software_set_id'], ['software_sets.id'], name=op.f('fk_jobs_software_set_id_software_sets')),
+    sa.ForeignKeyConstraint(['stage_id'], ['stages.id'], name=op.f('fk_jobs_stage_id_stages')),
     sa.ForeignKeyConstraint(['task_id'], ['tasks.id'], name=op.f('fk_jobs_task_id_tasks')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_jobs')),
     sa.UniqueConstraint('uuid', 'experiment_id', name=op.f('uq_jobs_uuid_experiment_id'))

@@ -1,19 +1,16 @@
 """Tasks: what was to be made, what was made, and what stands in the way.
 
-A declaration (`PUT /tasks/{task_id}`) freezes the list of units; without one a task is what its jobs say. Numbers come from the
-frozen list and from jobs, never from names that look alike.
+Without a declaration a task is what its jobs say.
 
-Source: http.md, `PUT /tasks/{task_id}`.
+Source: http.md, tasks.
 """
 
-import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
-from provenance.db.keys import KnownKeys
 from provenance.db.queries.tasks import (
     FoundTask,
     causes,
@@ -23,99 +20,17 @@ from provenance.db.queries.tasks import (
     resource_sums,
     silent_count,
     tasks_of_campaign,
-    unit_states,
-    units_in_state,
 )
-from provenance.db.recording.writing import intern_experiments, table_of
-from provenance.db.tables import Stage, TaskRow
-from provenance.errors import AmbiguousError, BadInputError, NotFoundError
-from provenance.records.decoding import split_message
-from provenance.records.job_record import ExperimentName
+from provenance.errors import AmbiguousError, NotFoundError
 from provenance.services.home import campaign_counts
-from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
+from provenance.services.ledger import Documents
+from provenance.services.task_declarations import read_declaration, read_task_document, read_task_documents
+from provenance.services.task_units import Units, count_units
+from provenance.services.waivers import list_waivers
 
 SILENT_AFTER = timedelta(days=1)
-MOST_UNITS = 1_000_000
 MOST_LISTED = 1000
-_Word = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
-
-
-class Declaration(msgspec.Struct, kw_only=True):
-    """What `PUT /tasks/{task_id}` takes; fields that it does not name are kept with it.
-
-    Attributes:
-        units: the frozen input list, or the number of units of a stage without inputs.
-        outputs_per_unit: files expected of each unit.
-    """
-
-    experiment: ExperimentName
-    campaign: _Word | None = None
-    stage: _Word | None = None
-    units: list[_Word] | Annotated[int, msgspec.Meta(ge=0, le=MOST_UNITS)] | None = None
-    outputs_per_unit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
-    recovers: _Word | None = None
-
-    def unit_count(self) -> int | None:
-        """Return how many units there are to be; None where nobody said."""
-        return len(set(self.units)) if isinstance(self.units, list) else self.units
-
-
-def read_declaration(document: dict[str, Any]) -> Declaration:
-    """Return the typed reading of a declaration.
-
-    Raises:
-        BadInputError: a field is missing or wrong; `fields` says which.
-    """
-    try:
-        return msgspec.convert(document, Declaration)
-    except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
-        raise BadInputError(f"{path or 'The task'}: {message}.", {path: [message]}) from None
-
-
-def declare_task(
-    connection: Connection,
-    known: KnownKeys,
-    task_id: str,
-    document: dict[str, Any],
-    *,
-    store: Documents,
-    received_at: datetime,
-    submitter: str | None = None,
-) -> bool:
-    """Declare a task, or declare it anew; return whether it was declared for the first time.
-
-    Raises:
-        BadInputError: the declaration cannot be read.
-    """
-    declaration = read_declaration(document)
-    experiment = intern_experiments(connection, known, {declaration.experiment})[declaration.experiment]
-    held = find_tasks(connection, task_id, declaration.experiment)
-    before = _declared(connection, store, held[0]) if held else None
-    if before == document:
-        return False
-    new = NewEntry(experiment, "task", received_at, submitter, b"")
-    entry = append_document(connection, new, {"task_id": task_id, "task": document})
-    write_task_row(connection, known, task_id, document, entry=entry, experiment=experiment)
-    return before is None
-
-
-def write_task_row(
-    connection: Connection, known: KnownKeys, task_id: str, document: dict[str, Any], *, entry: int, experiment: int
-) -> None:
-    """Write the row of a declared task whose ledger entry is there; what it says of its stage goes before what jobs say."""
-    declaration = read_declaration(document)
-    key = (experiment, task_id)
-    row = {"experiment_id": experiment, "task_id": task_id}
-    task = known.intern(connection, table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[key]
-    values: dict[str, Any] = {"entry_id": entry}
-    if declaration.campaign or declaration.stage:
-        stage_key = (experiment, declaration.campaign or "", declaration.stage or "")
-        stage = dict(zip(("experiment_id", "campaign", "name"), stage_key, strict=True))
-        stages = known.intern(connection, table_of(Stage), ["experiment_id", "campaign", "name"], {stage_key: stage})
-        values["stage_id"] = stages[stage_key]
-    connection.execute(update(TaskRow).where(TaskRow.id == task).values(**values))
-    known.notes.pop(("task-stage", task), None)
+_UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
 
 
 def find_task(connection: Connection, task_id: str, *, experiment: str | None = None) -> FoundTask:
@@ -139,18 +54,16 @@ def show_task(
 ) -> dict[str, Any]:
     """Return what the page of a task shows, in the words of the HTTP interface.
 
-    `expected`, `produced`, `running`, `failed`, … count units; a unit counts by its best attempt. `missing` are units of the
-    frozen list of which no attempt succeeded; None where the task was not declared.
+    `expected`, `produced`, `running`, `failed`, … count units; a unit counts once, by its best attempt, or as `waived`. `missing`
+    are units of the frozen list that nobody waived and of which no attempt succeeded; None where the task was not declared.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_task`.
     """
     task = find_task(connection, task_id, experiment=experiment)
-    document = _declared(connection, store, task)
+    document = read_task_document(connection, store, task)
     declaration = read_declaration(document) if document else None
-    states = unit_states(connection, task.key)
-    expected = declaration.unit_count() if declaration else None
-    produced = states.get("succeeded", 0)
+    units = count_units(connection, task, declaration)
     outputs = declaration.outputs_per_unit if declaration else None
     return {
         "task_id": task.task_id,
@@ -158,50 +71,34 @@ def show_task(
         "campaign": task.campaign or None,
         "stage": task.stage or None,
         "declared": document,
-        "expected": expected,
-        "produced": produced,
-        "running": states.get("running", 0),
+        **_counts(units),
+        "unlisted": units.unlisted,
         "silent": silent_count(connection, task.key, before=datetime.now(UTC) - SILENT_AFTER),
-        "failed": states.get("failed", 0) + states.get("killed", 0) + states.get("lost", 0),
-        "states": states,
-        "waived": 0,
-        "missing": None if expected is None else max(0, expected - produced),
-        "expected_files": None if expected is None or outputs is None else expected * outputs,
+        "states": units.states,
+        "expected_files": None if units.expected is None or outputs is None else units.expected * outputs,
         "produced_files": output_count(connection, task.key),
         "errors": causes(connection, task.key),
         "failing_jobs": failing_jobs(connection, task.key),
         "resources": resource_sums(connection, task.key),
-        "blocking": _blocking(connection, task, declaration),
+        "blocking": units.open[:MOST_LISTED],
+        "waivers": list_waivers(connection, store, units.entries),
     }
 
 
 def missing_units(
     connection: Connection, store: Documents, task_id: str, *, experiment: str | None = None
 ) -> list[dict[str, Any]]:
-    """Return the units of the frozen list of which no attempt succeeded, with the state of the best one (None: never tried)."""
+    """Return the units that nobody waived and of which no attempt succeeded, with the state of the best one (None: never tried)."""
     task = find_task(connection, task_id, experiment=experiment)
-    document = _declared(connection, store, task)
-    return _blocking(connection, task, read_declaration(document) if document else None, most=MOST_UNITS)
-
-
-def _blocking(
-    connection: Connection, task: FoundTask, declaration: Declaration | None, *, most: int = MOST_LISTED
-) -> list[dict[str, Any]]:
-    states = units_in_state(connection, task.key)
-    units = declaration.units if declaration is not None and isinstance(declaration.units, list) else sorted(states)
-    listed = [{"unit": unit, "state": states.get(unit)} for unit in dict.fromkeys(units)]
-    return [unit for unit in listed if unit["state"] != "succeeded"][:most]
-
-
-def _declared(connection: Connection, store: Documents, task: FoundTask) -> dict[str, Any] | None:
-    if task.entry_id is None:
-        return None
-    body = read_entries(connection, store, [task.entry_id])[task.entry_id]
-    return dict(json.loads(body)["task"])
+    document = read_task_document(connection, store, task)
+    return count_units(connection, task, read_declaration(document) if document else None).open
 
 
 def show_campaign(connection: Connection, store: Documents, experiment: str, campaign: str) -> dict[str, Any]:
-    """Return `{experiment, campaign, stages, tasks}`: stages in the order of production, with jobs by state, and tasks.
+    """Return `{experiment, campaign, stages, tasks}`: stages in the order of production, and tasks.
+
+    A stage has its jobs by state (`states`) and the sums over its tasks (`units`): `expected` and `missing` are None where a task
+    of the stage was not declared. A task has the same counts of its units.
 
     Raises:
         NotFoundError: no task or job names the campaign.
@@ -210,11 +107,38 @@ def show_campaign(connection: Connection, store: Documents, experiment: str, cam
     counts = campaign_counts(connection, campaign, experiment)
     if not tasks and not counts:
         raise NotFoundError(f"No job or task of experiment {experiment} names a campaign {campaign}.")
+    documents = read_task_documents(connection, store, tasks)
     shown = []
     for task in tasks:
-        document = _declared(connection, store, task)
-        expected = read_declaration(document).unit_count() if document else None
-        states = unit_states(connection, task.key)
-        shown.append({"task_id": task.task_id, "stage": task.stage, "expected": expected, "states": states})
-    stages = counts[0]["stages"] if counts else []
+        declaration = read_declaration(documents[task.key]) if task.key in documents else None
+        units = count_units(connection, task, declaration)
+        shown.append({"task_id": task.task_id, "stage": task.stage, "states": units.states, **_counts(units)})
+    stages = list(counts[0]["stages"]) if counts else []
+    begun = {stage["stage"] for stage in stages}
+    to_come = dict.fromkeys(task["stage"] for task in shown if task["stage"] not in begun)
+    stages += [{"stage": stage, "states": {}} for stage in to_come]
+    stages = [{**stage, "units": _sums([t for t in shown if t["stage"] == stage["stage"]])} for stage in stages]
     return {"experiment": experiment, "campaign": campaign, "stages": stages, "tasks": shown}
+
+
+def _counts(units: Units) -> dict[str, Any]:
+    return {
+        "expected": units.expected,
+        "produced": units.states.get("succeeded", 0),
+        "running": units.states.get("running", 0),
+        "failed": sum(units.states.get(state, 0) for state in ("failed", "killed", "lost")),
+        "waived": units.waived,
+        "missing": units.missing,
+    }
+
+
+def _sums(tasks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the counts of several tasks together, with the states of their units."""
+    sums: dict[str, Any] = {
+        name: None if any(task[name] is None for task in tasks) else sum(task[name] for task in tasks)
+        for name in _UNITS
+    }
+    states: Counter[str] = Counter()
+    for task in tasks:
+        states.update(task["states"])
+    return {**sums, "states": dict(states)}

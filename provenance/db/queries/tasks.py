@@ -1,16 +1,14 @@
-"""Tasks in numbers: units by their best attempt, errors by cause, what it took. A few statements a task."""
+"""Tasks in numbers: which there are, errors by cause, what it took. A few statements a task; its units are in `units.py`."""
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Text, case, cast, func, literal, select
+from sqlalchemy import Connection, func, select
 
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import job_url
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Claim, Experiment, Job, Stage, TaskRow
 
-# The best attempt of a unit counts: one that succeeded, else one that runs, else what went wrong last.
-_RANK = {"succeeded": 0, "running": 1, "failed": 2, "killed": 3, "lost": 4}
 MOST_CAUSES = 50
 MOST_FAILING = 100
 
@@ -56,33 +54,6 @@ def tasks_of_campaign(connection: Connection, experiment: str, campaign: str) ->
         .limit(1000)
     )
     return [FoundTask(*row) for row in connection.execute(query)]
-
-
-def unit_states(connection: Connection, task: int) -> dict[str, int]:
-    """Return how many units stand in each state, by the best attempt of each; a job without a unit is one by itself."""
-    rank = case(*[(Job.state == STATES.index(state), rank) for state, rank in _RANK.items()])
-    unit = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
-    best = (
-        select(func.min(rank).label("rank"))
-        .where(Job.task_id == task, Job.rerun_of.is_(None))
-        .group_by(unit)
-        .subquery()
-    )
-    ranked = select(best.c.rank, func.count()).group_by(best.c.rank)
-    counts = {row[0]: row[1] for row in connection.execute(ranked)}
-    return {state: counts[rank] for state, rank in _RANK.items() if rank in counts}
-
-
-def units_in_state(connection: Connection, task: int) -> dict[str, str]:
-    """Return the state of the best attempt of each unit that has a name."""
-    rank = case(*[(Job.state == STATES.index(state), rank) for state, rank in _RANK.items()])
-    query = (
-        select(Job.unit, func.min(rank))
-        .where(Job.task_id == task, Job.unit.is_not(None), Job.rerun_of.is_(None))
-        .group_by(Job.unit)
-    )
-    states = list(_RANK)
-    return {unit: states[best] for unit, best in connection.execute(query)}
 
 
 def causes(connection: Connection, task: int) -> list[dict[str, Any]]:

@@ -43,6 +43,7 @@ from provenance.db.tables.software import (
     SoftwareSet,
     SoftwareSetMember,
 )
+from provenance.db.tables.waivers import WaivedUnit
 
 __all__ = [
     "AwaitedBlob",
@@ -86,6 +87,7 @@ __all__ = [
     "TaskRow",
     "UnreadRecord",
     "Verdict",
+    "WaivedUnit",
     "WitnessRecord",
     "WorkItem",
     "WriteToken",

@@ -92,6 +92,7 @@ class Job(Base):
     uuid: Mapped[str] = mapped_column(UuidBytes)
     state: Mapped[int] = mapped_column(SmallInteger)
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
+    stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"))
     unit: Mapped[str | None] = mapped_column(NameText)
     batch_id: Mapped[str | None] = mapped_column(NameText)
     host_id: Mapped[int | None] = mapped_column(ForeignKey("hosts.id"))

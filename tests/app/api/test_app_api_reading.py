@@ -171,6 +171,26 @@ def test_task_is_declared_and_counted(recorded: FlaskClient) -> None:
     assert_problem(recorded.put("/api/v1/tasks/t2", json={"units": 3}), 422, "experiment")
 
 
+def test_task_goes_on_without_a_waived_unit(recorded: FlaskClient) -> None:
+    recorded.put("/api/v1/tasks/t1", json={"experiment": "nova", "units": ["u", "v", "w"]})
+    assert recorded.get("/api/v1/tasks/t1/missing?format=plain").text == "v\nw\n"
+    assert recorded.get("/api/v1/tasks/t1/missing?format=sam").text == "file_name 'v','w'\n"
+    waiver = {"units": ["v"], "who": "Ada", "why": "the tape is lost"}
+
+    answer = recorded.post("/api/v1/tasks/t1/waivers", json=waiver)
+
+    assert (answer.status_code, answer.json) == (201, {"task_id": "t1", "experiment": "nova", "unit_count": 1})
+    assert read(recorded, "/tasks/t1/missing") == {"missing": [{"unit": "w", "state": None}]}
+    assert_problem(recorded.post("/api/v1/tasks/t1/waivers", json={**waiver, "units": ["x"]}), 422, "units")
+    assert_problem(recorded.post("/api/v1/tasks/t9/waivers", json=waiver), 404)
+
+
+def test_file_that_nobody_read_is_ready(recorded: FlaskClient) -> None:
+    assert [file["name"] for file in read(recorded, "/tasks/t1/ready")["files"]] == ["größe 日本.root"]
+    assert recorded.get("/api/v1/tasks/t1/ready?format=plain").text == "größe 日本.root\n"
+    assert_problem(recorded.get("/api/v1/tasks/t1/ready?cursor=x"), 422, "cursor")
+
+
 def test_sighting_joins_a_file_to_the_job_that_made_it(recorded: FlaskClient) -> None:
     sighting = {
         "experiment": "nova",

@@ -20,7 +20,9 @@ from provenance.services.record_jobs import Outcome, Submission, record_jobs
 from provenance.services.record_sighting import record_sighting
 from provenance.services.repositories import register_repository
 from provenance.services.store_blobs import settle_blob
-from provenance.services.tasks import declare_task
+from provenance.services.task_declarations import declare_task
+from provenance.services.tasks import find_task
+from provenance.services.waivers import waive_units
 from provenance.services.work import Parts, drain
 
 FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -96,6 +98,15 @@ class Production:
         self.writer.run(
             lambda connection, known: declare_task(
                 connection, known, task_id, document, store=self.store, received_at=now
+            )
+        )
+
+    def waive(self, task_id: str, *units: str, **more: Any) -> None:
+        """Waive units of a task."""
+        document, now = {"units": list(units), "who": "shifter", "why": "the disk is gone", **more}, self.tick()
+        self.writer.run(
+            lambda connection, _: waive_units(
+                connection, self.store, find_task(connection, task_id, experiment="nova"), document, received_at=now
             )
         )
 
@@ -186,7 +197,11 @@ def play(production: Production) -> None:
     production.upload(b"other", "dune")
     production.record(record_of(10, logs=[{"name": "out", "sha256": log}, {"name": "err", "sha256": _digest(b"late")}]))
     production.upload(b"late")
-    production.declare("t1", campaign="c", stage="declared", units=["a", "b"])
+    production.record(*configured(production))
+    production.declare("t1", campaign="c", stage="declared", units=["a", "b", "c"])
+    production.waive("t1", "a", "b")
+    production.waive("t1", "b", withdrawn=True)
+    production.waive("t1", "c", who="Eve")
     production.work()
     move_tag(repository)
     production.record(record_of(11, software=[{**code[0], "requested_ref": "main"}]))
@@ -198,6 +213,23 @@ def play(production: Production) -> None:
     production.record(record_of(6, software=code, exit={"code": 0, "message": "corrected"}), reason="a message")
     production.bundle(6)
     production.work()
+
+
+def configured(production: Production) -> list[dict[str, Any]]:
+    """Return jobs whose fcl files are here: one that evaluates, one that does not, one that ran with other values than were sent."""
+    good = production.upload(b'#include "base.fcl"\nphysics.producers.slicer.threshold: 3\nphysics.reco: [ slicer ]\n')
+    base = production.upload(b"physics: { producers: { slicer: { threshold: 5 mode: fast } } }\n")
+    bad = production.upload(b"a: @local::nowhere\n")
+    ran = production.upload(
+        b"physics: { producers: { slicer: { threshold: 4 mode: fast module_label: slicer } } reco: [slicer] }\n"
+    )
+    files = [{"name": "good.fcl", "sha256": good}, {"name": "base.fcl", "sha256": base, "found_in": 0}]
+    closures: list[dict[str, Any]] = [
+        {"step": "art", "main": "good.fcl", "files": files},
+        {"step": "art", "main": "bad.fcl", "files": [{"name": "bad.fcl", "sha256": bad}]},
+        {"step": "art", "main": "good.fcl", "files": files, "final_sha256": ran},
+    ]
+    return [record_of(30 + place, configurations=[closure]) for place, closure in enumerate(closures)]
 
 
 def _digest(data: bytes) -> str:

@@ -1,0 +1,25 @@
+"""Questions to SAM in its own language of dimensions.
+
+Source: SAM dimension grammar: predicates `name value`, values quoted, lists by commas, `%` and `?` as wildcards.
+"""
+
+from collections.abc import Iterable
+
+from provenance.errors import BadInputError
+
+_UNSAYABLE = frozenset("'%?\\")
+
+
+def files_dimension(names: Iterable[str]) -> str:
+    """Return the dimension that selects exactly these files; `file_id 0`, which selects none, for no names.
+
+    Raises:
+        BadInputError: a name holds a character that means something else in a dimension.
+    """
+    quoted = []
+    for name in names:
+        if _UNSAYABLE & set(name):
+            message = f"{name!r} cannot be said in a SAM dimension: it holds a quote, a backslash or a wildcard"
+            raise BadInputError(f"format: {message}; ask for format=plain.", {"format": [message]})
+        quoted.append(f"'{name}'")
+    return f"file_name {','.join(quoted)}" if quoted else "file_id 0"

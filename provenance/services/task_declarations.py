@@ -1,0 +1,125 @@
+"""Declarations of tasks: what is to be made. They freeze the list of units.
+
+Source: http.md, `PUT /tasks/{task_id}`.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from sqlalchemy import Connection, update
+
+from provenance.db.keys import KnownKeys
+from provenance.db.queries.tasks import FoundTask, find_tasks
+from provenance.db.recording.writing import intern_experiments, table_of
+from provenance.db.tables import Stage, TaskRow
+from provenance.errors import BadInputError
+from provenance.records.job_record import ExperimentName
+from provenance.records.repairing import split_message
+from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
+
+MOST_UNITS = 1_000_000
+_Word = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class Declaration(msgspec.Struct, kw_only=True):
+    """What `PUT /tasks/{task_id}` takes; fields that it does not name are kept with it.
+
+    Attributes:
+        units: the frozen input list, or the number of units of a stage without inputs.
+        outputs_per_unit: files expected of each unit.
+    """
+
+    experiment: ExperimentName
+    campaign: _Word | None = None
+    stage: _Word | None = None
+    units: list[_Word] | Annotated[int, msgspec.Meta(ge=0, le=MOST_UNITS)] | None = None
+    outputs_per_unit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
+    recovers: _Word | None = None
+
+    def listed_units(self) -> list[str] | None:
+        """Return the frozen list; None where only a number of units was said, or nothing."""
+        return self.units if isinstance(self.units, list) else None
+
+    def unit_count(self) -> int | None:
+        """Return how many units there are to be; None where nobody said."""
+        return len(set(self.units)) if isinstance(self.units, list) else self.units
+
+
+def read_declaration(document: dict[str, Any]) -> Declaration:
+    """Return the typed reading of a declaration.
+
+    Raises:
+        BadInputError: a field is missing or wrong; `fields` says which.
+    """
+    try:
+        return msgspec.convert(document, Declaration)
+    except msgspec.ValidationError as problem:
+        path, message = split_message(str(problem))
+        raise BadInputError(f"{path or 'The task'}: {message}.", {path: [message]}) from None
+
+
+def declare_task(
+    connection: Connection,
+    known: KnownKeys,
+    task_id: str,
+    document: dict[str, Any],
+    *,
+    store: Documents,
+    received_at: datetime,
+    submitter: str | None = None,
+) -> bool:
+    """Declare a task, or declare it anew; return whether it was declared for the first time.
+
+    Raises:
+        BadInputError: the declaration cannot be read.
+    """
+    declaration = read_declaration(document)
+    experiment = intern_experiments(connection, known, {declaration.experiment})[declaration.experiment]
+    held = find_tasks(connection, task_id, declaration.experiment)
+    before = read_task_document(connection, store, held[0]) if held else None
+    if before == document:
+        return False
+    new = NewEntry(experiment, "task", received_at, submitter, b"")
+    entry = append_document(connection, new, {"task_id": task_id, "task": document})
+    write_task_row(connection, known, task_id, document, entry=entry, experiment=experiment)
+    return before is None
+
+
+def write_task_row(
+    connection: Connection, known: KnownKeys, task_id: str, document: dict[str, Any], *, entry: int, experiment: int
+) -> None:
+    """Write the row of a declared task whose ledger entry is there; what it says of its stage goes before what jobs say."""
+    declaration = read_declaration(document)
+    task = intern_task(connection, known, experiment, task_id)
+    values: dict[str, Any] = {"entry_id": entry}
+    if declaration.campaign or declaration.stage:
+        stage_key = (experiment, declaration.campaign or "", declaration.stage or "")
+        stage = dict(zip(("experiment_id", "campaign", "name"), stage_key, strict=True))
+        stages = known.intern(connection, table_of(Stage), ["experiment_id", "campaign", "name"], {stage_key: stage})
+        values["stage_id"] = stages[stage_key]
+    connection.execute(update(TaskRow).where(TaskRow.id == task).values(**values))
+    known.notes.pop(("task-stage", task), None)
+
+
+def intern_task(connection: Connection, known: KnownKeys, experiment: int, task_id: str) -> int:
+    """Return the key of a task, made where it is not known yet."""
+    key = (experiment, task_id)
+    row = {"experiment_id": experiment, "task_id": task_id}
+    return known.intern(connection, table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[key]
+
+
+def read_task_document(connection: Connection, store: Documents, task: FoundTask) -> dict[str, Any] | None:
+    """Return a task's declaration as it was sent; None where nobody declared it."""
+    return read_task_documents(connection, store, [task]).get(task.key)
+
+
+def read_task_documents(
+    connection: Connection, store: Documents, tasks: Iterable[FoundTask]
+) -> dict[int, dict[str, Any]]:
+    """Return the declarations of tasks as they were sent, by the task's key; those that nobody declared are left out."""
+    entries = {task.key: task.entry_id for task in tasks if task.entry_id is not None}
+    bodies = read_entries(connection, store, entries.values())
+    return {key: json.loads(bodies[entry])["task"] for key, entry in entries.items()}

@@ -1,0 +1,181 @@
+"""Tasks counted by hand: units by their best attempt, waivers, and files that are ready for the next stage."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledger_story import Production, job_id, record_of
+
+from archive.opening import open_store
+from provenance.db.engines import Database
+from provenance.errors import BadInputError, NotFoundError
+from provenance.services.task_units import list_ready
+from provenance.services.tasks import find_task, missing_units, show_campaign, show_task
+
+UNITS = [f"f{number}.root" for number in range(6)]
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    made = Production(database, open_store("memory:"), tmp_path)
+    yield made
+    made.close()
+
+
+def shown(production: Production, task_id: str = "t1") -> dict[str, Any]:
+    with production.database.reading.connect() as connection:
+        return show_task(connection, production.store, task_id)
+
+
+def missing(production: Production) -> list[dict[str, Any]]:
+    with production.database.reading.connect() as connection:
+        return missing_units(connection, production.store, "t1")
+
+
+def ready(production: Production, task_id: str = "t1", **page: Any) -> dict[str, Any]:
+    with production.database.reading.connect() as connection:
+        return list_ready(connection, find_task(connection, task_id), **page)
+
+
+def unit(number: int) -> dict[str, Any]:
+    return {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": f"f{number}.root"}
+
+
+def test_units_count_once_by_their_best_attempt_and_only_those_of_the_list(production: Production) -> None:
+    production.declare("t1", campaign="c", stage="reco", units=UNITS)
+    production.record(
+        record_of(10, task=unit(0), state="failed", exit={"code": 1}),
+        record_of(11, task=unit(0)),
+        record_of(12, task=unit(1), state="failed", exit={"code": 1}),
+        record_of(13, task=unit(2), state="running", ended_at=None, exit=None),
+        record_of(14, task=unit(99)),
+        record_of(15, task={"task_id": "t1"}),
+    )
+
+    task = shown(production)
+
+    counts = {name: task[name] for name in ("expected", "produced", "running", "failed", "waived", "missing")}
+    assert counts == {"expected": 6, "produced": 1, "running": 1, "failed": 1, "waived": 0, "missing": 5}
+    assert task["unlisted"] == 2
+    assert [(row["unit"], row["state"]) for row in task["blocking"]] == [
+        ("f1.root", "failed"),
+        ("f2.root", "running"),
+        ("f3.root", None),
+        ("f4.root", None),
+        ("f5.root", None),
+    ]
+
+
+def test_waived_units_are_waited_for_no_more_and_stay_visible(production: Production) -> None:
+    production.declare("t1", units=UNITS)
+    production.record(record_of(1, task=unit(1), state="failed", exit={"code": 1}), record_of(2, task=unit(2)))
+    production.waive("t1", "f1.root", "f3.root", who="Ada", why="the tape is lost")
+
+    task = shown(production)
+
+    assert (task["failed"], task["waived"], task["missing"]) == (0, 2, 3)
+    assert [row["unit"] for row in missing(production)] == ["f0.root", "f4.root", "f5.root"]
+    [waiver] = task["waivers"]
+    assert (waiver["who"], waiver["why"], waiver["units"]) == ("Ada", "the tape is lost", ["f1.root", "f3.root"])
+
+
+def test_waived_unit_that_succeeds_after_all_counts_as_done(production: Production) -> None:
+    production.declare("t1", units=UNITS)
+    production.waive("t1", "f1.root")
+    production.record(record_of(1, task=unit(1)))
+
+    task = shown(production)
+
+    assert (task["produced"], task["waived"], task["missing"], task["waivers"]) == (1, 0, 5, [])
+
+
+def test_waiver_is_withdrawn_and_given_again_by_another(production: Production) -> None:
+    production.declare("t1", units=UNITS)
+    production.waive("t1", "f1.root", "f2.root")
+    production.waive("t1", "f1.root", withdrawn=True)
+    assert shown(production)["waived"] == 1
+
+    production.waive("t1", "f1.root", who="Eve")
+
+    assert [waiver["who"] for waiver in shown(production)["waivers"]] == ["Eve", "shifter"]
+
+
+def test_unit_that_is_not_on_the_list_cannot_be_waived(production: Production) -> None:
+    production.declare("t1", units=UNITS)
+
+    with pytest.raises(BadInputError, match=r"units: not on the frozen list of task t1: g\.root"):
+        production.waive("t1", "f1.root", "g.root")
+
+    assert shown(production)["waived"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"units": []}, "units"), ({"who": ""}, "who"), ({"why": 3}, "why"), ({"units": [3]}, "units")],
+)
+def test_waiver_that_says_too_little_is_refused(production: Production, changes: dict[str, Any], field: str) -> None:
+    production.declare("t1", units=UNITS)
+
+    with pytest.raises(BadInputError) as caught:
+        production.waive("t1", **{"units": ["f1.root"], **changes})
+
+    assert any(path.startswith(field) for path in caught.value.fields)
+
+
+def test_unknown_task_cannot_be_waived(production: Production) -> None:
+    with pytest.raises(NotFoundError, match="No task t9"):
+        production.waive("t9", "f1.root")
+
+
+def test_files_are_ready_until_a_job_that_reads_them_runs_or_succeeds(production: Production) -> None:
+    def reading(number: int, **changes: Any) -> dict[str, Any]:
+        parent = record_of(number)["outputs"][0]
+        return record_of(100 + number, task={"task_id": "t2"}, inputs=[parent], outputs=[], **changes)
+
+    # f1.root to f4.root; no chain: their inputs are of nobody
+    production.record(*[record_of(number, task=unit(number), inputs=[]) for number in range(1, 5)])
+    production.record(record_of(5, task=unit(5), inputs=[], state="failed", exit={"code": 1}))
+    assert [file["name"] for file in ready(production)["files"]] == ["f1.root", "f2.root", "f3.root", "f4.root"]
+
+    production.record(
+        reading(1),
+        reading(2, state="running", ended_at=None, exit=None),
+        reading(3, state="failed", exit={"code": 1}),
+        reading(4, rerun_of=job_id(4)),
+    )
+
+    found = ready(production)["files"]
+    assert [(file["name"], file["failed_attempts"]) for file in found] == [("f3.root", 1), ("f4.root", 0)]
+    assert found[0]["job_id"] == job_id(3)
+    assert found[0]["size_bytes"] == 4
+
+
+def test_ready_files_come_page_by_page(production: Production) -> None:
+    production.record(*[record_of(number, task=unit(number), inputs=[]) for number in range(1, 6)])
+    names, cursor = [], None
+    for _ in range(3):
+        page = ready(production, limit=2, cursor=cursor)
+        names.append([file["name"] for file in page["files"]])
+        cursor = page["next"]
+
+    assert names == [["f1.root", "f2.root"], ["f3.root", "f4.root"], ["f5.root"]]
+    assert cursor is None
+
+
+def test_campaign_sums_the_units_of_its_tasks(production: Production) -> None:
+    production.declare("t1", campaign="c", stage="reco", units=UNITS)
+    production.declare("t2", campaign="c", stage="reco", units=4)
+    production.declare("t3", campaign="c", stage="pid", units=["a"])
+    production.record(
+        record_of(1, task=unit(1)), record_of(2, task={**unit(2), "task_id": "t2"}, state="failed", exit={"code": 1})
+    )
+    production.waive("t1", "f3.root")
+
+    with production.database.reading.connect() as connection:
+        campaign = show_campaign(connection, production.store, "nova", "c")
+
+    stages = {stage["stage"]: stage["units"] for stage in campaign["stages"]}
+    reco = {name: stages["reco"][name] for name in ("expected", "produced", "failed", "waived", "missing")}
+    assert reco == {"expected": 10, "produced": 1, "failed": 1, "waived": 1, "missing": 8}
+    assert stages["pid"]["missing"] == 1
