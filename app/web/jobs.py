@@ -17,6 +17,7 @@ from provenance.services.compare_results import read_recipe
 from provenance.services.list_jobs import list_jobs
 
 _WORDS = ("experiment", "task_id", "campaign", "stage", "state", "host", "site", "revision", "file", "unit", "batch_id")
+_PARAMETER = ("parameter", "value")
 _TIMES = ("started_after", "started_before", "received_after")
 _ROWS = 100
 _COLUMNS = (
@@ -70,7 +71,7 @@ def asked_filters() -> JobFilters:
     Raises:
         BadInputError: a time or number cannot be read.
     """
-    words: dict[str, Any] = {name: asked(name) for name in _WORDS}
+    words: dict[str, Any] = {name: asked(name) for name in (*_WORDS, *_PARAMETER)}
     words |= {name: _asked_time(name) for name in _TIMES}
     recipe = asked("recipe_id")
     words["recipe"] = None if recipe is None else read_recipe(recipe)

@@ -39,6 +39,14 @@ GAPS: dict[str, tuple[int, str]] = {
     "input-without-checksum": (2, "Send `checksums` or `sha256` of the input; the hook hashes what it can read."),
     "conditions-missing": (2, "Send the tag and `payload_sha256` of each conditions database, and upload the payload."),
     "image-without-digest": (3, "Name the container image by digest, not only by tag."),
+    "configuration-unevaluated": (
+        9,
+        "Open the job's configuration page: it names file and line; send the file that is missing, or mend the fcl.",
+    ),
+    "configuration-differs": (
+        9,
+        "Compare the configuration as run with the files sent: one of them is not what the program read.",
+    ),
     "output-without-checksum": (9, "Send `sha256` or `checksums` of the output, so that a rerun can be compared."),
     "seed-unknown": (9, "Send `seeds`: `--seed` of the hook, or have the program print them."),
     "threads-unseeded": (9, "Run with one thread, or seed each event, so that the order of threads cannot matter."),
@@ -70,6 +78,9 @@ class Findings(msgspec.Struct, frozen=True):
         unheld_inputs: sha256 of small inputs that the experiment does not possess.
         repairs: field paths of numbers out of range.
         contradictions: fields of which witnesses say different things.
+        unevaluated: why an entry of `configurations` cannot be evaluated, by position.
+        differing: how an entry of `configurations` as run contradicts it as parsed, by position.
+        pending: digests of the configurations that can be evaluated now and were not yet.
     """
 
     missing_blobs: AbstractSet[str] = frozenset()
@@ -77,6 +88,9 @@ class Findings(msgspec.Struct, frozen=True):
     unheld_inputs: AbstractSet[str] = frozenset()
     repairs: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
+    unevaluated: Mapping[int, str] = msgspec.field(default_factory=dict)
+    differing: Mapping[int, str] = msgspec.field(default_factory=dict)
+    pending: tuple[str, ...] = ()
 
 
 def small_inputs(record: JobRecord) -> set[str]:
@@ -102,6 +116,7 @@ def level_of(gaps: list[Gap]) -> int:
 def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
     yield from _command_gaps(record)
     yield from _source_gaps(record, findings)
+    yield from _configuration_gaps(record, findings)
     yield from _software_gaps(record, findings)
     yield from _environment_gaps(record, findings)
     yield from _file_gaps(record, findings)
@@ -136,6 +151,15 @@ def _source_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, s
     if missing and (others := missing - _told_apart(record)):
         some = ", ".join(digest[:12] for digest in sorted(others)[:3])
         yield "blob-missing", f"Blobs that the record names are not here: {len(others)}, such as {some}."
+
+
+def _configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+    for place, configuration in enumerate(record.configurations or ()):
+        name = configuration.main or configuration.step or f"configurations[{place}]"
+        if place in findings.unevaluated:
+            yield "configuration-unevaluated", f"{name} cannot be evaluated: {findings.unevaluated[place]}"
+        if place in findings.differing:
+            yield "configuration-differs", f"{name}: {findings.differing[place]}"
 
 
 def _told_apart(record: JobRecord) -> set[str | None]:

@@ -11,6 +11,7 @@ from provenance.db.recording.software_rows import repository_match_key, software
 from provenance.db.tables import Experiment, Possession, Repository, SoftwareRow
 from provenance.records.gaps import Findings, small_inputs
 from provenance.records.job_record import JobRecord, Software
+from provenance.services.evaluations import find_evaluations
 
 
 class Reading(NamedTuple):
@@ -43,6 +44,7 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
         wanted.setdefault(reading.record.experiment, set()).update(blobs, small)
     held = {name: _possessed(connection, notes, name, digests) for name, digests in wanted.items()}
     unresolved = _unresolved(connection, notes, [r.record.software for r in readings if r.record.software])
+    evaluations = find_evaluations(connection, notes, [reading.record for reading in readings], held)
     return [
         Findings(
             missing_blobs=blobs - held[reading.record.experiment],
@@ -54,9 +56,21 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
             unheld_inputs=small - held[reading.record.experiment],
             repairs=reading.repairs,
             contradictions=reading.contradictions,
+            unevaluated=evaluated.problems,
+            differing=evaluated.differences,
+            pending=evaluated.pending,
         )
-        for reading, blobs, small in zip(readings, referenced, inputs, strict=True)
+        for reading, blobs, small, evaluated in zip(readings, referenced, inputs, evaluations, strict=True)
     ]
+
+
+def pending_of(readings: Sequence[Reading], findings: Sequence[Findings]) -> set[tuple[str, str]]:
+    """Return (experiment, digest) of the configurations that can be evaluated now."""
+    return {
+        (reading.record.experiment, digest)
+        for reading, found in zip(readings, findings, strict=True)
+        for digest in found.pending
+    }
 
 
 def possessed_blobs(connection: Connection, experiment: str, digests: Iterable[str]) -> set[str]:

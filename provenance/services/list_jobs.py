@@ -5,8 +5,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.db.queries.jobs import JobFilters, list_job_rows
+from provenance.db.queries.walking import time_limit
 from provenance.db.recording.job_rows import STATES
 from provenance.errors import BadInputError
+from provenance.services.ask_parameters import read_condition
 
 MOST = 1000
 
@@ -17,13 +19,16 @@ def list_jobs(
     """Return `{"jobs": [summary], "next": cursor or None}`; the cursor names the last job shown.
 
     Raises:
-        BadInputError: a state, limit or cursor that is none.
+        BadInputError: a state, limit, cursor or question to parameters that is none.
+        LimitError: the search took more than five seconds.
     """
     if filters.state is not None and filters.state not in STATES:
         raise BadInputError(f"state: one of {', '.join(STATES)}.", {"state": [f"one of {', '.join(STATES)}"]})
     if not 1 <= limit <= MOST:
         raise BadInputError(f"limit: between 1 and {MOST}.", {"limit": [f"between 1 and {MOST}"]})
-    rows = list_job_rows(connection, filters, limit=limit + 1, before=read_cursor(cursor))
+    before, condition = read_cursor(cursor), read_condition(filters.parameter, filters.value)
+    with time_limit(connection, "narrow it down by the beginning of the parameter's key, or by task"):
+        rows = list_job_rows(connection, filters, limit=limit + 1, before=before, condition=condition)
     jobs = [summary for _, summary in rows[:limit]]
     return {"jobs": jobs, "next": str(rows[limit - 1][0]) if len(rows) > limit else None}
 

@@ -1,11 +1,11 @@
 """Makes the database anew from the archive alone: replays every chain of the ledger, in order, into an empty schema.
 
-What is derived comes back whole: jobs, files, edges, tasks, sightings, verdicts, resolutions, bundle plans, possessions. What is not
-is named in `provenance.db.comparing.NOT_DERIVED`; entries not sealed yet are lost with the database, too.
+What is derived comes back whole: jobs, files, edges, tasks, sightings, verdicts, resolutions, bundle plans, possessions, evaluated
+configurations. What is not is named in `provenance.db.comparing.NOT_DERIVED`; entries not sealed yet are lost with the database, too.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import func, select
 
@@ -16,7 +16,13 @@ from provenance.db.migrating import upgrade
 from provenance.db.tables import Experiment, Job, LedgerEntry, Repository, WriteToken
 from provenance.errors import ConflictError
 from provenance.services.chains import ListedDocuments, archived_experiments, note_tip, read_chain
+from provenance.services.evaluate_configurations import evaluate_waiting
+from provenance.services.read_configuration import Blobs
 from provenance.services.replaying import Replay
+
+
+class Archive(ListedDocuments, Blobs, Protocol):
+    """The archive, as a database is made anew from it."""
 
 
 class RebuildReport(NamedTuple):
@@ -36,7 +42,7 @@ def rebuild_from(
 
 
 def rebuild_database(
-    store: ListedDocuments, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
+    store: Archive, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
 ) -> RebuildReport:
     """Fill the empty database at `into_url` from the archive; its schema is made where there is none.
 
@@ -68,7 +74,7 @@ def _check_empty(database: Database) -> None:
                 )
 
 
-def _rebuild(database: Database, store: ListedDocuments, told: Callable[[str, int, int], None]) -> RebuildReport:
+def _rebuild(database: Database, store: Archive, told: Callable[[str, int, int], None]) -> RebuildReport:
     known = KnownKeys()
     segments = entries = 0
     experiments = sorted(archived_experiments(store))
@@ -84,6 +90,7 @@ def _rebuild(database: Database, store: ListedDocuments, told: Callable[[str, in
             entries += len(reader)
             told(experiment, reader.head["segment"], len(reader))
     _finish(database, known, store, experiments)
+    evaluate_waiting(database, known, store)
     with database.reading.connect() as connection:
         jobs = connection.execute(select(func.count()).select_from(Job)).scalar_one()
     return RebuildReport(len(experiments), segments, entries, jobs)

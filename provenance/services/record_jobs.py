@@ -31,7 +31,8 @@ from provenance.records.decoding import DecodedRecord
 from provenance.records.gaps import Gap, find_gaps, level_of
 from provenance.records.job_record import PROVISIONAL
 from provenance.records.references import references_in
-from provenance.services.findings import Reading, find_for
+from provenance.services.evaluation_work import enqueue_evaluations
+from provenance.services.findings import Reading, find_for, pending_of
 from provenance.services.held_jobs import HeldJob, load_held, read_together
 from provenance.services.ledger import Documents, NewEntry, append_entries
 from provenance.services.repositories import enqueue_resolutions
@@ -204,6 +205,8 @@ def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dic
     write_awaited(batch.connection, missing, replace=[draft.key for draft in drafts if not draft.is_new])
     if any(found.unresolved for found in findings):
         enqueue_resolutions(batch.connection)
+    if any(found.pending for found in findings):
+        enqueue_evaluations(batch.connection, batch.experiments, pending_of(readings, findings))
     return outcomes
 
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, update
 
 from provenance.db.keys import KnownKeys, chunks
-from provenance.db.recording.writing import gap_document, table_of
-from provenance.db.tables import AwaitedBlob, GapSet, Job, SoftwareRow, SoftwareSetMember
+from provenance.db.recording.writing import gap_document, intern_experiments, table_of
+from provenance.db.tables import AwaitedBlob, Closure, GapSet, Job, JobClosure, SoftwareRow, SoftwareSetMember
 from provenance.records.gaps import find_gaps, level_of
-from provenance.services.findings import find_for
+from provenance.services.evaluation_work import enqueue_evaluations
+from provenance.services.findings import find_for, pending_of
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.ledger import Documents
 from provenance.services.record_jobs import write_awaited
@@ -31,11 +32,16 @@ def code_resolved(connection: Connection, software_sha256: str) -> None:
     enqueue(connection, REFRESH, f"software:{software_sha256}")
 
 
+def configuration_evaluated(connection: Connection, key: str) -> None:
+    """Have the jobs looked at again that ran this configuration; `key` is that of its evaluation."""
+    enqueue(connection, REFRESH, f"configuration:{key}")
+
+
 def refresh(parts: Parts, key: str) -> None:
     """Bring grade and gaps of the jobs that `key` names up to date, some hundreds a transaction."""
     kind, _, sha256 = key.partition(":")
     with parts.database.reading.connect() as connection:
-        jobs = _jobs_awaiting(connection, sha256) if kind == "blob" else _jobs_using(connection, sha256)
+        jobs = _FINDERS[kind](connection, sha256)
     for part in chunks(jobs, _AT_ONCE):
         wanted = list(part)
         parts.writer.run(lambda connection, known, wanted=wanted: refresh_jobs(connection, known, parts.store, wanted))  # type: ignore[misc]
@@ -59,6 +65,9 @@ def refresh_jobs(connection: Connection, known: KnownKeys, store: Documents, job
         connection.execute(update(Job).where(Job.id == key).values(level=level_of(found), gap_set_id=sets[sha256]))
     missing = {key: found.missing_blobs for key, found in zip(keys, findings, strict=True)}
     write_awaited(connection, missing, replace=keys)
+    wanted = pending_of(readings, findings)
+    experiments = intern_experiments(connection, known, {name for name, _ in wanted})
+    enqueue_evaluations(connection, experiments, wanted)
 
 
 def _jobs_awaiting(connection: Connection, sha256: str) -> list[int]:
@@ -74,3 +83,20 @@ def _jobs_using(connection: Connection, software_sha256: str) -> list[int]:
     )
     query = select(Job.id).where(Job.software_set_id.in_(sets)).order_by(Job.id)
     return [row[0] for row in connection.execute(query)]
+
+
+def jobs_configured(connection: Connection, key: str) -> list[int]:
+    """Return the jobs of an experiment that ran a configuration, as the key of its evaluation names both."""
+    experiment, _, sha256 = key.partition(":")
+    query = (
+        select(JobClosure.job_id)
+        .join(Closure, Closure.id == JobClosure.closure_id)
+        .join(Job, Job.id == JobClosure.job_id)
+        .where(Closure.sha256 == sha256, Job.experiment_id == int(experiment))
+        .distinct()
+        .order_by(JobClosure.job_id)
+    )
+    return [row[0] for row in connection.execute(query)]
+
+
+_FINDERS = {"blob": _jobs_awaiting, "software": _jobs_using, "configuration": jobs_configured}

@@ -5,7 +5,7 @@ and removes the item, or notes the error and when to try again. A worker that di
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from provenance.db.engines import Database
-from provenance.db.keys import KnownKeys, allocate_keys
+from provenance.db.keys import KnownKeys, allocate_keys, chunks
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import WorkItem
 from provenance.db.writer import Writer
@@ -60,6 +60,23 @@ def enqueue(connection: Connection, kind: str, key: str, *, due_at: datetime | N
     [number] = allocate_keys(connection, table, 1)
     row = {"id": number, "kind": kind, "key": key, "due_at": due_at or datetime.now(UTC), "attempts": 0}
     connection.execute(table.insert(), [row])
+
+
+def enqueue_all(connection: Connection, kind: str, keys: Sequence[str]) -> None:
+    """Note much work of one kind, what is not noted already."""
+    table = table_of(WorkItem)
+    held: set[str] = set()
+    for part in chunks(keys):
+        query = select(table.c.key).where(table.c.kind == kind, table.c.key.in_(part))
+        held.update(row[0] for row in connection.execute(query))
+    fresh = [key for key in keys if key not in held]
+    now = datetime.now(UTC)
+    rows = [
+        {"id": number, "kind": kind, "key": key, "due_at": now, "attempts": 0}
+        for number, key in zip(allocate_keys(connection, table, len(fresh)), fresh, strict=True)
+    ]
+    if rows:
+        connection.execute(table.insert(), rows)
 
 
 def drain(

@@ -1,12 +1,11 @@
 """Files in lists: by a pattern of their names, a page at a time in the order of names."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, exists, select, tuple_
+from sqlalchemy import Connection, exists, select, tuple_
 
+from provenance.db.queries.patterns import matches
 from provenance.db.tables import Claim, Experiment, File, Job, TaskRow
-
-_LAST = "\U0010ffff"
 
 
 class FileFilters(NamedTuple):
@@ -51,7 +50,7 @@ def list_file_rows(
     if filters.namespace is not None:
         query = query.where(File.namespace == filters.namespace)
     if filters.name is not None:
-        query = query.where(*_matches(connection.dialect.name, filters.name))
+        query = query.where(*matches(connection.dialect.name, File.name, filters.name))
     if filters.task_id is not None:
         of_task = (
             select(Claim.file_id)
@@ -65,17 +64,3 @@ def list_file_rows(
     if after is not None:
         query = query.where(File.name >= after[0], tuple_(*order) > tuple_(*after))
     return [FileRow(*row) for row in connection.execute(query)]
-
-
-def _matches(dialect: str, pattern: str) -> list[ColumnElement[bool]]:
-    """Return conditions that a name matches a pattern: the range of its beginning, which the index answers, and the rest."""
-    start = pattern[: min((place for letter in "*?" if (place := pattern.find(letter)) >= 0), default=len(pattern))]
-    if start == pattern:
-        return [File.name == pattern]
-    conditions: list[Any] = [File.name >= start, File.name < start + _LAST] if start else []
-    if pattern[len(start) :] == "*":
-        return conditions
-    if dialect == "sqlite":  # GLOB tells upper from lower case, LIKE does not
-        return [*conditions, File.name.op("GLOB")(pattern.replace("[", "[[]"))]
-    escaped = "".join(f"\\{letter}" if letter in "\\%_" else letter for letter in pattern)
-    return [*conditions, File.name.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")]

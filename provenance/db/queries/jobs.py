@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, and_, exists, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.node_facts import code_versions, job_url
+from provenance.db.queries.parameters import ParameterCondition, closures_with, narrowed_to_closures
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (
     Claim,
@@ -43,6 +44,8 @@ class JobFilters(NamedTuple):
     started_after: datetime | None = None
     started_before: datetime | None = None
     received_after: datetime | None = None
+    parameter: str | None = None
+    value: str | None = None
 
 
 _COLUMNS: tuple[Any, ...] = (
@@ -74,10 +77,23 @@ def job_summaries(connection: Connection, keys: Iterable[int]) -> dict[int, dict
 
 
 def list_job_rows(
-    connection: Connection, filters: JobFilters, *, limit: int, before: int | None
+    connection: Connection,
+    filters: JobFilters,
+    *,
+    limit: int,
+    before: int | None,
+    condition: ParameterCondition | None = None,
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Return (key, summary) of the newest jobs that pass the filters, recorded before the job with key `before`."""
+    """Return (key, summary) of the newest jobs that pass the filters, recorded before the job with key `before`.
+
+    `condition` is what the filters `parameter` and `value` say.
+    """
     query = _filtered(_summary_query(), filters)
+    if condition is not None:
+        closures = closures_with(connection, condition)
+        if not closures:
+            return []
+        query = narrowed_to_closures(connection, query, closures)
     if before is not None:
         query = query.where(Job.id < before)
     rows = connection.execute(query.order_by(Job.id.desc()).limit(limit)).all()

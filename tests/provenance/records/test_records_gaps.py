@@ -61,6 +61,16 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
         (None, {"environment": {"variables": {}, "container": {"image": "sl7"}}}),
         (None, {"environment": {"variables": {}, "container": {"image": "sl7", "digest": "sha256:1"}}}),
     ),
+    (
+        "configuration-unevaluated",
+        (Findings(unevaluated={0: "a.fcl:3:1: unexpected }"}), {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
+        (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
+    ),
+    (
+        "configuration-differs",
+        (Findings(differing={0: "another value"}), {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
+        (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
+    ),
     ("output-without-checksum", (None, {"outputs": [{"name": "b"}]}), (None, {"outputs": [{"name": "b", "status": "dropped"}]})),
     ("output-without-checksum", (None, {"outputs": [{"name": "b"}]}), (None, {"outputs": [{"name": "b"}], "state": "failed"})),
     ("seed-unknown", (None, {"inputs": []}), (None, {"inputs": [], "seeds": [{"seed": 1}]})),
