@@ -15,6 +15,7 @@ COMMANDS = {
     "archive": "archive",
     "backup": "archive",
     "bundle": "bundles",
+    "comparators": "comparators",
     "dead-letter": "letters",
     "demo": "demo",
     "fhicl": "fhicl",

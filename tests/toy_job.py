@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from provenance.bundle import tar
+from provenance.bundle.comparators import OutputRule
 from provenance.bundle.ingredients import Ingredients, Resolution
 from provenance.bundle.plan import Plan, make_plan
 from provenance.software.canonical_pack import pack_of_objects
@@ -104,6 +105,7 @@ class Toy:
         ]
         self.expected = b"x: 1\ninclude: done\ntable: forty-two\n1 2 3\n<--name=%s>\n" % HOSTILE.encode()
         self.record = self._record()
+        self.rules: list[OutputRule] = []
         self.resolutions = [
             Resolution(
                 index=0,
@@ -205,6 +207,7 @@ class Toy:
             record=self.record,
             received_at=datetime(2026, 3, 2, tzinfo=UTC),
             resolutions=self.resolved(),
+            rules=self.rules,
         )
 
     def plan(self, level: str | None = None) -> Plan:

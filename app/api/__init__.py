@@ -2,9 +2,14 @@
 
 from flask import Flask
 
+<<<<<<< HEAD
 from app.api import blobs, files, job_views, jobs, operations, recipes, tasks, tickets
+=======
+from app.api import blobs, comparators, files, job_views, jobs, operations, recipes, tasks
+>>>>>>> 2cd3ccf (wip)
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
+from provenance.bundle.comparators import OutputRules
 from provenance.services.post_verdict import PostedVerdict
 from provenance.services.record_sighting import SightedFile
 from provenance.services.task_declarations import Declaration
@@ -13,6 +18,7 @@ SECTIONS = (
     jobs.section,
     job_views.section,
     recipes.section,
+    comparators.section,
     files.section,
     tasks.section,
     tickets.section,
@@ -28,6 +34,7 @@ _TYPES = (
     jobs.BatchBody,
     jobs.RevisionBody,
     PostedVerdict,
+    OutputRules,
     Declaration,
     SightedFile,
     tickets.TicketAnswer,

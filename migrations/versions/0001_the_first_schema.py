@@ -225,6 +225,16 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_write_tokens')),
     sa.UniqueConstraint('sha256', name=op.f('uq_write_tokens_sha256'))
     )
+    op.create_table('comparator_sets',
+    sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.Column('experiment_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('document', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entries.id'], name=op.f('fk_comparator_sets_entry_id_ledger_entries')),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_comparator_sets_experiment_id_experiments')),
+    sa.PrimaryKeyConstraint('entry_id', name=op.f('pk_comparator_sets')),
+    sa.UniqueConstraint('experiment_id', 'version', name=op.f('uq_comparator_sets_experiment_id_version'))
+    )
     op.create_table('entry_bodies',
     sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
     sa.Column('salt', sa.LargeBinary(length=16), nullable=False),
@@ -381,15 +391,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_software_match_key'), ['match_key'], unique=False)
         batch_op.create_index(batch_op.f('ix_software_revision'), ['revision'], unique=False)
 
-    op.create_table('waived_units',
-    sa.Column('task_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-    sa.Column('unit', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-    sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entries.id'], name=op.f('fk_waived_units_entry_id_ledger_entries')),
-    sa.ForeignKeyConstraint(['task_id'], ['tasks.id'], name=op.f('fk_waived_units_task_id_tasks')),
-    sa.PrimaryKeyConstraint('task_id', 'unit', name=op.f('pk_waived_units')),
-    sqlite_with_rowid=False
-    )
     op.create_table('awaited_blobs',
     sa.Column('sha256', sa.LargeBinary(32), nullable=False),
     sa.Column('job_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -595,7 +596,6 @@ def downgrade() -> None:
         batch_op.drop_index('ix_awaited_blobs_job_id')
 
     op.drop_table('awaited_blobs')
-    op.drop_table('waived_units')
     with op.batch_alter_table('software', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_software_revision'))
         batch_op.drop_index(batch_op.f('ix_software_match_key'))
@@ -633,6 +633,7 @@ def downgrade() -> None:
 
     op.drop_table('identities')
     op.drop_table('entry_bodies')
+    op.drop_table('comparator_sets')
     op.drop_table('write_tokens')
     op.drop_table('stages')
     with op.batch_alter_table('possessions', schema=None) as batch_op:

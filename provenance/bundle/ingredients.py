@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
+from provenance.bundle.comparators import OutputRule
+
 SMALL_BYTES = 16 * 1024 * 1024
 SYMLINK = 0o120000
 GITLINK = 0o160000
@@ -95,6 +97,7 @@ class Ingredients:
         evaluated: evaluated fcl, likewise.
         capsule: what the archive holds of the environment, None where it holds nothing.
         schema: the JSON schema of records; becomes JOB.schema.json.
+        rules: how the experiment has outputs compared.
     """
 
     record_bytes: bytes
@@ -106,3 +109,4 @@ class Ingredients:
     schema: bytes = b""
     expanded: Mapping[int, bytes] = field(default_factory=dict)
     evaluated: Mapping[int, bytes] = field(default_factory=dict)
+    rules: Sequence[OutputRule] = ()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from provenance.bundle.command import payload_steps
+from provenance.bundle.comparators import rule_for
 from provenance.bundle.fields import digest, mapping, number, readable_json, rows, text, texts, to_bytes
 from provenance.bundle.ingredients import SMALL_BYTES
 from provenance.bundle.payload import Payload
@@ -26,6 +27,7 @@ _EXPECTED = (
 )
 _REQUIRED = frozenset({"", "written", "empty", "copy_failed"})
 _ROOT_FORMATS = frozenset({"root", "artroot", "rootntuple", "caf"})
+_WITHOUT_FILE = frozenset({"root", "content", "bytes"})
 _DEEP = 2  # a folder of outputs is mapped as a whole where it lies deeper than this
 
 
@@ -53,17 +55,20 @@ def comparator(output: Mapping[str, Any]) -> str:
 
 def _add_output(payload: Payload, output: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     name, status = text(output.get("name")), text(output.get("status"))
+    rule = rule_for(payload.ingredients.rules, name, text(mapping(payload.record.get("task")).get("stage")))
+    compared_by = (rule.text() if rule else "") or comparator(output)
     path, size, events = (
         text(output.get("path")) or name,
         number(output.get("size_bytes")),
         number(output.get("event_count")),
     )
-    required = "yes" if status in _REQUIRED else "no"
-    reference = _reference(payload, output, name)
+    is_required = status in _REQUIRED and (rule is None or rule.required is not False)
+    required = "yes" if is_required else "no"
+    reference = _reference(payload, output, name, compared_by)
     fields = {
         "size": "-" if size is None else str(size),
         "sha256": digest(output.get("sha256")) or "-",
-        "comparator": comparator(output),
+        "comparator": compared_by,
         "content_digest": text(output.get("content_digest")) or "-",
         "checksums": ",".join(texts(output.get("checksums"))) or "-",
     }
@@ -94,14 +99,16 @@ def _add_output(payload: Payload, output: Mapping[str, Any]) -> tuple[tuple[str,
     return row, " ".join(["output", *words, quote(reference), place.word()])
 
 
-def _reference(payload: Payload, output: Mapping[str, Any], name: str) -> str:
+def _reference(payload: Payload, output: Mapping[str, Any], name: str, compared_by: str) -> str:
     """Where the recorded output itself is put, if it is possessed, small, and there is nothing smaller to compare content with.
 
     A masked digest is not enough: where it differs, it cannot tell whether the content does.
     """
     sha256 = digest(output.get("sha256"))
     content = text(output.get("content_digest"))
-    is_wanted = comparator(output) == "root" and (not content or content.startswith("root-masked-"))
+    is_wanted = compared_by not in _WITHOUT_FILE or (
+        compared_by == "root" and (not content or content.startswith("root-masked-"))
+    )
     if not is_wanted or payload.level < 1 or not payload.has(sha256) or payload.draft.reader.size(sha256) > SMALL_BYTES:
         return ""
     return payload.shelve("outputs/files", posixpath.basename(name), sha256)

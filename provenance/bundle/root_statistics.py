@@ -83,7 +83,7 @@ def _smirnov(one: Any, other: Any) -> float:
     where = (scale + 0.12 + 0.11 / scale) * distance
     if where < 0.2:
         return 1.0
-    return min(1.0, 2 * sum((-1) ** (k - 1) * math.exp(-2 * (k * where) ** 2) for k in range(1, 101)))
+    return min(1.0, 2 * sum((1 if k % 2 else -1) * math.exp(-2 * (k * where) ** 2) for k in range(1, 101)))
 
 
 def upper_gamma(shape: float, value: float) -> float:

@@ -56,6 +56,14 @@ class Client:
         """Yield summaries of jobs, newest first, page by page; filters are those of `GET /jobs`."""
         return self._rows("/jobs", "jobs", **filters)
 
+    def comparators(self, experiment: str, *, version: int | None = None) -> dict[str, Any]:
+        """Return how an experiment has outputs compared."""
+        return self._read(f"/comparators/{_part(experiment)}", version=version)
+
+    def declare_comparators(self, experiment: str, rules: Mapping[str, Any]) -> dict[str, Any]:
+        """Declare how outputs of an experiment are compared."""
+        return self._json("PUT", f"/comparators/{_part(experiment)}", json=rules)
+
     def recipes(self, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the recipes whose jobs have more than one result, page by page."""
         return self._rows("/recipes", "recipes", experiment=experiment)

@@ -68,6 +68,12 @@ class RecipesQuery(ExperimentQuery):
     cursor = _text("`next` of the answer before.")
 
 
+class ComparatorsQuery(Schema):
+    """Which rules."""
+
+    version = _number(1, 2**31 - 1, "An earlier version; the newest by default.")
+
+
 class ConfigurationQuery(ExperimentQuery):
     """In which form."""
 

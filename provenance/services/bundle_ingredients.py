@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from provenance.bundle.comparators import OutputRule
 from provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from provenance.bundle.plan import SPEC_VERSION
 from provenance.db.queries.job_details import resolutions_of
 from provenance.records.gaps import small_inputs
 from provenance.records.job_record import FclConfiguration, JobRecord
 from provenance.services.bundle_blobs import Blobs, PossessedBlobs
+from provenance.services.comparators import comparators_of
 from provenance.services.findings import possessed_blobs
 from provenance.services.read_configuration import ConfigurationError, evaluate_recorded
 from provenance.services.show_job import ReadJob
@@ -39,6 +41,7 @@ class Gathered:
     reader: PossessedBlobs
     resolutions: list[Resolution]
     capsule: Capsule | None
+    rules: list[OutputRule]
     digest: str
 
     def ingredients(self) -> Ingredients:
@@ -54,6 +57,7 @@ class Gathered:
             evaluated=evaluated,
             capsule=self.capsule,
             schema=record_schema(),
+            rules=self.rules,
         )
 
 
@@ -71,6 +75,7 @@ def gather(connection: Connection, store: Blobs, job: ReadJob, *, level: str | N
     capsule = None
     if image in held:
         capsule = Capsule(kind="image", name=_image_name(record), sha256=image, size=store.size(image))
+    rules = comparators_of(connection, job.found.experiment)
     document = [
         SPEC_VERSION,
         level,
@@ -79,9 +84,10 @@ def gather(connection: Connection, store: Blobs, job: ReadJob, *, level: str | N
         _revision(job),
         sorted(held),
         [_identity(found) for found in resolutions],
+        [msgspec.to_builtins(rule) for rule in rules],
     ]
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-    return Gathered(job, PossessedBlobs(store, held), resolutions, capsule, digest)
+    return Gathered(job, PossessedBlobs(store, held), resolutions, capsule, rules, digest)
 
 
 def resolution(document: Mapping[str, Any], place: int = 0) -> Resolution:

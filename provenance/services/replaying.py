@@ -16,6 +16,7 @@ from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Job, LedgerEntry, Possession, RefObservation
 from provenance.records.decoding import decode_record
 from provenance.services.bundle_plans import write_plan_row
+from provenance.services.comparators import write_comparator_row
 from provenance.services.ledger import Documents, NewEntry, append_entries
 from provenance.services.post_verdict import write_verdict_row
 from provenance.services.record_jobs import Submission, record_jobs
@@ -121,6 +122,9 @@ class Replay:
         if job is not None:  # a verdict on a job of which no final record ever came stays an entry alone
             write_verdict_row(self._connection, job, entry, body["verdict"], received_at)
 
+    def _comparators(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        write_comparator_row(self._connection, self.experiment, entry, body["comparators"])
+
     def _plan(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         job = self._job(body["job_id"])
         if job is not None:
@@ -156,6 +160,7 @@ class Replay:
 
 _WRITERS: dict[str, Callable[[Replay, int, dict[str, Any], datetime], None]] = {
     "verdict": Replay._verdict,  # noqa: SLF001
+    "comparators": Replay._comparators,  # noqa: SLF001
     "plan": Replay._plan,  # noqa: SLF001
     "resolution": Replay._resolution,  # noqa: SLF001
     "ref_observation": Replay._observation,  # noqa: SLF001

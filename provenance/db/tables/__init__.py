@@ -1,6 +1,7 @@
 """Every table, by noun. What is derived from the ledger and what is not is said in each docstring; `rebuilding.py` relies on it."""
 
 from provenance.db.base import Base
+from provenance.db.tables.comparators import ComparatorSet
 from provenance.db.tables.files import Claim, File, Identity, Mention, Parent, Producer, Sighting
 from provenance.db.tables.jobs import (
     AwaitedBlob,
@@ -53,6 +54,7 @@ __all__ = [
     "Claim",
     "Closure",
     "ClosureFile",
+    "ComparatorSet",
     "Conflict",
     "DeadLetter",
     "EntryBody",

@@ -14,12 +14,14 @@ import awkward
 import numpy as np
 import pytest
 import uproot
+from toy_job import Toy
 
 from provenance.bundle.comparators import OutputRule, read_rules, rule_for
 from provenance.bundle.comparison import UndecidedError, compare, content_digest
 from provenance.bundle.root_statistics import upper_gamma
 from provenance.bundle.templates import comparison_program
 from provenance.errors import BadInputError
+from provenance.services.rerun_bundle import rerun, verify
 
 ENTRIES = 2000
 
@@ -155,6 +157,43 @@ def test_verify_defines_every_name_once() -> None:
     assert b"from provenance" not in comparison_program()
 
 
+def test_level_of_a_verdict_is_the_lowest_of_required_outputs(toy: Toy, files: Path, tmp_path: Path) -> None:
+    """R5~ stands between R4 and R5."""
+    copies = {"shuffled": "unordered", "recorded": "content", "near": NUMERIC, "far": "content"}
+    toy.rules = [
+        OutputRule(pattern="far.root", required=False, comparator="content"),
+        OutputRule(pattern="shuffled.root", comparator="unordered"),
+        OutputRule(pattern="near.root", comparator="numeric", relative=1e-9),
+    ]
+    toy.record["environment"]["variables"]["PATH"] = "/usr/bin:/bin"
+    toy.record["inputs"] = [
+        {
+            "name": f"in/{name}.root",
+            "path": f"in/{name}.root",
+            "sha256": toy.blobs.write((files / f"{name}.root").read_bytes()),
+        }
+        for name in copies
+    ]
+    recorded = toy.blobs.write((files / "recorded.root").read_bytes())
+    levels = []
+    for names in (("recorded", "shuffled", "far"), ("shuffled", "near")):
+        toy.record["command"]["steps"] = [
+            {
+                "name": "copy",
+                "role": "payload",
+                "argv": ["cp", *(f"in/{name}.root" for name in names), "."],
+                "exit_code": 0,
+            }
+        ]
+        toy.record["outputs"] = [{"name": f"{name}.root", "status": "written", "sha256": recorded} for name in names]
+        bag, out = toy.unpack(tmp_path / names[0]), tmp_path / f"out-{names[0]}"
+        assert rerun(bag, out).is_started
+        result = verify(bag, out)
+        levels.append(result.level)
+
+    assert levels == ["R5~", "R4"]
+
+
 def test_comparator_without_the_recorded_file_decides_by_digest_or_not_at_all(files: Path) -> None:
     digest = content_digest(str(files / "recorded.root"))
     known = {"sha256": "0" * 64, "content": digest, "comparator": NUMERIC}
@@ -213,3 +252,28 @@ def test_first_rule_that_fits_counts() -> None:
 def test_wrong_rule_is_refused_by_name(rule: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         read_rules({"output": [rule]})
+
+
+def test_plan_holds_the_declared_comparator_and_the_recorded_file(toy: Toy) -> None:
+    toy.record["outputs"] = [
+        {"name": name, "status": "written", "sha256": toy.blobs.write(name.encode())} for name in ("a.txt", "b.log")
+    ]
+    toy.rules = read_rules(
+        {
+            "output": [
+                {"pattern": "*.txt", "stage": "join", "comparator": "text", "mask": ["it's %"]},
+                {"pattern": "*.log", "required": False},
+            ]
+        }
+    ).output
+    members = {
+        member.path: toy.blobs.get(member.sha256).decode()
+        for member in toy.plan().members
+        if "/outputs/" in member.path
+    }
+    shell = members["data/outputs/expected.sh"]
+
+    assert members["data/outputs/files/a.txt"] == "a.txt"
+    assert "data/outputs/files/b.log" not in members
+    assert """'text {"mask": ["it'\\''s %"]}'""" in shell
+    assert [line.split()[3] for line in shell.splitlines()] == ["yes", "no"]

@@ -15,6 +15,7 @@ from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import build_bundle
+from provenance.services.comparators import declare_comparators
 from provenance.services.post_verdict import post_verdict
 from provenance.services.record_jobs import Outcome, Submission, record_jobs
 from provenance.services.record_sighting import record_sighting
@@ -90,6 +91,13 @@ class Production:
         now = self.tick()
         self.writer.run(
             lambda connection, known: post_verdict(connection, known, job_id(number), {"level": level}, received_at=now)
+        )
+
+    def compare_by(self, *rules: dict[str, Any]) -> None:
+        """Declare comparators."""
+        document, now = {"output": list(rules)}, self.tick()
+        self.writer.run(
+            lambda connection, known: declare_comparators(connection, known, "nova", document, received_at=now)
         )
 
     def declare(self, task_id: str, **more: Any) -> None:
@@ -208,6 +216,8 @@ def play(production: Production) -> None:
     production.record(record_of(11, software=[{**code[0], "requested_ref": "main"}]))
     production.work()
     production.verdict(6, "R5")
+    production.compare_by({"pattern": "*.root", "comparator": "numeric", "relative": 1e-9})
+    production.compare_by({"pattern": "*.root", "comparator": "content"})
     production.verdict(6, "R1")
     production.see("renamed.root", metadata={"prov.job_id": job_id(5), "prov.output": "f5.root"})
     production.bundle(6)

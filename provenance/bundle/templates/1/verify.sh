@@ -148,11 +148,15 @@ compare_content() {
     *) undecided "${answer:-verify.py did not answer with $interpreter}" ;;
   esac
 }
+rank_of() { # LEVEL: sets rank; R5~ stands between R4 and R5
+  case $1 in *'~') rank=${1#R} && rank=${rank%'~'}0 && rank=$((rank - 5)) ;; *) rank=${1#R}0 ;; esac
+}
 conclude() { # VERDICT LEVEL COMPARATOR NAME
   printf '%s %s\n' "$1" "$4"
   if [ "$required" = yes ]; then
     case $1 in DIFFERENT | MISSING) differs=yes ;; esac
-    [ "${2#R}" -ge "${lowest#R}" ] || lowest=$2
+    rank_of "$2"
+    [ "$rank" -ge "$lowest_rank" ] || { lowest=$2 && lowest_rank=$rank; }
   fi
   comparisons="$comparisons${comparisons:+, }{\"output\": $json_name, \"level\": \"$2\", \"comparator\": \"$3\"}"
 }
@@ -239,7 +243,7 @@ if [ ! -s "$out/exit-codes.txt" ]; then
   give_up "no job ran in $out; run 'sh run.sh OUT' with a new folder."
 fi
 find_interpreter
-comparisons='' outputs='' differs=no open=no lowest=R7
+comparisons='' outputs='' differs=no open=no lowest=R7 lowest_rank=70
 # shellcheck source=/dev/null
 . "$here/outputs/expected.sh"
 name_extra_files
