@@ -14,24 +14,33 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql
 
-from provenance.db.driver import Row, fetch
+from provenance.db.driver import Row, change, fetch
 
 _MOST_KEYS = 256
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 _Convert = Callable[[Any], Any] | None
 
 
-def select_among(connection: Connection, statement: str, keys: Iterable[int]) -> list[Row]:
-    """Return the rows of a statement that says `WHERE column {among}` once, for these integer keys.
+def select_among(connection: Connection, statement: str, keys: Iterable[int] | Iterable[str]) -> list[Row]:
+    """Return the rows of a statement that says `WHERE column {among}` once, for these integers or texts.
 
     Column types do not convert here: choose integers, texts and truth values alone.
     """
     listed = list(keys)
-    if not listed:
-        return []
+    return fetch(connection, *_among(connection, statement, listed)) if listed else []
+
+
+def change_among(connection: Connection, statement: str, keys: Iterable[int] | Iterable[str]) -> None:
+    """Run a statement that returns no rows and says `WHERE column {among}` once, for these integers or texts."""
+    listed = list(keys)
+    if listed:
+        change(connection, *_among(connection, statement, listed))
+
+
+def _among(connection: Connection, statement: str, listed: list[Any]) -> tuple[str, tuple[Any]]:
     if connection.dialect.name == "sqlite":
-        return fetch(connection, statement.format(among="IN (SELECT value FROM json_each(?))"), (json.dumps(listed),))
-    return fetch(connection, statement.format(among="= ANY(?)"), (listed,))
+        return statement.format(among="IN (SELECT value FROM json_each(?))"), (json.dumps(listed),)
+    return statement.format(among="= ANY(?)"), (listed,)
 
 
 def select_by(

@@ -67,6 +67,16 @@ class DecodedRecord:
         """Whose it is."""
         return self.record.experiment if self.record is not None else str(self.raw["experiment"])
 
+    @property
+    def witness(self) -> str:
+        """Who saw the job; the wrapper where the record does not say."""
+        return str((self.record.witness if self.record is not None else self.raw.get("witness")) or "wrapper")
+
+    @property
+    def state(self) -> Any:
+        """How the job was seen."""
+        return self.record.state if self.record is not None else self.raw.get("state")
+
 
 def decode_record(body: bytes) -> DecodedRecord:
     """Return the decoded record.

@@ -170,6 +170,8 @@ def utc(moment: datetime) -> datetime:
     Raises:
         RecordError: the moment has no representation in UTC (the first or last hours that a date can name).
     """
+    if moment.tzinfo is UTC:
+        return moment
     try:
         return moment.astimezone(UTC)
     except OverflowError:

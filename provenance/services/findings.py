@@ -2,32 +2,37 @@
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, select
+import msgspec
+from sqlalchemy import Connection
 
-from provenance.db.keys import KnownKeys, chunks
+from provenance.db.base import table_of
+from provenance.db.driver import fetch
+from provenance.db.keys import KnownKeys
 from provenance.db.recording.software_rows import repository_match_key, software_digests
-from provenance.db.tables import Experiment, Possession, Repository, SoftwareRow
+from provenance.db.selecting import select_by
+from provenance.db.tables import Possession, SoftwareRow
 from provenance.records.gaps import Findings, small_inputs
 from provenance.records.job_record import JobRecord, Software
 from provenance.services.evaluations import find_evaluations
 
+_POSSESSIONS = table_of(Possession)
+_SOFTWARE = table_of(SoftwareRow)
 
-class Reading(NamedTuple):
+
+class Reading(msgspec.Struct, frozen=True):
     """A job as all its witnesses say it.
 
     Attributes:
         record: the typed reading.
         repairs: field paths of numbers out of range.
-        raw: plain JSON values, unknown fields included.
         contradictions: fields of which witnesses say different things.
         references: the blobs that the record refers to.
     """
 
     record: JobRecord
     repairs: tuple[str, ...]
-    raw: dict[str, Any]
     contradictions: tuple[str, ...]
     references: AbstractSet[str]
 
@@ -83,13 +88,10 @@ def _possessed(connection: Connection, notes: dict[Any, Any], experiment: str, d
     if len(held) > 500_000:  # noqa: PLR2004 - 60 MB; a fresh start costs one query a batch
         held.clear()
     unknown = sorted(digests - held)
-    for part in chunks(unknown):
-        query = (
-            select(Possession.sha256)
-            .join(Experiment, Experiment.id == Possession.experiment_id)
-            .where(Experiment.name == experiment, Possession.sha256.in_(part))
-        )
-        held.update(row[0] for row in connection.execute(query))
+    if unknown and (key := fetch(connection, "SELECT id FROM experiments WHERE name = ?", (experiment,))):
+        wanted = [(key[0][0], sha256) for sha256 in unknown]
+        found = select_by(connection, _POSSESSIONS, ("is_entered",), ("experiment_id", "sha256"), wanted)
+        held.update(sha256 for _, sha256 in found)
     return digests & held
 
 
@@ -102,10 +104,9 @@ def _unresolved(connection: Connection, notes: dict[Any, Any], lists: Sequence[S
     unknown = [digest for digest in by_digest if digest not in resolved]
     if not unknown:
         return {}
-    for part in chunks(unknown):
-        query = select(SoftwareRow.sha256).where(SoftwareRow.sha256.in_(part), SoftwareRow.resolution_id.is_not(None))
-        resolved.update(row[0] for row in connection.execute(query))
-    registered = {row[0] for row in connection.execute(select(Repository.match_key))}
+    found = select_by(connection, _SOFTWARE, ("resolution_id",), ("sha256",), unknown)
+    resolved.update(digest for digest, row in found.items() if row[0] is not None)
+    registered = {row[0] for row in fetch(connection, "SELECT match_key FROM repositories")}
     return {digest: _reason(by_digest[digest], registered) for digest in unknown if digest not in resolved}
 
 

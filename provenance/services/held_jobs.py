@@ -5,16 +5,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection
 
+from provenance.db.base import table_of
 from provenance.db.keys import chunks
 from provenance.db.recording.job_rows import unpack
-from provenance.db.tables import Job, ProvisionalRecord, WitnessRecord
+from provenance.db.selecting import select_among, select_by
+from provenance.db.tables import Job
 from provenance.records.merging import merge_witnesses
 from provenance.records.references import referenced_blobs
 from provenance.records.repairing import read_plain
 from provenance.services.findings import Reading
 from provenance.services.ledger import Documents, read_entries
+
+_JOBS = table_of(Job)
+_FINALS = "SELECT job_id, witness, revision, entry_id FROM witness_records WHERE job_id {among}"
+_WORKING = "SELECT job_id, witness, body FROM provisional_records WHERE job_id {among}"
 
 
 class FinalRecord(NamedTuple):
@@ -56,10 +62,8 @@ def load_held(
 ) -> dict[tuple[str, int], HeldJob]:
     """Return what is held of each job in `wanted`, by (job_id, experiment key); jobs not recorded are left out."""
     found: dict[tuple[str, int], HeldJob] = {}
-    for part in chunks(wanted):
-        query = select(Job.uuid, Job.experiment_id, Job.id, Job.received_at)
-        for row in connection.execute(query.where(tuple_(Job.uuid, Job.experiment_id).in_(part))):
-            found[row[0], row[1]] = HeldJob(row[2], row[3], {}, {})
+    for key, row in select_by(connection, _JOBS, ("id", "received_at"), ("uuid", "experiment_id"), wanted).items():
+        found[key] = HeldJob(row[0], row[1], {}, {})
     if found:
         fill_records(connection, store, {job.key: job for job in found.values()})
     return found
@@ -69,11 +73,9 @@ def fill_records(connection: Connection, store: Documents, jobs: dict[int, HeldJ
     """Read the records of each witness of these jobs into them."""
     places: dict[int, tuple[int, str, int]] = {}
     for part in chunks(list(jobs)):
-        finals = select(WitnessRecord.job_id, WitnessRecord.witness, WitnessRecord.revision, WitnessRecord.entry_id)
-        for job, witness, revision, entry in connection.execute(finals.where(WitnessRecord.job_id.in_(part))):
+        for job, witness, revision, entry in select_among(connection, _FINALS, part):
             places[entry] = (job, witness, revision)
-        working = select(ProvisionalRecord.job_id, ProvisionalRecord.witness, ProvisionalRecord.body)
-        for holder, name, body in connection.execute(working.where(ProvisionalRecord.job_id.in_(part))):
+        for holder, name, body in select_among(connection, _WORKING, part):
             jobs[holder].provisional[name] = unpack(body)
     for entry, body in read_entries(connection, store, places).items():
         job, witness, revision = places[entry]
@@ -92,8 +94,18 @@ def record_bytes(body: bytes, revision: int) -> bytes:
     return body if revision == 0 else str(json.loads(body)["record"]).encode()
 
 
-def read_together(records: dict[str, dict[str, Any]]) -> Reading:
+class MergedReading(Reading, frozen=True):
+    """A job that was merged from plain records.
+
+    Attributes:
+        raw: the merged record as plain JSON values, unknown fields included.
+    """
+
+    raw: dict[str, Any]
+
+
+def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
     """Return the job that the plain records of its witnesses make together."""
     raw, contradictions = merge_witnesses(records)
     record, repairs = read_plain(raw)
-    return Reading(record, repairs, raw, tuple(found.field for found in contradictions), referenced_blobs(raw))
+    return MergedReading(record, repairs, tuple(found.field for found in contradictions), referenced_blobs(raw), raw)

@@ -9,16 +9,21 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table
 
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import allocate_keys, chunks
 from provenance.db.recording.job_rows import pack, unpack
-from provenance.db.tables import EntryBody, Experiment, LedgerEntry
+from provenance.db.selecting import select_among
+from provenance.db.tables import EntryBody, LedgerEntry
 from provenance.services.segments import SegmentReader
 
 _ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
 _BODIES: Table = EntryBody.__table__  # type: ignore[assignment]
+_READ = """
+SELECT l.id, b.body, e.name, l.segment, l.position FROM ledger_entries l JOIN experiments e ON e.id = l.experiment_id
+LEFT JOIN entry_bodies b ON b.entry_id = l.id WHERE l.id {among}
+"""
 
 
 class NewEntry(NamedTuple):
@@ -82,17 +87,12 @@ def read_entries(connection: Connection, store: Documents, numbers: Iterable[int
     """Return the bodies of entries by key, from the database or from the sealed segment."""
     found: dict[int, bytes] = {}
     sealed: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    query = (
-        select(LedgerEntry.id, EntryBody.body, LedgerEntry.segment, LedgerEntry.position, Experiment.name)
-        .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
-        .outerjoin(EntryBody, EntryBody.entry_id == LedgerEntry.id)
-    )
     for part in chunks(sorted(set(numbers))):
-        for row in connection.execute(query.where(LedgerEntry.id.in_(part))):
-            if row.body is not None:
-                found[row.id] = unpack(row.body)
+        for number, body, name, segment, position in select_among(connection, _READ, part):
+            if body is not None:
+                found[number] = unpack(body)
             else:
-                sealed.setdefault((row.name, row.segment), []).append((row.id, row.position))
+                sealed.setdefault((name, segment), []).append((number, position))
     for (experiment, segment), places in sealed.items():
         reader = SegmentReader.open(store, experiment, segment)
         for number, position in places:

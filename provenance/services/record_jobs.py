@@ -30,7 +30,6 @@ from provenance.db.tables import (
 from provenance.records.decoding import DecodedRecord
 from provenance.records.gaps import Gap, find_gaps, level_of
 from provenance.records.job_record import PROVISIONAL
-from provenance.records.references import references_in
 from provenance.services.evaluation_work import enqueue_evaluations
 from provenance.services.findings import Reading, find_for, pending_of
 from provenance.services.held_jobs import HeldJob, load_held, read_together
@@ -65,12 +64,12 @@ class Submission(NamedTuple):
     @property
     def witness(self) -> str:
         """Return who saw the job."""
-        return str(self.decoded.raw.get("witness") or "wrapper")
+        return self.decoded.witness
 
     @property
     def is_provisional(self) -> bool:
         """Whether a later record may replace this one."""
-        return self.decoded.raw.get("state") in PROVISIONAL
+        return self.decoded.state in PROVISIONAL
 
 
 class Outcome(NamedTuple):
@@ -93,7 +92,7 @@ class _Batch(NamedTuple):
 
     def key_of(self, submission: Submission) -> tuple[str, int]:
         """Return what names the job in the database."""
-        return submission.decoded.raw["job_id"], self.experiments[submission.decoded.raw["experiment"]]
+        return submission.decoded.job_id, self.experiments[submission.decoded.experiment]
 
     def held_of(self, submission: Submission) -> HeldJob | None:
         """Return what is held of the submission's job."""
@@ -110,7 +109,7 @@ def record_jobs(
         first: dict[tuple[str, str], tuple[int, Submission]] = {}
         later = []
         for place, submission in rest:
-            key = (submission.decoded.raw["experiment"], submission.decoded.raw["job_id"])
+            key = (submission.decoded.experiment, submission.decoded.job_id)
             if key in first:
                 later.append((place, submission))
             else:
@@ -123,7 +122,7 @@ def record_jobs(
 def _record_distinct(
     connection: Connection, known: KnownKeys, store: Documents, numbered: list[tuple[int, Submission]]
 ) -> dict[int, Outcome]:
-    experiments = intern_experiments(connection, known, {s.decoded.raw["experiment"] for _, s in numbered})
+    experiments = intern_experiments(connection, known, {s.decoded.experiment for _, s in numbered})
     batch = _Batch(connection, known, experiments, {})
     batch.held.update(load_held(connection, store, [batch.key_of(submission) for _, submission in numbered]))
     accepted: list[tuple[int, Submission, Change]] = []
@@ -168,18 +167,18 @@ def _keep_aside(batch: _Batch, submission: Submission, change: Change) -> None:
         known = select(Conflict.entry_id).where(Conflict.job_id == held.key, Conflict.sha256 == sha256)
     else:
         known = select(UnreadRecord.entry_id).where(
-            UnreadRecord.job_uuid == decoded.raw["job_id"], UnreadRecord.sha256 == sha256
+            UnreadRecord.job_uuid == decoded.job_id, UnreadRecord.sha256 == sha256
         )
     if batch.connection.execute(known).first() is not None:
         return
-    experiment = batch.experiments[decoded.raw["experiment"]]
+    experiment = batch.experiments[decoded.experiment]
     new = NewEntry(experiment, change, submission.received_at, submission.submitter, decoded.body, submission.place)
     [entry] = append_entries(batch.connection, [new])
     if change == "conflict" and held is not None:
         row = {"entry_id": entry, "job_id": held.key, "witness": submission.witness, "sha256": sha256}
         batch.connection.execute(table_of(Conflict).insert(), [row])
     else:
-        row = {"entry_id": entry, "job_uuid": decoded.raw["job_id"], "sha256": sha256}
+        row = {"entry_id": entry, "job_uuid": decoded.job_id, "sha256": sha256}
         batch.connection.execute(table_of(UnreadRecord).insert(), [row])
 
 
@@ -198,8 +197,8 @@ def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dic
         key = held.key if held else new_keys[batch.key_of(submission)]
         drafts.append(JobDraft(key, held is None, reading.record, received_at, level_of(gaps), gaps))
         outcomes[place] = Outcome(reading.record.job_id, change, level_of(gaps), gaps, sorted(found.missing_blobs))
-    write_jobs(batch.connection, batch.known, drafts)
-    join_sightings(batch.connection, [draft.key for draft in drafts])
+    unclaimed = write_jobs(batch.connection, batch.known, drafts)
+    join_sightings(batch.connection, {draft.key: draft.record.job_id for draft in drafts}, unclaimed)
     _write_witnesses(batch, [draft.key for draft in drafts], submissions)
     missing = {draft.key: found.missing_blobs for draft, found in zip(drafts, findings, strict=True)}
     write_awaited(batch.connection, missing, replace=[draft.key for draft in drafts if not draft.is_new])
@@ -224,13 +223,13 @@ def _merge(submission: Submission, held: HeldJob | None) -> Reading:
     decoded = submission.decoded
     others = held.records_but(submission.witness) if held is not None else {}
     if decoded.record is not None and not others:
-        return Reading(decoded.record, decoded.repairs, decoded.raw, (), references_in(decoded.body, decoded.raw))
+        return Reading(decoded.record, decoded.repairs, (), decoded.references)
     return read_together({**others, submission.witness: decoded.raw})
 
 
 def _describe_unchanged(batch: _Batch, unchanged: list[tuple[int, Submission, Change]]) -> dict[int, Outcome]:
     """Return the answers for records that changed nothing: grade and gaps as they are today."""
-    outcomes = {place: Outcome(submission.decoded.raw["job_id"], change) for place, submission, change in unchanged}
+    outcomes = {place: Outcome(submission.decoded.job_id, change) for place, submission, change in unchanged}
     there = {place: held for place, submission, _ in unchanged if (held := batch.held_of(submission)) is not None}
     readings = [read_together(held.records_but(None)) for held in there.values()]
     for place, reading, found in zip(there, readings, find_for(batch.connection, batch.known, readings), strict=True):
@@ -269,7 +268,7 @@ def _remove_provisional(connection: Connection, job: int, witness: str) -> None:
 
 
 def _entry_of(submission: Submission, experiments: dict[str, int], revision: int) -> NewEntry:
-    experiment = experiments[submission.decoded.raw["experiment"]]
+    experiment = experiments[submission.decoded.experiment]
     body = submission.decoded.body
     kind = "record"
     if submission.reason is not None:

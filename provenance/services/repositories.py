@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
 
+from provenance.db.driver import fetch
 from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.recording.software_rows import repository_match_key
 from provenance.db.recording.writing import table_of
@@ -82,6 +83,8 @@ def find_repository(connection: Connection, name: str) -> RegisteredRepository:
 
 def enqueue_resolutions(connection: Connection) -> int:
     """Have every software entry resolved that names a registered repository and is not resolved; return how many are new."""
+    if not fetch(connection, "SELECT id FROM repositories LIMIT 1"):
+        return 0
     query = (
         select(SoftwareRow.sha256)
         .join(Repository, Repository.match_key == SoftwareRow.match_key)

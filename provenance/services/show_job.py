@@ -25,8 +25,8 @@ from provenance.records.gaps import find_gaps, level_of
 from provenance.records.identity import witness_rank
 from provenance.records.merging import merge_witnesses
 from provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
-from provenance.services.findings import Reading, find_for
-from provenance.services.held_jobs import HeldJob, fill_records, read_together
+from provenance.services.findings import find_for
+from provenance.services.held_jobs import HeldJob, MergedReading, fill_records, read_together
 from provenance.services.ledger import Documents
 
 
@@ -35,7 +35,7 @@ class ReadJob(NamedTuple):
 
     found: FoundJob
     held: HeldJob
-    reading: Reading
+    reading: MergedReading
 
     def body_of(self, witness: str | None = None) -> bytes:
         """Return the exact bytes of one witness's record; the first in precedence by default.

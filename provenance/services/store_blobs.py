@@ -16,7 +16,6 @@ from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
 from provenance.records.decoding import DecodedRecord
 from provenance.records.gaps import small_inputs
-from provenance.records.references import references_in
 from provenance.services.findings import possessed_blobs
 from provenance.services.refresh_gaps import blob_arrived
 
@@ -96,7 +95,7 @@ class Unclaimed:
         if not self._digests:
             return
         uploads = [
-            Upload(decoded.raw["experiment"], sha256)
+            Upload(decoded.experiment, sha256)
             for decoded in records
             for sha256 in sorted(_named_in(decoded) & self._digests.keys())
         ]
@@ -107,7 +106,7 @@ class Unclaimed:
 
 def _named_in(decoded: DecodedRecord) -> set[str]:
     """Return every digest that a bundle of the job could hold."""
-    found = references_in(decoded.body, decoded.raw)
+    found = set(decoded.references)
     if decoded.record is not None:
         found |= small_inputs(decoded.record)
         found |= {output.sha256 for output in decoded.record.outputs or () if output.sha256}

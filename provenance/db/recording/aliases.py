@@ -7,17 +7,29 @@ only its task joins the outputs of the task with its checksum and size, unless i
 Source: record.md, "Files and edges".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, select
 
+from provenance.db.base import table_of
+from provenance.db.driver import fetch
 from provenance.db.keys import allocate_keys, chunks
+from provenance.db.recording.file_rows import unlink_claims
 from provenance.db.recording.job_rows import STATES
 from provenance.db.recording.linking import link_files
-from provenance.db.recording.writing import table_of, unlink_claims
+from provenance.db.selecting import select_among
 from provenance.db.tables import Claim, File, Identity, Job, Parent, Sighting
 
+_OF_FILE = "SELECT DISTINCT file_id FROM sightings WHERE file_id {among}"
+_OF_JOB = "SELECT DISTINCT file_id FROM sightings WHERE job_uuid {among}"
+_OF_TASK = """
+SELECT DISTINCT file_id FROM sightings WHERE job_uuid IS NULL AND task_id IN (SELECT task_id FROM jobs WHERE id {among})
+"""
+_OF_CLAIM = """
+SELECT DISTINCT file_id FROM sightings
+WHERE file_id IN (SELECT file_id FROM claims WHERE alias_of IS NULL AND job_id {among})
+"""
 _SUCCEEDED = STATES.index("succeeded")
 _BirthQuery = Select[int, int, int, str, int | None, str]
 
@@ -64,26 +76,25 @@ class Alias(NamedTuple):
     identity: int
 
 
-def join_sightings(connection: Connection, jobs: Sequence[int]) -> None:
-    """Join what was seen before to jobs that were just written; one small look-up where nothing was ever seen."""
-    if not jobs or connection.execute(select(Sighting.entry_id).limit(1)).first() is None:
-        return
-    alias_files(connection, _concerned_files(connection, jobs))
+def join_sightings(connection: Connection, jobs: Mapping[int, str], unclaimed: Iterable[int]) -> None:
+    """Join what was seen before to jobs that were just written; one small look-up where nothing was ever seen.
+
+    Args:
+        connection: in a transaction.
+        jobs: job ids by key.
+        unclaimed: files that an earlier reading of these jobs claimed; others may be their birth now.
+    """
+    if jobs and fetch(connection, "SELECT entry_id FROM sightings LIMIT 1"):
+        alias_files(connection, _concerned_files(connection, jobs, sorted(unclaimed)))
 
 
-def _concerned_files(connection: Connection, jobs: Sequence[int]) -> set[int]:
-    """Return the sighted files that may be outputs of these jobs."""
-    found: set[int] = set()
-    for part in chunks(jobs):
-        rows = connection.execute(select(Job.uuid, Job.task_id).where(Job.id.in_(part))).all()
-        tasks = sorted({row[1] for row in rows if row[1] is not None})
-        claimed = select(Claim.file_id).where(Claim.job_id.in_(part), Claim.alias_of.is_(None))
-        for condition in (
-            Sighting.job_uuid.in_([row[0] for row in rows]),
-            Sighting.task_id.in_(tasks) & Sighting.job_uuid.is_(None),
-            Sighting.file_id.in_(claimed),
-        ):
-            found.update(row[0] for row in connection.execute(select(Sighting.file_id).where(condition).distinct()))
+def _concerned_files(connection: Connection, jobs: Mapping[int, str], unclaimed: Sequence[int]) -> set[int]:
+    """Return the sighted files that may be outputs of these jobs, or were."""
+    found = {row[0] for part in chunks(unclaimed) for row in select_among(connection, _OF_FILE, part)}
+    for part in chunks(list(jobs)):
+        found.update(row[0] for row in select_among(connection, _OF_JOB, [jobs[key] for key in part]))
+        for statement in (_OF_TASK, _OF_CLAIM):
+            found.update(row[0] for row in select_among(connection, statement, part))
     return found
 
 

@@ -14,9 +14,9 @@ import msgspec
 import zstandard
 
 from provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
-from provenance.records.repairing import utc
 from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output, Software
 from provenance.records.recipes import recipe_of, result_of
+from provenance.records.repairing import utc
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300

@@ -3,14 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table
 
+from provenance.db.driver import change_many
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import chunks
 from provenance.db.recording.edges import CROWD, ClaimFacts, IdentityFacts, Link, crowded_links, resolve_name
 from provenance.db.recording.job_rows import STATES
-from provenance.db.selecting import select_among
-from provenance.db.tables import Claim, File, Identity, Job, Producer, Sighting
+from provenance.db.selecting import change_among, select_among
+from provenance.db.tables import Producer
 
 _SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
@@ -26,6 +27,13 @@ WHERE j.rerun_of IS NULL AND c.file_id {among}
 _HELD = """
 SELECT p.identity_id, p.claim_id, p.is_sure FROM identities i JOIN producers p ON p.identity_id = i.id WHERE i.file_id {among}
 """
+_NEW_CLAIMS = """
+SELECT c.file_id, c.id, c.identity_id, i.size_bytes, i.checksums
+FROM claims c JOIN identities i ON i.id = c.identity_id JOIN jobs j ON j.id = c.job_id
+WHERE j.rerun_of IS NULL AND c.id {among}
+"""
+_SIGHTED = "SELECT identity_id FROM sightings WHERE file_id {among}"
+_UNLINK = "DELETE FROM producers WHERE identity_id = ? AND claim_id = ?"
 _UNLINKED = """
 SELECT DISTINCT i.file_id FROM identities i WHERE i.id {among}
 AND NOT EXISTS (SELECT 1 FROM producers p WHERE p.identity_id = i.id)
@@ -61,8 +69,7 @@ def _relink(connection: Connection, files: Sequence[int]) -> None:
         return
     claims = _claims(connection, files)
     crowds = [number for number, found in claims.items() if len(found) > CROWD]
-    if crowds:
-        connection.execute(update(File).where(File.id.in_(crowds)).values(is_crowded=True))
+    change_among(connection, "UPDATE files SET is_crowded = TRUE WHERE id {among}", crowds)
     identities = _used(connection, _identities(connection, list(claims)), claims)
     desired: set[Link] = set()
     for number, found in claims.items():
@@ -73,15 +80,10 @@ def _relink(connection: Connection, files: Sequence[int]) -> None:
 def _link_in_crowd(connection: Connection, crowded: set[int], new_claims: Sequence[int]) -> None:
     claims, facts = [], []
     for part in chunks(new_claims):
-        query = (
-            select(Claim.id, Claim.identity_id, Identity.size_bytes, Identity.checksums)
-            .join(Identity, Identity.id == Claim.identity_id)
-            .join(Job, Job.id == Claim.job_id)
-            .where(Claim.id.in_(part), Claim.file_id.in_(crowded), Job.rerun_of.is_(None))
-        )
-        for claim, identity, size_bytes, checksums in connection.execute(query):
-            claims.append(ClaimFacts(claim, identity, has_succeeded=True))
-            facts.append(IdentityFacts(identity, size_bytes, checksums))
+        for file, claim, identity, size_bytes, checksums in select_among(connection, _NEW_CLAIMS, part):
+            if file in crowded:
+                claims.append(ClaimFacts(claim, identity, has_succeeded=True))
+                facts.append(IdentityFacts(identity, size_bytes, checksums))
     _write_difference(connection, crowded_links(facts, claims), set())
 
 
@@ -108,8 +110,7 @@ def _used(
     if left := set(asked) - used:
         files = [file for file, found in identities.items() if any(one.id in left for one in found)]
         for part in chunks(files):
-            sighted = select(Sighting.identity_id).where(Sighting.file_id.in_(part))
-            used.update(row[0] for row in connection.execute(sighted))
+            used.update(row[0] for row in select_among(connection, _SIGHTED, part))
     return {file: [one for one in found if one.id in used] for file, found in identities.items()}
 
 
@@ -127,12 +128,7 @@ def _held(connection: Connection, files: Sequence[int]) -> set[Link]:
 
 def _write_difference(connection: Connection, desired: set[Link], held: set[Link]) -> None:
     gone = sorted(held - desired)
-    for part in chunks(gone):
-        for link in part:
-            connection.execute(
-                _PRODUCERS.delete().where(
-                    _PRODUCERS.c.identity_id == link.identity_id, _PRODUCERS.c.claim_id == link.claim_id
-                )
-            )
+    if gone:
+        change_many(connection, _UNLINK, [(link.identity_id, link.claim_id) for link in gone])
     fresh = sorted(desired - held)
     insert_rows(connection, _PRODUCERS, [link._asdict() for link in fresh])

@@ -2,22 +2,19 @@
 
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
 
-import msgspec
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table
 
 from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, chunks
+from provenance.db.keys import KnownKeys
 from provenance.db.recording.job_rows import pack, shared_document
+from provenance.db.selecting import select_among
 from provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
 from provenance.records.job_record import Software
+from provenance.records.sharing import remembered
 from provenance.software.urls import match_key
 
-# the encoding of a list is that of its entries, with commas between: what `shared_document` digests
-_encode = msgspec.json.Encoder(order="deterministic").encode
-_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
-
+_HELD_MEMBERS = "SELECT DISTINCT software_set_id FROM software_set_members WHERE software_set_id {among}"
 _SOFTWARE: Table = SoftwareRow.__table__  # type: ignore[assignment]
 _SETS: Table = SoftwareSet.__table__  # type: ignore[assignment]
 _MEMBERS: Table = SoftwareSetMember.__table__  # type: ignore[assignment]
@@ -25,18 +22,18 @@ _MEMBERS: Table = SoftwareSetMember.__table__  # type: ignore[assignment]
 
 def software_digests(software: Sequence[Software]) -> tuple[str, ...]:
     """Return the digest of each entry's document, in order."""
-    return _digests(_encode(software))[1]
+    return _digests(software)[1]
 
 
 def software_set_digest(software: Sequence[Software]) -> str:
     """Return the digest that names a software list: over those of its entries, in order."""
-    return _digests(_encode(software))[0]
+    return _digests(software)[0]
 
 
-@lru_cache(maxsize=4096)
-def _digests(body: bytes) -> tuple[str, tuple[str, ...]]:
-    """Return the digest of a list and those of its entries; a release's list comes with each of its jobs."""
-    entries = tuple(hashlib.sha256(entry).hexdigest() for entry in _split(body))
+@remembered
+def _digests(software: Sequence[Software]) -> tuple[str, tuple[str, ...]]:
+    """Return the digest of a list and those of its entries."""
+    entries = tuple(shared_document(entry)[0] for entry in software)
     return hashlib.sha256(" ".join(entries).encode()).hexdigest(), entries
 
 
@@ -54,11 +51,7 @@ def intern_software_sets(
     entries = {shared_document(entry)[0]: entry for entries in fresh.values() for entry in entries}
     software = intern_software(connection, known, entries)
     keys = known.intern(connection, _SETS, ["sha256"], {digest: {"sha256": digest} for digest in by_digest})
-    held = {
-        row[0]
-        for part in chunks([keys[digest] for digest in fresh])
-        for row in connection.execute(select(_MEMBERS.c.software_set_id).where(_MEMBERS.c.software_set_id.in_(part)))
-    }
+    held = {row[0] for row in select_among(connection, _HELD_MEMBERS, [keys[digest] for digest in fresh])}
     rows = [
         {"software_set_id": keys[digest], "position": place, "software_id": software[shared_document(entry)[0]]}
         for digest in sorted(fresh)

@@ -1,0 +1,156 @@
+"""Files of jobs as rows: identities, claims, mentions and parents; and the end of those that an earlier reading wrote."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from provenance.db.base import table_of
+from provenance.db.inserting import insert_rows
+from provenance.db.keys import KnownKeys, allocate_keys, chunks
+from provenance.db.recording.identities import SeenIdentity
+from provenance.db.recording.job_rows import ClaimRow, MentionRow, claim_rows, mention_rows
+from provenance.db.recording.linking import unlinked_files
+from provenance.db.selecting import change_among, select_among
+from provenance.db.tables import Claim, File, Identity, Mention, Parent
+from provenance.records.job_record import JobRecord
+
+_CLAIMS = "SELECT id, file_id FROM claims WHERE job_id {among}"
+_READ = """
+SELECT DISTINCT i.file_id FROM mentions m JOIN identities i ON i.id = m.identity_id WHERE m.job_id {among}
+"""
+_DECLARED = """
+SELECT DISTINCT i.file_id FROM claims c JOIN parents p ON p.claim_id = c.id JOIN identities i ON i.id = p.identity_id
+WHERE c.job_id {among}
+"""
+
+
+class Touched(NamedTuple):
+    """Files whose edges may have changed, and the keys of claims that were just written."""
+
+    files: set[int]
+    claims: list[int]
+
+
+def write_files(
+    connection: Connection, known: KnownKeys, records: Mapping[int, JobRecord], experiments: Mapping[str, int]
+) -> Touched:
+    """Write the inputs and outputs of jobs, by key of the job."""
+    mentions = {job: mention_rows(record, experiments) for job, record in records.items()}
+    claims = {job: claim_rows(record, mentions[job], experiments) for job, record in records.items()}
+    seen: dict[bytes, SeenIdentity] = {row.identity.key: row.identity for rows in mentions.values() for row in rows}
+    for rows in claims.values():
+        for row in rows:
+            seen[row.identity.key] = row.identity
+            for parent in row.parents:
+                seen[parent.key] = parent
+    files = known.intern(
+        connection,
+        table_of(File),
+        ["name", "namespace", "experiment_id"],
+        {identity.file: {**identity.file._asdict(), "is_crowded": False} for identity in seen.values()},
+    )
+    identities, fresh = _intern_identities(connection, known, seen, files)
+    touched = {files[seen[key].file] for key in fresh}
+    touched |= unlinked_files(connection, [number for key, number in identities.items() if key not in fresh])
+    _insert_mentions(connection, mentions, identities)
+    claimed, new_claims = _insert_claims(connection, claims, files, identities)
+    return Touched(touched | claimed, new_claims)
+
+
+def _intern_identities(
+    connection: Connection, known: KnownKeys, seen: Mapping[bytes, SeenIdentity], files: Mapping[Any, int]
+) -> tuple[dict[bytes, int], set[bytes]]:
+    """Return the keys of all identities seen, and which of them may be new."""
+    table = table_of(Identity)
+    fresh = {key for key in seen if known.get(table, key) is None}
+    rows = {
+        key: {
+            "file_id": files[identity.file],
+            "key": key,
+            "size_bytes": identity.size_bytes,
+            "checksums": identity.checksums,
+        }
+        if key in fresh
+        else {}
+        for key, identity in seen.items()
+    }
+    return known.intern(connection, table, ["key"], rows), fresh
+
+
+def _insert_mentions(
+    connection: Connection, mentions: Mapping[int, list[MentionRow]], identities: Mapping[bytes, int]
+) -> None:
+    rows = [
+        {
+            "job_id": job,
+            "position": row.position,
+            "identity_id": identities[row.identity.key],
+            "role": row.input.role,
+            "status": row.input.status,
+        }
+        for job, inputs in mentions.items()
+        for row in inputs
+    ]
+    insert_rows(connection, table_of(Mention), rows)
+
+
+def _insert_claims(
+    connection: Connection,
+    claims: Mapping[int, list[ClaimRow]],
+    files: Mapping[Any, int],
+    identities: Mapping[bytes, int],
+) -> tuple[set[int], list[int]]:
+    flat = [(job, row) for job, rows in claims.items() for row in rows]
+    numbers = allocate_keys(connection, table_of(Claim), len(flat))
+    claim_values: list[dict[str, Any]] = []
+    parent_values: list[dict[str, int]] = []
+    for number, (job, row) in zip(numbers, flat, strict=True):
+        claim_values.append(
+            {
+                "id": number,
+                "file_id": files[row.identity.file],
+                "job_id": job,
+                "identity_id": identities[row.identity.key],
+                "position": row.position,
+                "status": row.output.status,
+                "data_tier": row.output.data_tier,
+                "event_count": row.output.event_count,
+            }
+        )
+        parent_values += [{"claim_id": number, "identity_id": identities[parent.key]} for parent in row.parents]
+    insert_rows(connection, table_of(Claim), claim_values)
+    insert_rows(connection, table_of(Parent), parent_values)
+    return {row["file_id"] for row in claim_values}, numbers
+
+
+class Removed(NamedTuple):
+    """Files that an earlier reading of jobs claimed, and all that it named."""
+
+    claimed: set[int]
+    named: set[int]
+
+
+def remove_files(connection: Connection, jobs: Sequence[int]) -> Removed:
+    """Delete what an earlier reading of these jobs wrote of files."""
+    claimed: set[int] = set()
+    named: set[int] = set()
+    for part in chunks(jobs):
+        claims = select_among(connection, _CLAIMS, part)
+        claimed.update(row[1] for row in claims)
+        for statement in (_READ, _DECLARED):
+            named.update(row[0] for row in select_among(connection, statement, part))
+        unlink_claims(connection, [row[0] for row in claims])
+        change_among(connection, "DELETE FROM mentions WHERE job_id {among}", part)
+    return Removed(claimed, claimed | named)
+
+
+def unlink_claims(connection: Connection, claims: Sequence[int]) -> None:
+    """Delete claims with their edges."""
+    for part in chunks(claims):
+        for statement in (
+            "DELETE FROM parents WHERE claim_id {among}",
+            "DELETE FROM producers WHERE claim_id {among}",
+            "DELETE FROM claims WHERE id {among}",
+        ):
+            change_among(connection, statement, part)
