@@ -2,11 +2,7 @@
 
 from flask import Flask
 
-<<<<<<< HEAD
-from app.api import blobs, files, job_views, jobs, operations, recipes, tasks, tickets
-=======
-from app.api import blobs, comparators, files, job_views, jobs, operations, recipes, tasks
->>>>>>> 2cd3ccf (wip)
+from app.api import blobs, comparators, files, job_views, jobs, operations, recipes, tasks, tickets
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
 from provenance.bundle.comparators import OutputRules
