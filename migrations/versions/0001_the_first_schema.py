@@ -391,6 +391,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_software_match_key'), ['match_key'], unique=False)
         batch_op.create_index(batch_op.f('ix_software_revision'), ['revision'], unique=False)
 
+    op.create_table('waived_units',
+    sa.Column('task_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.Column('unit', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entries.id'], name=op.f('fk_waived_units_entry_id_ledger_entries')),
+    sa.ForeignKeyConstraint(['task_id'], ['tasks.id'], name=op.f('fk_waived_units_task_id_tasks')),
+    sa.PrimaryKeyConstraint('task_id', 'unit', name=op.f('pk_waived_units')),
+    sqlite_with_rowid=False
+    )
     op.create_table('awaited_blobs',
     sa.Column('sha256', sa.LargeBinary(32), nullable=False),
     sa.Column('job_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -596,6 +605,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_awaited_blobs_job_id')
 
     op.drop_table('awaited_blobs')
+    op.drop_table('waived_units')
     with op.batch_alter_table('software', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_software_revision'))
         batch_op.drop_index(batch_op.f('ix_software_match_key'))
