@@ -50,13 +50,19 @@ def find_value(root: TableBody, path: str) -> Value:
 
 def parameters(root: TableBody) -> Iterator[Parameter]:
     """Yield every atom and every empty table or sequence, in the order of print."""
+    for path, canonical, value in leaves(root):
+        yield Parameter(path, canonical, origin_of(value))
+
+
+def leaves(root: TableBody) -> Iterator[tuple[str, str, Value]]:
+    """Yield (path, canonical text, value) of what `parameters` yields, without the work of finding out where it was written."""
     names: list[str] = []
     for action, key, _, value in walk(root):
         if action == ATOM:
-            yield Parameter("".join(names) + key, value.text, origin_of(value))
+            yield "".join(names) + key, value.text, value
         elif action == ENTER:
             if not len(value.body):
-                yield Parameter("".join(names) + key, str(value.body.canonical), origin_of(value))
+                yield "".join(names) + key, str(value.body.canonical), value
             if value.kind == TABLE:
                 names.append(f"{key}.")
         elif value.kind == TABLE:

@@ -19,7 +19,13 @@ from provenance.db.engines import Database
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.job_rows import unpack
-from provenance.db.recording.parameter_rows import IndexedTable, indexed_tables, write_set, write_tables
+from provenance.db.recording.parameter_rows import (
+    IndexedTable,
+    indexed_tables,
+    unwritten_tables,
+    write_set,
+    write_tables,
+)
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Closure, Evaluation, Experiment, WorkItem
 from provenance.errors import ProvenanceError
@@ -70,7 +76,9 @@ def evaluate_configuration(parts: Parts, key: str) -> None:
     if wanted is None:
         return
     found = _evaluate(parts.store, wanted)
-    for part in chunks(found.tables, _TABLES_AT_ONCE):
+    with parts.database.reading.connect() as connection:
+        fresh = unwritten_tables(connection, found.tables)
+    for part in chunks(fresh[:-_TABLES_AT_ONCE], _TABLES_AT_ONCE):  # the last go with the set
         parts.writer.run(lambda connection, known, part=part: write_tables(connection, known, part))  # type: ignore[misc]
     parts.writer.run(lambda connection, known: _enter_and_refresh(connection, known, wanted, found))
 
@@ -157,7 +165,7 @@ def evaluate_sources(recorded: FclConfiguration, sources: Mapping[str, bytes]) -
         ran.parameter_set_id if ran is not None else None,
         problem,
         "; ".join(trouble)[:_LONGEST_PROBLEM] + "." if trouble else None,
-        indexed_tables(searched.parameters()) if searched is not None else [],
+        indexed_tables(searched) if searched is not None else [],
     )
 
 

@@ -35,11 +35,23 @@ class ParameterCondition(NamedTuple):
 
 def closures_with(connection: Connection, condition: ParameterCondition) -> list[int]:
     """Return the integer keys of the configurations in which the condition holds for at least one parameter."""
-    keys = select(ParameterKey.id).where(*matches(connection.dialect.name, ParameterKey.name, condition.pattern))
-    tables = select(Parameter.table_id).where(Parameter.key_id.in_(keys), *_holds(condition))
-    sets = select(ParameterSetTable.set_id).where(ParameterSetTable.table_id.in_(tables))
-    closures = select(Evaluation.closure_id).where(Evaluation.set_id.in_(sets)).distinct()
-    return [row[0] for row in connection.execute(closures)]
+    found = [
+        row[0]
+        for row in connection.execute(
+            select(ParameterKey.id).where(*matches(connection.dialect.name, ParameterKey.name, condition.pattern))
+        )
+    ]
+    steps: list[tuple[Any, Any, list[ColumnElement[bool]]]] = [
+        (Parameter.table_id, Parameter.key_id, _holds(condition)),
+        (ParameterSetTable.set_id, ParameterSetTable.table_id, []),
+        (Evaluation.closure_id, Evaluation.set_id, []),
+    ]
+    for wanted, by, conditions in steps:  # one by one: a planner that guesses wrongly at one step is lost in the next
+        if not found:
+            return []
+        query = select(wanted).where(by.in_(_listed(connection, found)), *conditions).distinct()
+        found = [row[0] for row in connection.execute(query)]
+    return found
 
 
 def _holds(condition: ParameterCondition) -> list[ColumnElement[bool]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys, chunks
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Parameter, ParameterKey, ParameterSet, ParameterSetTable, ParameterTable
-from provenance.fhicl import Parameter as Atom
+from provenance.fhicl import Configuration
+from provenance.fhicl.tree import leaves
 
 LONGEST_KEPT = 400
 _BEGINNING = 300
@@ -26,13 +27,10 @@ class IndexedTable(NamedTuple):
     atoms: tuple[tuple[str, str], ...]
 
 
-def indexed_tables(atoms: Iterable[Atom]) -> list[IndexedTable]:
-    """Return the tables that parameters stand in, each once.
-
-    Args:
-        atoms: of one configuration.
-    """
-    placed = sorted((atom.path.rpartition(".")[0], atom.path, indexed_text(atom.canonical)) for atom in atoms)
+def indexed_tables(configuration: Configuration) -> list[IndexedTable]:
+    """Return the tables of a configuration that have parameters directly in them."""
+    atoms = leaves(configuration.root)
+    placed = sorted((path.rpartition(".")[0], path, indexed_text(canonical)) for path, canonical, _ in atoms)
     return [_table([(path, text) for _, path, text in inside]) for _, inside in groupby(placed, lambda each: each[0])]
 
 
@@ -61,7 +59,8 @@ def write_tables(connection: Connection, known: KnownKeys, tables: Sequence[Inde
         ["name"],
         {path: {"name": path} for table in tables for path, _ in table.atoms},
     )
-    fresh = _unwritten(connection, known, tables)
+    unmet = [each for each in tables if known.get(table_of(ParameterTable), each.key) is None]
+    fresh = unwritten_tables(connection, unmet)
     numbers = known.intern(
         connection, table_of(ParameterTable), ["key"], {each.key: {"key": each.key} for each in tables}
     )
@@ -75,11 +74,12 @@ def write_tables(connection: Connection, known: KnownKeys, tables: Sequence[Inde
     return numbers
 
 
-def _unwritten(connection: Connection, known: KnownKeys, tables: Sequence[IndexedTable]) -> list[IndexedTable]:
-    table = table_of(ParameterTable)
-    unmet = {each.key: each for each in tables if known.get(table, each.key) is None}
+def unwritten_tables(connection: Connection, tables: Sequence[IndexedTable]) -> list[IndexedTable]:
+    """Return those of the tables that are not in the index yet."""
+    unmet = {each.key: each for each in tables}
+    column = table_of(ParameterTable).c.key
     for part in chunks(list(unmet)):
-        for (key,) in connection.execute(select(table.c.key).where(table.c.key.in_(part))).all():
+        for (key,) in connection.execute(select(column).where(column.in_(part))).all():
             unmet.pop(bytes(key), None)
     return list(unmet.values())
 
