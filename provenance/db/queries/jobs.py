@@ -57,15 +57,18 @@ _COLUMNS: tuple[Any, ...] = (
 
 
 def _summary_query() -> Select[Any]:
-    query: Select[Any] = (
-        select(*_COLUMNS)
-        .select_from(Job)
+    return joined(select(*_COLUMNS))
+
+
+def joined(query: Select[Any]) -> Select[Any]:
+    """Return a query from jobs and what names their experiment, task, stage and host."""
+    return (
+        query.select_from(Job)
         .join(Experiment, Experiment.id == Job.experiment_id)
         .outerjoin(TaskRow, TaskRow.id == Job.task_id)
         .outerjoin(Stage, Stage.id == TaskRow.stage_id)
         .outerjoin(Host, Host.id == Job.host_id)
     )
-    return query
 
 
 def job_summaries(connection: Connection, keys: Iterable[int]) -> dict[int, dict[str, Any]]:
@@ -88,7 +91,7 @@ def list_job_rows(
 
     `condition` is what the filters `parameter` and `value` say.
     """
-    query = _filtered(_summary_query(), filters)
+    query = narrowed(_summary_query(), filters)
     if condition is not None:
         closures = closures_with(connection, condition)
         if not closures:
@@ -100,7 +103,8 @@ def list_job_rows(
     return list(_summaries(connection, rows).items())
 
 
-def _filtered(query: Select[Any], filters: JobFilters) -> Select[Any]:
+def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
+    """Return a query over jobs, joined to experiment, task, stage and host, that passes only what the filters let through."""
     equal = {
         Experiment.name: filters.experiment,
         TaskRow.task_id: filters.task_id,
