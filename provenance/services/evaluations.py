@@ -4,15 +4,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from provenance.db.base import table_of
 from provenance.db.keys import chunks
-from provenance.db.recording.job_rows import shared_document
-from provenance.db.tables import Closure, Evaluation, Experiment
+from provenance.db.recording.shared_rows import closure_digests
+from provenance.db.selecting import select_among, select_by
+from provenance.db.tables import Closure
 from provenance.records.job_record import FclConfiguration, JobRecord
-from provenance.records.sharing import remembered
 
 _MOST_REMEMBERED = 100_000
+_CLOSURES = table_of(Closure)
+_EVALUATIONS = """
+SELECT v.closure_id, e.name, v.problem, v.difference, v.ran_as
+FROM evaluations v JOIN experiments e ON e.id = v.experiment_id WHERE v.closure_id {among}
+"""
 
 Configuration = tuple[str, str]
 """Experiment and digest of a closure."""
@@ -64,12 +70,6 @@ def find_evaluations(
     ]
 
 
-@remembered
-def closure_digests(configurations: Sequence[FclConfiguration]) -> tuple[str, ...]:
-    """Return the digest of each configuration, as closures have it."""
-    return tuple(shared_document(each)[0] for each in configurations)
-
-
 def _findings(
     record: JobRecord,
     digests: Sequence[str],
@@ -103,14 +103,10 @@ def _can_be_evaluated(configuration: FclConfiguration, known: Known | None, held
 
 
 def _read(connection: Connection, wanted: Iterable[Configuration]) -> dict[Configuration, Known]:
-    query = (
-        select(Experiment.name, Closure.sha256, Evaluation.problem, Evaluation.difference, Evaluation.ran_as)
-        .select_from(Closure)
-        .join(Evaluation, Evaluation.closure_id == Closure.id)
-        .join(Experiment, Experiment.id == Evaluation.experiment_id)
-    )
+    keys = select_by(connection, _CLOSURES, ("id",), ("sha256",), sorted({digest for _, digest in wanted}))
+    digests = {row[0]: digest for digest, row in keys.items()}
     return {
-        (row[0], row[1]): Known(*row[2:])
-        for part in chunks(sorted({digest for _, digest in wanted}))
-        for row in connection.execute(query.where(Closure.sha256.in_(part)))
+        (row[1], digests[row[0]]): Known(*row[2:])
+        for part in chunks(list(digests))
+        for row in select_among(connection, _EVALUATIONS, part)
     }

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from provenance.db.engines import Database
-from provenance.db.keys import KnownKeys, allocate_keys, chunks
+from provenance.db.inserting import insert_rows
+from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.recording.writing import table_of
+from provenance.db.selecting import select_by
 from provenance.db.tables import WorkItem
 from provenance.db.writer import Writer
 from provenance.errors import ProvenanceError
@@ -53,30 +55,21 @@ class TakenItem(NamedTuple):
 
 def enqueue(connection: Connection, kind: str, key: str, *, due_at: datetime | None = None) -> None:
     """Note work to be done, unless it is noted already."""
-    table = table_of(WorkItem)
-    held = select(table.c.id).where(table.c.kind == kind, table.c.key == key)
-    if connection.execute(held).first() is not None:
-        return
-    [number] = allocate_keys(connection, table, 1)
-    row = {"id": number, "kind": kind, "key": key, "due_at": due_at or datetime.now(UTC), "attempts": 0}
-    connection.execute(table.insert(), [row])
+    enqueue_all(connection, kind, [key], due_at=due_at)
 
 
-def enqueue_all(connection: Connection, kind: str, keys: Sequence[str]) -> None:
+def enqueue_all(connection: Connection, kind: str, keys: Sequence[str], *, due_at: datetime | None = None) -> None:
     """Note much work of one kind, what is not noted already."""
     table = table_of(WorkItem)
-    held: set[str] = set()
-    for part in chunks(keys):
-        query = select(table.c.key).where(table.c.kind == kind, table.c.key.in_(part))
-        held.update(row[0] for row in connection.execute(query))
-    fresh = [key for key in keys if key not in held]
-    now = datetime.now(UTC)
+    held = select_by(connection, table, ("id",), ("kind", "key"), [(kind, key) for key in keys])
+    fresh = [key for key in keys if (kind, key) not in held]
+    due_at = due_at or datetime.now(UTC)
     rows = [
-        {"id": number, "kind": kind, "key": key, "due_at": now, "attempts": 0}
+        {"id": number, "kind": kind, "key": key, "due_at": due_at, "attempts": 0}
         for number, key in zip(allocate_keys(connection, table, len(fresh)), fresh, strict=True)
     ]
-    if rows:
-        connection.execute(table.insert(), rows)
+    # on PostgreSQL another process may have noted the same since
+    insert_rows(connection, table, rows, skip_known=connection.dialect.name == "postgresql")
 
 
 def drain(
