@@ -1,0 +1,198 @@
+"""Configurations evaluated in the background: what becomes of their jobs, their gaps and the search by parameter, on both databases."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledger_story import Production, job_id, record_of
+from sqlalchemy import func, select
+
+from archive.opening import open_store
+from provenance.db.engines import Database
+from provenance.db.queries.jobs import JobFilters
+from provenance.db.tables import Evaluation, GapSet, Job, ParameterSet, ParameterTable, WorkItem
+from provenance.fhicl import loads
+from provenance.fhicl.as_run import contradictions
+from provenance.services.list_jobs import list_jobs
+from provenance.services.show_job import show_job
+
+BASE = b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    made = Production(database, open_store("memory:"), tmp_path)
+    yield made
+    made.close()
+
+
+def configured(
+    production: Production, number: int, text: bytes, *, experiment: str = "nova", **more: Any
+) -> dict[str, Any]:
+    """Return the record of a job that ran this text, whose bytes are here."""
+    sha256 = production.upload(text, experiment)
+    closure = {"step": "art", "main": "job.fcl", "files": [{"name": "job.fcl", "sha256": sha256}], **more}
+    return record_of(number, experiment=experiment, configurations=[closure])
+
+
+def gaps_of(production: Production, number: int) -> list[str]:
+    with production.database.reading.connect() as connection:
+        query = select(GapSet.document).join(Job, Job.gap_set_id == GapSet.id).where(Job.uuid == job_id(number))
+        codes: list[str] = json.loads(connection.execute(query).scalar_one())
+    return [code for code in codes if code.startswith("configuration")]
+
+
+def found(production: Production, **filters: Any) -> list[int]:
+    with production.database.reading.connect() as connection:
+        return sorted(int(job["job_id"][-4:], 16) for job in list_jobs(connection, JobFilters(**filters))["jobs"])
+
+
+def evaluations(production: Production) -> list[Any]:
+    with production.database.reading.connect() as connection:
+        return list(connection.execute(select(Evaluation)))
+
+
+def test_jobs_are_found_by_the_values_that_they_ran_with(production: Production) -> None:
+    production.record(
+        configured(production, 1, BASE),
+        configured(production, 2, BASE),
+        configured(production, 3, BASE + b"physics.producers.slicer.threshold: 3\n"),
+        configured(production, 4, BASE + b"physics.producers.slicer.mode: slow\n"),
+        configured(production, 5, BASE + b"physics.producers.slicer.threshold: '5'\n"),
+        record_of(6),
+    )
+    production.work()
+    key = "physics.producers.slicer.threshold"
+
+    assert found(production, parameter=key, value="<5") == [3]
+    assert found(production, parameter=key, value="<=5") == [1, 2, 3, 4]
+    assert found(production, parameter=key, value=">5") == []
+    assert found(production, parameter=key, value="5.0") == [1, 2, 4]
+    assert found(production, parameter=key, value="!=5") == [3, 5]
+    assert found(production, parameter=key, value='="5"') == [5]
+    assert found(production, parameter=key) == [1, 2, 3, 4, 5]
+    assert found(production, parameter="*.mode", value="slow") == [4]
+    assert found(production, parameter="physics.producers.fit.steps[*]", value="3") == [1, 2, 3, 4, 5]
+    assert found(production, parameter="physics.*.threshold", value="<5", task_id="t1") == [3]
+    assert found(production, parameter="physics.*.threshold", value="<5", state="failed") == []
+    assert found(production, parameter="Physics.*") == []
+
+
+def test_equal_tables_are_kept_once(production: Production) -> None:
+    production.record(
+        *[configured(production, n, BASE + b"physics.producers.slicer.threshold: %d\n" % n) for n in range(1, 9)]
+    )
+    production.record(
+        configured(production, 9, BASE + b"physics.producers.slicer.threshold: 8\n# the same in other bytes\n")
+    )
+    production.work()
+
+    with production.database.reading.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(ParameterSet)).scalar_one() == 8
+        assert connection.execute(select(func.count()).select_from(ParameterTable)).scalar_one() == 8 + 1
+
+
+def test_a_configuration_that_is_none_leaves_its_job_standing_with_a_gap(production: Production) -> None:
+    production.record(configured(production, 1, b"a: 1\n"), configured(production, 2, b"a: @local::nowhere\n"))
+    assert gaps_of(production, 2) == []
+
+    production.work()
+    again = production.record(configured(production, 3, b"a: @local::nowhere\n"))
+
+    assert (gaps_of(production, 1), gaps_of(production, 2)) == ([], ["configuration-unevaluated"])
+    [gap] = [gap for gap in again[0].gaps if gap.code == "configuration-unevaluated"]
+    assert "job.fcl:1:4" in gap.message
+    with production.database.reading.connect() as connection:
+        shown = show_job(connection, production.store, job_id(2))
+    assert "configuration-unevaluated" in [gap["code"] for gap in shown["gaps"]]
+
+
+def test_a_configuration_is_evaluated_when_its_last_file_comes(production: Production) -> None:
+    late = b"a: 7\n"
+    sha256 = production.store.put(late).sha256
+    main = production.upload(b'#include "late.fcl"\n')
+    files = [{"name": "job.fcl", "sha256": main}, {"name": "late.fcl", "sha256": sha256, "found_in": 0}]
+    production.record(record_of(1, configurations=[{"main": "job.fcl", "files": files}]))
+    production.work()
+    assert evaluations(production) == []
+
+    production.upload(late)
+    production.work()
+
+    assert found(production, parameter="a", value="7") == [1]
+
+
+def test_what_the_program_wrote_is_searched_and_held_against_what_was_sent(production: Production) -> None:
+    art = b'process_name: "P" services: { scheduler: { num_threads: 1 } } '
+    ran = BASE.replace(b"mode: fast", b"mode: fast module_label: slicer").replace(b"5", b"4")
+    agreeing, differing = production.upload(art + BASE), production.upload(art + ran)
+    production.record(
+        configured(production, 1, BASE, final_sha256=agreeing),
+        configured(production, 2, BASE, final_sha256=differing),
+        configured(production, 3, BASE, final_sha256=agreeing, parameter_set_id="0" * 40),
+        configured(production, 4, BASE, final_sha256=production.upload(b"a: [")),
+    )
+    production.work()
+
+    assert [gaps_of(production, n) for n in (1, 2, 3, 4)] == [[], *[["configuration-differs"]] * 3]
+    assert found(production, parameter="physics.producers.slicer.threshold", value="4") == [2]
+    rows = {row.ran_as: row for row in evaluations(production)}
+    assert all(row.parsed_as == loads(BASE).parameter_set_id for row in rows.values())
+    assert loads(art + BASE).parameter_set_id in rows
+    assert "threshold is 5, the program ran with 4" in str(rows[loads(art + ran).parameter_set_id].difference)
+
+
+def test_what_the_program_wrote_is_looked_at_when_it_comes_late(production: Production) -> None:
+    ran = BASE.replace(b"5", b"4")
+    production.record(configured(production, 1, BASE, final_sha256=production.store.put(ran).sha256))
+    production.work()
+    assert found(production, parameter="*.threshold", value="5") == [1]
+
+    production.upload(ran)
+    production.work()
+
+    assert found(production, parameter="*.threshold", value="4") == [1]
+    assert gaps_of(production, 1) == ["configuration-differs"]
+
+
+def test_naming_the_files_of_another_experiment_tells_nothing_of_them(production: Production) -> None:
+    production.record(configured(production, 1, BASE))
+    thief = record_of(2, experiment="dune")
+    thief["configurations"] = configured(production, 1, BASE)["configurations"]
+    production.record(thief)
+    production.work()
+
+    assert found(production, parameter="*.threshold", value="5") == [1]
+
+
+def test_each_configuration_is_asked_for_once_and_the_work_ends(production: Production) -> None:
+    for number in range(1, 5):
+        production.record(configured(production, number, BASE))
+    with production.database.reading.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(WorkItem)).scalar_one() == 1
+    production.work()
+    production.record(configured(production, 6, BASE))
+
+    with production.database.reading.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(WorkItem)).scalar_one() == 0
+
+
+def test_real_runs_of_art_contradict_nothing_that_was_sent_to_them(shared_data: Path) -> None:
+    """Of 33 real jobs, art wrote what it ran with; beyond its own changes it is what the fcl files say."""
+    folder = shared_data / "art-jobs"
+    compared = 0
+    for written in sorted(folder.glob("*/config-out.fcl")):
+        command = json.loads((written.parent / "job.json").read_text())["command"]
+        main = written.parent / Path(command[command.index("-c") + 1]).name
+        search_path = [str(written.parent), str(folder / "00-release/toyexp"), str(folder / "00-release/toycore")]
+        if not main.exists():
+            continue
+        parsed, ran = loads(main.read_bytes(), search_path), loads(written.read_bytes())
+        assert list(contradictions(parsed, ran)) == []
+        changed = written.read_bytes().replace(b"nTracks: 8", b"nTracks: 9")
+        if changed != written.read_bytes():
+            assert [path for path, _, _ in contradictions(parsed, loads(changed))] == ["physics.producers.gen.nTracks"]
+        compared += 1
+    assert compared > 30
