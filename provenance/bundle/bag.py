@@ -45,7 +45,7 @@ def add_bag(
         "tagmanifest-sha256.txt",
         "tagmanifest-sha512.txt",
     ):
-        draft.add_derived(name, _size(name, draft.members()))
+        draft.add_derived(name, _size(name, draft.own() if name.startswith("tag") else payload))
 
 
 def derived(name: str, members: Iterable[Member]) -> bytes:

@@ -80,4 +80,4 @@ def _add_forms(payload: Payload, configuration: Mapping[str, Any], index: int, f
         payload.keep(f"{folder}/final.fcl", final)
     for form, known in (("expanded", payload.ingredients.expanded), ("evaluated", payload.ingredients.evaluated)):
         if index in known:
-            payload.write(f"{folder}/{form}.fcl", known[index])
+            payload.write_shared(f"{folder}/{form}.fcl", known[index])

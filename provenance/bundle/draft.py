@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from heapq import merge
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from provenance.bundle.cksum import posix_cksum
 from provenance.bundle.ingredients import Reader
@@ -22,7 +22,8 @@ class Member:
         sha512: empty where it is made while the member is written; `cksum` is -1 then.
         cksum: what POSIX's cksum prints.
         pack: digest of the git pack that holds the bytes; empty where they are a blob of their own.
-        offset: where the object begins in the pack.
+        part_of: digest of the blob in which the bytes lie among others, likewise.
+        offset: where the object begins in the pack, or the bytes in the blob.
     """
 
     path: str
@@ -32,7 +33,13 @@ class Member:
     size: int
     cksum: int = -1
     pack: str = ""
+    part_of: str = ""
     offset: int = -1
+
+    @property
+    def blob(self) -> str:
+        """Digest of the blob that holds the bytes; empty for what the writer makes."""
+        return self.pack or self.part_of or self.sha256
 
 
 class Draft:
@@ -43,12 +50,26 @@ class Draft:
         self.write_blob = write_blob
         self.fragments: dict[str, tuple[Member, ...]] = {}
         self._members: dict[str, Member] = {}
+        self._generated: dict[str, bytes] = {}
 
-    def add(self, path: str, data: bytes, *, mode: int = 0o644) -> str:
-        """Put a generated file into the bundle; its SHA-256."""
-        sha256 = self.write_blob(data)
-        self._keep(member_of(path, data, mode=mode, sha256=sha256))
-        return sha256
+    def add(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Put a generated file into the bundle; all of a bundle's own lie in one blob (`finish`)."""
+        if path not in self._members:
+            self._generated[path] = data
+            self._keep(member_of(path, data, mode=mode))
+
+    def add_shared(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Put a file into the bundle that is the same in every bundle, and so a blob of its own."""
+        self._keep(member_of(path, data, mode=mode, sha256=self.write_blob(data)))
+
+    def finish(self) -> None:
+        """Write the blob of all generated files; nothing is added after this."""
+        paths = sorted(self._generated, key=str.encode)
+        part_of = self.write_blob(b"".join(self._generated[path] for path in paths))
+        offset = 0
+        for path in paths:
+            self._members[path] = replace(self._members[path], part_of=part_of, offset=offset)
+            offset += len(self._generated[path])
 
     def add_derived(self, path: str, size: int) -> None:
         """Put a file of this size into the bundle that the writer makes of the others."""
@@ -81,8 +102,8 @@ class Draft:
 
     def members(self, folder: str = "") -> list[Member]:
         """All members below a folder, sorted by the bytes of their path."""
-        shared = [[member for member in part if member.path.startswith(folder)] for part in self.fragments.values()]
-        return list(merge(self.own(folder), *shared, key=by_path))
+        everything = chain(self._members.values(), *self.fragments.values())
+        return sorted((member for member in everything if member.path.startswith(folder)), key=by_path)
 
     def _keep(self, member: Member) -> None:
         self._members.setdefault(member.path, member)

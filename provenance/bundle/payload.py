@@ -44,6 +44,10 @@ class Payload:
         """Put a generated file at a path of the payload."""
         self.draft.add(f"data/{path}", data, mode=mode)
 
+    def write_shared(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Put a file that every bundle has at a path of the payload."""
+        self.draft.add_shared(f"data/{path}", data, mode=mode)
+
     def keep(self, path: str, sha256: str, *, mode: int = 0o644) -> None:
         """Put a possessed blob at a path of the payload."""
         self.draft.add_blob(f"data/{path}", sha256, mode=mode)

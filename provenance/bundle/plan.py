@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from heapq import merge
+from itertools import chain
 from typing import Any
 
 from provenance.bundle.bag import DERIVED, add_bag
@@ -61,7 +61,7 @@ class Plan:
     @cached_property
     def members(self) -> tuple[Member, ...]:
         """Every member, sorted by the bytes of its path."""
-        return tuple(merge(self.own, *self.fragments.values(), key=by_path))
+        return tuple(sorted(chain(self.own, *self.fragments.values()), key=by_path))
 
     @property
     def derived(self) -> frozenset[str]:
@@ -70,17 +70,15 @@ class Plan:
 
     def blobs(self) -> set[str]:
         """Digests of every blob that the bundle is made of, the plan itself apart."""
-        stored = {member.pack or member.sha256 for member in self.own if member.path not in self.derived}
-        shared = {member.pack or member.sha256 for part in self.fragments.values() for member in part}
-        return stored | shared | set(self.fragments)
+        return ({member.blob for member in self.members} | set(self.fragments)) - {""}
 
     @staticmethod
     def named_in(data: bytes) -> set[str]:
         """Digests of blobs that the bytes of a plan name themselves, its fragments not read; nothing if it is no plan."""
         try:
             document = json.loads(data)
-            named = {member.get("pack") or member["sha256"] for member in document["members"]}
-            return {sha256 for sha256 in [*named, *document.get("fragments", ())] if sha256}
+            named = {Member(**member).blob for member in document["members"]}
+            return (named | set(document.get("fragments", ()))) - {""}
         except (ValueError, TypeError, KeyError, AttributeError):
             return set()
 
@@ -120,8 +118,9 @@ def _stored(member: Member) -> dict[str, Any]:
     fields: dict[str, Any] = {name: getattr(member, name) for name in _STORED}
     if member.cksum >= 0:
         fields["cksum"] = member.cksum
-    if member.pack:
-        fields |= {"pack": member.pack, "offset": member.offset}
+    if member.offset >= 0:
+        fields |= {"pack": member.pack} if member.pack else {"part_of": member.part_of}
+        fields["offset"] = member.offset
     return fields
 
 
@@ -158,6 +157,7 @@ def make_plan(
         mtime=mtime,
         record_sha256=hashlib.sha256(ingredients.record_bytes).hexdigest(),
     )
+    draft.finish()
     return Plan(
         spec_version=SPEC_VERSION,
         job_id=job_id,

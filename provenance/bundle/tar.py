@@ -7,7 +7,8 @@ Source: POSIX.1-1988 (IEEE 1003.1), "extended tar format".
 """
 
 import hashlib
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,27 +27,36 @@ BLOCK = 512
 RECORD = 10_240
 PIECE = 1 << 18
 LARGEST = 8**11 - 1  # eleven octal digits
+_ZEROS = bytes(BLOCK)
 
 
 def stream(plan: "Plan", reader: "Reader") -> Iterator[bytes]:
-    """The tar's bytes, in pieces: of at most 256 KiB, files of repositories and manifests whole.
+    """The tar's bytes, in pieces of some 256 KiB; files of repositories and manifests come whole.
 
     Raises:
         BundleError: a member's bytes are not those that the plan names; the tar sent so far is to be thrown away.
     """
-    written = 0
+    written, waiting = 0, 0
+    parts: list[bytes] = []
     content = _Content(plan, reader)
+    header = _Headers(plan.mtime)
     for path, member in _entries(plan):
-        header = _header(path, member, plan.mtime)
-        yield header
-        written += BLOCK
-        if member is not None:
-            yield from content.of(member)
-            padding = -member.size % BLOCK
-            if padding:
-                yield bytes(padding)
-            written += member.size + padding
-    yield bytes(2 * BLOCK + -(written + 2 * BLOCK) % RECORD)
+        parts.append(header.of(path, member))
+        waiting += BLOCK
+        if member is None:
+            continue
+        for piece in content.of(member):
+            parts.append(piece)
+            waiting += len(piece)
+            if waiting >= PIECE:
+                yield b"".join(parts)
+                written, waiting = written + waiting, 0
+                parts.clear()
+        if padding := -member.size % BLOCK:
+            parts.append(_ZEROS[:padding])
+            waiting += padding
+    written += waiting
+    yield b"".join(parts) + bytes(2 * BLOCK + -(written + 2 * BLOCK) % RECORD)
 
 
 def size(plan: "Plan") -> int:
@@ -57,73 +67,99 @@ def size(plan: "Plan") -> int:
     return blocks * BLOCK + -(blocks * BLOCK) % RECORD
 
 
-def _entries(plan: "Plan") -> list[tuple[bytes, Member | None]]:
-    entries: dict[bytes, Member | None] = {f"{plan.top}/".encode(): None}
+def _entries(plan: "Plan") -> Iterator[tuple[bytes, Member | None]]:
+    """Yield folders (their path ends in `/`) and members, sorted: a folder comes right before the first member below it."""
+    yield f"{plan.top}/".encode(), None
+    seen = {""}
     for member in plan.members:
-        parts = member.path.split("/")[:-1]
-        for count in range(len(parts)):
-            entries[f"{plan.top}/{'/'.join(parts[: count + 1])}/".encode()] = None
-        entries[f"{plan.top}/{member.path}".encode()] = member
-    return sorted(entries.items(), key=lambda entry: entry[0])
+        folder = member.path.rpartition("/")[0]
+        if folder not in seen:
+            parts = folder.split("/")
+            for count in range(1, len(parts) + 1):
+                whole = "/".join(parts[:count])
+                if whole not in seen:
+                    seen.add(whole)
+                    yield f"{plan.top}/{whole}/".encode(), None
+        yield f"{plan.top}/{member.path}".encode(), member
 
 
-def _header(path: bytes, member: Member | None, mtime: int) -> bytes:
-    split = split_for_ustar(path)
-    length = 0 if member is None else member.size
-    if split is None or length > LARGEST:
-        message = f"{path.decode()}: {length} bytes under this name do not fit into USTAR; use a digest name, or leave it out."
-        raise BundleError(message)
-    prefix, name = split
-    mode = 0o755 if member is None else member.mode
-    fields = [
-        name.ljust(100, b"\0"),
-        b"%07o\0" % mode,
-        b"%07o\0" % 0,
-        b"%07o\0" % 0,
-        b"%011o\0" % length,
-        b"%011o\0" % min(max(mtime, 0), LARGEST),
-        b" " * 8,
-        b"5" if member is None else b"0",
-        bytes(100),
-        b"ustar\x0000",
-        bytes(32),
-        bytes(32),
-        bytes(16),
-        prefix.ljust(155, b"\0"),
-        bytes(12),
-    ]
-    block = b"".join(fields)
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+class _Headers:
+    """Header blocks; what all of them share is made once."""
+
+    def __init__(self, mtime: int) -> None:
+        self._mtime = b"%011o\0" % min(max(mtime, 0), LARGEST)
+        self._before = {mode: b"%07o\0" % mode + b"%07o\0" % 0 + b"%07o\0" % 0 for mode in (0o644, 0o755)}
+        self._between = bytes(100) + b"ustar\x0000" + bytes(32) + bytes(32) + bytes(16)
+        self._sums = {mode: sum(before) for mode, before in self._before.items()}
+        self._constant = sum(self._mtime) + sum(b" " * 8) + sum(self._between)
+
+    def of(self, path: bytes, member: Member | None) -> bytes:
+        """The header of a member, or of a folder."""
+        split = split_for_ustar(path)
+        length = 0 if member is None else member.size
+        if split is None or length > LARGEST:
+            message = f"{path.decode()}: {length} bytes under this name do not fit into USTAR; use a digest name, or leave it out."
+            raise BundleError(message)
+        prefix, name = split
+        mode, kind = (0o755, b"5") if member is None else (member.mode, b"0")
+        octal = b"%011o\0" % length
+        total = self._sums[mode] + self._constant + _sum(name) + _sum(prefix) + _sum(octal) + kind[0]
+        return b"".join(
+            (
+                name.ljust(100, b"\0"),
+                self._before[mode],
+                octal,
+                self._mtime,
+                b"%06o\0 " % total,
+                kind,
+                self._between,
+                prefix.ljust(167, b"\0"),
+            )
+        )
+
+
+def _sum(field: bytes) -> int:
+    """The sum of at most 256 bytes: the lower half of their Adler-32 is one more, and stays below its modulus."""
+    return (zlib.adler32(field) & 0xFFFF) - 1
 
 
 class _Content:
-    """The bytes of members, each compared with the digest that the plan names; what the plan lacks is noted as they pass."""
+    """The bytes of members, compared with the digests that the plan names; what the plan lacks is noted as they pass."""
 
     def __init__(self, plan: "Plan", reader: "Reader") -> None:
         self._plan = plan
         self._reader = reader
         self._pack: tuple[str, bytes] = ("", b"")  # one at a time: members of a tree lie together
+        self._part: tuple[str, bytes] = ("", b"")
         self._complete: dict[str, Member] = {}
 
-    def of(self, member: Member) -> Iterator[bytes]:
-        """Yield a member's bytes."""
+    def of(self, member: Member) -> Iterable[bytes]:
+        """A member's bytes, in one piece or several."""
         if member.pack:
+            # the pack is compared with its own digest when it is read
             data = object_at(self._read_pack(member.pack), member.offset)
+            _check(member, len(data), member.sha256)
+            return (data,)
+        if member.part_of:
+            data = self._read_part(member.part_of)[member.offset : member.offset + member.size]
             _check(member, len(data), hashlib.sha256(data).hexdigest())
-        elif member.path in self._plan.derived:
+            return (data,)
+        if member.path in self._plan.derived:
             data = derived(member.path, [self._complete.get(other.path, other) for other in self._plan.members])
             self._complete[member.path] = member_of(member.path, data)
             _check(member, len(data), member.sha256)
-        else:
-            yield from self._streamed(member)
-            return
-        if data:
-            yield data
+            return (data,)
+        return self._streamed(member)
 
     def _read_pack(self, sha256: str) -> bytes:
         if self._pack[0] != sha256:
             self._pack = (sha256, self._reader.get(sha256))
         return self._pack[1]
+
+    def _read_part(self, sha256: str) -> bytes:
+        if self._part[0] != sha256:
+            self._part = (sha256, self._reader.get(sha256))
+        return self._part[1]
 
     def _streamed(self, member: Member) -> Iterator[bytes]:
         seen, sha512, cksum, left = hashlib.sha256(), hashlib.sha512(), PosixCksum(), member.size

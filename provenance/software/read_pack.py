@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 from provenance.errors import SoftwareError
 from provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
-from provenance.software.pack_form import PACK_MAGIC, PACK_VERSION
+from provenance.software.pack_form import MAX_STORED, PACK_MAGIC, PACK_VERSION, ZLIB_HEADER
 
 _CHUNK = 1 << 16
 _TRAILER_BYTES = 20
+_BLOCK_HEADER = 5  # RFC 1951, 3.2.4: kind, length, its complement
+_ONE_STORED_BLOCK = ZLIB_HEADER + b"\x01"
 MAX_UNPACKED_BYTES = 4 << 30
 
 
@@ -85,6 +87,9 @@ def object_at(pack: bytes | memoryview, offset: int) -> bytes:
     """
     data = memoryview(pack)
     _kind, size, at = _entry_header(data, offset)
+    start = at + len(ZLIB_HEADER) + _BLOCK_HEADER
+    if size <= MAX_STORED and data[at : at + 3] == _ONE_STORED_BLOCK and start + size <= len(data):
+        return bytes(data[start : start + size])  # as canonical packs hold most files
     return _inflate(data, at, size)[0]
 
 

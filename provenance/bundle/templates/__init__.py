@@ -21,12 +21,12 @@ _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 def add_templates(payload: Payload, *, spec_version: int, level: int) -> None:
     """Write run.sh, verify.sh, lib.sh, verify.py, README.txt, the record's schema and the JSON-LD contexts."""
     for name, mode in _SCRIPTS.items():
-        payload.write(name, template(spec_version, name), mode=mode)
-    payload.write("verify.py", comparison_program())
+        payload.write_shared(name, template(spec_version, name), mode=mode)
+    payload.write_shared("verify.py", comparison_program())
     for name in _CONTEXTS:
-        payload.write(f"context/{name}", template(spec_version, name))
+        payload.write_shared(f"context/{name}", template(spec_version, name))
     if payload.ingredients.schema:
-        payload.write("JOB.schema.json", payload.ingredients.schema)
+        payload.write_shared("JOB.schema.json", payload.ingredients.schema)
     readme = template(spec_version, "README.txt").decode()
     words = {
         "@JOB@": text(payload.record.get("job_id")),
