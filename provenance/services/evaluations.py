@@ -16,7 +16,7 @@ from provenance.records.job_record import FclConfiguration, JobRecord
 _MOST_REMEMBERED = 100_000
 _CLOSURES = table_of(Closure)
 _EVALUATIONS = """
-SELECT v.closure_id, e.name, v.problem, v.difference, v.ran_as
+SELECT v.closure_id, e.name, v.problem, v.difference, v.ran_as, v.parsed_as
 FROM evaluations v JOIN experiments e ON e.id = v.experiment_id WHERE v.closure_id {among}
 """
 
@@ -25,11 +25,12 @@ Configuration = tuple[str, str]
 
 
 class Known(NamedTuple):
-    """What is known of one configuration; `ran_as` None where what art wrote was not looked at."""
+    """What is known of one configuration: the columns of its evaluation; `ran_as` None where what art wrote was not looked at."""
 
     problem: str | None
     difference: str | None
     ran_as: str | None
+    parsed_as: str | None
 
 
 class EvaluationFindings(NamedTuple):
@@ -61,7 +62,7 @@ def find_evaluations(
     unsure = {
         (record.experiment, digest) for record, found in zip(records, digests, strict=True) for digest in found
     } - done
-    known = _read(connection, unsure) if unsure else {}
+    known = read_evaluations(connection, unsure) if unsure else {}
     return [
         _findings(record, found, known, done, held.get(record.experiment, frozenset()))
         if not done.issuperset((record.experiment, digest) for digest in found)
@@ -102,7 +103,8 @@ def _can_be_evaluated(configuration: FclConfiguration, known: Known | None, held
     return known is None or (configuration.final_sha256 in held and known.ran_as is None and known.difference is None)
 
 
-def _read(connection: Connection, wanted: Iterable[Configuration]) -> dict[Configuration, Known]:
+def read_evaluations(connection: Connection, wanted: Iterable[Configuration]) -> dict[Configuration, Known]:
+    """Return what is known of configurations; those that were not evaluated yet are left out."""
     keys = select_by(connection, _CLOSURES, ("id",), ("sha256",), sorted({digest for _, digest in wanted}))
     digests = {row[0]: digest for digest, row in keys.items()}
     return {

@@ -1,13 +1,16 @@
 """The FHiCL configuration that a step ran: its files as recorded, expanded, or evaluated again from the recorded bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
+from provenance.db.recording.shared_rows import closure_digests
 from provenance.errors import NotFoundError, ProvenanceError
 from provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
 from provenance.records.job_record import FclConfiguration
+from provenance.services.evaluations import Known, read_evaluations
 from provenance.services.findings import possessed_blobs
 from provenance.services.ledger import Documents
 from provenance.services.show_job import read_job
@@ -24,17 +27,41 @@ class Blobs(Documents, Protocol):
         """Return a blob's bytes."""
 
 
+class HeldBlobs(Mapping[str, bytes]):
+    """The bytes of blobs by digest, of those that may be read; each is read from the archive when it is asked for."""
+
+    def __init__(self, store: Blobs, held: AbstractSet[str]) -> None:
+        self._store = store
+        self._held = held
+
+    def __getitem__(self, sha256: str) -> bytes:
+        if sha256 not in self._held:
+            raise KeyError(sha256)
+        return self._store.get(sha256)
+
+    def __contains__(self, sha256: object) -> bool:
+        return sha256 in self._held
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
 class RecordedConfiguration(NamedTuple):
     """One configuration of a job with the bytes of its files.
 
     Attributes:
         position: in the record's `configurations`.
-        sources: bytes by digest, of the files that are here.
+        sources: bytes by digest, of the files that are here, and of what the program wrote.
+        evaluation: what the service found out in the background; None where that is still to come.
     """
 
     position: int
     recorded: FclConfiguration
     sources: Mapping[str, bytes]
+    evaluation: Known | None
 
     def evaluate(self) -> Configuration:
         """Return what the recorded files evaluate to.
@@ -75,9 +102,11 @@ def read_configurations(
     job = read_job(connection, store, job_id, experiment=experiment)
     listed = job.reading.record.configurations or []
     digests = {file.sha256 for entry in listed for file in entry.files or () if file.sha256}
-    held = possessed_blobs(connection, job.found.experiment, digests)
-    sources = {sha256: store.get(sha256) for sha256 in sorted(held)}
-    return [RecordedConfiguration(place, entry, sources) for place, entry in enumerate(listed)]
+    digests |= {entry.final_sha256 for entry in listed if entry.final_sha256}
+    sources = HeldBlobs(store, possessed_blobs(connection, job.found.experiment, digests))
+    names = [(job.found.experiment, digest) for digest in closure_digests(listed)]
+    known = read_evaluations(connection, names)
+    return [RecordedConfiguration(place, entry, sources, known.get(names[place])) for place, entry in enumerate(listed)]
 
 
 def read_configuration(
@@ -96,6 +125,47 @@ def read_configuration(
         return found[int(step)]
     steps = [entry.recorded.step or str(entry.position) for entry in found]
     raise NotFoundError(f"Job {job_id} has no configuration of a step {step}.", steps)
+
+
+_FORMS: Mapping[str, Callable[[Configuration], str]] = {
+    "canonical": Configuration.to_string,
+    "compact": Configuration.to_compact_string,
+    "indented": Configuration.to_indented_string,
+    "annotated": Configuration.to_annotated_string,
+    "prefix-annotated": Configuration.to_prefix_annotated_string,
+}
+TEXT_FORMS = ("expanded", *_FORMS, "ran")
+"""What a configuration can be printed as: with its includes in, evaluated in the forms of `fhicl-dump`, as the program wrote it itself."""
+
+
+def printed(found: RecordedConfiguration, form: str) -> bytes:
+    """Return a configuration in one of `TEXT_FORMS`.
+
+    Raises:
+        ConfigurationError: it cannot be evaluated.
+        NotFoundError: what the program wrote is not here.
+    """
+    if form == "ran":
+        data = found.sources.get(found.recorded.final_sha256 or "")
+        if data is None:
+            raise NotFoundError("What the program wrote of its configuration (`art --config-out`) is not here.")
+        return data
+    if form == "expanded":
+        return found.evaluate().expanded
+    return _FORMS[form](found.evaluate()).encode()
+
+
+def source_of(found: RecordedConfiguration, name: str) -> bytes:
+    """Return the exact bytes of one file of a configuration, by its include name.
+
+    Raises:
+        NotFoundError: the configuration has no such file, or its bytes are not here.
+    """
+    for file in found.recorded.files or ():
+        if file.name == name and file.sha256 in found.sources:
+            return found.sources[file.sha256 or ""]
+    here = [file.name for file in found.recorded.files or () if file.sha256 in found.sources]
+    raise NotFoundError(f"The configuration has no file {name}, or it was never uploaded.", here)
 
 
 def evaluated_json(configuration: Configuration) -> dict[str, Any]:
