@@ -18,6 +18,7 @@ COMMANDS = {
     "comparators": "comparators",
     "dead-letter": "letters",
     "demo": "demo",
+    "errors": "errors",
     "fhicl": "fhicl",
     "job": "asking",
     "lineage": "asking",

@@ -2,13 +2,14 @@
 
 from flask import Flask
 
-from app.api import blobs, comparators, files, job_views, jobs, operations, recipes, tasks, tickets
+from app.api import blobs, comparators, files, job_views, jobs, operations, recipes, statistics, tasks, tickets
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
 from provenance.bundle.comparators import OutputRules
 from provenance.services.post_verdict import PostedVerdict
 from provenance.services.record_sighting import SightedFile
 from provenance.services.task_declarations import Declaration
+from provenance.services.waivers import Waiver
 
 SECTIONS = (
     jobs.section,
@@ -17,6 +18,7 @@ SECTIONS = (
     comparators.section,
     files.section,
     tasks.section,
+    statistics.section,
     tickets.section,
     blobs.section,
     operations.section,
@@ -32,6 +34,7 @@ _TYPES = (
     PostedVerdict,
     OutputRules,
     Declaration,
+    Waiver,
     SightedFile,
     tickets.TicketAnswer,
     tickets.TicketBody,

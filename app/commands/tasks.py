@@ -8,6 +8,7 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, table, url_option
+from app.commands.sentences import cause_words
 from provenance.lineage.words import counted, number, size
 
 _LISTED = 10
@@ -80,8 +81,8 @@ def waive(
         raise click.UsageError("Name at least one unit, or a file of them with --from.")
     waiver = {"units": listed, "who": said["who"], "why": said["why"], "withdrawn": withdraw}
     answer = client_for(url).waive_units(task_id, waiver, experiment=said["experiment"])
-    verb = "is waited for again" if withdraw else "goes on"
-    text = f"Task {answer['task_id']} {verb}: {counted(answer['unit_count'], 'unit')}, decided by {said['who']}."
+    verb = "waits again for" if withdraw else "goes on without"
+    text = f"Task {answer['task_id']} {verb} {counted(answer['unit_count'], 'unit')}; decided by {said['who']}."
     emit(answer, text, as_json=as_json)
 
 
@@ -95,18 +96,12 @@ def _task_lines(shown: dict[str, Any], url: str) -> Iterator[str]:
     if shown["silent"]:
         yield f"{counted(shown['silent'], 'running job')} silent for more than a day."
     for cause in shown["errors"][:_LISTED]:
-        yield f"  {number(cause['count'])} x {_cause(cause)}, such as job {cause['example']}"
+        yield f"  {number(cause['count'])} x {cause_words(cause)}, such as job {cause['example']}"
     for waiver in shown["waivers"][:_LISTED]:
         yield f"  waived by {waiver['who']}: {counted(waiver['unit_count'], 'unit')}, because {waiver['why']}"
     if shown["blocking"]:
         yield f"What is missing: jobprov missing {shown['task_id']}"
     yield f"{url}/tasks/{shown['task_id']}?experiment={shown['experiment']}"
-
-
-def _cause(cause: dict[str, Any]) -> str:
-    how = f"signal {cause['signal']}" if cause["signal"] is not None else f"exit code {cause['exit_code']}"
-    words = [f"step {cause['failed_step']}" if cause["failed_step"] else None, cause["error_class"] or how]
-    return ": ".join(word for word in words if word) + (f" ({cause['message'][:80]})" if cause["message"] else "")
 
 
 COMMANDS = {"task": task, "missing": missing, "ready": ready, "waive": waive}

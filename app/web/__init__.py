@@ -9,6 +9,7 @@ from flask import Flask
 from app.web import (
     campaigns,
     configurations,
+    errors,
     files,
     home,
     job,
@@ -22,7 +23,7 @@ from app.web import (
 from app.web.frame import make_blueprint
 from app.web.problems import problem_page
 
-_PAGES = (home, searching, files, lineage, jobs, job, configurations, logs, tasks, campaigns, recipes)
+_PAGES = (home, searching, files, lineage, jobs, job, configurations, logs, tasks, campaigns, errors, recipes)
 
 
 def register_pages(app: Flask) -> None:

@@ -16,7 +16,21 @@ from provenance.errors import BadInputError
 from provenance.services.compare_results import read_recipe
 from provenance.services.list_jobs import list_jobs
 
-_WORDS = ("experiment", "task_id", "campaign", "stage", "state", "host", "site", "revision", "file", "unit", "batch_id")
+_WORDS = (
+    "experiment",
+    "task_id",
+    "campaign",
+    "stage",
+    "state",
+    "host",
+    "site",
+    "revision",
+    "file",
+    "unit",
+    "batch_id",
+    "failed_step",
+    "error_class",
+)
 _PARAMETER = ("parameter", "value")
 _TIMES = ("started_after", "started_before", "received_after")
 _ROWS = 100
@@ -51,7 +65,9 @@ def show_list() -> Response:
     if asked("format") == "csv":
         return _csv(found["jobs"])
     set_filters = {
-        name: str(value) for name, value in request.args.to_dict().items() if name in (*filters._fields, "recipe_id") and value
+        name: str(value)
+        for name, value in request.args.to_dict().items()
+        if name in (*filters._fields, "recipe_id") and value
     }
     return answer(
         "jobs.html",

@@ -348,6 +348,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('uuid', 'experiment_id', name=op.f('uq_jobs_uuid_experiment_id'))
     )
     with op.batch_alter_table('jobs', schema=None) as batch_op:
+        batch_op.create_index('ix_jobs_bad', ['state'], unique=False, sqlite_where=sa.text('state >= 2'), postgresql_where=sa.text('state >= 2'))
         batch_op.create_index('ix_jobs_batch_id', ['batch_id'], unique=False)
         batch_op.create_index('ix_jobs_host_id', ['host_id'], unique=False)
         batch_op.create_index('ix_jobs_recipe', ['recipe', 'result'], unique=False, sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
@@ -623,6 +624,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_jobs_recipe', sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
         batch_op.drop_index('ix_jobs_host_id')
         batch_op.drop_index('ix_jobs_batch_id')
+        batch_op.drop_index('ix_jobs_bad', sqlite_where=sa.text('state >= 2'), postgresql_where=sa.text('state >= 2'))
 
     op.drop_table('jobs')
     with op.batch_alter_table('unread_records', schema=None) as batch_op:

@@ -88,6 +88,10 @@ class Client:
         """Return how far a task is."""
         return self._read(f"/tasks/{_part(task_id)}", experiment=experiment)
 
+    def errors(self, **query: Any) -> dict[str, Any]:
+        """Return why jobs did not succeed; the query is that of `GET /statistics/errors`."""
+        return self._read("/statistics/errors", **query)
+
     def missing_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
         """Return the units that are still to be made: `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`."""
         path = f"/tasks/{_part(task_id)}/missing"

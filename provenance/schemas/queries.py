@@ -45,6 +45,8 @@ class JobsQuery(ExperimentQuery):
     stage = _text("Jobs of this stage.")
     state = _text("running, succeeded, failed, killed or lost.")
     exit_code = _number(_LEAST, _MOST, "Jobs that ended with this exit code.")
+    failed_step = _text("Jobs that failed in this step.")
+    error_class = _text("Jobs that failed with an error of this class.")
     host = _text("Jobs on this worker node.")
     site = _text("Jobs at this site.")
     revision = _text("Jobs that ran this commit.")
@@ -59,6 +61,28 @@ class JobsQuery(ExperimentQuery):
     received_after = _moment("Jobs whose first record came after this time.")
     limit = _number(1, 1000, "How many at most; 100 by default.")
     cursor = _text("`next` of the answer before.")
+
+
+class ErrorsQuery(ExperimentQuery):
+    """Jobs that are over, and how causes of failure are counted."""
+
+    task_id = _text("Jobs of this task.")
+    campaign = _text("Jobs of this campaign.")
+    stage = _text("Jobs of this stage.")
+    host = _text("Jobs on this worker node.")
+    site = _text("Jobs at this site.")
+    revision = _text("Jobs that ran this commit.")
+    started_after = _moment("Jobs that started at or after this time.")
+    started_before = _moment("Jobs that started before this time.")
+    by = fields.String(
+        validate=validate.OneOf(["stage", "site", "host", "version", "day"]),
+        metadata={"description": "Split causes by this as well."},
+    )
+    sort = fields.String(
+        validate=validate.OneOf(["count", "newest", "growing"]),
+        load_default="count",
+        metadata={"description": "Most frequent, newest, or fastest growing first."},
+    )
 
 
 class RecipesQuery(ExperimentQuery):

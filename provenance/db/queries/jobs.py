@@ -34,6 +34,8 @@ class JobFilters(NamedTuple):
     stage: str | None = None
     state: str | None = None
     exit_code: int | None = None
+    failed_step: str | None = None
+    error_class: str | None = None
     host: str | None = None
     site: str | None = None
     revision: str | None = None
@@ -57,11 +59,12 @@ _COLUMNS: tuple[Any, ...] = (
 
 
 def _summary_query() -> Select[Any]:
-    return joined(select(*_COLUMNS))
+    return selected(*_COLUMNS)
 
 
-def joined(query: Select[Any]) -> Select[Any]:
-    """Return a query from jobs and what names their experiment, task, stage and host."""
+def selected(*columns: Any) -> Select[Any]:
+    """Return a query for columns of jobs and of what names their experiment, task, stage and host."""
+    query: Select[Any] = select(*columns)
     return (
         query.select_from(Job)
         .join(Experiment, Experiment.id == Job.experiment_id)
@@ -104,13 +107,15 @@ def list_job_rows(
 
 
 def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
-    """Return a query over jobs, joined to experiment, task, stage and host, that passes only what the filters let through."""
+    """Return a query over jobs, `selected` with experiment, task, stage and host, that passes only what the filters let through."""
     equal = {
         Experiment.name: filters.experiment,
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
         Stage.name: filters.stage,
         Job.exit_code: filters.exit_code,
+        Job.failed_step: filters.failed_step,
+        Job.error_class: filters.error_class,
         Host.hostname: filters.host,
         Host.site: filters.site,
         Job.unit: filters.unit,

@@ -126,6 +126,7 @@ class Job(Base):
             sqlite_where=text("recipe IS NOT NULL"),
             postgresql_where=text("recipe IS NOT NULL"),
         ),
+        Index("ix_jobs_bad", "state", sqlite_where=text("state >= 2"), postgresql_where=text("state >= 2")),
         Index("ix_jobs_task_id_state", "task_id", "state"),
         Index("ix_jobs_batch_id", "batch_id"),
         Index("ix_jobs_host_id", "host_id"),

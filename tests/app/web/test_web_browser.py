@@ -46,6 +46,7 @@ PAGES = (
     f"{SUCCEEDED}/configurations/smear",
     f"{SUCCEEDED}/configurations/smear?form=evaluated",
     "/tasks/toyexp-demo-reco-0001",
+    "/errors?by=site&sort=newest",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
     "/nowhere",
 )

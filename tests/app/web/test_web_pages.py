@@ -39,6 +39,7 @@ EVERY_PAGE = (
     f"{SUCCEEDED}/configurations/smear?form=expanded",
     f"{SUCCEEDED}/configurations/smear?form=evaluated&q=efficiency",
     "/tasks/toyexp-demo-reco-0001",
+    "/errors?by=site&sort=newest",
     "/tasks/%3Cb%3Etask",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
     "/campaigns/other/%3Ci%3Ecampaign",
@@ -225,6 +226,7 @@ def test_a_name_of_several_experiments_offers_the_choice(pages: FlaskClient) -> 
         (f"{SUCCEEDED}/configurations/smear?form=none", 422),
         (f"{SUCCEEDED}/logs/none", 404),
         ("/tasks/none", 404),
+        ("/errors?by=colour", 422),
         ("/campaigns/toyexp/none", 404),
         ("/jobs/81234.99@nowhere", 404),
         ("/nowhere", 404),
@@ -320,6 +322,14 @@ def test_a_task_says_how_far_it_is_and_why_jobs_failed(pages: FlaskClient) -> No
 
     assert lead(pages, "/tasks/toyexp-demo-reco-0001").startswith("10 units done; 1 cause of failure.")
     assert "ConfigurationError" in text
+
+
+def test_errors_are_counted_by_cause_and_lead_to_their_jobs(pages: FlaskClient) -> None:
+    text = pages.get("/errors?experiment=toyexp&stage=reco").text
+
+    assert lead(pages, "/errors?experiment=toyexp&stage=reco").startswith("1 failure in 11 jobs, 1 cause; newest: ")
+    assert "/jobs?experiment=toyexp&amp;stage=reco&amp;state=failed" in text
+    assert lead(pages, "/errors?experiment=nobody") == "No job is over yet."
 
 
 def test_a_campaign_shows_its_stages_in_order(pages: FlaskClient) -> None:

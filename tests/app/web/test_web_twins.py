@@ -17,6 +17,7 @@ PAGES = (
     f"/jobs/{samples.job_id('reco-4')}/configurations/smear",
     f"/jobs/{samples.job_id('reco-4')}/configurations/smear?form=evaluated",
     "/tasks/toyexp-demo-reco-0001",
+    "/errors?by=site&sort=newest",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
 )
 

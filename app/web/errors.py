@@ -1,0 +1,68 @@
+"""The page of errors: why jobs did not succeed, where, since when, and which places stand out."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from app.web.cuts import address, cut_rows
+from app.web.formats import counted, day
+from app.web.frame import answer, asked
+from app.web.jobs import asked_filters
+from app.wiring import get_service
+from provenance.db.queries.errors import FACETS
+from provenance.services.count_errors import count_errors
+
+_FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
+_ROWS = 40
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/errors", view_func=show_page, endpoint="errors")
+
+
+def show_page() -> Response:
+    """Show the causes of failure of the jobs that pass the filters of the address."""
+    by, sort = asked("by"), asked("sort") or "count"
+    filters = {name: value for name in _FILTERS if (value := asked(name))}
+    with get_service().reading() as connection:
+        found = count_errors(connection, asked_filters(), by=by, sort=sort)
+    causes = [{**cause, "jobs": address("/jobs", _same_cause(cause, filters, by))} for cause in found["causes"]]
+    return answer(
+        "errors.html",
+        twin=address("/statistics/errors", {**filters, "by": by or "", "sort": sort}),
+        found=found,
+        first_line=first_line(found),
+        causes=cut_rows("causes", causes, _ROWS),
+        outliers=cut_rows("outliers", [_linked(outlier, filters) for outlier in found["outliers"]], 20),
+        filters=filters,
+        by=by,
+        sort=sort,
+        facets=FACETS,
+    )
+
+
+def _same_cause(cause: dict[str, Any], filters: dict[str, str], by: str | None) -> dict[str, str]:
+    """Return the filters of the list of jobs that failed in this way; a part that it cannot be narrowed to is left out."""
+    said = {name: cause[name] for name in ("state", "failed_step", "exit_code", "error_class")}
+    part = {by: cause["by"]} if by in ("stage", "site", "host") else {}
+    return {name: str(value) for name, value in {**filters, **said, **part}.items() if value is not None}
+
+
+def _linked(outlier: dict[str, Any], filters: dict[str, str]) -> dict[str, Any]:
+    return {**outlier, "link": address("/jobs", {**filters, outlier["kind"]: outlier["name"]})}
+
+
+def first_line(found: dict[str, Any]) -> str:
+    """Return how many jobs failed of how many causes, and the newest of these."""
+    if not found["failures"]:
+        return f"No failure in {counted(found['jobs'], 'job')}." if found["jobs"] else "No job is over yet."
+    newest = max(found["causes"], key=lambda cause: cause["last_at"])
+    how = newest["error_class"] or (
+        f"signal {newest['signal']}" if newest["signal"] is not None else f"exit code {newest['exit_code']}"
+    )
+    where = f" at {counted(newest['sites'], 'site')}" if newest["sites"] else ""
+    return (
+        f"{counted(found['failures'], 'failure')} in {counted(found['jobs'], 'job')}, {counted(found['cause_count'], 'cause')}; "
+        f"newest: {how}{where}, {day(newest['last_at'])}."
+    )

@@ -1,0 +1,95 @@
+"""Jobs that did not succeed, counted by cause and by where they ran. A few statements, whatever the number of jobs."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, case, func, literal_column, type_coerce
+
+from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.recording.job_rows import STATES
+from provenance.db.tables import Host, Job, Stage
+
+# A literal, so that the index on failures alone serves.
+_IS_BAD = Job.state >= literal_column(str(STATES.index("failed")))
+_IS_OVER = Job.state != STATES.index("running")
+_AT: ColumnElement[datetime] = func.coalesce(Job.ended_at, Job.received_at)
+_DAY = timedelta(days=1)
+
+_COLUMNS: dict[str, Any] = {
+    "stage": Stage.name,
+    "site": Host.site,
+    "host": Host.hostname,
+    "version": Job.software_set_id,
+}
+FACETS = (*_COLUMNS, "day")
+"""What causes can be split by."""
+
+
+class CauseRow(NamedTuple):
+    """Failures of one cause in one part of a facet.
+
+    Attributes:
+        recent: those of the last 24 hours.
+        before: those of the 24 hours before these.
+        example: key of the newest job.
+    """
+
+    facet: Any
+    state: str
+    failed_step: str | None
+    exit_code: int | None
+    exit_signal: int | None
+    error_class: str | None
+    job_count: int
+    hosts: int
+    sites: int
+    recent: int
+    before: int
+    first_at: datetime
+    last_at: datetime
+    example: int
+
+
+def cause_rows(
+    connection: Connection, filters: JobFilters, facet: str | None, *, now: datetime, limit: int
+) -> list[CauseRow]:
+    """Return failures by cause, and by a facet where one is named, most frequent first."""
+    by = _facet(connection, facet)
+    today, yesterday = _AT >= now - _DAY, (_AT >= now - 2 * _DAY) & (_AT < now - _DAY)  # noqa: SIM300 - columns first
+    cause = (Job.state, Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class)
+    query = selected(
+        by, *cause, func.count(), func.count(Job.host_id.distinct()), func.count(Host.site.distinct()),
+        _count(today), _count(yesterday), func.min(_AT), func.max(_AT), func.max(Job.id),
+    )  # fmt: skip
+    grouping = cause if facet is None else (by, *cause)
+    query = narrowed(query, filters).where(_IS_BAD, Job.rerun_of.is_(None)).group_by(*grouping)
+    query = query.order_by(func.count().desc(), func.max(Job.id).desc()).limit(limit)
+    return [CauseRow(row[0], STATES[row[1]], *row[2:]) for row in connection.execute(query)]
+
+
+def place_counts(connection: Connection, filters: JobFilters) -> list[tuple[str, str, int, int]]:
+    """Return (host, site, jobs that are over, failures) of every place that jobs ran at."""
+    query = selected(Host.hostname, Host.site, func.count(), _count(_IS_BAD))
+    query = narrowed(query, filters).where(_IS_OVER, Job.rerun_of.is_(None), Job.host_id.is_not(None))
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query.group_by(Host.hostname, Host.site))]
+
+
+def over_count(connection: Connection, filters: JobFilters) -> tuple[int, int]:
+    """Return how many jobs are over, and how many of them did not succeed."""
+    query = narrowed(selected(func.count(), _count(_IS_BAD)), filters).where(_IS_OVER, Job.rerun_of.is_(None))
+    row = connection.execute(query).one()
+    return row[0], row[1] or 0
+
+
+def _facet(connection: Connection, facet: str | None) -> Any:
+    if facet is None:
+        return literal_column("NULL")
+    if facet != "day":
+        return _COLUMNS[facet]
+    if connection.dialect.name == "sqlite":
+        return func.date(type_coerce(_AT, BigInteger) / literal_column("1000000.0"), "unixepoch")
+    return func.to_char(func.timezone("UTC", _AT), "YYYY-MM-DD")
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)

@@ -1,0 +1,77 @@
+"""Hosts and sites that fail more often than the others by more than chance.
+
+For each of them a one-sided Fisher exact test: could the place have got so many of all failures by drawing its jobs from one urn
+with the others' jobs? The limit on p is divided by the number of places that are looked at (Bonferroni), so that of a thousand
+healthy fleets one shows an outlier.
+
+Source: R. A. Fisher, Statistical Methods for Research Workers, 5th edition (1934), section 21.02.
+"""
+
+from collections.abc import Mapping
+from math import exp, lgamma
+from typing import NamedTuple
+
+SIGNIFICANCE = 0.001
+LEAST_FAILURES = 3
+
+
+class Count(NamedTuple):
+    """Jobs that are over, and how many of them did not succeed."""
+
+    jobs: int
+    failures: int
+
+
+class Outlier(NamedTuple):
+    """A place that fails too often.
+
+    Attributes:
+        name: which.
+        jobs: its jobs that are over.
+        failures: how many of them did not succeed.
+        rate: failures a job here, from 0 to 1.
+        rate_elsewhere: the same of all others together.
+        p_value: how probable so many failures, or more, are by chance alone.
+    """
+
+    name: str
+    jobs: int
+    failures: int
+    rate: float
+    rate_elsewhere: float
+    p_value: float
+
+
+def find_outliers(counts: Mapping[str, Count]) -> list[Outlier]:
+    """Return the places that fail too often, the least probable first."""
+    jobs = sum(count.jobs for count in counts.values())
+    failures = sum(count.failures for count in counts.values())
+    found = []
+    for name, here in counts.items():
+        elsewhere = jobs - here.jobs
+        if here.failures < LEAST_FAILURES or elsewhere == 0 or here.failures * jobs <= failures * here.jobs:
+            continue
+        p_value = tail_probability(here.failures, here.jobs, failures, jobs)
+        if p_value * len(counts) < SIGNIFICANCE:
+            rate_elsewhere = (failures - here.failures) / elsewhere
+            found.append(Outlier(name, *here, here.failures / here.jobs, rate_elsewhere, p_value))
+    return sorted(found, key=lambda outlier: (outlier.p_value, outlier.name))
+
+
+def tail_probability(drawn: int, draws: int, marked: int, total: int) -> float:
+    """Return the probability of at least `drawn` marked balls in `draws` from an urn of `total`, `marked` of them marked."""
+    most = min(draws, marked)
+    term = exp(_log_choose(marked, drawn) + _log_choose(total - marked, draws - drawn) - _log_choose(total, draws))
+    tail = 0.0
+    for count in range(drawn, most + 1):
+        tail += term
+        if term <= tail * 1e-12:  # above the mean the terms only fall
+            break
+        term *= (marked - count) * (draws - count) / ((count + 1) * (total - marked - draws + count + 1))
+    return min(1.0, tail)
+
+
+def _log_choose(total: int, chosen: int) -> float:
+    if not 0 <= chosen <= total:
+        return float("-inf")
+    return lgamma(total + 1) - lgamma(chosen + 1) - lgamma(total - chosen + 1)

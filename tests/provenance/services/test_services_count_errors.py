@@ -1,0 +1,109 @@
+"""Failures counted by cause and place, against a count by hand."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledger_story import Production, job_id, record_of
+
+from archive.opening import open_store
+from provenance.db.engines import Database
+from provenance.db.queries.jobs import JobFilters
+from provenance.errors import BadInputError
+from provenance.services.count_errors import count_errors
+
+NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
+
+
+def failed(number: int, day: int, **changes: Any) -> dict[str, Any]:
+    ended = f"2026-03-0{day}T{number % 11:02}:00:00Z"
+    defaults = {"state": "failed", "exit": {"code": 65, "failed_step": "art"}, "ended_at": ended}
+    return record_of(number, inputs=[], outputs=[], configurations=[], **{**defaults, **changes})
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    """Yield thirty good jobs and, of failures: four by code 65 (three today), two by bad_alloc (yesterday), one killed."""
+    made = Production(database, open_store("memory:"), tmp_path)
+    alloc = {"code": 1, "failed_step": "art", "error_class": "std::bad_alloc"}
+    mcc = {"task_id": "t2", "campaign": "mcc", "stage": "gen"}
+    made.record(*[record_of(number, configurations=[]) for number in range(1, 31)])
+    made.record(
+        failed(41, 1, software=[{"name": "novasoft", "requested_ref": "S1"}]),
+        *[failed(number, 3, software=[{"name": "novasoft", "requested_ref": "S2"}]) for number in (42, 43, 44)],
+        failed(51, 2, exit=alloc, task=mcc),
+        failed(52, 2, exit=alloc, task=mcc, host={"hostname": "other", "site": "CERN"}),
+        failed(61, 1, state="killed", exit={"signal": 9}),
+        failed(71, 3, rerun_of=job_id(41)),
+        failed(72, 3, state="running", exit=None),
+    )
+    yield made
+    made.close()
+
+
+def counted(production: Production, filters: JobFilters | None = None, **how: Any) -> dict[str, Any]:
+    with production.database.reading.connect() as connection:
+        return count_errors(connection, filters or JobFilters(), now=NOW, **how)
+
+
+def test_causes_are_counted_most_frequent_first(production: Production) -> None:
+    found = counted(production)
+
+    assert (found["jobs"], found["failures"], found["cause_count"]) == (37, 7, 3)
+    rows = [
+        (cause["state"], cause["exit_code"], cause["signal"], cause["error_class"], cause["count"])
+        for cause in found["causes"]
+    ]
+    assert rows == [
+        ("failed", 65, None, None, 4),
+        ("failed", 1, None, "std::bad_alloc", 2),
+        ("killed", None, 9, None, 1),
+    ]
+    first = found["causes"][0]
+    assert (first["last_day"], first["day_before"], first["hosts"], first["sites"]) == (3, 0, 3, 1)
+    assert (first["first_at"][:10], first["last_at"][:10]) == ("2026-03-01", "2026-03-03")
+    assert first["example"] == job_id(44)
+
+
+@pytest.mark.parametrize(
+    ("sort", "codes"), [("count", [65, 1, None]), ("newest", [65, 1, None]), ("growing", [65, None, 1])]
+)
+def test_causes_come_in_the_order_that_is_asked_for(production: Production, sort: str, codes: list[int | None]) -> None:
+    assert [cause["exit_code"] for cause in counted(production, sort=sort)["causes"]] == codes
+
+
+@pytest.mark.parametrize(
+    ("facet", "parts"),
+    [
+        ("stage", {("gen", 2), ("reco", 4), ("reco", 1)}),
+        ("site", {("FNAL", 4), ("FNAL", 1), ("CERN", 1)}),
+        ("version", {("novasoft S1", 1), ("novasoft S2", 3), ("x v1", 2), ("x v1", 1)}),
+        ("day", {("2026-03-01", 1), ("2026-03-03", 3), ("2026-03-02", 2)}),
+    ],
+)
+def test_causes_are_split_by_a_facet(production: Production, facet: str, parts: set[tuple[str, int]]) -> None:
+    assert {(cause["by"], cause["count"]) for cause in counted(production, by=facet)["causes"]} == parts
+
+
+def test_only_jobs_that_pass_the_filters_count(production: Production) -> None:
+    found = counted(production, JobFilters(campaign="mcc"))
+
+    assert (found["jobs"], found["failures"], found["cause_count"]) == (2, 2, 1)
+
+
+def test_host_that_spoils_its_jobs_stands_out(production: Production) -> None:
+    hole = {"hostname": "hole", "site": "FNAL"}
+    production.record(*[failed(number, 3, host=hole) for number in range(100, 112)])
+
+    [outlier] = counted(production)["outliers"]
+
+    assert (outlier["kind"], outlier["name"], outlier["jobs"], outlier["failures"]) == ("host", "hole", 12, 12)
+    assert outlier["p_value"] < 1e-5
+
+
+@pytest.mark.parametrize("how", [{"by": "colour"}, {"sort": "size"}])
+def test_unknown_facet_or_order_is_refused(production: Production, how: dict[str, str]) -> None:
+    with pytest.raises(BadInputError, match="one of"):
+        counted(production, **how)
