@@ -4,6 +4,7 @@ Damage is what was there once: a flipped bit, a possessed blob that is gone, a b
 that never came; it is counted, and is no damage. Which jobs a blob touches is looked up only when something was found.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ from provenance.db.tables import AwaitedBlob, Experiment, Possession, Resolution
 from provenance.errors import BundleError
 from provenance.services.chains import archived_experiments, chain_tip, read_chain
 from provenance.services.replaying import RECORDS
+from provenance.services.resolve_submodules import packs_of_submodules
 from provenance.services.segments import SegmentError, head_name
 
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
@@ -112,6 +114,8 @@ def _expected(connection: Connection, store: Store) -> Iterator[str]:
     yield from (row[0] for row in rows)
     packs = select(Resolution.pack_sha256).where(Resolution.pack_sha256.is_not(None)).distinct()
     yield from [sha256 for (sha256,) in connection.execute(packs) if sha256]
+    for (document,) in connection.execute(select(Resolution.document).where(Resolution.document.contains("submodules"))):
+        yield from packs_of_submodules(json.loads(document))
     possessed = select(Possession.sha256)
     for sha256 in plan_digests(connection):
         yield sha256

@@ -32,9 +32,11 @@ from provenance.records.job_record import Software
 from provenance.services.ledger import NewEntry, append_document
 from provenance.services.refresh_gaps import code_resolved
 from provenance.services.repositories import RegisteredRepository, enqueue_resolutions, note_fetched
+from provenance.services.resolve_submodules import resolve_submodules
 from provenance.services.work import Parts
 from provenance.software.canonical_pack import canonical_pack
 from provenance.software.mirrors import FetchReport, Mirror
+from provenance.software.object_form import object_id, parse_commit
 from provenance.software.resolving import ResolvedRef, resolve_and_pin
 from provenance.software.uploaded_pack import objects_of_uploaded_pack
 from provenance.software.urls import without_credentials
@@ -99,14 +101,17 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
     repository = wanted.repository
     mirror = _mirror_of(parts, repository)
     report = mirror.fetch()
-    found = _find(mirror, wanted)
     extra = _uploaded_objects(parts, wanted)
+    found = _find(mirror, wanted, extra)
     document = _document(wanted, found, _store_pack(parts, mirror, found, wanted, extra), has_worktree=bool(extra))
+    document["submodules"] = resolve_submodules(parts, mirror, found.tree) if mirror.has_commit(found.commit) else []
     parts.writer.run(lambda connection, known: _enter(connection, known, wanted, found, document, report))
 
 
-def _find(mirror: Mirror, wanted: _Wanted) -> ResolvedRef:
+def _find(mirror: Mirror, wanted: _Wanted, extra: "_Objects") -> ResolvedRef:
     """Return what the entry's commit is, by the tag that it asked for where that still names the same commit.
+
+    A commit that was never pushed is taken from what the hook uploaded.
 
     Raises:
         SoftwareError: the mirror does not know it.
@@ -114,12 +119,36 @@ def _find(mirror: Mirror, wanted: _Wanted) -> ResolvedRef:
     software = wanted.software
     found = resolve_and_pin(mirror, software.revision or software.requested_ref or "")
     if not isinstance(found, ResolvedRef):
-        raise SoftwareError(f"{wanted.repository.name}: {found.reason}")
+        unpushed = _unpushed(software.revision or "", extra)
+        if unpushed is None:
+            raise SoftwareError(f"{wanted.repository.name}: {found.reason}")
+        return unpushed
     if software.revision and software.requested_ref:
         named = resolve_and_pin(mirror, software.requested_ref)
         if isinstance(named, ResolvedRef) and named.commit == found.commit:
             return named
     return found
+
+
+def _unpushed(revision: str, extra: "_Objects") -> ResolvedRef | None:
+    """Return the commit where it is among the uploaded objects."""
+    for kind, content in extra:
+        if kind == "commit" and object_id(kind, content) == revision:
+            fields = parse_commit(content)
+            return ResolvedRef(
+                asked=revision,
+                ref_kind="commit",
+                full_ref=None,
+                tag_objects=(),
+                commit=revision,
+                tree=fields.tree,
+                parents=fields.parents,
+                describe=None,
+                committed_at=fields.committed_at,
+                subject=fields.subject,
+                is_reachable=False,
+            )
+    return None
 
 
 def _read(connection: Connection, sha256: str) -> _Wanted | None:
@@ -150,16 +179,16 @@ _Objects = list[tuple[str, bytes]]
 
 def _store_pack(parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: _Wanted, extra: _Objects) -> str:
     """Store the canonical pack of the commit, with the changed files of a dirty tree where they were uploaded."""
-    trees = [wanted.software.worktree_tree] if extra and wanted.software.worktree_tree else []
+    trees = [wanted.software.worktree_tree] if extra and wanted.software.is_dirty and wanted.software.worktree_tree else []
     with mirror.objects() as objects:
         pack = b"".join(canonical_pack(objects, found.commit, trees=trees, tags=found.tag_objects, extra=extra))
     return str(parts.store.put(pack).sha256)
 
 
 def _uploaded_objects(parts: Parts, wanted: _Wanted) -> _Objects:
-    """Return the git objects of a dirty tree, where the hook uploaded them."""
+    """Return the git objects of a dirty tree, or of a commit that was never pushed, where the hook uploaded them."""
     sha256 = wanted.software.objects_sha256
-    if sha256 is None or not wanted.software.is_dirty or not wanted.software.worktree_tree:
+    if sha256 is None:
         return []
     held = select(Possession.sha256).where(Possession.experiment_id == wanted.experiment, Possession.sha256 == sha256)
     with parts.database.reading.connect() as connection:
@@ -183,7 +212,7 @@ def _document(wanted: _Wanted, found: ResolvedRef, pack_sha256: str, *, has_work
         "committed_at": found.committed_at.isoformat() if found.committed_at else None,
         "subject": found.subject,
         "pack_sha256": pack_sha256,
-        "worktree_tree": wanted.software.worktree_tree if has_worktree else None,
+        "worktree_tree": wanted.software.worktree_tree if has_worktree and wanted.software.is_dirty else None,
     }
 
 

@@ -82,7 +82,8 @@ source_tree() { # NAME STORED PLACE
 # The tree that ran, from the pack; git gets no settings and no hooks but its own.
 check_out() { # NAME PLACE
   git_folder=$out/git/$1
-  mkdir -p "$git_folder/objects/pack" "$git_folder/refs" &&
+  mkdir -p "$git_folder/objects/pack" "$git_folder/refs" "$git_folder/info" &&
+    printf '* -text -eol -ident -filter -working-tree-encoding\n' >"$git_folder/info/attributes" &&
     printf 'ref: refs/heads/none\n' >"$git_folder/HEAD" &&
     plain_git index-pack --strict --stdin <"$here/git/$1/objects.pack" >/dev/null &&
     cp "$here/git/$1/shallow" "$git_folder/shallow" &&

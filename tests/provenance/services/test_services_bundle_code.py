@@ -1,0 +1,246 @@
+"""The code in a bundle is what really ran: submodules, links, modes, odd names, dirty trees, commits that were never pushed."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from recorded_sample import git
+
+from archive.opening import open_store
+from provenance.db.engines import open_database
+from provenance.db.writer import Writer
+from provenance.records.decoding import decode_record
+from provenance.services.background import HANDLERS
+from provenance.services.build_bundle import Bundle, build_bundle
+from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.repositories import register_repository
+from provenance.services.rerun_bundle import unpack
+from provenance.services.store_blobs import Upload, grant_possession
+from provenance.services.work import Parts, drain
+from provenance.software.worktree import worktree_state
+
+EXPERIMENT = "toyexp"
+ALLOWED = ("-c", "protocol.file.allow=always")
+ODD = "a file: ü 'quoted' \\ and\ttab"
+
+
+class Upstream(NamedTuple):
+    """A repository with a submodule in a submodule, and its clones' origin."""
+
+    main: Path
+    libraries: tuple[Path, Path]
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Upstream:
+    inner, middle, main = (tmp_path / name for name in ("inner", "middle", "main"))
+    for folder in (inner, middle, main):
+        folder.mkdir()
+        git(folder, "init", "--quiet", "--initial-branch=main")
+        (folder / f"{folder.name}.txt").write_text(f"{folder.name}\n")
+    _commit(inner)
+    git(middle, *ALLOWED, "submodule", "--quiet", "add", str(inner), "ext/inner")
+    _commit(middle)
+    git(main, *ALLOWED, "submodule", "--quiet", "add", str(middle), "middle")
+    (main / "bin").mkdir()
+    (main / "bin/run").write_text("#!/bin/sh\ncat middle/ext/inner/inner.txt > out.txt\n")
+    (main / "bin/run").chmod(0o755)
+    (main / ODD).write_text("odd\n")
+    (main / "link").symlink_to("bin/run")
+    (main / ".gitattributes").write_text("*.txt text eol=crlf export-ignore\n")
+    _commit(main)
+    git(main, "tag", "--annotate", "--message=first", "v1")
+    return Upstream(main, (inner, middle))
+
+
+def _commit(folder: Path) -> None:
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message=all")
+
+
+@pytest.fixture
+def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
+    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
+    database = open_database(f"sqlite:///{tmp_path / 'jobprov.db'}")
+    writer = Writer(database.writing)
+    yield Parts(database, writer, open_store("memory:"), tmp_path / "mirrors")
+    writer.close()
+    database.dispose()
+
+
+def register(parts: Parts, *folders: Path) -> None:
+    for folder in folders:
+        parts.writer.run(
+            lambda connection, known, folder=folder: register_repository(connection, known, folder.name, str(folder))
+        )
+
+
+def record(parts: Parts, number: int, repository: Path, *, blob: bytes = b"", **software: Any) -> str:
+    """Record a job that ran `bin/run` in a checkout of the repository; return its id."""
+    job_id = f"00000000-0000-4000-8000-{number:012d}"
+    body = {
+        "schema_version": 1,
+        "job_id": job_id,
+        "experiment": EXPERIMENT,
+        "state": "succeeded",
+        "started_at": "2026-11-24T00:00:00Z",
+        "ended_at": "2026-11-24T00:00:01Z",
+        "command": {"working_directory": "/work/code", "argv": ["./bin/run"]},
+        "exit": {"code": 0},
+        "environment": {"variables": {"PATH": "/usr/bin:/bin"}},
+        "software": [{"name": "code", "repository": str(repository), "checkout": "/work/code", **software}],
+    }
+    submission = Submission(decode_record(json.dumps(body).encode()), datetime(2026, 11, 24, tzinfo=UTC))
+    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
+    if blob:
+        upload = Upload(EXPERIMENT, parts.store.put(blob).sha256)
+        parts.writer.run(lambda connection, known: grant_possession(connection, known, [upload]))
+    drain(parts, HANDLERS)
+    return job_id
+
+
+def build(parts: Parts, job_id: str) -> Bundle:
+    return build_bundle(parts.database, parts.writer, parts.store, job_id)
+
+
+def unpacked(bundle: Bundle, folder: Path) -> Path:
+    return unpack(io.BytesIO(b"".join(bundle.stream())), folder) / "data"
+
+
+def run(data: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    words = ["dash", str(data / "run.sh"), *options, str(out)]
+    return subprocess.run(words, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+
+
+def state_of(folder: Path) -> dict[str, Any]:
+    """Return content, kind and program bit of everything below a folder."""
+    found: dict[str, Any] = {}
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            found[str(path.relative_to(folder))] = f"-> {path.readlink()}"
+        elif path.is_file():
+            found[str(path.relative_to(folder))] = (path.read_bytes(), os.access(path, os.X_OK))
+    return found
+
+
+def test_submodules_of_any_depth_come_with_the_code_and_outlive_their_servers(
+    parts: Parts, upstream: Upstream, tmp_path: Path
+) -> None:
+    register(parts, upstream.main, *upstream.libraries)
+    job_id = record(parts, 1, upstream.main, requested_ref="v1")
+    before = build(parts, job_id)
+
+    for folder in (upstream.main, *upstream.libraries, parts.mirrors):
+        shutil.rmtree(folder)
+    after = build(parts, job_id)
+
+    assert after.etag == before.etag
+    data = unpacked(after, tmp_path / "bundle")
+    kinds = [line.split("\t")[0] for line in (data / "NEEDS.tsv").read_text().splitlines()[1:]]
+    assert "submodule" not in kinds
+    plain, from_git = run(data, tmp_path / "plain"), run(data, tmp_path / "git", "--from-git")
+    assert (plain.returncode, from_git.returncode) == (0, 0), plain.stderr + from_git.stderr
+    assert (tmp_path / "plain/work/out.txt").read_text() == "inner\n"
+    assert state_of(tmp_path / "plain/work") == state_of(tmp_path / "git/work")
+    assert state_of(tmp_path / "plain/work")["link"] == "-> bin/run"
+    assert state_of(tmp_path / "plain/work")[ODD] == (b"odd\n", False)
+
+
+def test_annotated_tag_is_an_object_of_the_pack(parts: Parts, upstream: Upstream, tmp_path: Path) -> None:
+    register(parts, upstream.main)
+    tag = git(upstream.main, "rev-parse", "v1")
+    data = unpacked(build(parts, record(parts, 1, upstream.main, requested_ref="v1")), tmp_path / "bundle")
+
+    repository = tmp_path / "again"
+    repository.mkdir()
+    git(repository, "init", "--quiet")
+    with (data / "git/code/objects.pack").open("rb") as pack:
+        subprocess.run(
+            ["git", "index-pack", "--strict", "--stdin"], cwd=repository, stdin=pack, check=True, capture_output=True
+        )
+    shutil.copy(data / "git/code/shallow", repository / ".git/shallow")
+
+    assert git(repository, "cat-file", "-t", tag) == "tag"
+    assert json.loads((data / "git/code/ref.json").read_text())["tag_object"] == tag
+    git(repository, "fsck", "--strict", "--full")
+
+
+def test_submodule_that_nobody_registered_is_a_need(parts: Parts, upstream: Upstream, tmp_path: Path) -> None:
+    register(parts, upstream.main)
+    bundle = build(parts, record(parts, 1, upstream.main, requested_ref="v1"))
+
+    needs = (unpacked(bundle, tmp_path / "bundle") / "NEEDS.tsv").read_text()
+    commit = git(upstream.libraries[1], "rev-parse", "HEAD")
+
+    assert bundle.level == "L0"
+    assert f"submodule\tcode/middle {commit}\t" in needs
+
+
+def test_commit_that_was_never_pushed_is_in_the_bundle(parts: Parts, upstream: Upstream, tmp_path: Path) -> None:
+    register(parts, upstream.main, *upstream.libraries)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(upstream.main), "clone")
+    (clone / "bin/run").write_text("#!/bin/sh\necho private > out.txt\n")
+    _commit(clone)
+    commit = git(clone, "rev-parse", "HEAD")
+    listed = git(clone, "rev-list", "--objects", "HEAD", "--not", "--remotes")
+    ids = "\n".join(line.split(" ")[0] for line in listed.splitlines())
+    packed = subprocess.run(
+        ["git", "pack-objects", "--stdout", "-q"], cwd=clone, input=ids.encode(), capture_output=True, check=True
+    )
+
+    job_id = record(
+        parts, 1, upstream.main, blob=packed.stdout, revision=commit, objects_sha256=_sha256(packed.stdout)
+    )
+
+    data = unpacked(build(parts, job_id), tmp_path / "bundle")
+    ended = run(data, tmp_path / "out")
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "out/work/out.txt").read_text() == "private\n"
+    assert json.loads((data / "git/code/ref.json").read_text())["commit"] == commit
+
+
+def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(parts: Parts, upstream: Upstream, tmp_path: Path) -> None:
+    register(parts, upstream.main, *upstream.libraries)
+    checkout = tmp_path / "checkout"
+    git(tmp_path, "clone", "--quiet", str(upstream.main), "checkout")
+    (checkout / "main.txt").write_text("changed\n")
+    (checkout / "staged.txt").write_text("staged\n")
+    git(checkout, "add", "staged.txt")
+    (checkout / "untracked.sh").write_text("untracked\n")
+    (checkout / "untracked.sh").chmod(0o755)
+    before = state_of(checkout / ".git")
+    state = worktree_state(checkout)
+
+    job_id = record(
+        parts,
+        1,
+        upstream.main,
+        blob=state.objects_pack,
+        revision=state.commit,
+        is_dirty=True,
+        worktree_tree=state.worktree_tree,
+        objects_sha256=_sha256(state.objects_pack),
+    )
+
+    data = unpacked(build(parts, job_id), tmp_path / "bundle")
+    for form in ("--from-src", "--from-git"):
+        out = tmp_path / form
+        assert run(data, out, form).returncode == 0
+        laid_out = state_of(out / "work")
+        assert laid_out["main.txt"] == (b"changed\n", False)
+        assert laid_out["staged.txt"] == (b"staged\n", False)
+        assert laid_out["untracked.sh"] == (b"untracked\n", True)
+    assert state_of(checkout / ".git") == before
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
