@@ -46,7 +46,7 @@ class BadUrlError(ArchiveError):
     def __init__(self, url: str, why: str) -> None:
         self.url = url
         self.why = why
-        super().__init__(f"The archive address {url!r} cannot be opened: {why}.")
+        super().__init__(f"The archive address {url!r} (JOBPROV_ARCHIVE_URL) cannot be opened: {why}.")
 
 
 class DigestMismatchError(ArchiveError):

@@ -1,6 +1,7 @@
 """A real S3 server: SeaweedFS from its wheel, started for the tests on free ports of loopback."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 BUCKET = "jobprov"
 KEYS = ("tests", "not a secret")
+READER_KEYS = ("reader", "may only read")
 _START_SECONDS = 60
 
 
@@ -34,9 +36,13 @@ class S3Server:
         )
         self._ports = dict(zip(names, _free_ports(len(names)), strict=True))
         (self._folder / "data").mkdir()
-        (self._folder / "keys.json").write_text(json.dumps({"identities": [_identity()]}))
+        writer = _identity("writer", KEYS, "Admin", "Read", "Write", "List")
+        reader = _identity("reader", READER_KEYS, "Read", "List")
+        (self._folder / "keys.json").write_text(json.dumps({"identities": [writer, reader]}))
         with (self._folder / "log").open("w") as log:
-            self.process = subprocess.Popen(self._words(), stdout=log, stderr=subprocess.STDOUT)
+            # as many volumes at first as it makes otherwise would keep the first upload waiting for seconds
+            environment = {**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+            self.process = subprocess.Popen(self._words(), stdout=log, stderr=subprocess.STDOUT, env=environment)
         self.url = f"http://127.0.0.1:{self._ports['s3']}"
         self.environment = {
             "AWS_ENDPOINT_URL": self.url,
@@ -81,9 +87,8 @@ class S3Server:
             time.sleep(0.05)
 
 
-def _identity() -> dict[str, object]:
-    keys = {"accessKey": KEYS[0], "secretKey": KEYS[1]}
-    return {"name": "tests", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List"]}
+def _identity(name: str, keys: tuple[str, str], *actions: str) -> dict[str, object]:
+    return {"name": name, "credentials": [{"accessKey": keys[0], "secretKey": keys[1]}], "actions": actions}
 
 
 def _free_ports(count: int) -> list[int]:

@@ -32,11 +32,13 @@ _LISTED_AT_ONCE = 1000
 _DELETED_AT_ONCE = 1000
 _TRIES_AGAIN = 4
 _CODE = re.compile(r"<Code>(\w+)</Code>(?:<Message>([^<]*)</Message>)?")
+_ADDRESS = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w./~-]*)?", re.ASCII)
 _KEYS_REFUSED = {
     "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch",
 }  # fmt: skip
 _ELSEWHERE = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
-_METADATA_SERVICE = "169.254.169.254"  # asked for keys where none are set
+# without keys the library asks a cloud's machine for some
+_NO_KEYS = ("/latest/api/token", "Missing AccessKeyId", "Missing SecretAccessKey")
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -66,7 +68,7 @@ class Bucket:
     def __init__(self, name: str, prefix: str, *, timeout_seconds: float = 30) -> None:
         self.name = name
         self.where = f"s3://{name}/{prefix}".rstrip("/")
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        endpoint = self._endpoint()
         timeout = timedelta(seconds=timeout_seconds)
         with self._reaching():
             self._store = ObjectStore(
@@ -112,7 +114,7 @@ class Bucket:
         """The first bytes of an object and its whole size in one request; None where there is none."""
         with self._reaching(), self._finding():
             try:
-                answer = obstore.get(self._store, key, options={"range": (0, length)})
+                answer = obstore.get(self._store, key, options={"range": (0, max(length, 1))})
                 return bytes(answer.bytes()), answer.meta["size"]
             except BaseError as error:
                 if _code(error) == "InvalidRange":  # an empty object has no first byte
@@ -154,6 +156,16 @@ class Bucket:
         while batch := list(islice(left, _DELETED_AT_ONCE)):
             with self._reaching(), self._finding():
                 obstore.delete(self._store, batch)
+
+    def _endpoint(self) -> str:
+        """The server's address as it is set, empty for Amazon's."""
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        if endpoint and not _ADDRESS.fullmatch(endpoint):  # the client's library would end the process
+            reason = f"the server's address {endpoint[:200]!r} is none"
+            raise ArchiveUnreachableError(
+                self.where, reason, "write AWS_ENDPOINT_URL as https://host or http://host:port"
+            )
+        return endpoint
 
     def _read_part(self, key: str, start: int, length: int) -> bytes | None:
         with self._reaching(), self._finding():
@@ -198,8 +210,8 @@ def _explain(error: Exception, bucket: str) -> tuple[str, str]:
     code = _code(error)
     if code == "NoSuchBucket":
         return f"there is no bucket {bucket!r}", "make it, or name another in JOBPROV_ARCHIVE_URL"
-    if _METADATA_SERVICE in text:
-        return "no keys are set", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    if any(words in text for words in _NO_KEYS):
+        return "no keys are set, or only one of two", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if code in _ELSEWHERE:
         return f"the server says {_said(error)}", "check AWS_REGION and AWS_ENDPOINT_URL"
     if code in _KEYS_REFUSED or isinstance(error, PermissionDeniedError | UnauthenticatedError):
