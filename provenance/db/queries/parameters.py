@@ -76,7 +76,9 @@ def narrowed_to_closures(connection: Connection, query: Select[Any], closures: S
     ran = exists().where(
         and_(
             JobClosure.job_id == Job.id,
-            among,
+            (JobClosure.closure_id + 0).in_(
+                _listed(connection, closures)
+            ),  # else SQLite tries each of them for each job
             Evaluation.closure_id == JobClosure.closure_id,
             Evaluation.experiment_id == Job.experiment_id,
             Evaluation.set_id.is_not(None),
