@@ -180,6 +180,17 @@ def program_files(argv, which):
     return files
 
 
+def which(program):
+    """Return the path that a program's name stands for on PATH, or None (shutil, which has it too, loads slowly)."""
+    if os.sep in program:
+        return program if os.path.isfile(program) else None
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder or ".", program)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
 def without_prefix(argv):
     """Return a command line without the programs that only start another one (`env`, `timeout 9`, `nice`)."""
     while argv and os.path.basename(argv[0]) in _PREFIXES:

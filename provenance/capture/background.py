@@ -3,7 +3,7 @@
 import sys
 import threading
 
-from provenance.capture.files import Clock
+from provenance.capture.hashing import Clock
 
 _BUDGET_SECONDS, _HASH_SECONDS = 20.0, 120.0
 

@@ -5,7 +5,6 @@ is looked up in "./" and then in FHICL_FILE_PATH, absolute names as they are; in
 even absolute ones, which are glued behind each folder. Values are not evaluated here; the service does that.
 """
 
-import hashlib
 import os
 import re
 
@@ -18,16 +17,15 @@ class Closure:
     """Opens one configuration.
 
     Attributes:
-        files: record entries (name, path, sha256, found_in), in the order first opened, each once.
-        contents: digest -> bytes.
+        files: record entries (name, path, found_in), in the order first opened, each once.
+        contents: path -> bytes.
         problems: sentences about what art will not find either.
     """
 
     def __init__(self, main, search_path):
         self.search_path = search_path
         self.files, self.contents, self.problems = [], {}, []
-        self._includes = {}  # path -> included names, each file read once
-        self._contents = {}  # path -> bytes
+        self._includes = {}  # path as opened -> included names, each file read once
         self._main = None
         path, index = self._locate_main(main)
         if path is None:
@@ -55,7 +53,7 @@ class Closure:
 
     def _marks(self, path):
         """Return [(True, included name) or (False, process name)] of a file, outside prologs, in order."""
-        content, marks, is_prolog = self._contents.get(path, b""), [], False
+        content, marks, is_prolog = self.contents.get(_shown(path), b""), [], False
         if b"process_name" not in content and b"#include" not in content:
             return marks
         for line in content.replace(b"\r", b"\n").split(b"\n"):
@@ -95,13 +93,11 @@ class Closure:
         if content is None:
             self._includes[path] = []
             return
-        digest = hashlib.sha256(content).hexdigest()
-        self.contents[digest] = content
-        entry = {"name": name, "path": path[2:] if path.startswith("./") else path, "sha256": digest}
+        entry = {"name": name, "path": _shown(path)}
         if index is not None:
             entry["found_in"] = index
         self.files.append(entry)
-        self._includes[path], self._contents[path] = included_names(content), content
+        self._includes[path], self.contents[entry["path"]] = included_names(content), content
 
     def _locate_main(self, name):
         if name.startswith("/"):
@@ -120,6 +116,10 @@ class Closure:
     def _problem(self, sentence):
         if sentence not in self.problems and len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(sentence)
+
+
+def _shown(path):
+    return path[2:] if path.startswith("./") else path
 
 
 def search_path(environment):

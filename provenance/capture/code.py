@@ -1,75 +1,42 @@
 """Code and configuration that a command uses: script files and fcl, each tied to the repository that it lies in."""
 
 import os
-import stat
 
-from provenance.capture import arguments, closure
-from provenance.capture.draft import SMALL_BYTES, without_empty
+from provenance.capture.draft import without_empty
+from provenance.capture.glance import SMALL_BYTES
 
 
-def capture_scripts(draft, argv, extra, repositories):
-    """Record the program and script files of a command, and those named by --script."""
+def keep_scripts(draft, scripts, repositories):
+    """Record script files as a glance has them."""
     known = {entry["path"] for entry in draft.record.get("scripts", ())}
-    found = draft.attempt("scripts of the command line", arguments.program_files, argv, which) or []
-    for path in found + list(extra):
-        if path not in known:
+    for path, mode, content in scripts:
+        if content is None:
+            draft.note(mode)
+        elif path not in known:
             known.add(path)
-            entry = draft.attempt("script " + path, _script, draft, path, repositories)
-            draft.extend("scripts", [entry] if entry else [])
+            entry = {"name": os.path.basename(path), "path": path, "mode": mode}
+            entry["sha256"] = draft.add_text(content, "script " + path)
+            entry.update(draft.attempt("script " + path, repositories.place, path) or {})
+            draft.extend("scripts", [entry])
 
 
-def _script(draft, path, repositories):
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        draft.note("script {} is no regular file".format(path))
-        return None
-    if status.st_size > SMALL_BYTES:
-        draft.note("script {} has {} bytes, more than are kept".format(path, status.st_size))
-        return None
-    with open(path, "rb") as stream:
-        content = stream.read()
-    entry = {"name": os.path.basename(path), "path": path, "mode": "{:04o}".format(stat.S_IMODE(status.st_mode))}
-    entry["sha256"] = draft.add_text(content, "script " + path)
-    entry.update(repositories.place(path))
-    return entry
-
-
-def capture_configurations(draft, step, extra, environment, repositories):
-    """Record the fcl closure of a command, and of each fcl file named by --config; return the paths opened."""
-    opened, line = set(), step.line
-    mains = ([line.config] if line.config else []) + [main for main in extra if main != line.config]
-    for main in mains:
-        entry = draft.attempt("configuration " + main, _configuration, draft, main, environment, repositories)
-        if entry is None:
+def keep_configurations(draft, step, closures, repositories):
+    """Record include closures as a glance has them."""
+    line = step.line
+    for main, found in closures:
+        for problem in found.problems:
+            draft.note(problem)
+        if not found.files:
             continue
-        opened.update(item["path"] for item in entry["files"])
+        for entry in found.files:
+            entry["sha256"] = draft.add_text(found.contents[entry["path"]], "fcl " + entry["path"])
+            entry.update(draft.attempt("fcl " + entry["path"], repositories.place, entry["path"]) or {})
+        entry = {"main": main, "process_name": found.process_name(), "search_path": found.search_path}
         if main == line.config:
             entry["overrides"] = line.overrides
-            entry["process_name"] = line.process_name or entry.get("process_name")
-        entry["step"] = step.name
+            entry["process_name"] = line.process_name or entry["process_name"]
+        entry.update(step=step.name, files=found.files)
         draft.extend("configurations", [without_empty(entry)])
-    return opened
-
-
-def _configuration(draft, main, environment, repositories):
-    folders = closure.search_path(environment)
-    found = closure.Closure(main, folders)
-    for problem in found.problems:
-        draft.note(problem)
-    for entry in found.files:
-        content = found.contents[entry["sha256"]]
-        entry["sha256"] = draft.add_text(content, "fcl " + entry["path"])
-        entry.update(repositories.place(entry["path"]))
-    return (
-        {
-            "main": main,
-            "process_name": found.process_name(),
-            "search_path": folders,
-            "files": found.files,
-        }
-        if found.files
-        else None
-    )
 
 
 def capture_final_configuration(draft, step):
@@ -85,14 +52,3 @@ def capture_final_configuration(draft, step):
     for entry in draft.record.get("configurations", ()):
         if entry.get("step") == step.name and entry["main"] == line.config:
             entry["final_sha256"] = draft.add_text(content, line.final)
-
-
-def which(program):
-    """Return the path that a program's name stands for on PATH, or None (shutil, which has it too, loads slowly)."""
-    if os.sep in program:
-        return program if os.path.isfile(program) else None
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(folder or ".", program)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    return None

@@ -12,7 +12,7 @@ import re
 import subprocess
 
 from provenance.capture import arguments
-from provenance.capture.code import which
+from provenance.capture.arguments import which
 
 _PYTHON = re.compile(r"^(?:python|pypy)[\d.]*$")
 _FOLDER = re.compile(r"^(.+?)-([^-]+?)(?:-py\d[\d.]*)?(?:-[\w.]+)?\.(?:dist-info|egg-info|egg)$")

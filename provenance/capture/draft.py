@@ -7,7 +7,6 @@ from datetime import datetime, timezone
 from provenance.capture import redaction
 
 _MOST_NOTES = 200
-SMALL_BYTES = 16 * 1024 * 1024  # bundle.md: a file up to here travels with the record
 
 
 def now():

@@ -13,7 +13,6 @@ import threading
 import time
 
 from provenance.capture import logs
-from provenance.capture.draft import now
 
 _PASSED_ON = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGCONT", "SIGALRM")
 began = []  # commands that were started: from then on nobody else may start them
@@ -28,7 +27,7 @@ class Outcome:
         code: what a shell shows: the exit code, 128 + signal, 127 not found, 126 not executable.
         signal: number of the signal that ended it, or None.
         usage: its resource usage with that of its children, or None where it never ran.
-        started_at, ended_at, wall_seconds: when and how long.
+        began, ended, wall_seconds: when, in seconds since 1970, and how long.
         logs: [(name, content, whether cut)].
         held: streams that a process left behind still writes to.
         error: why it could not be started, or None.
@@ -36,7 +35,7 @@ class Outcome:
 
     def __init__(self):
         self.code, self.signal, self.usage, self.error = 0, None, None, None
-        self.started_at, self.ended_at, self.wall_seconds = now(), None, 0.0
+        self.began, self.ended, self.wall_seconds = time.time(), None, 0.0
         self.logs, self.held = [], []
 
 
@@ -106,7 +105,7 @@ def execute(argv, signals, during):
         process.returncode = 0  # reaped here; subprocess must not wait again
         _set_end(outcome, status)
     signals.is_over = True
-    outcome.ended_at, outcome.wall_seconds = now(), time.monotonic() - begun
+    outcome.ended, outcome.wall_seconds = time.time(), time.monotonic() - begun
     outcome.logs += _collect(streams)
     outcome.held = [stream for stream in set(streams.values()) if getattr(stream, "is_held", bool)()]
     return outcome

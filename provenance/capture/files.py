@@ -4,51 +4,16 @@ Inputs are looked at before the command, since it may change or remove them; out
 its own: what it cuts off is noted, and the file is recorded without digests. A URL is recorded, never opened.
 """
 
-import hashlib
 import os
 import re
-import time
-import zlib
 
-from provenance.capture.arguments import DATA_SUFFIXES, as_glob
-from provenance.capture.draft import SMALL_BYTES, moment, without_empty
+from provenance.capture.arguments import as_glob
+from provenance.capture.draft import moment, without_empty
+from provenance.capture.glance import SMALL_BYTES
+from provenance.capture.hashing import OutOfTimeError, hash_file
 
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_CHUNK = 64 * 1024
-_LONGEST_NAME = 1000
 _TYPED = ("data_tier", "file_format", "file_type", "data_stream")
-
-
-class OutOfTimeError(Exception):
-    """The budget for hashing is used up."""
-
-
-class Clock:
-    """Counts the seconds left of a budget."""
-
-    def __init__(self, seconds):
-        self._end = time.monotonic() + seconds
-
-    def left(self):
-        """Return the seconds left, never negative."""
-        return max(0.0, self._end - time.monotonic())
-
-    def check(self):
-        """Raise OutOfTimeError at the end of the budget."""
-        if not self.left():
-            raise OutOfTimeError("the time for hashing is used up")
-
-
-def hash_file(path, clock):
-    """Return (size in bytes, SHA-256, `adler32:` and 8 hex digits); raises OSError and OutOfTimeError."""
-    sha256, adler32, size = hashlib.sha256(), 1, 0
-    with open(path, "rb") as stream:
-        for chunk in iter(lambda: stream.read(_CHUNK), b""):
-            clock.check()
-            sha256.update(chunk)
-            adler32 = zlib.adler32(chunk, adler32)
-            size += len(chunk)
-    return size, sha256.hexdigest(), "adler32:{:08x}".format(adler32 & 0xFFFFFFFF)
 
 
 def describe_inputs(step, named):
@@ -65,21 +30,27 @@ def describe_inputs(step, named):
     return entries
 
 
-def hash_inputs(draft, entries, clock, limit=None):
-    """Add size and digests to entries up to a size limit in bytes; keep small files; return those still to do."""
+def hash_inputs(draft, entries, clock, hashed=None):
+    """Add size and digests to entries, and keep small files; return those to do later, which is none without `hashed`.
+
+    `hashed` holds {path: (size, SHA-256, checksum)} of those that were looked at before the command.
+    """
     later = []
     for entry in entries:
         path = entry.get("path")
         if path is None:
             continue
+        if hashed is not None and path in hashed:  # as it was, though it may be gone by now
+            _add_digests(draft, entry, hashed[path])
+            continue
         try:
             size = os.stat(path).st_size
             if not os.path.isfile(path):
                 draft.note("input {} is no regular file".format(path))
-            elif limit is not None and size > limit:
+            elif hashed is not None:
                 later.append(entry)
             else:
-                _hash_input(draft, entry, path, clock)
+                _add_digests(draft, entry, hash_file(path, clock))
         except OSError as error:
             draft.note("input {}: {}".format(path, error.strerror))
         except OutOfTimeError as error:
@@ -88,11 +59,11 @@ def hash_inputs(draft, entries, clock, limit=None):
     return later
 
 
-def _hash_input(draft, entry, path, clock):
-    size, digest, checksum = hash_file(path, clock)
+def _add_digests(draft, entry, found):
+    size, digest, checksum = found
     entry.update(size_bytes=size, sha256=digest, checksums=[checksum])
     if size <= SMALL_BYTES:
-        draft.add_file(digest, path)
+        draft.add_file(digest, entry["path"])
 
 
 def expand(patterns):
@@ -151,36 +122,6 @@ def apply_metadata(entry, metadata):
             entry[short] = int(value)
         else:
             entry.setdefault("metadata", {})[key] = value
-
-
-def found_on_command_line(argv, known):
-    """Return [(argument, signature)] for arguments that may be files: present ones by inode and time, others None."""
-    candidates = []
-    for word in argv[1:]:
-        path = word.split("=", 1)[1] if word.startswith("--") and "=" in word else word
-        if not path or path.startswith("-") or path in known or len(path) > _LONGEST_NAME or "\n" in path:
-            continue
-        if os.path.isfile(path) or (not os.path.exists(path) and _may_be_file(path)):
-            candidates.append((path, signature(path)))
-    return candidates
-
-
-def _may_be_file(path):
-    return os.path.splitext(path)[1].lower() in DATA_SUFFIXES or ("/" in path and os.path.isdir(os.path.dirname(path)))
-
-
-def signature(path):
-    """Return what changes when a file is written, or None where there is none."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return [status.st_ino, status.st_size, int(status.st_mtime * 1000000)]
-
-
-def guess_role(path):
-    """Return the role of an input that only stood on the command line: data by its suffix, else configuration."""
-    return "primary" if os.path.splitext(path)[1].lower() in DATA_SUFFIXES else "configuration"
 
 
 def name_parents(parents):

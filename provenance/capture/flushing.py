@@ -5,7 +5,7 @@ import os
 
 from provenance.capture import delivery
 from provenance.capture import spool as spools
-from provenance.capture.files import Clock
+from provenance.capture.hashing import Clock
 
 _BUDGET_SECONDS = 20.0
 

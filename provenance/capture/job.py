@@ -5,11 +5,11 @@ import sys
 
 from provenance.capture import VERSION, batch, code, execution, files, logs, redaction, repositories
 from provenance.capture import spool as spools
-from provenance.capture.draft import SMALL_BYTES, Draft, now, without_empty
+from provenance.capture.draft import Draft, moment, now, without_empty
+from provenance.capture.hashing import Clock
 from provenance.capture.step import Step
 
 _SHORTEST_SECRET = 12  # in characters; what is shorter no rule finds
-_SECONDS_BEFORE = 5.0  # for hashing small inputs while the command waits
 
 
 class Job:
@@ -28,8 +28,8 @@ class Job:
         self.is_hashing = False
         self.later = []  # what is done while the command runs
 
-    def begin(self, part_of=None):
-        """Open the record: who it is and when it began."""
+    def begin(self, seen):
+        """Open the record: who it is and when it began, after the glance at its command."""
         found = batch.describe_batch(self.environment, self.job_ad)
         if found.get("global_job_id"):
             identity = "{}|{}".format(found["global_job_id"], found.get("attempt", 1))
@@ -47,11 +47,10 @@ class Job:
                 "witness": "wrapper",
                 "state": "running",
                 "experiment": str(experiment or "unknown"),
-                "started_at": now(),
-                "command": {
-                    "argv": redaction.redact_arguments(part_of or self.options.command),
-                    "working_directory": os.getcwd(),
-                },
+                "started_at": moment(seen.began),
+                "command": without_empty(
+                    {"argv": redaction.redact_arguments(seen.argv), "working_directory": seen.working_directory}
+                ),
                 "hook": {"version": VERSION, "python": "{}.{}.{}".format(*sys.version_info[:3])},
             }
         )
@@ -67,35 +66,20 @@ class Job:
         for folder in self.options.repository:
             self.draft.attempt("repository " + folder, self.repositories.add, folder)
 
-    def before(self, argv, name=None, role=None):
-        """Gather what a command is about to use, and return the step that `after` takes."""
-        step = Step(argv, name, role)
-        line = step.line
-        options, draft = self.options, self.draft
-        code.capture_scripts(draft, argv, options.script, self.repositories)
-        opened = code.capture_configurations(draft, step, options.config, self.environment, self.repositories)
-        named = [(path, "primary") for path in options.input] + [(path, "shared") for path in options.shared_input]
-        if not options.input:
-            listed = draft.attempt("source list", line.listed_sources) or []
-            named += [(path, "primary") for path in line.sources + listed]
-        known = {path for path, _ in named} | opened | set(options.output) | set(line.outputs) | set(options.log)
-        known.update(entry["path"] for entry in draft.record.get("scripts", ()))
-        step.candidates = [] if line.is_art else files.found_on_command_line(argv, known)
-        if not options.input:
-            named += [(path, files.guess_role(path)) for path, state in step.candidates if state]
-        else:
-            named += [
-                (path, "configuration")
-                for path, state in step.candidates
-                if state and files.guess_role(path) == "configuration"
-            ]
-        step.inputs = files.describe_inputs(step.name, named)
-        rest = files.hash_inputs(draft, step.inputs, files.Clock(_SECONDS_BEFORE), SMALL_BYTES)
+    def take(self, seen, name=None, role=None):
+        """Take in a glance at what a command is about to use; return the step that `after` takes."""
+        step, draft = Step(seen, name, role), self.draft
+        for note in seen.notes:
+            draft.note(note)
+        code.keep_scripts(draft, seen.scripts, self.repositories)
+        code.keep_configurations(draft, step, seen.closures, self.repositories)
+        step.inputs = files.describe_inputs(step.name, seen.named)
+        rest = files.hash_inputs(draft, step.inputs, None, seen.hashed)
         if rest:
             self.later.append(lambda: self._hash_large(rest))
         self.later.append(self.repositories.finish)
         if step.role == "payload":
-            self.later.append(lambda: self._list_packages(argv))
+            self.later.append(lambda: self._list_packages(seen.argv))
         return step
 
     def meanwhile(self):
@@ -127,7 +111,7 @@ class Job:
         from provenance.capture import sidecar  # noqa: PLC0415
 
         draft, options = self.draft, self.options
-        clock = files.Clock(options.number("hash_seconds", 120))
+        clock = Clock(options.number("hash_seconds", 120))
         done = {entry["path"] for entry in draft.record.get("outputs", ())}
         entries = [entry for entry in files.describe_outputs(draft, step, patterns, clock) if entry["path"] not in done]
         metadata = files.pairs(draft, options.metadata)
@@ -175,7 +159,7 @@ class Job:
             found = self.draft.attempt("log " + path, logs.read_log, path)
             if found:
                 self._keep_log(os.path.basename(path), None, *found)
-        record["state"], record["ended_at"] = state, outcome.ended_at
+        record["state"], record["ended_at"] = state, moment(outcome.ended)
         record["exit"] = without_empty({"code": outcome.code, "signal": outcome.signal})
         if failed:
             record["exit"].update(
@@ -190,7 +174,7 @@ class Job:
     def add_inputs(self, named):
         """Record inputs of the whole job, of no particular step."""
         entries = files.describe_inputs(None, named)
-        files.hash_inputs(self.draft, entries, files.Clock(self.options.number("hash_seconds", 120)))
+        files.hash_inputs(self.draft, entries, Clock(self.options.number("hash_seconds", 120)))
         self.draft.extend("inputs", [without_empty(entry) for entry in entries])
 
     def _look_around(self):
@@ -218,7 +202,7 @@ class Job:
     def _hash_large(self, entries):
         self.is_hashing = True
         try:
-            files.hash_inputs(self.draft, entries, files.Clock(self.options.number("hash_seconds", 120)))
+            files.hash_inputs(self.draft, entries, Clock(self.options.number("hash_seconds", 120)))
         finally:
             self.is_hashing = False
 

@@ -7,9 +7,10 @@ command must not delay it.
 
 import os
 import threading
+import time
 
+from provenance.capture import glance
 from provenance.capture.background import budget, hash_seconds
-from provenance.capture.draft import now
 
 _CARRIED = ("output", "parent", "metadata", "seed", "log")  # said at `start`, meant for `end`
 
@@ -21,23 +22,31 @@ class OneCommand:
 
     def __init__(self, options, environment):
         self.options, self.environment = options, environment
-        self.job = self.step = self.spool = None
+        self.seen = self.job = self.step = self.spool = None
         self.spooled = threading.Event()
 
     def before(self):
-        """Gather what the command is about to use."""
+        """Look at what the command is about to use; git checkouts, which it may change too, take the whole look."""
+        self.seen = glance.Glance(self.options.command, self.options, self.environment)
+        if self.seen.tops or self.options.repository:
+            self.open()
+
+    def open(self):
+        """Open the record with what was seen."""
         from provenance.capture import job, spool
 
         self.spool = spool.find(self.options, self.environment)
         self.job = job.Job(self.options, self.environment, self.spool)
-        self.job.begin()
-        self.step = self.job.before(self.options.command, self.options.name, self.options.role)
+        self.job.begin(self.seen)
+        self.step = self.job.take(self.seen, self.options.name, self.options.role)
 
     def meanwhile(self, before):
         """Gather what can wait until the command runs."""
         before.thread.join()
         if before.error is not None:
             return
+        if self.step is None:
+            self.open()
         if self.options.announce:
             from provenance.capture import flushing
 
@@ -68,21 +77,30 @@ class OneCommand:
     def _settle(self, before, others):
         """Give what ran beside the job a last moment; what hangs is left out."""
         seconds = budget(self.options) / 4
-        if before.error is not None:
-            raise before.error
         if not before.wait(seconds):
             raise RuntimeError("looking around took too long")
+        if before.error is not None:
+            raise before.error
         for work in others:
-            if not work.wait(seconds) and not (self.job.is_hashing and work.wait(hash_seconds(self.options))):
+            if not work.wait(seconds) and not (self._is_hashing() and work.wait(hash_seconds(self.options))):
+                if self.step is None:
+                    raise RuntimeError("opening the record took too long")
                 self.job.draft.note("some of the surroundings could not be read in time")
+            elif work.error is not None:
+                raise work.error
+        if self.step is None:
+            self.open()
         self.job.meanwhile()
+
+    def _is_hashing(self):
+        return self.job is not None and self.job.is_hashing
 
 
 class StepOfSession(OneCommand):
     """Recording of `step`: adds to the session that `start` opened; sends nothing."""
 
-    def before(self):
-        """Find the session, and gather what the command is about to use."""
+    def open(self):
+        """Find the session, and add what was seen."""
         from provenance.capture import job, session, spool
 
         self.spool = spool.find(self.options, self.environment)
@@ -90,7 +108,7 @@ class StepOfSession(OneCommand):
         if self.session is None:
             raise RuntimeError("no record is open for this job script: call start first")
         self.job = job.Job(self.options, self.environment, self.spool, self.session.draft)
-        self.step = self.job.before(self.options.command, self.options.name, self.options.role)
+        self.step = self.job.take(self.seen, self.options.name, self.options.role)
         self.prefix = self.step.name + "."
 
     def after(self, before, others, outcome, _speaker):
@@ -123,9 +141,9 @@ def open_session(options, environment):
     if folder is None:
         raise RuntimeError("no spool can be written: name one by --spool or JOBPROV_SPOOL")
     opened = job.Job(options, environment, folder)
-    caller = options.command or _caller_command()
-    opened.begin(caller)
-    code.capture_scripts(opened.draft, caller, options.script, opened.repositories)
+    seen = glance.Glance(options.command or _caller_command(), options, environment)
+    opened.begin(seen)
+    code.keep_scripts(opened.draft, seen.scripts, opened.repositories)
     named = [(path, "primary") for path in options.input] + [(path, "shared") for path in options.shared_input]
     opened.add_inputs(named)
     opened.later.append(opened.repositories.finish)
@@ -149,7 +167,7 @@ def close_session(options, environment, code, speaker):
         options.values[name] += [word for word in words if word not in options.values[name]]
     closing = job.Job(options, environment, folder, kept.draft)
     outcome = execution.Outcome()
-    outcome.ended_at = now()
+    outcome.ended = time.time()
     failed = kept.state.get("failed")
     outcome.code = code if code is not None else (failed[2] if failed else 0)
     closing.add_outputs(None, options.output, outcome.code == 0, kept.draft.record.get("inputs", ()))

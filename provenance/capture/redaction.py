@@ -79,6 +79,7 @@ _SIGNS = {
     "assignment": _WORDS.split(),
 }
 _compiled = {}  # pattern -> compiled, as they are first needed
+_VARIABLE = re.compile(r"^(?:-e)?[A-Za-z_]\w*$")  # `env NAME=value`, and jobsub's `-eNAME=value`
 _OPTION = re.compile(
     r"^--?(?:[a-z0-9]+[-_])*(?:password|passwd|passphrase|token|secret|api-?key|access-key|credentials?)$", re.I
 )
@@ -104,7 +105,7 @@ def redact_text(text):
 
 
 def redact_arguments(arguments):
-    """Return the argument list without secrets: by value, and by the option that stands before or in the argument."""
+    """Return the argument list without secrets: by value, and by the option or variable that it is the value of."""
     clean, hide_next = [], False
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -112,6 +113,8 @@ def redact_arguments(arguments):
             clean.append("<redacted:option>")
         elif equals and _OPTION.match(name) and not _is_harmless(name, value):
             clean.append(name + "=<redacted:option>")
+        elif equals and _VARIABLE.match(name) and is_secret(name, value):
+            clean.append(name + "=<redacted:variable>")
         else:
             clean.append(redact_text(argument))
         hide_next = bool(_OPTION.match(argument))

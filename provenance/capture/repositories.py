@@ -4,6 +4,8 @@
 
 import os
 
+from provenance.capture.glance import find_checkout
+
 
 class Repositories:
     """The checkouts met so far; one record entry each.
@@ -43,14 +45,7 @@ class Repositories:
             self.draft.attempt("git checkout " + top, checkout.complete, top, entry, self.draft)
 
     def _top(self, folder):
-        """Return the nearest folder above that holds `.git`, without starting git."""
-        if folder not in self._tops:
-            if os.path.exists(os.path.join(folder, ".git")):
-                self._tops[folder] = folder
-            else:
-                parent = os.path.dirname(folder)
-                self._tops[folder] = None if parent == folder else self._top(parent)
-        return self._tops[folder]
+        return find_checkout(folder, self._tops)
 
     def _entry(self, top):
         if top not in self.entries:

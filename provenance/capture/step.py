@@ -1,10 +1,10 @@
 """One command of a job: its name and role, and the files that its command line turns out to name."""
 
 import os
-import time
 
-from provenance.capture import arguments, files, redaction
-from provenance.capture.draft import without_empty
+from provenance.capture import arguments, redaction
+from provenance.capture.draft import moment, without_empty
+from provenance.capture.hashing import signature
 
 _STAGES = {
     "setup": "setup",
@@ -16,7 +16,7 @@ _STAGES = {
 
 
 class Step:
-    """One command of a job.
+    """One command of a job, made from the glance before it.
 
     Attributes:
         line: what its command line tells.
@@ -25,12 +25,11 @@ class Step:
         began: seconds since 1970.
     """
 
-    def __init__(self, argv, name, role):
-        self.argv, self.line = argv, arguments.CommandLine(argv)
-        self.name = name or _usual_name(argv)
+    def __init__(self, seen, name, role):
+        self.argv, self.line, self.candidates, self.began = seen.argv, seen.line, seen.candidates, seen.began
+        self.name = name or _usual_name(self.argv)
         self.role = role or _STAGES.get(self.name, "payload")
-        self.candidates, self.inputs = [], []
-        self.began = time.time()
+        self.inputs = []
 
     def describe(self, outcome):
         """Return the record's entry of this step."""
@@ -41,14 +40,14 @@ class Step:
                 "argv": redaction.redact_arguments(self.argv),
                 "exit_code": outcome.code,
                 "signal": outcome.signal,
-                "started_at": outcome.started_at,
-                "ended_at": outcome.ended_at,
+                "started_at": moment(outcome.began),
+                "ended_at": moment(outcome.ended),
             }
         )
 
     def found_outputs(self):
         """Return the arguments that have become files, or other files, since the command began."""
-        return [path for path, before in self.candidates if files.signature(path) not in (before, None)]
+        return [path for path, before in self.candidates if signature(path) not in (before, None)]
 
     def drop_outputs_from_inputs(self):
         """Take out what only looked like an input: it was there from an earlier run and is written anew."""

@@ -11,8 +11,8 @@ import os
 
 from provenance.capture import redaction
 from provenance.capture.arguments import DATA_SUFFIXES
-from provenance.capture.draft import SMALL_BYTES
 from provenance.capture.git import git, text
+from provenance.capture.glance import SMALL_BYTES
 
 _UNTRACKED_BYTES = 1024 * 1024  # an untracked file above is data rather than code
 

@@ -10,7 +10,7 @@ import uproot
 
 from provenance.bundle.comparison import DamagedError, content_digest
 from provenance.capture import content
-from provenance.capture.files import Clock, OutOfTimeError
+from provenance.capture.hashing import Clock, OutOfTimeError
 
 
 def write_root(path: Path) -> Path:

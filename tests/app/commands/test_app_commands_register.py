@@ -1,0 +1,156 @@
+"""A task is registered at its submission, and its jobs report with the ticket, as docs/hook.md says."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live_service import JOBPROV, LiveService, clean_environment
+
+from provenance.capture.packing import build
+from provenance.client import Client
+
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    """Yield a service that wants a token, known to its commands."""
+    service = LiveService(tmp_path_factory.mktemp("register") / "var")
+    made = service.run("token", "create", "--experiment", "toy", "--name", "production", "--json")
+    service.environment["JOBPROV_TOKEN"] = json.loads(made.stdout)["token"]
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def folder(live: LiveService, tmp_path: Path) -> Path:
+    """Return a folder with the hook, and `jobprov` on its PATH."""
+    build(str(tmp_path / "job-end-hook.pyz"))
+    command = tmp_path / "bin" / "jobprov"
+    command.parent.mkdir()
+    words = " ".join(f"'{word}'" for word in JOBPROV)
+    token = live.environment["JOBPROV_TOKEN"]
+    command.write_text(f'#!/bin/sh\nJOBPROV_URL={live.url} JOBPROV_TOKEN={token} exec {words} "$@"\n')
+    command.chmod(0o755)
+    return tmp_path
+
+
+def run_recipe(folder: Path, name: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    (recipe,) = re.findall(rf"```sh {name}\n(.*?)```", DOCUMENT, re.DOTALL)
+    environment = {
+        **clean_environment(),
+        "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    environment["JOBPROV_SPOOL"] = str(folder / "spool")
+    return subprocess.run(
+        ["sh", "-e", "-c", recipe, "sh", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_job_reports_with_the_ticket_and_the_task_counts_it(live: LiveService, folder: Path) -> None:
+    done = run_recipe(folder, "with-ticket")
+
+    client = Client(live.url)
+    task = client.task("my-first-task", experiment="toy")
+    assert (done.returncode, "recorded" in done.stderr) == (0, True), done.stderr
+    assert (task["stage"], task["expected"], task["produced"]) == ("gen", 10, 1)
+    ticket = folder / "jobprov.ticket"
+    assert stat.S_IMODE(ticket.stat().st_mode) == 0o600
+    [job] = client.jobs(task_id="my-first-task")
+    assert ticket.read_text().strip() not in json.dumps(client.job(job["job_id"]))
+
+
+def test_job_of_another_task_is_refused_and_put_aside(live: LiveService, folder: Path) -> None:
+    ticket = live.run("register", "--experiment", "toy", "--task-id", "mine", "--json")
+    token = json.loads(ticket.stdout)["settings"]["JOBPROV_TOKEN"]
+    environment = {**clean_environment(), "JOBPROV_URL": live.url, "JOBPROV_EXPERIMENT": "toy", "JOBPROV_TOKEN": token}
+
+    done = subprocess.run(
+        [
+            sys.executable,
+            "job-end-hook.pyz",
+            "run",
+            "--task-id",
+            "other",
+            "--spool",
+            "spool",
+            "--",
+            "sh",
+            "-c",
+            "exit 3",
+        ],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 3
+    [reason] = (folder / "spool" / "rejected").glob("*.reason.txt")
+    assert "The ticket is of toy, task mine alone; the record is of toy, task other." in reason.read_text()
+    assert list(Client(live.url).jobs(task_id="other")) == []
+
+
+def test_submission_is_noted_as_jobsub_tells_it(live: LiveService, folder: Path) -> None:
+    argv = [
+        "jobsub_submit",
+        "-G",
+        "toy",
+        "-e",
+        "POMS_TASK_ID=77",
+        "-e",
+        "API_TOKEN=hunter2hunter2",
+        "-N",
+        "5",
+        "file://x",
+    ]
+
+    done = run_recipe(folder, "job-info", "81234.0@jobsub01", repr(argv))
+
+    declared = Client(live.url).task("77", experiment="toy")["declared"]
+    assert (done.returncode, done.stdout) == (0, "registered task 77\n"), done.stderr
+    assert (declared["batch_id"], declared["submitted_jobs"]) == ("81234.0@jobsub01", 5)
+    assert declared["submit_command"][:5] == argv[:5]
+    assert "hunter2" not in json.dumps(declared)
+
+
+def test_frozen_list_is_not_replaced(live: LiveService, tmp_path: Path) -> None:
+    (tmp_path / "units").write_text("a.root\nb.root\n")
+    words = ("register", "--experiment", "toy", "--task-id", "frozen", "--no-ticket")
+    first = live.run(*words, "--units", str(tmp_path / "units"))
+
+    again = live.run(*words, "--campaign", "prod5")
+    other = live.run(*words, "--count", "7")
+
+    assert (first.returncode, again.returncode, other.returncode) == (0, 0, 1)
+    assert "frozen already" in other.stderr
+    declared = Client(live.url).task("frozen", experiment="toy")["declared"]
+    assert (declared["units"], declared["campaign"]) == (["a.root", "b.root"], "prod5")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "Which experiment?"),
+        (("--experiment", "toy"), "Which task?"),
+        (("81234.0@s",), "Give both"),
+        (("x", "[]"), "no batch id"),
+    ],
+)
+def test_usage_errors_say_what_is_missing(live: LiveService, words: tuple[str, ...], told: str) -> None:
+    ended = live.run("register", *words, EXPERIMENT="", POMS_TASK_ID="")
+
+    assert ended.returncode == 2
+    assert told in ended.stderr
