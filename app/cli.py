@@ -18,6 +18,7 @@ COMMANDS = {
     "comparators": "comparators",
     "dead-letter": "letters",
     "demo": "demo",
+    "drill": "drill",
     "errors": "errors",
     "fhicl": "fhicl",
     "job": "asking",

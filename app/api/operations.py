@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 from flask import Response
 
@@ -13,6 +15,7 @@ from app.measures import get_measures
 from app.wiring import get_service
 from provenance.capture.packing import packed, sources
 from provenance.errors import UnreachableError
+from provenance.services.reproduction import reproduction_facts
 
 section = Section("operations", "Health, metrics and the hook.")
 HOOK = "job-end-hook.pyz"
@@ -48,8 +51,11 @@ def ready() -> Response:
 
 @section.call("GET", "/metrics", answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")})
 def metrics() -> Response:
-    """Return counts of requests and what waits for the writer, as Prometheus reads them."""
-    return Response("\n".join(get_measures().lines()) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+    """Return counts of requests, and how many recipes were reproduced when last run again, as Prometheus reads them."""
+    with get_service().reading() as connection:
+        facts = reproduction_facts(connection, datetime.now(UTC))
+    lines = [*get_measures().lines(), *_reproduction_lines(facts)]
+    return Response("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @section.call("GET", "/hook/job-end-hook.pyz", answers={200: ("application/octet-stream", "The hook, one file.")})
@@ -59,6 +65,19 @@ def hook() -> Response:
     answer = send_stream(io.BytesIO(content), len(content), "application/octet-stream", etag=sha256, name=HOOK)
     answer.headers["Cache-Control"] = "no-cache"
     return answer
+
+
+def _reproduction_lines(facts: dict[str, Any]) -> list[str]:
+    lines = [
+        "# HELP jobprov_recipes Recipes recorded.",
+        "# TYPE jobprov_recipes gauge",
+        f"jobprov_recipes {facts['recipes']}",
+    ]
+    lines += [
+        "# HELP jobprov_recipes_rerun Recipes by the level of their last verdict.",
+        "# TYPE jobprov_recipes_rerun gauge",
+    ]
+    return lines + [f'jobprov_recipes_rerun{{level="{level}"}} {count}' for level, count in facts["by_level"].items()]
 
 
 @cache

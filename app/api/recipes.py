@@ -1,5 +1,7 @@
 """Recipes over HTTP: those with more than one result, and what differs."""
 
+from datetime import UTC, datetime
+
 from flask import Response
 
 from app.api.answers import json_answer
@@ -8,6 +10,7 @@ from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
 from provenance.schemas.queries import RecipesQuery
 from provenance.services.compare_results import list_divergent, show_recipe
+from provenance.services.reproduction import reproduction_facts
 
 section = Section("recipes", "What jobs have in common that should come out alike.")
 
@@ -18,6 +21,13 @@ def get_recipes() -> Response:
     query = asked(RecipesQuery)
     with get_service().reading() as connection:
         return json_answer(list_divergent(connection, **query))
+
+
+@section.call("GET", "/reproduction", answers={200: OBJECT}, errors=(401,))
+def get_reproduction() -> Response:
+    """Return which share of recipes was reproduced when last run again: `{recipes, drilled, reproduced, share, by_level, by_age}`."""
+    with get_service().reading() as connection:
+        return json_answer(reproduction_facts(connection, datetime.now(UTC)))
 
 
 @section.call("GET", "/recipes/<recipe_id>", answers={200: OBJECT}, errors=(401, 404, 422))

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from provenance.lineage.words import counted, size
+from provenance.records.verdicts import rank
 
 _LISTED = 10
 
@@ -85,7 +86,7 @@ def _job_sentence(summary: dict[str, Any], verdicts: list[dict[str, Any]]) -> st
     seconds, facts = summary["resources"]["wall_seconds"], summary["exit"]
     took = f" after {seconds:.1f} s" if seconds is not None else ""
     if summary["state"] == "succeeded":
-        best = max((verdict["level"] for verdict in verdicts), default="")
+        best = max((str(verdict["level"]) for verdict in verdicts), key=rank, default="")
         again = f"; rerun {counted(len(verdicts), 'time')}, best outcome {best}" if verdicts else ""
         return f"Succeeded{took}{again}."
     step = f" in step {facts['failed_step']}" if facts["failed_step"] else ""

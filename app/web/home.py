@@ -4,6 +4,7 @@ from flask import Blueprint, Response
 
 from app.web.frame import answer
 from app.wiring import get_service
+from provenance.records.verdicts import LEVELS
 from provenance.services.home import home_facts
 
 
@@ -16,4 +17,4 @@ def show_home() -> Response:
     """Show what is recorded, newest first."""
     with get_service().reading() as connection:
         facts = home_facts(connection)
-    return answer("home.html", twin="/jobs?limit=20", facts=facts)
+    return answer("home.html", twin="/jobs?limit=20", facts=facts, levels=LEVELS)

@@ -9,11 +9,11 @@ from app.web.cuts import address, asked_section
 from app.web.formats import shown_state
 from app.web.frame import answer, asked, experiment_asked
 from app.web.job_sections import sections
-from app.web.job_words import REPRODUCED_LEVELS, ending, first_line, wall_seconds
+from app.web.job_words import ending, first_line, wall_seconds
 from app.web.log_text import excerpt
 from app.wiring import get_service
 from provenance.errors import NotFoundError
-from provenance.services.post_verdict import LEVELS
+from provenance.records.verdicts import LEVELS, REPRODUCED
 from provenance.services.read_log import read_log
 from provenance.services.show_job import show_job
 
@@ -37,7 +37,7 @@ def show_page(job_id: str) -> Response:
             return Response(status=303, headers={"Location": redirect(summary["url"]).location})
         state = shown_state(summary["state"], summary["received_at"])
         excerpts = _excerpts(connection, shown, experiment) if state in _UNHAPPY and not asked_section() else {}
-    reproduced = bool(shown["verdicts"]) and shown["verdicts"][0].get("level") in REPRODUCED_LEVELS
+    reproduced = bool(shown["verdicts"]) and shown["verdicts"][0].get("level") in REPRODUCED
     return answer(
         "job.html",
         twin=address(f"/jobs/{summary['job_id']}", {"experiment": experiment or ""}),

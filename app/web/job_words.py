@@ -16,7 +16,6 @@ _REPRODUCED = {
     "R1": "rerun failed",
     "R0": "bundle was made, not rerun",
 }
-REPRODUCED_LEVELS = frozenset({"R5~", "R5", "R6", "R7"})
 
 
 def first_line(shown: dict[str, Any]) -> str:
@@ -48,11 +47,6 @@ def wall_seconds(summary: dict[str, Any]) -> float | None:
     """Return how long a job took: as it measured itself, else from its times."""
     measured = summary["resources"]["wall_seconds"]
     return measured if measured is not None else seconds_between(summary["started_at"], summary["ended_at"])
-
-
-def best_verdict(verdicts: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the newest verdict."""
-    return verdicts[0] if verdicts else None
 
 
 def ending(summary: dict[str, Any]) -> str:
@@ -90,8 +84,8 @@ def _since(summary: dict[str, Any]) -> str:
 
 
 def _verdict_words(verdicts: list[dict[str, Any]]) -> str:
-    newest = best_verdict(verdicts)
-    if newest is None:
+    if not verdicts:
         return ""
+    newest = verdicts[0]
     words = _REPRODUCED.get(str(newest.get("level")), f"verdict {text(newest.get('level'))}")
     return f"{words} on {day(newest.get('posted_at'))}"

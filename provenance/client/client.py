@@ -56,6 +56,10 @@ class Client:
         """Yield summaries of jobs, newest first, page by page; filters are those of `GET /jobs`."""
         return self._rows("/jobs", "jobs", **filters)
 
+    def reproduction(self) -> dict[str, Any]:
+        """Return which share of recipes was reproduced when last run again."""
+        return self._read("/reproduction")
+
     def comparators(self, experiment: str, *, version: int | None = None) -> dict[str, Any]:
         """Return how an experiment has outputs compared."""
         return self._read(f"/comparators/{_part(experiment)}", version=version)

@@ -1,5 +1,6 @@
 """What the home page shows: the newest jobs, what campaigns there are, how much is recorded."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -7,13 +8,14 @@ from sqlalchemy import Connection, func, select
 from provenance.db.queries.jobs import JobFilters, list_job_rows
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Experiment, File, Job, Stage, TaskRow
+from provenance.services.reproduction import reproduction_facts
 
 NEWEST = 20
 MOST_STAGES = 200
 
 
 def home_facts(connection: Connection) -> dict[str, Any]:
-    """Return `{experiments, newest, states, file_count, campaigns}`; counts come from indexes alone.
+    """Return `{experiments, newest, states, file_count, campaigns, reproduction}`; counts come from indexes alone.
 
     `file_count` is the highest key: files are never removed, so it is their number, or a little more.
     """
@@ -27,6 +29,7 @@ def home_facts(connection: Connection) -> dict[str, Any]:
         "job_count": connection.execute(select(func.max(Job.id))).scalar_one() or 0,
         "file_count": files,
         "campaigns": campaigns,
+        "reproduction": reproduction_facts(connection, datetime.now(UTC)),
     }
 
 

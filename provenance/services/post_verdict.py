@@ -15,21 +15,9 @@ from provenance.db.recording.writing import table_of
 from provenance.db.tables import Verdict
 from provenance.errors import BadInputError
 from provenance.records.repairing import split_message
+from provenance.records.verdicts import LEVELS
 from provenance.services.ledger import NewEntry, append_document
 from provenance.services.show_job import find_job
-
-LEVELS = {
-    "R0": "not run",
-    "R1": "ran, failed",
-    "R1=": "failed as recorded",
-    "R2": "ran, different",
-    "R3": "statistically compatible",
-    "R4": "numerically equal",
-    "R5~": "content identical, events in another order",
-    "R5": "content identical",
-    "R6": "bytes identical after masking",
-    "R7": "bytes identical",
-}
 
 
 class Comparison(msgspec.Struct, kw_only=True):
@@ -41,7 +29,13 @@ class Comparison(msgspec.Struct, kw_only=True):
 
 
 class PostedVerdict(msgspec.Struct, kw_only=True):
-    """What `verify.sh --report` writes."""
+    """What `verify.sh --report` writes, and what else is known of the rerun.
+
+    Attributes:
+        reason: why nothing could be compared, with R0.
+        by: `drill` where the service made the rerun itself.
+        plan: the ETag of the bundle.
+    """
 
     level: str
     revision: int | None = None
@@ -49,6 +43,9 @@ class PostedVerdict(msgspec.Struct, kw_only=True):
     environment_grade: str | None = None
     host: str | None = None
     when: str | None = None
+    reason: str | None = None
+    by: str | None = None
+    plan: str | None = None
 
 
 def check_verdict(document: dict[str, Any]) -> PostedVerdict:

@@ -19,12 +19,14 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 from provenance.bundle.names import is_plain
 from provenance.errors import BundleError, NotFoundError
+from provenance.services.isolation import Isolation
 
 NOT_STARTED = 125
 """What run.sh answers where the job could not be started; its lines say why."""
 
 Decision = Literal["equal", "differs", "undecided"]
 
+_CALLERS = Isolation()
 _DECISIONS: dict[int, Decision] = {0: "equal", 1: "differs"}
 _PIECE = 1 << 20
 _MANIFESTS = ("manifest-sha256.txt", "tagmanifest-sha256.txt")
@@ -59,12 +61,14 @@ class RerunResult(NamedTuple):
         verified: the comparison; None where the job was not started.
         lines: what run.sh and verify.sh said, in order.
         log: the job's own output.
+        stopped: the limit that ended it; nothing is compared then.
     """
 
     exit_code: int
     verified: VerifyResult | None
     lines: tuple[str, ...]
     log: Path
+    stopped: str | None = None
 
     @property
     def is_started(self) -> bool:
@@ -105,7 +109,12 @@ def unpack(tar: Path | BinaryIO, into: Path) -> Path:
 
 
 def rerun(
-    bundle_root: Path, out: Path, report: Callable[[str], None] = lambda _line: None, *, input_dirs: Sequence[Path] = ()
+    bundle_root: Path,
+    out: Path,
+    report: Callable[[str], None] = lambda _line: None,
+    *,
+    input_dirs: Sequence[Path] = (),
+    isolation: Isolation = _CALLERS,
 ) -> RerunResult:
     """Run the job of an unpacked bundle in a new or empty folder, then compare what it made with the record.
 
@@ -114,20 +123,27 @@ def rerun(
         out: the folder of the rerun; `out/work` is the job's working directory afterwards.
         report: is told every line as it comes.
         input_dirs: where to look for inputs that are not in the bundle.
+        isolation: what the programs may do; by default what the caller may.
 
     Raises:
         BundleError: there is no bundle at this place, or no shell to run it.
     """
     folders = [word for folder in input_dirs for word in ("--input-dir", str(folder.resolve()))]
-    code, lines = _run_script(bundle_root, "run.sh", [*folders, str(out.resolve())], report)
+    code, lines, stopped = _run_script(bundle_root, "run.sh", [*folders, str(out.resolve())], report, isolation)
     log = out / "run.log"
-    if not (out / "exit-codes.txt").is_file():
-        return RerunResult(NOT_STARTED, None, lines, log)
-    verified = verify(bundle_root, out, report)
+    if stopped is not None or not (out / "exit-codes.txt").is_file():
+        return RerunResult(NOT_STARTED if stopped is None else code, None, lines, log, stopped)
+    verified = verify(bundle_root, out, report, isolation=isolation)
     return RerunResult(code, verified, lines + verified.lines, log)
 
 
-def verify(bundle_root: Path, out: Path, report: Callable[[str], None] = lambda _line: None) -> VerifyResult:
+def verify(
+    bundle_root: Path,
+    out: Path,
+    report: Callable[[str], None] = lambda _line: None,
+    *,
+    isolation: Isolation = _CALLERS,
+) -> VerifyResult:
     """Compare the rerun in `out` with the record, by the bundle's own verify.sh; the rerun may have been made anywhere.
 
     Raises:
@@ -135,7 +151,8 @@ def verify(bundle_root: Path, out: Path, report: Callable[[str], None] = lambda 
     """
     with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as scratch:
         file = Path(scratch) / "verdict.json"
-        code, lines = _run_script(bundle_root, "verify.sh", ["--report", str(file), str(out.resolve())], report)
+        words = ["--report", str(file), str(out.resolve())]
+        code, lines, _ = _run_script(bundle_root, "verify.sh", words, report, isolation)
         return VerifyResult(_DECISIONS.get(code, "undecided"), _read_verdict(file), lines)
 
 
@@ -218,30 +235,32 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
 
 
 def _run_script(
-    root: Path, script: str, arguments: list[str], report: Callable[[str], None]
-) -> tuple[int, tuple[str, ...]]:
-    """Run a script of the bundle with the caller's environment; return its exit code as a shell tells it, and its lines."""
+    root: Path, script: str, arguments: list[str], report: Callable[[str], None], isolation: Isolation
+) -> tuple[int, tuple[str, ...], str | None]:
+    """Run a script of the bundle; return its exit code as a shell tells it, its lines, and the limit that ended it."""
     path = root.resolve() / "data" / script
     if not path.is_file():
         raise BundleError(f"There is no bundle at {root}: {path.name} is missing; unpack its tar first.")
     # this Python may have what the job's has not: the reader of ROOT files
-    environment = {"JOBPROV_PYTHON": sys.executable, **os.environ}
+    environment = isolation.environment or {"JOBPROV_PYTHON": sys.executable, **os.environ}
     try:
         process = subprocess.Popen(
-            ["sh", str(path), *arguments],
+            [*isolation.prefix, "sh", str(path), *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=isolation.seconds is not None,  # so that all of it can be ended
         )
     except OSError as error:
         raise BundleError(f"A bundle needs a POSIX shell named sh on the PATH ({error}).") from error
     lines = []
-    with process, process.stdout as stream:  # type: ignore[union-attr]
+    with process, process.stdout as stream, isolation.watching(process) as watch:  # type: ignore[union-attr]
         for raw in stream:
             lines.append(raw.decode("utf-8", "replace").rstrip("\n"))
             report(lines[-1])
-    return (process.returncode if process.returncode >= 0 else 128 - process.returncode), tuple(lines)
+    code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+    return code, tuple(lines), watch.stopped
 
 
 def _read_verdict(file: Path) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ from provenance.records.gaps import find_gaps, level_of
 from provenance.records.identity import witness_rank
 from provenance.records.merging import merge_witnesses
 from provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
+from provenance.records.verdicts import rank
 from provenance.services.findings import find_for
 from provenance.services.held_jobs import HeldJob, MergedReading, fill_records, read_together
 from provenance.services.ledger import Documents
@@ -110,6 +111,7 @@ def show_job(
     inputs, outputs = _linked_files(connection, key, reading.raw)
     summary = job_summaries(connection, [key])[key]
     attempts = attempts_of(connection, key)
+    verdicts = verdicts_of(connection, key)
     return {
         "summary": summary,
         "record": json.loads(job.body_of(witness)),
@@ -129,7 +131,8 @@ def show_job(
         "result_id": None if (result := result_of(reading.record)) is None else result_text(result),
         "revisions": revisions,
         "conflict_count": conflict_count(connection, key),
-        "verdicts": verdicts_of(connection, key),
+        "verdicts": verdicts,
+        "best_verdict": max(verdicts, key=lambda verdict: rank(str(verdict.get("level"))), default=None),
         "attempts": attempts,
         "retry_of": summary["retry_of"] or _derived_retry(attempts, summary["job_id"]),
         "links": {

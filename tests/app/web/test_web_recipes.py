@@ -40,3 +40,27 @@ def test_service_without_divergence_says_so(client: FlaskClient) -> None:
     assert "they agree" in client.get("/recipes").get_data(as_text=True)
     assert client.get("/recipes/nonsense").status_code == 422
     assert client.get(f"/recipes/r1:{'0' * 32}").status_code == 404
+
+
+def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient) -> None:
+    jobs = [job["job_id"] for job in fleet.get("/api/v1/jobs").get_json()["jobs"]]
+    before = fleet.get("/").get_data(as_text=True)
+    fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R2", "host": "old"})
+    fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R7", "host": "wn1", "by": "drill"})
+    fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R0", "reason": "an input is gone"})
+    page = fleet.get(f"/jobs/{jobs[0]}").get_data(as_text=True)
+
+    assert "none was run again yet" in before
+    assert fleet.get("/api/v1/reproduction").get_json() == {
+        "recipes": 1,
+        "drilled": 1,
+        "reproduced": 0,
+        "share": 0.0,
+        "by_level": {"R0": 1},
+        "by_age": [{"within_days": 30, "drilled": 1, "reproduced": 0}],
+    }
+    assert "<b>0 %</b> of 1 recipe run again" in fleet.get("/").get_data(as_text=True)
+    assert 'jobprov_recipes_rerun{level="R0"} 1' in fleet.get("/api/v1/metrics").get_data(as_text=True)
+    assert "<dt>Best</dt><dd>R7, bytes identical" in page
+    assert "<dt>Latest</dt><dd>R0, not run" in page
+    assert "an input is gone" in page

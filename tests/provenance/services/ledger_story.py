@@ -243,22 +243,5 @@ def configured(production: Production) -> list[dict[str, Any]]:
     return [record_of(30 + place, configurations=[closure]) for place, closure in enumerate(closures)]
 
 
-def configured(production: Production) -> list[dict[str, Any]]:
-    """Return jobs whose fcl files are here: one that evaluates, one that does not, one that ran with other values than were sent."""
-    good = production.upload(b'#include "base.fcl"\nphysics.producers.slicer.threshold: 3\nphysics.reco: [ slicer ]\n')
-    base = production.upload(b"physics: { producers: { slicer: { threshold: 5 mode: fast } } }\n")
-    bad = production.upload(b"a: @local::nowhere\n")
-    ran = production.upload(
-        b"physics: { producers: { slicer: { threshold: 4 mode: fast module_label: slicer } } reco: [slicer] }\n"
-    )
-    files = [{"name": "good.fcl", "sha256": good}, {"name": "base.fcl", "sha256": base, "found_in": 0}]
-    closures: list[dict[str, Any]] = [
-        {"step": "art", "main": "good.fcl", "files": files},
-        {"step": "art", "main": "bad.fcl", "files": [{"name": "bad.fcl", "sha256": bad}]},
-        {"step": "art", "main": "good.fcl", "files": files, "final_sha256": ran},
-    ]
-    return [record_of(30 + place, configurations=[closure]) for place, closure in enumerate(closures)]
-
-
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

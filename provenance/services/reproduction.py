@@ -1,0 +1,39 @@
+"""The headline: which share of recipes was reproduced when last run again, by level and by age."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from provenance.db.queries.reproduction import last_levels, recipe_count
+from provenance.records.verdicts import LEVELS, REPRODUCED
+
+AGES = (30, 365)
+"""Days: verdicts are counted as younger than a month, than a year, and older."""
+
+
+def reproduction_facts(connection: Connection, now: datetime) -> dict[str, Any]:
+    """Return `{recipes, drilled, reproduced, share, by_level, by_age}` of the last verdict on each recipe.
+
+    `share` is reproduced / drilled, None where nothing was drilled. `by_age` counts drilled and reproduced within so many days.
+    """
+    rows = last_levels(connection, [now - timedelta(days=days) for days in AGES])
+    by_level = {level: sum(count for found, _, count in rows if found == level) for level in reversed(LEVELS)}
+    drilled = sum(by_level.values())
+    reproduced = sum(count for level, count in by_level.items() if level in REPRODUCED)
+    ages = [
+        {
+            "within_days": days,
+            "drilled": sum(count for _, age, count in rows if age == place),
+            "reproduced": sum(count for level, age, count in rows if age == place and level in REPRODUCED),
+        }
+        for place, days in enumerate((*AGES, None))
+    ]
+    return {
+        "recipes": recipe_count(connection),
+        "drilled": drilled,
+        "reproduced": reproduced,
+        "share": reproduced / drilled if drilled else None,
+        "by_level": {level: count for level, count in by_level.items() if count},
+        "by_age": [row for row in ages if row["drilled"]],
+    }

@@ -1,0 +1,154 @@
+"""Drills: real jobs run again from their bundles, apart from network and environment, and what is recorded of it."""
+
+import fcntl
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from production_samples import job
+from recorded_sample import BAD, EXPERIMENT, GOOD, make_repository, record_sample
+
+from archive.opening import open_store
+from provenance.db.engines import Database
+from provenance.db.writer import Writer
+from provenance.records.decoding import decode_record
+from provenance.services import isolation
+from provenance.services.drill import DrilledJob, DrillLimits, DrillParts, drill
+from provenance.services.isolation import apart
+from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.reproduction import reproduction_facts
+from provenance.services.show_job import show_job
+from provenance.services.work import Parts
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+ANY_AGE = DrillLimits(again_after=timedelta(0))
+
+
+@pytest.fixture
+def parts(database: Database, tmp_path: Path) -> Iterator[DrillParts]:
+    """Yield a service that holds the two jobs of the sample, one that succeeded and one that failed."""
+    writer, store = Writer(database.writing), open_store("memory:")
+    record_sample(Parts(database, writer, store, tmp_path / "git"), store, make_repository(tmp_path / "upstream"))
+    yield DrillParts(database, writer, store, tmp_path / "drill", apart())
+    writer.close()
+
+
+def verdicts(parts: DrillParts, job_id: str) -> list[dict[str, Any]]:
+    with parts.database.reading.connect() as connection:
+        found: list[dict[str, Any]] = show_job(connection, parts.store, job_id)["verdicts"]
+    return found
+
+
+def levels(done: list[DrilledJob] | None) -> dict[str, str | None]:
+    assert done is not None
+    return {each.job_id: each.level for each in done}
+
+
+def record(parts: DrillParts, *records: dict[str, Any]) -> None:
+    submissions = [Submission(decode_record(json.dumps(each).encode()), NOW) for each in records]
+    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, submissions))
+
+
+def shell_job(parts: DrillParts, number: int, script: str, **more: Any) -> dict[str, Any]:
+    """A job of the sample's release that runs a line of shell."""
+    with parts.database.reading.connect() as connection:
+        sample = show_job(connection, parts.store, GOOD)["record"]
+    return {
+        **sample,
+        "job_id": job(number)["job_id"],
+        "command": {"argv": ["sh", "-c", script], "working_directory": "/scratch/sample"},
+        "environment": {"variables": {"PATH": "/usr/bin:/bin"}},
+        "outputs": [],
+        **more,
+    }
+
+
+def test_jobs_are_run_again_and_their_verdicts_recorded(parts: DrillParts) -> None:
+    done = drill(parts, DrillLimits())
+    with parts.database.reading.connect() as connection:
+        facts = reproduction_facts(connection, datetime.now(UTC))
+
+    assert levels(done) == {GOOD: "R7", BAD: "R1="}
+    [verdict] = verdicts(parts, GOOD)
+    assert (verdict["by"], verdict["level"], verdict["comparisons"][0]["output"]) == ("drill", "R7", "joined.txt")
+    assert verdict["plan"].startswith("1-L")
+    assert (facts["drilled"], facts["reproduced"], facts["share"]) == (2, 2, 1.0)
+    assert facts["by_level"] == {"R1=": 1, "R7": 1}
+    assert facts["by_age"] == [{"within_days": 30, "drilled": 2, "reproduced": 2}]
+    assert [path.name for path in parts.folder.iterdir()] == ["lock"]
+
+
+def test_drill_goes_on_where_it_was_and_then_begins_anew(parts: DrillParts) -> None:
+    first, second, third = (drill(parts, ANY_AGE._replace(jobs=1)) for _ in range(3))
+
+    assert {*levels(first), *levels(second)} == {GOOD, BAD}
+    assert levels(third) == levels(first)
+    assert drill(parts, DrillLimits()) == []  # all were compared within a day
+
+
+def test_limits_end_a_drill_before_the_next_job(parts: DrillParts) -> None:
+    assert len(drill(parts, ANY_AGE._replace(seconds=0.0)) or ()) == 0
+    small = drill(parts, ANY_AGE._replace(disk_bytes=1000))
+
+    assert set(levels(small).values()) == {None}
+    assert "bytes" in str((small or [])[0].reason)
+    assert verdicts(parts, GOOD) == []
+
+
+def test_only_one_drill_works_in_a_folder(parts: DrillParts) -> None:
+    parts.folder.mkdir()
+    with (parts.folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert drill(parts, DrillLimits()) is None
+    (parts.folder / "job").mkdir()
+    (parts.folder / "job" / "left over").touch()  # by a drill that was killed
+
+    assert len(drill(parts, DrillLimits()) or ()) == 2
+
+
+def test_job_that_does_not_end_is_stopped_and_says_so(parts: DrillParts) -> None:
+    record(parts, shell_job(parts, 7, "sleep 60 & sleep 61", outputs=[]))
+    began = time.monotonic()
+    [done] = [each for each in drill(parts, ANY_AGE._replace(job_seconds=2)) or () if each.job_id == job(7)["job_id"]]
+
+    assert time.monotonic() - began < 40
+    assert done.level == "R0"
+    assert verdicts(parts, done.job_id)[0]["reason"] == "stopped after 2 s"
+
+
+def test_rerun_has_no_network_and_no_environment(parts: DrillParts, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not parts.isolation.is_offline:
+        pytest.skip("THE KERNEL ALLOWS NO USER NAMESPACE: reruns have the machine's network")
+    monkeypatch.setenv("SECRET_OF_THE_OPERATOR", "x")
+    script = 'test -z "$SECRET_OF_THE_OPERATOR" && grep -c : /proc/net/dev > seen.txt'
+    alone = hashlib.sha256(b"1\n").hexdigest()  # the loopback, and no other
+    record(parts, shell_job(parts, 8, script, outputs=[{"name": "seen.txt", "sha256": alone}]))
+
+    assert levels(drill(parts, DrillLimits()))[job(8)["job_id"]] == "R7"
+
+
+def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillParts) -> None:
+    drill(parts, DrillLimits())
+    record(
+        parts,
+        shell_job(parts, 11, "true", outputs=[]) | {"state": "running", "exit": None, "ended_at": None},
+        shell_job(parts, 12, "true", outputs=[], rerun_of=GOOD),
+        job(13, experiment=EXPERIMENT, outputs=[]),
+    )
+
+    assert drill(parts, DrillLimits()) == []
+
+
+def test_machine_without_namespaces_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "_WAYS", (("no-such-program",), ("false",)))
+    isolation._offline_prefix.cache_clear()
+    found = apart()
+    isolation._offline_prefix.cache_clear()
+
+    assert not found.is_offline
+    assert not apart(network=True).prefix
