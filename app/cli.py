@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "demo",
     "drill": "drill",
     "errors": "errors",
+    "estimate": "estimate",
     "fhicl": "fhicl",
     "job": "asking",
     "lineage": "asking",

@@ -1,4 +1,4 @@
-"""Sums over many jobs: why they failed."""
+"""Sums over many jobs: why they failed, and what doing it again would take."""
 
 from flask import Response
 
@@ -7,8 +7,9 @@ from app.api.asking import asked, parameters
 from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
-from provenance.schemas.queries import ErrorsQuery
+from provenance.schemas.queries import ErrorsQuery, EstimateQuery
 from provenance.services.count_errors import count_errors
+from provenance.services.estimate import estimate
 
 section = Section("statistics", "Sums over a task, stage, campaign, version or site.")
 
@@ -22,3 +23,14 @@ def get_errors() -> Response:
     how = {name: query.pop(name) for name in ("by", "sort") if name in query}
     with get_service().reading() as connection:
         return json_answer(count_errors(connection, JobFilters(**query), **how))
+
+
+@section.call(
+    "GET", "/estimate", answers={200: OBJECT}, parameters=parameters(EstimateQuery), errors=(401, 404, 413, 422)
+)
+def get_estimate() -> Response:
+    """Return what it would take to do so many files or events again: `{files, events, slots, stages, total}`."""
+    query = asked(EstimateQuery)
+    how = {name: query.pop(name) for name in ("files", "events", "slots") if name in query}
+    with get_service().reading() as connection:
+        return json_answer(estimate(connection, JobFilters(**query), **how))

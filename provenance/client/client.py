@@ -96,6 +96,10 @@ class Client:
         """Return why jobs did not succeed; the query is that of `GET /statistics/errors`."""
         return self._read("/statistics/errors", **query)
 
+    def estimate(self, **query: Any) -> dict[str, Any]:
+        """Return what it would take to do so many files or events again; the query is that of `GET /estimate`."""
+        return self._read("/estimate", **query)
+
     def missing_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
         """Return the units that are still to be made: `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`."""
         path = f"/tasks/{_part(task_id)}/missing"

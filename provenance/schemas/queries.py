@@ -10,6 +10,8 @@ from provenance.errors import BadInputError
 _LONGEST = 3000
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+CONFIGURATION_FORMS = ("expanded", "canonical", "compact", "indented", "annotated", "prefix-annotated", "ran")
+"""What a configuration can be printed as: with its includes in, evaluated in the forms of `fhicl-dump`, as the program wrote it itself."""
 
 
 def _text(words: str) -> fields.String:
@@ -85,6 +87,20 @@ class ErrorsQuery(ExperimentQuery):
     )
 
 
+class EstimateQuery(ExperimentQuery):
+    """Which jobs to learn from, and how much is to be done again."""
+
+    task_id = _text("Jobs of this task.")
+    campaign = _text("Jobs of this campaign.")
+    stage = _text("Jobs of this stage; the whole chain where none is named.")
+    site = _text("Jobs at this site.")
+    revision = _text("Jobs that ran this commit.")
+    started_after = _moment("Jobs that started at or after this time.")
+    files = _number(1, 10**9, "Units of the first stage.")
+    events = _number(1, 10**15, "Events that the first stage is to put out, instead of `files`.")
+    slots = _number(1, 10**7, "Jobs that run at once; 1000 by default.")
+
+
 class RecipesQuery(ExperimentQuery):
     """Recipes whose jobs have more than one result."""
 
@@ -101,7 +117,10 @@ class ComparatorsQuery(Schema):
 class ConfigurationQuery(ExperimentQuery):
     """In which form."""
 
-    form = fields.String(validate=validate.OneOf(["files", "expanded", "evaluated"]), load_default="evaluated")
+    form = fields.String(
+        validate=validate.OneOf(["files", "source", "evaluated", *CONFIGURATION_FORMS]), load_default="evaluated"
+    )
+    file = _text("With `form=source`: which file, by its include name.")
 
 
 class LogQuery(ExperimentQuery):

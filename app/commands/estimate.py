@@ -1,0 +1,58 @@
+"""`jobprov estimate`: how long would it take to do it again?"""
+
+from typing import Any
+
+import click
+
+from app.commands.asking import client_for
+from app.commands.opening import emit, experiment_option, json_option, table, url_option
+from provenance.lineage.words import counted, number, size
+
+
+@click.command()
+@click.option("--campaign", help="Learn from jobs of this campaign.")
+@click.option("--stage", help="Learn from jobs of this stage; the whole chain where none is named.")
+@click.option("--task", "task_id", help="Learn from jobs of this task.")
+@click.option("--site", help="Learn from jobs at this site.")
+@click.option("--revision", help="Learn from jobs that ran this commit.")
+@click.option("--started-after", metavar="TIME", help="Learn from jobs that started at or after this time.")
+@click.option("--files", type=click.IntRange(1), help="Units of the first stage.")
+@click.option("--events", type=click.IntRange(1), help="Events that the first stage is to put out, instead of --files.")
+@click.option("--slots", type=click.IntRange(1), default=1000, show_default=True, help="Jobs that run at once.")
+@experiment_option
+@url_option
+@json_option
+def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
+    """Tell how long so many files or events would take, from the jobs that did it before."""
+    if (query["files"] is None) == (query["events"] is None):
+        raise click.UsageError("Give --files or --events, one of them.")
+    found = client_for(url).estimate(**query)
+    rows = [
+        {
+            "stage": stage["stage"],
+            "units": number(stage["units"]),
+            **{name: hours(stage[name]) for name in ("cpu_hours", "slot_hours", "wall_hours")},
+            "disk": size(stage["output_bytes"]),
+            "attempts": f"{stage['attempts_a_unit']:.2f}",
+            "from": counted(stage["learnt_from"]["units"], "unit"),
+        }
+        for stage in [*found["stages"]]
+    ]
+    rows.append({"stage": "in all", **{name: hours(found["total"][name]) for name in ("cpu_hours", "slot_hours", "wall_hours")},
+                 "disk": size(found["total"]["output_bytes"])})  # fmt: skip
+    columns = {
+        "stage": "STAGE", "units": "UNITS", "cpu_hours": "CPU HOURS", "slot_hours": "SLOT HOURS",
+        "wall_hours": f"HOURS WITH {found['slots']} SLOTS", "disk": "DISK", "attempts": "ATTEMPTS A UNIT", "from": "LEARNT FROM",
+    }  # fmt: skip
+    note = "In brackets: between these the truth lies with 80 %. Waiting in queues and copying are not in it."
+    emit(found, f"{table(rows, columns)}\n{note}", as_json=as_json)
+
+
+def hours(interval: dict[str, float]) -> str:
+    """Return `12.3 (11.0 to 14.1)`."""
+    digits = 3 if interval["expected"] < 1 else 1
+    expected, low, high = (f"{interval[name]:.{digits}f}" for name in ("expected", "low", "high"))
+    return f"{expected} ({low} to {high})"
+
+
+COMMANDS = {"estimate": estimate}

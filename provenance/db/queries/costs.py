@@ -1,0 +1,72 @@
+"""What units of stages took: the newest attempts of each stage, and the files that they made."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.recording.job_rows import STATES
+from provenance.db.tables import Claim, Identity, Job, Stage
+
+MOST_ATTEMPTS = 50_000
+_SUCCEEDED = STATES.index("succeeded")
+
+
+class Attempt(NamedTuple):
+    """One attempt at a unit; a job without a unit is one by itself."""
+
+    unit: str
+    succeeded: bool
+    wall_seconds: float
+    cpu_seconds: float | None
+    max_rss_bytes: int | None
+    ended_at: datetime | None
+
+
+class Yield(NamedTuple):
+    """What the successful jobs of a stage made."""
+
+    jobs: int
+    size_bytes: int
+    events: int
+
+
+def stages_of(connection: Connection, filters: JobFilters) -> list[str]:
+    """Return the stages that jobs of the filters are of, in the order in which they were begun."""
+    query = narrowed(selected(Stage.name), filters).where(Job.rerun_of.is_(None), Stage.name.is_not(None))
+    return [row[0] for row in connection.execute(query.group_by(Stage.name).order_by(func.min(Job.id)))]
+
+
+def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:
+    """Return the newest attempts that are over and of which the wall time is known."""
+    query = narrowed(
+        selected(
+            Job.id, Job.task_id, Job.unit, Job.state, Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.ended_at
+        ),
+        filters,
+    ).where(Job.rerun_of.is_(None), Job.state != STATES.index("running"), Job.wall_seconds.is_not(None))
+    rows = connection.execute(query.order_by(Job.id.desc()).limit(MOST_ATTEMPTS))
+    return [
+        Attempt(f"{row[1]} {row[2]}" if row[2] is not None else f"job {row[0]}", row[3] == _SUCCEEDED, *row[4:])
+        for row in rows
+    ]
+
+
+def yields(connection: Connection, filters: JobFilters) -> Yield:
+    """Return what the newest successful jobs made: files that are aliases of others count once."""
+    newest = narrowed(selected(Job.id.label("id")), filters).where(Job.rerun_of.is_(None), Job.state == _SUCCEEDED)
+    chosen = newest.order_by(Job.id.desc()).limit(MOST_ATTEMPTS).subquery()
+    query = (
+        select(
+            func.count(Claim.job_id.distinct()),
+            func.coalesce(func.sum(Identity.size_bytes), 0),
+            func.coalesce(func.sum(Claim.event_count), 0),
+        )
+        .select_from(chosen)
+        .join(Claim, Claim.job_id == chosen.c.id)
+        .join(Identity, Identity.id == Claim.identity_id)
+        .where(Claim.alias_of.is_(None))
+    )
+    row = connection.execute(query).one()
+    return Yield(row[0], int(row[1] or 0), int(row[2] or 0))

@@ -1,0 +1,75 @@
+"""Estimates of a recorded chain, against sums by hand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledger_story import Production, record_of
+
+from archive.opening import open_store
+from provenance.db.engines import Database
+from provenance.db.queries.jobs import JobFilters
+from provenance.errors import BadInputError, NotFoundError
+from provenance.services.estimate import estimate
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    """Yield ten files of stage gen, an hour each, one tried twice; merged five to one in half an hour each."""
+    made = Production(database, open_store("memory:"), tmp_path)
+
+    def record(number: int, stage: str, unit: str, seconds: float, **more: Any) -> dict[str, Any]:
+        hours = {"started_at": f"2026-01-01T{number % 6:02}:00:00Z", "ended_at": f"2026-01-01T{number % 6:02}:30:00Z"}
+        resources = {"wall_seconds": seconds, "cpu_user_seconds": seconds * 0.8, "cpu_system_seconds": seconds * 0.1}
+        task = {"task_id": f"t-{stage}", "campaign": "c", "stage": stage, "unit": unit}
+        return record_of(number, task=task, resources=resources, configurations=[], inputs=[], **hours, **more)
+
+    def output(number: int, size: int, events: int) -> list[dict[str, Any]]:
+        return [{"name": f"o{number}.root", "size_bytes": size, "event_count": events}]
+
+    made.record(
+        *[record(n, "gen", f"u{n}", 3600, outputs=output(n, 1000, 50)) for n in range(1, 11)],
+        record(11, "gen", "u10", 1800, state="failed", exit={"code": 1}, outputs=[]),
+        record(21, "merge", "m1", 1800, outputs=output(21, 5000, 250)),
+        record(22, "merge", "m2", 1800, outputs=output(22, 5000, 250)),
+    )
+    yield made
+    made.close()
+
+
+def estimated(production: Production, **how: Any) -> dict[str, Any]:
+    filters = {name: how.pop(name) for name in ("stage", "campaign") if name in how}
+    with production.database.reading.connect() as connection:
+        return estimate(connection, JobFilters(**filters), **how)
+
+
+def test_chain_is_estimated_stage_by_stage(production: Production) -> None:
+    found = estimated(production, campaign="c", files=100, slots=10)
+
+    gen, merge = found["stages"]
+    assert (gen["stage"], gen["units"], merge["stage"], merge["units"]) == ("gen", 100, "merge", 20)
+    assert gen["slot_hours"]["expected"] == pytest.approx(100 * 10.5 / 10)
+    assert gen["cpu_hours"]["expected"] == pytest.approx(0.9 * 105)
+    assert gen["slot_hours"]["low"] < 105 < gen["slot_hours"]["high"]
+    assert gen["attempts_a_unit"] == pytest.approx(1.1)
+    assert (gen["output_bytes"], merge["output_bytes"]) == (100_000, 100_000)
+    assert merge["slot_hours"]["expected"] == pytest.approx(10)
+    assert found["total"]["slot_hours"]["expected"] == pytest.approx(115)
+    assert 10.5 < gen["wall_hours"]["expected"] < 12
+
+
+def test_events_are_turned_into_units_of_the_first_stage(production: Production) -> None:
+    assert [stage["units"] for stage in estimated(production, events=1000)["stages"]] == [20, 4]
+    assert [stage["units"] for stage in estimated(production, stage="merge", events=1000)["stages"]] == [4]
+
+
+@pytest.mark.parametrize("how", [{}, {"files": 1, "events": 1}])
+def test_files_or_events_are_asked_for(production: Production, how: dict[str, int]) -> None:
+    with pytest.raises(BadInputError, match="one of them"):
+        estimated(production, **how)
+
+
+def test_nothing_is_learnt_from_no_job(production: Production) -> None:
+    with pytest.raises(NotFoundError, match="Nothing to learn from"):
+        estimated(production, campaign="none", files=1)
