@@ -22,6 +22,7 @@ _TRIES = 3
 _TAKEN, _REFUSED, _UNUSABLE = 2, 4, 422  # classes of HTTP status, and the one of a blob that may not be kept
 _LATER = frozenset([408, 425, 429])
 _CALL_SECONDS = 10.0
+FIRST_PAUSE_SECONDS = 0.5
 
 
 class RefusedError(Exception):
@@ -225,7 +226,7 @@ def _transferred(path, environment):
 def _pause(attempt, asked):
     if asked is not None:
         return asked
-    return (0.5 * 2**attempt) * (0.5 + random.random())  # noqa: S311 - jitter, not secrecy
+    return (FIRST_PAUSE_SECONDS * 2**attempt) * (0.5 + random.random())  # noqa: S311 - jitter, not secrecy
 
 
 def _seconds(text):
