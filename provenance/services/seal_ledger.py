@@ -83,8 +83,12 @@ class Waiting(NamedTuple):
 
 
 def seal_all(database: Database, writer: Writer, store: SealingStore) -> tuple[LedgerSeal, SealReport]:
-    """Seal the ledger of every experiment, then put the archive's loose blobs into packs."""
-    return seal_ledger(database, writer, store), store.seal()
+    """Seal the ledger of every experiment, then put the archive's loose blobs into packs.
+
+    Of several processes on one database, one does it; the others wait, and find little left to do.
+    """
+    with _one_sealer(database):
+        return _seal_ledger(database, writer, store, None, MOST_ENTRIES), store.seal()
 
 
 def seal_ledger(
@@ -107,10 +111,16 @@ def seal_ledger(
     Raises:
         SegmentError: the archive's chain is not the one that this database continues; nothing is written then.
     """
-    total = LedgerSeal()
     with _one_sealer(database):
-        for experiment in experiments or sorted(_recorded(database) | archived_experiments(store)):
-            total = total.plus(_seal_experiment(database, writer, store, experiment, most_entries))
+        return _seal_ledger(database, writer, store, experiments, most_entries)
+
+
+def _seal_ledger(
+    database: Database, writer: Writer, store: SealingStore, experiments: Sequence[str] | None, most_entries: int
+) -> LedgerSeal:
+    total = LedgerSeal()
+    for experiment in experiments or sorted(_recorded(database) | archived_experiments(store)):
+        total = total.plus(_seal_experiment(database, writer, store, experiment, most_entries))
     return total
 
 
