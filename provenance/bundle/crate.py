@@ -14,10 +14,10 @@ from provenance.bundle.names import percent
 from provenance.bundle.payload import Payload
 from provenance.bundle.preview import preview
 
-_PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
-_CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
-_STATUS = {"succeeded": "http://schema.org/CompletedActionStatus"}
-_FAILED = "http://schema.org/FailedActionStatus"
+PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
+CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
+STATUS = {"succeeded": "http://schema.org/CompletedActionStatus"}
+FAILED = "http://schema.org/FailedActionStatus"
 _LISTED = ("command/", "context/", "env/", "fcl/", "git/", "outputs/", "prov/", "scripts/")
 
 Entity = dict[str, Any]
@@ -29,22 +29,24 @@ def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
     inputs = [_data(payload, entry, "inputs") for entry in rows(payload.record.get("inputs"))]
     outputs = [_data(payload, entry, "outputs") for entry in rows(payload.record.get("outputs"))]
     tools = _tools(payload)
-    entities = [_descriptor(), _profile(), _experiment(payload), *inputs, *outputs, *tools, *_parts(payload)]
+    entities = [descriptor(), profile(), _experiment(payload), *inputs, *outputs, *tools, *_parts(payload)]
     entities.append(_action(payload, job_id, date, inputs=inputs, outputs=outputs, tools=tools))
     entities.append(_root(payload, job_id, date, entities))
     unique = {entity["@id"]: entity for entity in entities}
     graph = [unique[name] for name in sorted(unique)]
-    payload.write("ro-crate-metadata.json", readable_json({"@context": _CONTEXT, "@graph": graph}))
+    payload.write("ro-crate-metadata.json", readable_json({"@context": CONTEXT, "@graph": graph}))
     payload.write("ro-crate-preview.html", preview(payload, entities, date))
 
 
-def _descriptor() -> Entity:
+def descriptor() -> Entity:
+    """The entity that says which file describes the crate."""
     about, conforms = {"@id": "./"}, {"@id": "https://w3id.org/ro/crate/1.1"}
     return {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "about": about, "conformsTo": conforms}
 
 
-def _profile() -> Entity:
-    return {"@id": _PROCESS, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
+def profile() -> Entity:
+    """The profile that the crate conforms to."""
+    return {"@id": PROCESS, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
 
 
 def _experiment(payload: Payload) -> Entity:
@@ -58,7 +60,7 @@ def _root(payload: Payload, job_id: str, date: str, entities: list[Entity]) -> E
         "@id": "./",
         "@type": "Dataset",
         "author": author,
-        "conformsTo": {"@id": _PROCESS},
+        "conformsTo": {"@id": PROCESS},
         "datePublished": date,
         "description": "Everything that is needed to run one recorded batch job again and to compare its outputs.",
         "hasPart": _references(entity for entity in entities if entity["@type"] == "File"),
@@ -77,7 +79,7 @@ def _action(
     action: Entity = {
         "@id": f"#job-{_id(job_id)}",
         "@type": "CreateAction",
-        "actionStatus": _STATUS.get(state, _FAILED),
+        "actionStatus": STATUS.get(state, FAILED),
         "agent": {"@id": _experiment(payload)["@id"]},
         "endTime": date,
         "instrument": {"@id": tools[0]["@id"]},

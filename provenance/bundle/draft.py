@@ -1,7 +1,7 @@
 """The members of a bundle while it is being planned: stored blobs by reference, generated files written through."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -88,9 +88,13 @@ class Draft:
         """Put a file into the bundle whose digests are known."""
         self._keep(member)
 
-    def add_fragment(self, data: bytes, members: tuple[Member, ...]) -> None:
-        """Put a part into the bundle that many bundles share; `members` are sorted, and below no other part's folder."""
-        self.fragments[self.write_blob(data)] = members
+    def add_fragment(self, fragment: bytes, members: tuple[Member, ...], stored: Iterable[bytes] = ()) -> None:
+        """Put a part into the bundle that many bundles share; `stored` are those of its members that no pack holds."""
+        if any(part is members for part in self.fragments.values()):
+            return
+        for data in stored:
+            self.write_blob(data)
+        self.fragments[self.write_blob(fragment)] = members
 
     def find(self, path: str) -> Member | None:
         """The member at a path, those of fragments apart."""

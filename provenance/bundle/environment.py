@@ -1,6 +1,7 @@
 """The environment in a bundle: `env/`, what was recorded of variables, host, products and libraries."""
 
 import re
+from collections.abc import Mapping
 
 from provenance.bundle.fields import digest, mapping, readable_json, rows, text, texts
 from provenance.bundle.payload import Payload
@@ -57,12 +58,21 @@ def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
     if "FHICL_FILE_PATH" not in kept and (search_path := _search_path(payload)):
         kept["FHICL_FILE_PATH"] = search_path
     job_path = _list_word(payload, kept.pop("PATH")) + ":" if kept.get("PATH") else ""
+    words = {
+        name: _list_word(payload, value) if name in _LISTS else payload.places.rewrite(value)
+        for name, value in sorted(kept.items())
+    }
+    payload.variables = {"PATH": job_path, **words}
     lines = ["# the recorded variables; sourced by run.sh, nothing in single quotes is ever expanded"]
-    lines += [f'job_path={job_path}"$caller_path"', "set -- \\"]
-    for name in sorted(kept):
-        word = _list_word(payload, kept[name]) if name in _LISTS else payload.places.rewrite(kept[name])
-        lines.append(f"  {name}={word} \\")
-    payload.shell("env/environment.sh", [*lines, '  "$@"'])
+    payload.shell("env/environment.sh", [*lines, *variable_lines(job_path, words)])
+
+
+def variable_lines(job_path: str | None, words: Mapping[str, str]) -> list[str]:
+    """Lines that put variables before the arguments there are, and set what comes before the caller's PATH (None: it is set)."""
+    lines = [] if job_path is None else [f'job_path={job_path}"$caller_path"']
+    if not words:
+        return lines
+    return [*lines, "set -- \\", *(f"  {name}={word} \\" for name, word in words.items()), '  "$@"']
 
 
 def _is_per_run(name: str) -> bool:

@@ -40,6 +40,10 @@ class Needs:
         need = Need(blocks=blocks, kind=kind, name=name, why=why, digest=digest, size=size, place=place)
         self._needs[need] = None
 
+    def add_all(self, others: "Needs") -> None:
+        """Take over what another one noted."""
+        self._needs |= dict.fromkeys(others.sorted())
+
     def level(self) -> int:
         """The highest closure level that is complete; a capsule holds whatever the environment needs."""
         blocking = {need.blocks for need in self._needs}

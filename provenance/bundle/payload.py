@@ -21,6 +21,7 @@ class Payload:
         laid_out: places of single files that the bundle fills.
         repositories: digest of what each repository folder of the bundle holds, by the folder's name.
         shebangs: interpreter by the place of a script.
+        variables: shell words of the recorded variables, by name; of PATH what comes before the caller's.
     """
 
     def __init__(self, ingredients: Ingredients, draft: Draft, top: str, level: int) -> None:
@@ -39,6 +40,7 @@ class Payload:
         self.laid_out: set[Place] = set()
         self._provided: list[tuple[Place, frozenset[str]]] = []
         self.shebangs: dict[Place, str] = {}
+        self.variables: dict[str, str] = {}
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Put a generated file at a path of the payload."""

@@ -29,7 +29,7 @@ from provenance.bundle.names import plain_name
 from provenance.bundle.needs import HIGHEST
 from provenance.bundle.outputs import add_outputs
 from provenance.bundle.payload import Payload
-from provenance.bundle.templates import add_templates
+from provenance.bundle.templates import add_programs, add_readme
 from provenance.errors import BundleError
 
 SPEC_VERSION = 1
@@ -143,10 +143,12 @@ def make_plan(
     top, mtime = plain_name(job_id, "job"), bundle_time(ingredients)
     draft = Draft(reader, write_blob)
     payload = Payload(ingredients, draft, top, ceiling)
+    payload.write("JOB.json", ingredients.record_bytes)
     fill(payload)
     reached = min(ceiling, payload.needs.level())
     payload.write("NEEDS.tsv", payload.needs.table())
-    add_templates(payload, spec_version=SPEC_VERSION, level=reached)
+    add_programs(payload, spec_version=SPEC_VERSION)
+    add_readme(payload, spec_version=SPEC_VERSION, level=reached)
     add_exports(payload, mtime=mtime)
     add_crate(payload, job_id=job_id, mtime=mtime)
     add_bag(
@@ -170,16 +172,16 @@ def make_plan(
     )
 
 
-def fill(payload: Payload) -> None:
+def fill(payload: Payload, *, has_logs: bool = True) -> None:
     """Every part of the payload; the order matters: what maps a path comes before what rewrites strings by it."""
-    payload.write("JOB.json", payload.ingredients.record_bytes)
     add_code(payload)
     add_scripts(payload)
     add_configurations(payload)
     add_inputs(payload)
     add_conditions(payload)
     add_outputs(payload)
-    add_logs(payload)
+    if has_logs:
+        add_logs(payload)
     add_seeds(payload)
     add_environment(payload)
     add_command(payload)

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -44,9 +45,9 @@ class Gathered:
     rules: list[OutputRule]
     digest: str
 
-    def ingredients(self) -> Ingredients:
-        """Return everything that a plan is a function of."""
-        expanded, evaluated = _configurations(self.job, self.reader)
+    def ingredients(self, *, has_forms: bool = True) -> Ingredients:
+        """Return everything that a plan is a function of; without `has_forms` no fcl is expanded and evaluated."""
+        expanded, evaluated = _configurations(self.job, self.reader) if has_forms else ({}, {})
         return Ingredients(
             record_bytes=self.job.body_of(),
             record=self.job.reading.raw,
@@ -63,19 +64,57 @@ class Gathered:
 
 def gather(connection: Connection, store: Blobs, job: ReadJob, *, level: str | None = None) -> Gathered:
     """Return what the bundle of a job may hold; `level` is the ceiling asked for."""
+    found = {job.found.key: resolutions_of(connection, job.found.key)}
+    return gather_all(connection, store, [job], found, level=level)[0]
+
+
+def gather_all(
+    connection: Connection,
+    store: Blobs,
+    jobs: Sequence[ReadJob],
+    documents: Mapping[int, Mapping[int, Mapping[str, Any]]],
+    *,
+    level: str | None = None,
+) -> list[Gathered]:
+    """Return what the bundles of jobs of one experiment may hold, in order; `documents` are their resolutions by key."""
+    experiment = jobs[0].found.experiment
+    wanted = [_wanted(job) for job in jobs]
+    possessed = possessed_blobs(connection, experiment, set().union(*wanted))
+    rules = comparators_of(connection, experiment)
+    gathered = []
+    for job, digests in zip(jobs, wanted, strict=True):
+        resolutions = [resolution(document, place) for place, document in sorted(documents[job.found.key].items())]
+        packs = {sha256 for found in resolutions for sha256 in _packs(found)}
+        held = frozenset((digests & possessed) | packs)
+        digest = _digest_of(job, held, resolutions, rules, level)
+        capsule = _capsule(job.reading.record, store, held)
+        gathered.append(Gathered(job, PossessedBlobs(store, held), resolutions, capsule, rules, digest))
+    return gathered
+
+
+def _wanted(job: ReadJob) -> set[str]:
     record = job.reading.record
-    image = _image_digest(record)
-    wanted = job.reading.references | small_inputs(record)
+    wanted = set(job.reading.references) | small_inputs(record)
     wanted |= {file.sha256 for file in [*(record.inputs or ()), *(record.outputs or ())] if file.sha256}
-    wanted |= {image} if image else set()
-    resolutions = [resolution(document, place) for place, document in resolutions_of(connection, job.found.key).items()]
-    resolutions.sort(key=lambda found: found.index)
-    packs = {sha256 for found in resolutions for sha256 in _packs(found)}
-    held = frozenset(possessed_blobs(connection, job.found.experiment, wanted) | packs)
-    capsule = None
-    if image in held:
-        capsule = Capsule(kind="image", name=_image_name(record), sha256=image, size=store.size(image))
-    rules = comparators_of(connection, job.found.experiment)
+    image = _image_digest(record)
+    return wanted | {image} if image else wanted
+
+
+def _capsule(record: JobRecord, store: Blobs, held: AbstractSet[str]) -> Capsule | None:
+    image = _image_digest(record)
+    if image not in held:
+        return None
+    return Capsule(kind="image", name=_image_name(record), sha256=image, size=store.size(image))
+
+
+def _digest_of(
+    job: ReadJob,
+    held: AbstractSet[str],
+    resolutions: Sequence[Resolution],
+    rules: Sequence[OutputRule],
+    level: str | None,
+) -> str:
+    """Return what changes when the plan would."""
     document = [
         SPEC_VERSION,
         level,
@@ -86,8 +125,7 @@ def gather(connection: Connection, store: Blobs, job: ReadJob, *, level: str | N
         [_identity(found) for found in resolutions],
         [msgspec.to_builtins(rule) for rule in rules],
     ]
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-    return Gathered(job, PossessedBlobs(store, held), resolutions, capsule, rules, digest)
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def resolution(document: Mapping[str, Any], place: int = 0) -> Resolution:

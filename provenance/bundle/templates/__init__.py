@@ -18,8 +18,8 @@ _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644}
 _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 
 
-def add_templates(payload: Payload, *, spec_version: int, level: int) -> None:
-    """Write run.sh, verify.sh, lib.sh, verify.py, README.txt, the record's schema and the JSON-LD contexts."""
+def add_programs(payload: Payload, *, spec_version: int) -> None:
+    """Write run.sh, verify.sh, lib.sh, verify.py, the record's schema and the JSON-LD contexts."""
     for name, mode in _SCRIPTS.items():
         payload.write_shared(name, template(spec_version, name), mode=mode)
     payload.write_shared("verify.py", comparison_program())
@@ -27,6 +27,10 @@ def add_templates(payload: Payload, *, spec_version: int, level: int) -> None:
         payload.write_shared(f"context/{name}", template(spec_version, name))
     if payload.ingredients.schema:
         payload.write_shared("JOB.schema.json", payload.ingredients.schema)
+
+
+def add_readme(payload: Payload, *, spec_version: int, level: int) -> None:
+    """Write README.txt."""
     readme = template(spec_version, "README.txt").decode()
     words = {
         "@JOB@": text(payload.record.get("job_id")),

@@ -79,11 +79,37 @@ walk() { # FOLDER
   done
 }
 
+# A bundle of many jobs has all lists of a job in one file, which looks at $section; a bundle of one job has a file a list.
+list_of() { # LIST
+  if [ -n "$job" ]; then printf '%s' "$here/jobs/$job.sh"; else printf '%s' "$here/$1.sh"; fi
+}
+# Whether the job is in this bundle: $job, empty in a bundle of one; $job_folder, where its own files lie.
+choose_job() { # ID
+  job=$1 job_folder='' job_problem=''
+  if [ ! -d "$here/jobs" ]; then
+    [ -z "$job" ] || job_problem="this is a bundle of one job; leave --job out."
+    job=''
+  elif [ -z "$job" ]; then
+    job_problem="this is a bundle of many jobs; name one by --job ID (sh run.sh --list-jobs says which)."
+  else
+    case $job in *[!A-Za-z0-9._+-]*) job_problem="no job has such an id." && return 1 ;; esac
+    job_folder=jobs/$job/
+    [ -f "$here/jobs/$job.sh" ] || job_problem="job $job is not in this bundle (sh run.sh --list-jobs says which are)."
+  fi
+  [ -z "$job_problem" ]
+}
+list_jobs() {
+  [ -f "$here/jobs.tsv" ] || { say "this is a bundle of one job." && exit 1; }
+  cat "$here/jobs.tsv"
+  exit
+}
+
 # The recorded PATH, then the caller's: $job_path. Sourcing sets it and, in a subshell, nothing else that matters.
 find_job_path() {
   caller_path=$PATH
+  section=environment
   # shellcheck source=/dev/null
-  . "$here/env/environment.sh"
+  . "$(list_of env/environment)"
 }
 
 # Whether a program can be started with the job's PATH.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2317,SC2015 # many functions are words that the sourced lists use
+# shellcheck disable=SC2317,SC2015,SC2034 # many functions are words that the sourced lists use
 # run.sh - run the recorded job again. Needs a POSIX shell, coreutils and what NEEDS.tsv names.
 # Recorded strings reach this script only as single-quoted words of the lists in command/ and env/: they are never evaluated.
 set -u
@@ -14,6 +14,7 @@ usage() {
   say "       sh run.sh [OPTION]... --check   say what is missing; 0 if nothing is, else 1"
   say "       sh run.sh --dry-run [OUT]       say what would be done"
   say "       sh run.sh --shell OUT           lay everything out, then a shell in the job's environment"
+  say "  --job ID              which job, in a bundle of many; --list-jobs says which there are"
   say "  --input-dir FOLDER    look for inputs here too, by digest; may be given often"
   say "  --no-fetch            never fetch an input from where it was recorded to be"
   say "  --from-src            take code from src/, the plain files (this is what happens without an option)"
@@ -27,7 +28,7 @@ refuse() {
   exit 125
 }
 
-act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes
+act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted=''
 while [ $# -gt 0 ]; do
   case $1 in
     --check) act=check ;;
@@ -36,6 +37,12 @@ while [ $# -gt 0 ]; do
     --from-src) code_from=src ;;
     --from-git) code_from=git ;;
     --no-fetch) may_fetch=no ;;
+    --job)
+      [ $# -gt 1 ] || refuse "--job wants the id of a job after it."
+      job_wanted=$2
+      shift
+      ;;
+    --list-jobs) act=list-jobs ;;
     --capsule)
       [ $# -gt 1 ] || refuse "--capsule wants a file or folder after it."
       find_absolute_path "$2" || refuse "there is no capsule $2."
@@ -60,6 +67,8 @@ while [ $# -gt 0 ]; do
 done
 find_here "$0"
 find_sha_tool || :
+[ "$act" != list-jobs ] || list_jobs
+choose_job "$job_wanted" || refuse "$job_problem"
 
 # --- words of command/layout.sh; `act` says what they do ---------------------------------------
 
@@ -226,10 +235,12 @@ python() { :; }
 
 check_needs() {
   missing=0
+  section=layout
   # shellcheck source=/dev/null
-  . "$here/command/layout.sh"
+  . "$(list_of command/layout)"
+  section=programs
   # shellcheck source=/dev/null
-  . "$here/command/programs.sh"
+  . "$(list_of command/programs)"
   if [ "$code_from" = git ] && ! command -v git >/dev/null 2>&1; then
     say "missing: program git, for --from-git"
     missing=$((missing + 1))
@@ -252,8 +263,10 @@ lay_out() {
   umask 022
   act=lay-out
   mkdir -p "$src" "$elsewhere" "$out/home" "$out/tmp" || refuse "cannot write in $out."
+  [ -z "$job" ] || printf '%s\n' "$job" >"$out/job.txt"
+  section=layout
   # shellcheck source=/dev/null
-  . "$here/command/layout.sh"
+  . "$(list_of command/layout)"
   mkdir -p "$work/." || refuse "cannot make $work."
   # what is there before the job: everything else in the working directory is its output
   visit() { printf '%s\n' "${1#"$work"/}"; }
@@ -279,8 +292,9 @@ step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
   [ "$code" = "$expected" ] || stopped=yes
 }
 in_environment() { # PROGRAM [ARGUMENT]...
+  section=environment
   # shellcheck source=/dev/null
-  . "$here/env/environment.sh"
+  . "$(list_of env/environment)"
   set -- env -i "PATH=$job_path" "HOME=$out/home" "TMPDIR=$out/tmp" "PWD=$work" "$@"
   case $container_tool in
     '') (cd "$work" && exec "$@") ;;
@@ -352,8 +366,9 @@ if [ "$act" = check ] || [ "$act" = dry-run ]; then
   check_needs
   checked=$?
   [ "$act" = check ] && exit "$checked"
+  section=steps
   # shellcheck source=/dev/null
-  . "$here/command/steps.sh"
+  . "$(list_of command/steps)"
   exit 0
 fi
 
@@ -366,16 +381,17 @@ check_needs || refuse "$missing things are missing, see above and NEEDS.tsv; not
 load_capsule
 lay_out
 stdin=/dev/null
-[ ! -f "$here/command/stdin" ] || stdin=$here/command/stdin
+[ ! -f "$here/${job_folder}command/stdin" ] || stdin=$here/${job_folder}command/stdin
 if [ "$wanted" = shell ]; then
-  say "a shell in the job's environment; the steps are in $here/command/steps.sh"
+  say "a shell in the job's environment; the steps are in $(list_of command/steps)"
   in_environment sh -i
   exit
 fi
 exit_code=0 stopped=no
 : >"$out/exit-codes.txt"
 act=run
+section=steps
 # shellcheck source=/dev/null
-. "$here/command/steps.sh"
+. "$(list_of command/steps)"
 say "run.sh: the job ended with exit code $exit_code; its output is in $out/run.log"
 exit "$exit_code"

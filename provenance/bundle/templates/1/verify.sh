@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2317 # many functions are words that the sourced lists use
+# shellcheck disable=SC2317,SC2034 # many functions are words that the sourced lists use
 # verify.sh - compare a rerun with the record, or a bundle with its own manifests.
 # Bytes are compared by the shell alone; the content of ROOT files by verify.py, where a Python with uproot is at hand.
 set -u
@@ -172,8 +172,9 @@ python() { pythons=$pythons$1$nl; }
 find_interpreter() {
   find_job_path
   pythons='' interpreter=''
+  section=programs
   # shellcheck source=/dev/null
-  . "$here/command/programs.sh"
+  . "$(list_of command/programs)"
   candidates="${JOBPROV_PYTHON:+$JOBPROV_PYTHON$nl}${pythons}python3${nl}python$nl"
   for probe in 'import uproot, numpy' 'import hashlib'; do
     rest=$candidates
@@ -235,8 +236,12 @@ write_report() { # LEVEL
 [ -n "$out" ] || { usage && give_up "give the folder OUT of a rerun."; }
 find_absolute "$out" || give_up "there is no folder $out; run 'sh run.sh $out' first."
 name_folders "$absolute"
+job_ran=''
+[ ! -f "$out/job.txt" ] || IFS= read -r job_ran <"$out/job.txt"
+choose_job "$job_ran" || give_up "$job_problem"
+section=job
 # shellcheck source=/dev/null
-. "$here/outputs/job.sh"
+. "$(list_of outputs/job)"
 if [ ! -s "$out/exit-codes.txt" ]; then
   comparisons=''
   write_report R0
@@ -244,8 +249,9 @@ if [ ! -s "$out/exit-codes.txt" ]; then
 fi
 find_interpreter
 comparisons='' outputs='' differs=no open=no lowest=R7 lowest_rank=70
+section=expected
 # shellcheck source=/dev/null
-. "$here/outputs/expected.sh"
+. "$(list_of outputs/expected)"
 name_extra_files
 compare_exit_codes
 

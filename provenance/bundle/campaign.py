@@ -1,0 +1,235 @@
+"""The bundle of many jobs: code, fcl and programs once, a record and a list of commands a job.
+
+Each job is planned as for a bundle of its own, into one draft: files that jobs share are there once, by digest. Tables that only
+repeat the record are left out. What run.sh obeys is one file a job, `jobs/ID.sh`; parts that jobs share lie in `lists/`.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from provenance.bundle.bag import add_bag
+from provenance.bundle.crate import CONTEXT, FAILED, PROCESS, STATUS, descriptor, profile
+from provenance.bundle.draft import Draft
+from provenance.bundle.environment import variable_lines
+from provenance.bundle.fields import mapping, readable_json, text
+from provenance.bundle.ingredients import Ingredients, Reader
+from provenance.bundle.names import Shelf, percent, plain_name
+from provenance.bundle.needs import HIGHEST, Needs, tsv
+from provenance.bundle.payload import Payload
+from provenance.bundle.places import quote
+from provenance.bundle.plan import SPEC_VERSION, Plan, bundle_time, ceiling_of, fill
+from provenance.bundle.templates import add_programs, template
+from provenance.errors import BundleError
+
+MOST_JOBS = 20_000
+_OWN_LINES = ("input ", "folder ")  # of a layout: what differs from job to job
+_SHARED_FOLDERS = ("git/", "src/")
+_SECTIONS = {
+    "command/programs.sh": "programs",
+    "command/steps.sh": "steps",
+    "outputs/job.sh": "job",
+    "outputs/expected.sh": "expected",
+}
+_COLUMNS = ("job_id", "state", "stage", "level", "ended_at")
+
+
+class _JobPayload(Payload):
+    """One job's payload in the common draft: generated tables are dropped, lists are kept for `jobs/ID.sh`."""
+
+    def __init__(self, ingredients: Ingredients, draft: Draft, top: str, level: int, common: "_Common") -> None:
+        super().__init__(ingredients, draft, top, level)
+        self.shelf = common.shelf
+        self.repositories = common.repositories
+        self.job_id = text(self.record.get("job_id"))
+        self.lists: dict[str, list[str]] = {}
+
+    def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Put a file of the code at its path; everything else that is generated is made of the record."""
+        if path.startswith(_SHARED_FOLDERS):
+            super().write(path, data, mode=mode)
+
+    def write_shared(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Leave out what is made of the record."""
+
+    def keep(self, path: str, sha256: str, *, mode: int = 0o644) -> None:
+        """Put a blob at its path, below the job's own folder where other jobs have another one there."""
+        if path.startswith("command/"):
+            path = f"jobs/{self.job_id}/{path}"
+        elif path.startswith("env/"):
+            path = f"env/{sha256}.txt"
+        elif path.startswith("fcl/") and "/path/" not in path:
+            return
+        super().keep(path, sha256, mode=mode)
+
+    def shell(self, path: str, lines: list[str]) -> None:
+        """Keep a list."""
+        if path in _SECTIONS:
+            self.lists[_SECTIONS[path]] = lines
+
+
+@dataclass
+class _Common:
+    shelf: Shelf
+    repositories: dict[str, str]
+
+
+def make_campaign(
+    jobs: Iterable[Ingredients],
+    reader: Reader,
+    write_blob: Callable[[bytes], str],
+    *,
+    name: str,
+    level: str | None = None,
+) -> Plan:
+    """The plan of the bundle of these jobs; of `make_plan` it takes the rest.
+
+    Raises:
+        BundleError: no job, too many, two of one id, or an unknown level.
+    """
+    ceiling, top = ceiling_of(level), plain_name(name, "campaign")
+    draft = Draft(reader, write_blob)
+    common = _Common(Shelf(top), {})
+    planned: list[_JobPayload] = []
+    for ingredients in jobs:
+        if len(planned) == MOST_JOBS:
+            raise BundleError(f"A bundle holds at most {MOST_JOBS} jobs; ask for a task or a part of it.")
+        if not plain_name(text(ingredients.record.get("job_id")), ""):
+            raise BundleError("A bundle of many jobs takes only jobs whose id is a UUID.")
+        payload = _JobPayload(ingredients, draft, top, ceiling, common)
+        fill(payload, has_logs=False)
+        planned.append(payload)
+    if len({payload.job_id for payload in planned}) != len(planned) or not planned:
+        raise BundleError("A bundle of many jobs needs at least one, and each once.")
+    planned.sort(key=lambda payload: payload.job_id)
+    return _finished(draft, planned, name=name, top=top, ceiling=ceiling)
+
+
+def _finished(draft: Draft, planned: Sequence[_JobPayload], *, name: str, top: str, ceiling: int) -> Plan:
+    needs = Needs()
+    for payload in planned:
+        needs.add_all(payload.needs)
+    reached = min([ceiling, HIGHEST, *(payload.needs.level() for payload in planned)])
+    mtime = max(bundle_time(payload.ingredients) for payload in planned)
+    _add_lists(draft, planned)
+    lines = ["\t".join(_COLUMNS), *("\t".join(percent(cell) for cell in _row(payload)) for payload in planned)]
+    draft.add("data/jobs.tsv", tsv(lines))
+    draft.add("data/NEEDS.tsv", needs.table())
+    readme = template(SPEC_VERSION, "README-campaign.txt").decode()
+    words = {"@COUNT@": str(len(planned)), "@NAME@": percent(name), "@LEVEL@": f"L{reached}"}
+    for word, value in words.items():
+        readme = readme.replace(word, value)
+    draft.add("data/README.txt", readme.encode())
+    programs = Payload(planned[0].ingredients, draft, top, ceiling)
+    add_programs(programs, spec_version=SPEC_VERSION)
+    draft.add("data/ro-crate-metadata.json", _crate(planned, name, mtime))
+    digest = hashlib.sha256("".join(f"{payload.job_id}\n" for payload in planned).encode()).hexdigest()
+    add_bag(draft, identifier=f"urn:jobprov:jobs:{digest}", spec_version=SPEC_VERSION, level=reached, mtime=mtime)
+    draft.finish()
+    return Plan(
+        spec_version=SPEC_VERSION,
+        job_id=name,
+        revision=0,
+        top=top,
+        level=f"L{reached}",
+        mtime=mtime,
+        own=tuple(draft.own()),
+        fragments=dict(draft.fragments),
+    )
+
+
+def _row(payload: _JobPayload) -> tuple[str, ...]:
+    record = payload.record
+    stage = text(mapping(record.get("task")).get("stage"))
+    level = f"L{min(payload.level, payload.needs.level())}"
+    return (payload.job_id, text(record.get("state")), stage, level, text(record.get("ended_at")))
+
+
+def _add_lists(draft: Draft, planned: Sequence[_JobPayload]) -> None:
+    """Write the record and the lists of every job, and once what lists share."""
+    common = dict(planned[0].variables)
+    for payload in planned[1:]:
+        common = {name: word for name, word in common.items() if payload.variables.get(name) == word}
+    for payload in planned:
+        sections = {
+            "layout": _layout(draft, payload),
+            "environment": _environment(draft, payload, common),
+            "programs": [_shared(draft, payload.lists["programs"])],
+            **{name: payload.lists[name] for name in ("steps", "job", "expected")},
+        }
+        lines = ["case $section in"]
+        for name, body in sections.items():
+            lines += [f"{name})", *(line for line in body if line), ";;"]
+        draft.add(f"data/jobs/{payload.job_id}.sh", _text([*lines, "esac"]))
+        draft.add(f"data/jobs/{payload.job_id}.json", payload.ingredients.record_bytes)
+
+
+def _layout(draft: Draft, payload: _JobPayload) -> list[str]:
+    own = [line for line in payload.layout if line.startswith(_OWN_LINES)]
+    others = [line for line in payload.layout if not line.startswith(_OWN_LINES)]
+    links = [f"link {quote(target)} {place.word()}" for target, place in payload.links]
+    return [_shared(draft, others), *own, _shared(draft, links)]
+
+
+def _environment(draft: Draft, payload: _JobPayload, common: dict[str, str]) -> list[str]:
+    shared = {name: word for name, word in common.items() if name != "PATH"}
+    own = {name: word for name, word in payload.variables.items() if name != "PATH" and name not in shared}
+    path = payload.variables["PATH"]
+    if "PATH" in common:
+        return [_shared(draft, variable_lines(path, shared)), *variable_lines(None, own)]
+    return [_shared(draft, variable_lines(None, shared)), *variable_lines(path, own)]
+
+
+def _shared(draft: Draft, lines: list[str]) -> str:
+    """The line that obeys a list which is written once, whoever shares it."""
+    if not lines:
+        return ""
+    data = _text(lines)
+    name = hashlib.sha256(data).hexdigest()[:16]
+    draft.add(f"data/lists/{name}.sh", data)
+    return f'. "$here/lists/{name}.sh"'
+
+
+def _text(lines: Iterable[str]) -> bytes:
+    return "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
+    """The crate: an action a job; what each read and wrote is in its record."""
+    date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
+    tool = {"@id": "urn:program:run.sh", "@type": "SoftwareApplication", "name": "run.sh"}
+    experiment = text(planned[0].record.get("experiment")) or "unknown experiment"
+    agent = {"@id": f"urn:jobprov:experiment:{percent(experiment)}", "@type": "Organization", "name": experiment}
+    actions = [
+        {
+            "@id": f"#job-{payload.job_id}",
+            "@type": "CreateAction",
+            "actionStatus": STATUS.get(text(payload.record.get("state")), FAILED),
+            "agent": {"@id": agent["@id"]},
+            "endTime": text(payload.record.get("ended_at")) or date,
+            "instrument": {"@id": tool["@id"]},
+            "name": f"{text(payload.record.get('state'))} job {payload.job_id}",
+        }
+        for payload in planned
+    ]
+    parts = ["NEEDS.tsv", "README.txt", "jobs.tsv", "lib.sh", "run.sh", "verify.py", "verify.sh"]
+    files = [{"@id": part, "@type": "File", "name": part} for part in parts]
+    mentions = [{"@id": action["@id"]} for action in actions]
+    root = {
+        "@id": "./",
+        "@type": "Dataset",
+        "author": {"@id": agent["@id"]},
+        "conformsTo": {"@id": PROCESS},
+        "datePublished": date,
+        "description": "Everything that is needed to run recorded batch jobs again, one at a time, and to compare their outputs.",
+        "hasPart": [{"@id": file["@id"]} for file in files],
+        "license": "as stated in the files under LICENSES, and by the experiment for everything else",
+        "mentions": mentions[0] if len(mentions) == 1 else mentions,
+        "name": f"Rerun bundle of {len(actions)} jobs: {name}",
+        "publisher": {"@id": agent["@id"]},
+    }
+    graph = sorted(
+        [descriptor(), profile(), agent, tool, root, *files, *actions], key=lambda entity: str(entity["@id"])
+    )
+    return readable_json({"@context": CONTEXT, "@graph": graph})
