@@ -1,11 +1,13 @@
 """One job out of what several witnesses saw.
 
 Field by field, the first witness in the precedence that has a value gives it; lists are taken whole. The result does not depend
-on the order of arrival. Where two witnesses contradict each other, both values are kept for the page to show.
+on the order of arrival. Where two witnesses say different things, both values are kept for the page to show. Moments, amounts
+and reasons each witness takes its own way: they contradict each other only where no way of looking explains the difference.
 
 Source: record.md, "Witnesses".
 """
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,6 +17,19 @@ from provenance.records.job_record import PROVISIONAL
 
 # Each witness says these of itself; that they differ contradicts nothing.
 _OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version", "state"})
+
+# Read on a clock, meter or in words of its own by each witness: inside the job, on the node, at the submit host.
+_OWN_WAY = (
+    "resources.",
+    "exit.message",
+    "exit.error_class",
+    "exit.failed_step",
+    "host.slot",
+    "host.cpu",
+    "host.cores",
+    "host.memory",
+)
+_APART_SECONDS = 3600.0  # bringing the input may take as long; a wrong clock is further off
 
 
 class Contradiction(msgspec.Struct, frozen=True):
@@ -27,6 +42,18 @@ class Contradiction(msgspec.Struct, frozen=True):
 
     field: str
     values: dict[str, Any]
+
+    @property
+    def is_serious(self) -> bool:
+        """Whether one of the witnesses must be wrong; else each saw it in its own way."""
+        if self.field.startswith(_OWN_WAY):
+            return False
+        values = list(self.values.values())
+        if self.field.endswith("_at") and (moments := _moments(values)):
+            return max(moments) - min(moments) > _APART_SECONDS
+        if self.field == "host.hostname":  # with and without its domain
+            return len({str(value).split(".")[0].lower() for value in values}) > 1
+        return True
 
 
 def merge_witnesses(records: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], list[Contradiction]]:
@@ -71,3 +98,11 @@ def _contradictions(records: dict[str, dict[str, Any]], prefix: str) -> list[Con
             if any(other != first for other in others):
                 found.append(Contradiction(path, values))
     return found
+
+
+def _moments(values: list[Any]) -> list[float]:
+    """Return seconds since 1970; nothing where one is no moment."""
+    try:
+        return [datetime.fromisoformat(value).timestamp() for value in values]
+    except (TypeError, ValueError):
+        return []

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from provenance.records.merging import merge_witnesses
+from provenance.records.merging import Contradiction, merge_witnesses
 
 
 def merge(**records: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -64,3 +64,24 @@ def test_merging_leaves_the_records_as_they_were() -> None:
     records = {"wrapper": {"state": "failed", "a": {"x": 1}}, "history": {"state": "failed", "a": {"y": 2}}}
     merge_witnesses(records)
     assert records == {"wrapper": {"state": "failed", "a": {"x": 1}}, "history": {"state": "failed", "a": {"y": 2}}}
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other", "is_serious"),
+    [
+        ("state", "succeeded", "killed", True),
+        ("exit.code", 0, 1, True),
+        ("exit.message", "ended by SIGTERM", "via condor_rm", False),
+        ("resources.wall_seconds", 10.0, 11.0, False),
+        ("started_at", "2026-11-24T10:00:00Z", "2026-11-24T10:59:00.5+00:00", False),
+        ("started_at", "2026-11-24T10:00:00Z", "2026-11-24T11:01:00Z", True),
+        ("ended_at", "2026-11-24T10:00:00+01:00", "2026-11-24T09:00:00Z", False),
+        ("ended_at", "yesterday", "2026-11-24T09:00:00Z", True),
+        ("host.hostname", "wn7.example.org", "WN7", False),
+        ("host.hostname", "wn7.example.org", "wn8.example.org", True),
+    ],
+)
+def test_what_each_witness_measures_in_its_own_way_is_no_serious_contradiction(
+    field: str, one: Any, other: Any, is_serious: Any
+) -> None:
+    assert Contradiction(field, {"wrapper": one, "history": other}).is_serious is is_serious
