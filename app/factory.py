@@ -1,8 +1,10 @@
 """Makes the Flask application: the API, the pages, errors, measures and headers, on one wired service."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response
+from flask import Flask, Request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.api import register_api
@@ -10,6 +12,9 @@ from app.config import Settings, load_settings
 from app.errors import register_errors
 from app.measures import register_measures
 from app.wiring import Service, open_service
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -38,6 +43,7 @@ def create_app(settings: Settings | Mapping[str, str] | None = None, *, service:
     read = settings if isinstance(settings, Settings) else load_settings(settings)
     app = Flask("app", static_folder=None, template_folder="templates")
     app.secret_key = read.session_key()
+    app.session_interface = _PageSessions()
     app.config.update(SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_HTTPONLY=True, MAX_FORM_MEMORY_SIZE=1 << 20)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["jobprov"] = service or open_service(read)
@@ -48,7 +54,7 @@ def create_app(settings: Settings | Mapping[str, str] | None = None, *, service:
     register_errors(app)
     register_api(app)
     _register_pages(app)
-    app.after_request(_add_headers)
+    app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
 
@@ -61,8 +67,27 @@ def _register_pages(app: Flask) -> None:
         register(app)
 
 
-def _add_headers(answer: Response) -> Response:
-    """Add the headers that every answer has; those that a view set stay."""
-    for name, value in HEADERS.items():
-        answer.headers.setdefault(name, value)
+def _with_headers(app: "WSGIApplication") -> "WSGIApplication":
+    """Return the application with the headers that every answer has; those that a view set stay.
+
+    Around Flask instead of inside: there a header costs some microseconds, and recording a job is a few hundred.
+    """
+    added = [(name, value, name.lower()) for name, value in HEADERS.items()]
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], problem: Any = None, /) -> Any:
+            held = {name.lower() for name, _ in headers}
+            more = [(name, value) for name, value, lower in added if lower not in held]
+            return start_response(status, [*headers, *more], problem)
+
+        return app(environ, start)
+
     return answer
+
+
+class _PageSessions(SecureCookieSessionInterface):
+    """Sessions of pages; calls of the API have none."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a page."""
+        return None if request.path.startswith("/api/") else super().open_session(app, request)

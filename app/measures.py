@@ -74,7 +74,7 @@ def register_measures(app: Flask) -> None:
         route = rule.rule if rule is not None else "(none)"
         method = request.method if rule is not None else "(any)"
         measures.add(method, route, answer.status_code, seconds)
-        answer.headers["X-Request-Id"] = g.get("request_id", "")
+        answer.headers.add("X-Request-Id", g.get("request_id", ""))
         if answer.status_code >= 500 or seconds > SLOW_SECONDS:  # noqa: PLR2004 - HTTP's own number
             _log.warning(
                 "%s %s %s %d %.3f s", g.get("request_id"), request.method, request.path, answer.status_code, seconds

@@ -106,5 +106,5 @@ def conflict_words(job_id: str) -> str:
 
 def job_url(job_id: str) -> str:
     """Return the address of a job's page."""
-    base = get_service().settings.public_url or request.host_url.rstrip("/")
+    base = get_service().settings.public_url or f"{request.scheme}://{request.host}"
     return f"{base}/jobs/{job_id}"

@@ -4,9 +4,8 @@ A service without any token takes writes from its own machine alone: from a loop
 not from a web page of another site that a browser on this machine happens to show.
 """
 
-from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any
 from urllib.parse import urlsplit
 
 from flask import request
@@ -14,6 +13,7 @@ from flask import request
 from app.errors import UnauthorizedError
 from app.wiring import get_service
 from provenance.errors import ForbiddenError
+from provenance.records.decoding import DecodedRecord
 from provenance.services.write_tokens import Grant
 
 _LOCAL = Grant(None, "this machine")
@@ -81,23 +81,22 @@ def check_experiment(grant: Grant, experiment: str) -> None:
         raise ForbiddenError(f"The token is of {grant.experiment}; the record is of {experiment}.")
 
 
-def check_record(grant: Grant, record: Mapping[str, Any]) -> None:
+def check_record(grant: Grant, decoded: DecodedRecord) -> None:
     """Do nothing where the grant allows writing the decoded record.
 
     Raises:
         ForbiddenError: it is the token of another experiment, or the ticket of another task.
     """
-    if not grant.allows_record(record):
-        raise ForbiddenError(refusal(grant, record))
+    if not grant.allows_record(decoded.experiment, decoded.task_id):
+        raise ForbiddenError(refusal(grant, decoded))
 
 
-def refusal(grant: Grant, record: Mapping[str, Any]) -> str:
+def refusal(grant: Grant, decoded: DecodedRecord) -> str:
     """Return why a record may not be written."""
     if grant.task_id is None:
-        return f"The token is of {grant.experiment}; the record is of {record['experiment']}."
-    task = record.get("task")
-    named = task.get("task_id") if isinstance(task, dict) else None
-    return f"The ticket is of {grant.names()}; the record is of {record['experiment']}, task {named or '(none)'}."
+        return f"The token is of {grant.experiment}; the record is of {decoded.experiment}."
+    named = decoded.task_id or "(none)"
+    return f"The ticket is of {grant.names()}; the record is of {decoded.experiment}, task {named}."
 
 
 def _bearer(header: str) -> str:
@@ -113,6 +112,7 @@ def _is_local() -> bool:
     return _is_loopback(request.remote_addr or "") and _names_this_machine(request.host) and not _is_cross_site()
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(address: str) -> bool:
     try:
         return ip_address(address).is_loopback
@@ -120,6 +120,7 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=1024)
 def _names_this_machine(host: str) -> bool:
     """Return whether the client calls us by a loopback name: a name made to point here would be another's."""
     name = urlsplit(f"//{host}").hostname or ""

@@ -87,7 +87,7 @@ def put_job(job_id: str) -> Response:
     except RecordError as problem:
         _keep_letters([_letter(grant, job_id, problem, body)])
         raise
-    check_record(grant, decoded.raw)
+    check_record(grant, decoded)
     outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter))
     if outcome.change == "conflict":
         raise ConflictError(conflict_words(outcome.job_id))
@@ -136,7 +136,7 @@ def post_revision(job_id: str) -> Response:
     decoded = _checked(decode_record(bytes(revision.record)), job_id)
     if decoded.record is None:
         raise RecordError("A record of a later version cannot be a revision yet.", {"schema_version": ["not read yet"]})
-    check_experiment(grant, decoded.raw["experiment"])
+    check_experiment(grant, decoded.experiment)
     outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter, reason))
     return json_answer(
         record_answer(outcome), 201 if outcome.change in ("created", "replaced") else STATUS[outcome.change]
@@ -150,8 +150,8 @@ def _take(grant: Grant, body: bytes, now: datetime, letters: list[Undecoded]) ->
         job_id = _named(body)
         letters.append(_letter(grant, job_id, problem, body))
         return BatchResult(job_id, 413 if len(body) > LIMIT_BYTES else 422, detail=str(problem), errors=problem.fields)
-    if not grant.allows_record(decoded.raw):
-        return BatchResult(decoded.raw["job_id"], 403, detail=refusal(grant, decoded.raw))
+    if not grant.allows_record(decoded.experiment, decoded.task_id):
+        return BatchResult(decoded.job_id, 403, detail=refusal(grant, decoded))
     return Submission(decoded, now, grant.submitter)
 
 
@@ -167,9 +167,9 @@ def _parse(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
 
 
 def _checked(decoded: DecodedRecord, job_id: str) -> DecodedRecord:
-    if decoded.raw["job_id"] != job_id:
+    if decoded.job_id != job_id:
         raise RecordError(
-            f"The address names job {job_id[:100]}, the record job {decoded.raw['job_id']}.",
+            f"The address names job {job_id[:100]}, the record job {decoded.job_id}.",
             {"job_id": ["not that of the address"]},
         )
     return decoded

@@ -73,6 +73,15 @@ class DecodedRecord:
         return str((self.record.witness if self.record is not None else self.raw.get("witness")) or "wrapper")
 
     @property
+    def task_id(self) -> str | None:
+        """The task that it names, None where it names none."""
+        if self.record is not None:
+            return self.record.task.task_id if self.record.task is not None else None
+        task = self.raw.get("task")
+        named = task.get("task_id") if isinstance(task, dict) else None
+        return named if isinstance(named, str) else None
+
+    @property
     def state(self) -> Any:
         """How the job was seen."""
         return self.record.state if self.record is not None else self.raw.get("state")

@@ -11,9 +11,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
@@ -46,13 +45,9 @@ class Grant(NamedTuple):
         """Whether records of this experiment may be written."""
         return self.experiment is None or self.experiment == experiment
 
-    def allows_record(self, record: Mapping[str, Any]) -> bool:
+    def allows_record(self, experiment: str, task_id: str | None) -> bool:
         """Whether a decoded record may be written: its experiment, and of a ticket its task as well."""
-        if self.task_id is None:
-            return self.allows(record["experiment"])
-        task = record.get("task")
-        is_of_task = isinstance(task, dict) and task.get("task_id") == self.task_id
-        return is_of_task and self.allows(record["experiment"])
+        return self.allows(experiment) and self.task_id in (None, task_id)
 
     def names(self) -> str:
         """Return what the token is of, for people who used it for something else."""
