@@ -10,7 +10,7 @@ import shlex
 import sys
 import time
 
-from provenance.capture import VERSION, batch, flushing, redaction
+from provenance.capture import VERSION, batch, flushing, logs, redaction, surroundings
 from provenance.capture import spool as spools
 from provenance.capture.draft import Draft, moment, now, without_empty
 from provenance.capture.options import Options
@@ -46,7 +46,9 @@ def record_exit(options, environment, text, speaker):
                 "ended_at": now(),
                 "command": {"argv": redaction.redact_arguments(command_of(ad))},
                 "exit": without_empty({"code": code, "signal": number, "message": ad.get("ExitReason")}),
+                "host": surroundings.describe_host(draft, {}, _machine_ad(draft)) or None,
                 "resources": _resources(ad) or None,
+                "logs": _logs(draft) or None,
                 "hook": {"version": VERSION, "python": "{}.{}.{}".format(*sys.version_info[:3])},
             }
         )
@@ -62,6 +64,26 @@ def _own_ad(environment):
         if path and os.path.isfile(path):
             return batch.read_ad(path)
     return {}
+
+
+def _machine_ad(draft):
+    return (draft.attempt("machine ad", batch.read_ad, ".machine.ad") or {}) if os.path.isfile(".machine.ad") else {}
+
+
+def _logs(draft):
+    """Return what the job printed so far; of a removed job the batch system brings nothing home."""
+    found = []
+    for name, path in (("stdout", "_condor_stdout"), ("stderr", "_condor_stderr")):
+        if os.path.isfile(path) and os.path.getsize(path):
+            content, is_cut = draft.attempt(name, logs.read_log, path) or (b"", False)
+            if content:
+                entry = {
+                    "name": name,
+                    "sha256": draft.add_bytes(redaction.redact(content)[0]),
+                    "size_bytes": os.path.getsize(path),
+                }
+                found.append(dict(entry, is_truncated=True) if is_cut else entry)
+    return found
 
 
 def _end(ad, environment):

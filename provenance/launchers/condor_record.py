@@ -91,10 +91,10 @@ def _host(attempt: Attempt) -> dict[str, Any]:
 
 def _resources(attempt: Attempt, start: float | None, end: End) -> dict[str, Any]:
     memory, rss = attempt.number_of("RequestMemory"), attempt.number_of("ResidentSetSize_RAW", "ResidentSetSize")
-    wall = float(end.at - start) if end.at is not None and start is not None and end.state != "lost" else None
+    wall = end.at - start if end.at is not None and start is not None and end.state != "lost" else 0
     return _known(
         {
-            "wall_seconds": wall,
+            "wall_seconds": float(wall) if wall > 0 else None,  # told in whole seconds
             "cpu_user_seconds": attempt.number_of("RemoteUserCpu"),
             "cpu_system_seconds": attempt.number_of("RemoteSysCpu"),
             "max_rss_bytes": int(rss * 1024) if rss else None,
