@@ -7,7 +7,7 @@ nothing but the pack, the tree, the repository's name and the length of the top 
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
@@ -18,7 +18,7 @@ from provenance.bundle.ingredients import GITLINK, SYMLINK
 from provenance.bundle.names import Shelf, percent
 from provenance.bundle.needs import tsv
 from provenance.errors import BundleError
-from provenance.software.read_pack import TreeFile, tree_files
+from provenance.software.read_pack import TreeFile, iterate_tree
 
 _LICENCE = re.compile(r"(?:LICEN[CS]E|COPYING|NOTICE)(?:[._-][A-Za-z0-9._-]*)?\Z", re.IGNORECASE)
 _MODES = ("mode", "sha256", "path", "stored", "target")
@@ -91,7 +91,7 @@ def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str)
         if known is not None:
             _recent.move_to_end(key)
             return known
-    made = _Tree(pack_sha256, name, top).plan(tree_files(draft.reader.get(pack_sha256), tree))
+    made = _Tree(pack_sha256, name, top).plan(iterate_tree(draft.reader.get(pack_sha256), tree))
     if len(made.members) <= _LARGEST_REMEMBERED:
         with _lock:
             _recent[key] = made
@@ -120,7 +120,7 @@ class _Tree:
         self._submodules: dict[str, str] = {}
         self._licences: dict[str, Member] = {}
 
-    def plan(self, files: list[TreeFile]) -> CodeTree:
+    def plan(self, files: Iterable[TreeFile]) -> CodeTree:
         """The planned tree of these files, which come sorted by the bytes of their path."""
         for file in files:
             self._add(file)

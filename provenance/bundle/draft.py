@@ -130,6 +130,11 @@ def member_of(
     )
 
 
+def digested(member: Member, data: bytes) -> Member:
+    """The member with the digests of its bytes."""
+    return replace(member, sha256=hashlib.sha256(data).hexdigest(), sha512=hashlib.sha512(data).hexdigest())
+
+
 def by_path(member: Member) -> bytes:
     """What members are sorted by."""
     return member.path.encode()

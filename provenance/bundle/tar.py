@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from provenance.bundle.bag import derived
 from provenance.bundle.cksum import PosixCksum
-from provenance.bundle.draft import Member, member_of
+from provenance.bundle.draft import Member, digested
 from provenance.bundle.names import split_for_ustar
 from provenance.errors import BundleError
 from provenance.software.read_pack import object_at
@@ -103,7 +103,7 @@ class _Headers:
         prefix, name = split
         mode, kind = (0o755, b"5") if member is None else (member.mode, b"0")
         octal = b"%011o\0" % length
-        total = self._sums[mode] + self._constant + _sum(name) + _sum(prefix) + _sum(octal) + kind[0]
+        total = self._sums[mode] + self._constant + _sum(name + prefix + octal) + kind[0]
         return b"".join(
             (
                 name.ljust(100, b"\0"),
@@ -119,7 +119,7 @@ class _Headers:
 
 
 def _sum(field: bytes) -> int:
-    """The sum of at most 256 bytes: the lower half of their Adler-32 is one more, and stays below its modulus."""
+    """The sum of some hundred ASCII bytes: the lower half of their Adler-32 is one more, and stays below its modulus."""
     return (zlib.adler32(field) & 0xFFFF) - 1
 
 
@@ -146,7 +146,8 @@ class _Content:
             return (data,)
         if member.path in self._plan.derived:
             data = derived(member.path, [self._complete.get(other.path, other) for other in self._plan.members])
-            self._complete[member.path] = member_of(member.path, data)
+            if not member.path.startswith("tagmanifest-"):
+                self._complete[member.path] = digested(member, data)
             _check(member, len(data), member.sha256)
             return (data,)
         return self._streamed(member)

@@ -9,7 +9,7 @@ Source: gitformat-pack(5).
 import hashlib
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provenance.errors import SoftwareError
 from provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
@@ -99,7 +99,16 @@ def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:
     Raises:
         SoftwareError: the pack is damaged, or lacks an object of the commit.
     """
-    objects = {item.oid: item for item in iterate_objects(pack)}
+    return list(iterate_tree(pack, commit))
+
+
+def iterate_tree(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
+    """Yield what `tree_files` returns; of the files' content one is in memory at a time.
+
+    Raises:
+        SoftwareError: before the first file, where the pack is damaged or lacks an object of the commit.
+    """
+    objects = {item.oid: item if item.kind != "blob" else replace(item, content=b"") for item in iterate_objects(pack)}
 
     def found(oid: str, path: str) -> PackedObject:
         if oid not in objects:
@@ -111,14 +120,12 @@ def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:
 
     root = content(commit, "the commit")
     tree = parse_commit(root).tree if objects[commit].kind == "commit" else commit
-    files = []
-    for entry in walk_tree(content, tree):
-        if entry.is_gitlink:
-            files.append(TreeFile(entry.path, entry.mode, entry.oid.encode()))
-        elif not entry.is_tree:
-            item = found(entry.oid, entry.path)
-            files.append(TreeFile(entry.path, entry.mode, item.content, item.offset))
-    return sorted(files, key=lambda file: file.path.encode("utf-8", "surrogateescape"))
+    entries = [entry for entry in walk_tree(content, tree) if not entry.is_tree]
+    entries.sort(key=lambda entry: entry.path.encode("utf-8", "surrogateescape"))
+    offsets = [-1 if entry.is_gitlink else found(entry.oid, entry.path).offset for entry in entries]
+    for entry, offset in zip(entries, offsets, strict=True):
+        data = entry.oid.encode() if entry.is_gitlink else object_at(pack, offset)
+        yield TreeFile(entry.path, entry.mode, data, offset)
 
 
 def _check_ends(data: memoryview) -> None:
