@@ -1,0 +1,124 @@
+"""The story that the tests of the grid read: a service, a pool, real jobs that die in every way, and the witness."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import deaths
+import requests
+from condor_pool import PATH, Pool
+from live_service import LiveService
+
+from provenance.capture.packing import build
+from provenance.records.identity import JOB_NAMESPACE
+
+PAIRS = [(death, way) for death in deaths.DEATHS for way in deaths.WAYS]
+
+
+class Story:
+    """What is told: `jobs` is what the service says of each job, by (death, way)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / "witness.db"
+        self.service = LiveService(folder / "var")
+        try:
+            self.pool = Pool(self._configuration)
+        except BaseException:
+            self.service.stop()
+            raise
+        self.ids: dict[tuple[str, str], str] = {}
+        self.jobs: dict[tuple[str, str], dict[str, Any]] = {}
+
+    @staticmethod
+    def _configuration(folder: Path) -> str:
+        return deaths.recipe("pool-config").replace("/opt/jobprov", str(folder / "etc"))
+
+    def tell(self) -> None:
+        """Submit all jobs, let each die in its way, let the witness look, and read what the service says."""
+        self._lay_out()
+        with ThreadPoolExecutor(4) as threads:
+            found = threads.map(lambda pair: deaths.submit(self.pool, self.service.url, *pair), PAIRS)
+            self.ids = dict(zip(PAIRS, found, strict=True))
+        for death in deaths.DEATHS:
+            if deaths.DEATHS[death].waits:
+                self._let_die(death)
+        self.pool.wait_for("every job is over", lambda: self.pool.epochs() >= len(PAIRS), 180)
+        self.first = self.witness_by_cron()
+        self.second = self.witness()
+        self.third = self.witness()
+        self.jobs = {pair: self.read(self.job_id(pair)) for pair in PAIRS}
+
+    def _lay_out(self) -> None:
+        hook = self.folder / "job-end-hook.pyz"
+        build(str(hook))
+        for name in ("jobs", "etc"):
+            self.pool.put(f"{name}/job-end-hook.pyz", hook.read_bytes(), 0o755)
+        self.pool.put("jobs/runreco.py", deaths.PAYLOAD, 0o755)
+        self.pool.put("etc/job-exit", self._placed(deaths.recipe("job-exit", "sh")), 0o755)
+
+    def _placed(self, recipe: str) -> str:
+        """Return a recipe with the places of this story."""
+        placed = recipe.replace("https://jobprov.example.org", self.service.url)
+        return placed.replace("/opt/jobprov", str(self.pool.folder / "etc"))
+
+    def _let_die(self, death: str) -> None:
+        processes = [deaths.job_process(self.pool, f"{death}-{way}") for way in deaths.WAYS]
+        if death == "starter":
+            for process in processes:
+                self.pool.kill_starter(process)
+        else:
+            deaths.kill(self.pool, death, [self.ids[death, way] for way in deaths.WAYS])
+
+    def witness_by_cron(self) -> str:
+        """Let the witness look as the document's cron line does; return what it says."""
+        line = self._placed(deaths.recipe("witness-cron", "sh")).replace("/var/lib/jobprov/witness.db", str(self.state))
+        path = f"{Path(sys.executable).parent}:{PATH}"
+        done = subprocess.run(
+            ["sh", "-c", line],
+            env={**self.service.environment, **self._condor(), "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def witness(self, *words: str) -> dict[str, Any]:
+        """Let the witness look at once at what ended; return its report."""
+        state = () if "--state" in words else ("--state", str(self.state))
+        done = self.service.run("witness", "--json", "--settle-seconds", "0", *state, *words, **self._condor())
+        assert done.returncode == 0, done.stderr
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    def _condor(self) -> dict[str, str]:
+        return {"CONDOR_CONFIG": str(self.pool.config), "PATH": f"{os.environ['PATH']}:{PATH}"}
+
+    def job_id(self, pair: tuple[str, str]) -> str:
+        """Return the job id of the first attempt, made from what the event log says of the job."""
+        log = (self.pool.folder / "jobs" / f"{'-'.join(pair)}.log").read_text()
+        identity = log.split('GlobalJobId = "')[1].split('"')[0]
+        return str(uuid.uuid5(JOB_NAMESPACE, f"{identity}|1|0"))
+
+    def read(self, job_id: str) -> dict[str, Any]:
+        """Return what the service says of a job."""
+        answer = requests.get(f"{self.service.url}/api/v1/jobs/{job_id}", timeout=30)
+        assert answer.status_code == requests.codes.ok, f"{answer.text}\n{self.pool.diagnosis()}"
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def log(self, pair: tuple[str, str], name: str) -> str:
+        """Return a log of a job, as the service kept it."""
+        answer = requests.get(f"{self.service.url}/api/v1/jobs/{self.job_id(pair)}/logs/{name}", timeout=30)
+        return answer.text if answer.status_code == requests.codes.ok else ""
+
+    def close(self) -> None:
+        """Stop everything."""
+        self.pool.stop()
+        self.service.stop()
