@@ -8,8 +8,10 @@ from app.api.answers import json_answer
 from app.api.asking import asked, checked_name, parameters
 from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
-from provenance.schemas.queries import RecipesQuery
+from provenance.db.queries.jobs import JobFilters
+from provenance.schemas.queries import GapsQuery, RecipesQuery
 from provenance.services.compare_results import list_divergent, show_recipe
+from provenance.services.list_gaps import list_gaps
 from provenance.services.reproduction import reproduction_facts
 
 section = Section("recipes", "What jobs have in common that should come out alike.")
@@ -21,6 +23,14 @@ def get_recipes() -> Response:
     query = asked(RecipesQuery)
     with get_service().reading() as connection:
         return json_answer(list_divergent(connection, **query))
+
+
+@section.call("GET", "/gaps", answers={200: OBJECT}, parameters=parameters(GapsQuery), errors=(401, 422))
+def get_gaps() -> Response:
+    """Return what would stop reruns, counted by code: `{job_count, gaps: [{code, stops, job_count, how_to_close, example}]}`."""
+    query = asked(GapsQuery)
+    with get_service().reading() as connection:
+        return json_answer(list_gaps(connection, JobFilters(**query)))
 
 
 @section.call("GET", "/reproduction", answers={200: OBJECT}, errors=(401,))

@@ -4,12 +4,17 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from app.web.cuts import address, cut_rows
+from app.web.cuts import address, asked_section, cut_rows
 from app.web.formats import counted, number, text
-from app.web.frame import answer
+from app.web.frame import answer, here
 from app.web.progress import Piece, progress
 from app.wiring import get_service
+from provenance.db.queries.jobs import JobFilters
+from provenance.services.list_gaps import list_gaps
 from provenance.services.tasks import show_campaign
+
+_MOST_COUNTED = 20_000
+"""Jobs: the gaps of more are counted only when asked for; 100,000 take a second."""
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -22,6 +27,9 @@ def show_page(experiment: str, name: str) -> Response:
     service = get_service()
     with service.reading() as connection:
         campaign = show_campaign(connection, service.store, experiment, name)
+        filters = JobFilters(experiment=experiment, campaign=name)
+        is_counted = job_count(campaign) <= _MOST_COUNTED or asked_section() == "gaps"
+        gaps = list_gaps(connection, filters) if is_counted else None
     tasks = [{**task, "bars": _bars(task)} for task in campaign["tasks"]]
     return answer(
         "campaign.html",
@@ -30,7 +38,15 @@ def show_page(experiment: str, name: str) -> Response:
         first_line=first_line(campaign),
         stages=[{**stage, "bars": _bars(stage["units"])} for stage in campaign["stages"]],
         tasks=cut_rows("tasks", tasks, 40),
+        gaps=cut_rows("gaps", gaps["gaps"], 15) if gaps else None,
+        gap_jobs=gaps["job_count"] if gaps else None,
+        count_gaps=here(whole="gaps"),
     )
+
+
+def job_count(campaign: dict[str, Any]) -> int:
+    """Return how many jobs the campaign has."""
+    return sum(sum(stage["states"].values()) for stage in campaign["stages"])
 
 
 def _bars(units: dict[str, Any]) -> list[Piece]:

@@ -11,6 +11,7 @@ from app.web.frame import answer, experiment_asked
 from app.web.progress import progress
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
+from provenance.services.list_gaps import list_gaps
 from provenance.services.list_jobs import list_jobs
 from provenance.services.task_units import list_ready
 from provenance.services.tasks import find_task, show_task
@@ -31,6 +32,7 @@ def show_page(task_id: str) -> Response:
         task = show_task(connection, service.store, task_id, experiment=experiment)
         filters = JobFilters(experiment=task["experiment"], task_id=task["task_id"])
         jobs = list_jobs(connection, filters, limit=_JOBS)
+        gaps = list_gaps(connection, filters)
         ready = list_ready(connection, find_task(connection, task_id, experiment=task["experiment"]), limit=_READY)
     return answer(
         "task.html",
@@ -43,6 +45,8 @@ def show_page(task_id: str) -> Response:
         failing=cut_rows("failing", task["failing_jobs"], 15),
         blocking=cut_rows("blocking", task["blocking"], 20),
         waivers=cut_rows("waivers", task["waivers"], 10),
+        gaps=cut_rows("gaps", gaps["gaps"], 15),
+        gap_jobs=gaps["job_count"],
         ready=cut_rows("ready", ready["files"], 15),
         is_more_ready=ready["next"] is not None,
         jobs=jobs["jobs"],

@@ -273,6 +273,7 @@ def upgrade() -> None:
     sa.Column('asked', sa.Text(), nullable=False),
     sa.Column('commit', sa.String(length=64), nullable=False),
     sa.Column('pack_sha256', sa.LargeBinary(32), nullable=True),
+    sa.Column('is_referenced', sa.Boolean(), nullable=False),
     sa.Column('document', sa.Text(), nullable=False),
     sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
     sa.ForeignKeyConstraint(['entry_id'], ['ledger_entries.id'], name=op.f('fk_resolutions_entry_id_ledger_entries')),

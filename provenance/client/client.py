@@ -56,6 +56,10 @@ class Client:
         """Yield summaries of jobs, newest first, page by page; filters are those of `GET /jobs`."""
         return self._rows("/jobs", "jobs", **filters)
 
+    def gaps(self, **filters: Any) -> dict[str, Any]:
+        """Return what would stop reruns, counted by code; filters are those of `GET /gaps`."""
+        return self._read("/gaps", **filters)
+
     def reproduction(self) -> dict[str, Any]:
         """Return which share of recipes was reproduced when last run again."""
         return self._read("/reproduction")

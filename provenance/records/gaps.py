@@ -18,6 +18,7 @@ from provenance.records.job_record import JobRecord, Log, SourceFile
 SMALL_INPUT_BYTES = 16 * 1024 * 1024
 ROLES = ("primary", "secondary", "shared", "configuration")
 STATUSES = ("written", "empty", "dropped", "copy_failed", "not_kept")
+_STRONG = ("sha256:", "sha512:", "sha1:", "md5:")
 EVIDENCE = ("observed", "declared", "inferred")
 
 GAPS: dict[str, tuple[int, str]] = {
@@ -38,6 +39,10 @@ GAPS: dict[str, tuple[int, str]] = {
     "input-missing": (2, "Upload the small input: the hook does up to 16 MiB a file."),
     "input-without-checksum": (2, "Send `checksums` or `sha256` of the input; the hook hashes what it can read."),
     "conditions-missing": (2, "Send the tag and `payload_sha256` of each conditions database, and upload the payload."),
+    "input-checksum-short": (
+        4,
+        "Send `sha256` of the input; the hook hashes what it can read. Short checksums tell damage, not one file from another.",
+    ),
     "image-without-digest": (3, "Name the container image by digest, not only by tag."),
     "configuration-unevaluated": (
         9,
@@ -46,6 +51,10 @@ GAPS: dict[str, tuple[int, str]] = {
     "configuration-differs": (
         9,
         "Compare the configuration as run with the files sent: one of them is not what the program read.",
+    ),
+    "commit-unreferenced": (
+        9,
+        "Nothing is lost here, the commit's objects are kept. Put a tag on it, so that others find it and its server keeps it.",
     ),
     "output-without-checksum": (9, "Send `sha256` or `checksums` of the output, so that a rerun can be compared."),
     "seed-unknown": (9, "Send `seeds`: `--seed` of the hook, or have the program print them."),
@@ -75,6 +84,7 @@ class Findings(msgspec.Struct, frozen=True):
     Attributes:
         missing_blobs: digests that the record refers to and the experiment does not possess.
         unresolved: why an entry of `software` has no commit in a mirror, by position; resolved ones are absent.
+        unreferenced: positions of entries of `software` whose commit no branch or tag led to when it was resolved.
         unheld_inputs: sha256 of small inputs that the experiment does not possess.
         repairs: field paths of numbers out of range.
         contradictions: fields of which witnesses say different things.
@@ -85,6 +95,7 @@ class Findings(msgspec.Struct, frozen=True):
 
     missing_blobs: AbstractSet[str] = frozenset()
     unresolved: Mapping[int, str] = msgspec.field(default_factory=dict)
+    unreferenced: AbstractSet[int] = frozenset()
     unheld_inputs: AbstractSet[str] = frozenset()
     repairs: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
@@ -177,6 +188,8 @@ def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str,
         name = software.name or software.repository or f"software[{place}]"
         if place in findings.unresolved:
             yield "software-unresolved", f"{name}: {findings.unresolved[place]}."
+        if place in findings.unreferenced:
+            yield "commit-unreferenced", f"{name}: no branch or tag led to commit {(software.revision or '')[:12]}."
         if software.is_dirty and (software.objects_sha256 is None or software.objects_sha256 in findings.missing_blobs):
             yield "dirty-tree-missing", f"{name} was changed and not committed; its changed files are not here."
 
@@ -199,6 +212,8 @@ def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str
     for file in record.inputs or ():
         if not file.sha256 and not file.checksums:
             yield "input-without-checksum", f"Input {file.name} has no checksum."
+        elif not file.sha256 and not any(checksum.lower().startswith(_STRONG) for checksum in file.checksums or ()):
+            yield "input-checksum-short", f"Input {file.name} is told by {(file.checksums or [''])[0]} alone."
         elif file.sha256 in findings.unheld_inputs:
             yield "input-missing", f"Input {file.name} is small, but its bytes are not here."
     for output in record.outputs or ():

@@ -108,6 +108,14 @@ class RecipesQuery(ExperimentQuery):
     cursor = _text("`next` of the answer before.")
 
 
+class GapsQuery(ExperimentQuery):
+    """Whose gaps."""
+
+    task_id = _text("Jobs of this task.")
+    campaign = _text("Jobs of this campaign.")
+    stage = _text("Jobs of this stage.")
+
+
 class ComparatorsQuery(Schema):
     """Which rules."""
 

@@ -12,13 +12,14 @@ from provenance.db.driver import fetch
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.software_rows import repository_match_key, software_digests
 from provenance.db.selecting import select_by
-from provenance.db.tables import Possession, SoftwareRow
+from provenance.db.tables import Possession, Resolution, SoftwareRow
 from provenance.records.gaps import Findings, small_inputs
 from provenance.records.job_record import JobRecord, Software
 from provenance.services.evaluations import find_evaluations
 
 _POSSESSIONS = table_of(Possession)
 _SOFTWARE = table_of(SoftwareRow)
+_RESOLUTIONS = table_of(Resolution)
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -49,6 +50,7 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
         wanted.setdefault(reading.record.experiment, set()).update(blobs, small)
     held = {name: _possessed(connection, notes, name, digests) for name, digests in wanted.items()}
     unresolved = _unresolved(connection, notes, [r.record.software for r in readings if r.record.software])
+    unreferenced: set[str] = notes.get("unreferenced", set())
     evaluations = find_evaluations(connection, notes, [reading.record for reading in readings], held)
     return [
         Findings(
@@ -58,6 +60,7 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
                 for place, digest in enumerate(software_digests(reading.record.software or ()) if unresolved else ())
                 if digest in unresolved
             },
+            unreferenced=_places(reading.record, unreferenced) if unreferenced else frozenset(),
             unheld_inputs=small - held[reading.record.experiment],
             repairs=reading.repairs,
             contradictions=reading.contradictions,
@@ -105,9 +108,18 @@ def _unresolved(connection: Connection, notes: dict[Any, Any], lists: Sequence[S
     if not unknown:
         return {}
     found = select_by(connection, _SOFTWARE, ("resolution_id",), ("sha256",), unknown)
-    resolved.update(digest for digest, row in found.items() if row[0] is not None)
+    known = {digest: row[0] for digest, row in found.items() if row[0] is not None}
+    resolved.update(known)
+    kept = select_by(connection, _RESOLUTIONS, ("is_referenced",), ("id",), sorted(set(known.values())))
+    lonely = {key for key, row in kept.items() if not row[0]}
+    notes.setdefault("unreferenced", set()).update(digest for digest, key in known.items() if key in lonely)
     registered = {row[0] for row in fetch(connection, "SELECT match_key FROM repositories")}
     return {digest: _reason(by_digest[digest], registered) for digest in unknown if digest not in resolved}
+
+
+def _places(record: JobRecord, digests: set[str]) -> frozenset[int]:
+    """Return the positions of software entries that are among these."""
+    return frozenset(place for place, digest in enumerate(software_digests(record.software or ())) if digest in digests)
 
 
 def _reason(entry: Software, registered: set[str]) -> str:

@@ -44,7 +44,10 @@ class Replay:
         for position in reader.positions("possession"):
             self._possess(json.loads(reader.body(position))["sha256"])
         for position in reader.positions("resolution"):
-            self._known.notes.setdefault("resolved", set()).add(json.loads(reader.body(position))["software"])
+            body = json.loads(reader.body(position))
+            self._known.notes.setdefault("resolved", set()).add(body["software"])
+            if not body["document"].get("is_referenced", True):
+                self._known.notes.setdefault("unreferenced", set()).add(body["software"])
 
     def replay(self, segment: int, numbered: Iterable[tuple[int, SealedEntry]]) -> None:
         """Write what these entries of a segment say, in order."""

@@ -211,6 +211,7 @@ def _document(wanted: _Wanted, found: ResolvedRef, pack_sha256: str, *, has_work
         "describe": found.describe,
         "committed_at": found.committed_at.isoformat() if found.committed_at else None,
         "subject": found.subject,
+        "is_referenced": found.is_reachable,
         "pack_sha256": pack_sha256,
         "worktree_tree": wanted.software.worktree_tree if has_worktree and wanted.software.is_dirty else None,
     }
@@ -250,6 +251,7 @@ def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any
             "asked": body["document"].get("requested_ref") or body["document"]["commit"],
             "commit": body["document"]["commit"],
             "pack_sha256": body["document"].get("pack_sha256"),
+            "is_referenced": body["document"].get("is_referenced", True),
             "document": document,
             "entry_id": entry,
         }

@@ -65,6 +65,7 @@ class Resolution(Base):
     asked: Mapped[str] = mapped_column(Text)
     commit: Mapped[str] = mapped_column(String(64), index=True)
     pack_sha256: Mapped[str | None] = mapped_column(DigestBytes)
+    is_referenced: Mapped[bool]
     document: Mapped[str] = mapped_column(Text)
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
 

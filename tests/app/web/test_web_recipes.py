@@ -64,3 +64,17 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
     assert "<dt>Best</dt><dd>R7, bytes identical" in page
     assert "<dt>Latest</dt><dd>R0, not run" in page
     assert "an input is gone" in page
+
+
+def test_gaps_are_counted_on_the_pages_of_task_and_campaign(client: FlaskClient) -> None:
+    for number in (1, 2):
+        record = numbered(number, task={"task_id": "t1", "campaign": "c", "stage": "reco"})
+        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+    counted = client.get("/api/v1/gaps?campaign=c").get_json()
+
+    assert counted["gaps"][0]["job_count"] == counted["job_count"] == 2
+    for page in ("/tasks/t1", "/campaigns/nova/c"):
+        text = client.get(page).get_data(as_text=True)
+        assert "in how many of 2 jobs" in text
+        assert "<code>command-missing</code>" in text
+    assert client.get("/api/v1/gaps?colour=red").status_code == 422

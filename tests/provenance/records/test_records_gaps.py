@@ -54,6 +54,13 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("dirty-tree-missing", (MISSING, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}), (None, {})),
     ("input-missing", (Findings(unheld_inputs=frozenset({digest(2)})), {}), (None, {})),
     ("input-without-checksum", (None, {"inputs": [{"name": "a"}]}), (None, {"inputs": [{"name": "a", "checksums": ["md5:1"]}]})),
+    (
+        "input-checksum-short",
+        (None, {"inputs": [{"name": "a", "checksums": ["enstore:1", "ADLER32:00000001"]}]}),
+        (None, {"inputs": [{"name": "a", "checksums": ["adler32:1", "SHA256:2"]}]}),
+    ),
+    ("input-checksum-short", (None, {"inputs": [{"name": "a", "checksums": ["adler32:1"]}]}), (None, {"inputs": [{"name": "a"}]})),
+    ("commit-unreferenced", (Findings(unreferenced=frozenset({0})), {}), (Findings(unreferenced=frozenset({1})), {})),
     ("conditions-missing", (None, {"conditions": [{"tag": "v1"}]}), (None, {"conditions": [{"tag": "v1", "payload_sha256": digest(9)}]})),
     ("conditions-missing", (MISSING, {"conditions": [{"tag": "v1", "payload_sha256": digest(9)}]}), (None, {"conditions": []})),
     (
