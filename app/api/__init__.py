@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.api import blobs, comparators, files, job_views, jobs, operations, recipes, statistics, tasks, tickets
+from app.api import blobs, comparators, files, job_views, jobs, lineage, operations, recipes, statistics, tasks, tickets
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
 from provenance.bundle.comparators import OutputRules
@@ -17,6 +17,7 @@ SECTIONS = (
     recipes.section,
     comparators.section,
     files.section,
+    lineage.section,
     tasks.section,
     statistics.section,
     tickets.section,

@@ -104,6 +104,20 @@ class Client:
         """Return what it would take to do so many files or events again; the query is that of `GET /estimate`."""
         return self._read("/estimate", **query)
 
+    def rebuild_plan(self, name: str, **query: Any) -> dict[str, Any]:
+        """Return what makes a lost file again; the query is that of `GET /files/{name}/rebuild`."""
+        return self._read(f"/files/{_part(name)}/rebuild", **query)
+
+    def impact(self, **query: Any) -> dict[str, Any]:
+        """Return what some jobs made and all that was made from it; the query is that of `GET /lineage/impact`."""
+        return self._read("/lineage/impact", **query)
+
+    def impact_lines(self, form: str, **query: Any) -> Iterator[bytes]:
+        """Yield every file that is touched, as lines of `csv` or `ndjson`."""
+        answer = self._call("GET", "/lineage/impact", params={**query, "format": form}, stream=True)
+        with answer:
+            yield from answer.iter_lines()
+
     def missing_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
         """Return the units that are still to be made: `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`."""
         path = f"/tasks/{_part(task_id)}/missing"

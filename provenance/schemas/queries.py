@@ -177,6 +177,36 @@ class LineageQuery(FileQuery):
     )
 
 
+class RebuildQuery(FileQuery):
+    """What is lost."""
+
+    lost = _text("Names of other files that are lost too, with commas between them.")
+    from_scratch = fields.Boolean(
+        load_default=False, metadata={"description": "Take every file as lost that a recorded job made."}
+    )
+
+
+class ImpactQuery(ExperimentQuery):
+    """Which jobs, and how far what they made is followed. At least one filter is needed."""
+
+    task_id = _text("Jobs of this task.")
+    campaign = _text("Jobs of this campaign.")
+    stage = _text("Jobs of this stage.")
+    state = _text("running, succeeded, failed, killed or lost.")
+    host = _text("Jobs on this worker node.")
+    site = _text("Jobs at this site.")
+    revision = _text("Jobs that ran this commit.")
+    file = _text("Jobs that produced or consumed this file.")
+    parameter = _text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
+    value = _text("With `parameter`: its value, after one of = != < <= > >=; = where none is given.")
+    started_after = _moment("Jobs that started at or after this time.")
+    started_before = _moment("Jobs that started before this time.")
+    direct = fields.Boolean(load_default=False, metadata={"description": "Only what these jobs made themselves."})
+    format = fields.String(validate=validate.OneOf(["json", "csv", "ndjson"]), load_default="json")
+    limit = _number(1, 1000, "How many at most; 100 by default.")
+    cursor = _text("`next` of the answer before.")
+
+
 class MissingQuery(ExperimentQuery):
     """In which form."""
 

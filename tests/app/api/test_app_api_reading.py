@@ -1,6 +1,7 @@
 """Reading over HTTP: jobs, files, lineage, tasks, logs, configurations, bundles, verdicts, sightings."""
 
 import io
+import json
 import tarfile
 from typing import Any
 
@@ -223,3 +224,24 @@ def test_metrics_count_requests_by_route(recorded: FlaskClient) -> None:
 
     assert 'method="PUT",route="/api/v1/jobs/<job_id>",status="201"} 2' in text
     assert read(recorded, "/ready")["status"] == "ready"
+
+
+def test_impact_is_counted_listed_and_streamed(recorded: FlaskClient) -> None:
+    answer = read(recorded, "/lineage/impact?file=a.root")
+
+    assert (answer["jobs"], answer["touched"]) == (2, 2)
+    rows = recorded.get("/api/v1/lineage/impact?file=a.root&format=csv").text.splitlines()
+    assert rows[0] == "name,namespace,experiment,job_id,task_id,stage,is_direct"
+    assert sorted(row.split(",")[0] for row in rows[1:]) == ["a.root", "größe 日本.root"]
+    lines = recorded.get("/api/v1/lineage/impact?file=a.root&format=ndjson").text.splitlines()
+    assert sorted(json.loads(line)["name"] for line in lines) == ["a.root", "größe 日本.root"]
+    assert_problem(recorded.get("/api/v1/lineage/impact?format=csv"), 422, "")
+    assert_problem(recorded.get("/api/v1/lineage/impact?file=a.root&value=3"), 422, "value")
+
+
+def test_lost_file_is_made_again_by_its_jobs_in_order(recorded: FlaskClient) -> None:
+    plan = read(recorded, "/files/größe 日本.root/rebuild?lost=a.root")
+
+    assert plan["is_possible"] is True
+    assert [job["makes"] for job in plan["jobs"]] == [["a.root"], ["größe 日本.root"]]
+    assert_problem(recorded.get("/api/v1/files/nothing/rebuild"), 404)

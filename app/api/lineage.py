@@ -1,0 +1,106 @@
+"""Questions to the whole graph: what is touched by something, and what makes a lost file again."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import msgspec
+from flask import Response
+
+from app.api.answers import json_answer
+from app.api.asking import asked, checked_name, parameters
+from app.api.documenting import OBJECT, Section
+from app.wiring import Service, get_service
+from provenance.db.queries.jobs import JobFilters
+from provenance.schemas.queries import ImpactQuery, RebuildQuery
+from provenance.services.find_impact import find_impact, stream_impact
+from provenance.services.plan_rebuild import plan_rebuild
+
+section = Section("lineage", "Questions to the whole graph.")
+_COLUMNS = ("name", "namespace", "experiment", "job_id", "task_id", "stage", "is_direct")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_encode = msgspec.json.encode
+
+
+@section.call(
+    "GET",
+    "/files/<name>/rebuild",
+    answers={200: OBJECT},
+    parameters=parameters(RebuildQuery),
+    errors=(300, 401, 404, 413, 422),
+)
+def get_rebuild(name: str) -> Response:
+    """Return the smallest set of jobs, in order, that makes a lost file again: `{is_possible, jobs, needs, beyond, resources}`."""
+    query = asked(RebuildQuery)
+    lost = [word for word in query.pop("lost", "").split(",") if word]
+    with get_service().reading() as connection:
+        return json_answer(plan_rebuild(connection, checked_name(name), lost=lost, **query))
+
+
+@section.call(
+    "GET", "/lineage/impact", answers={200: OBJECT}, parameters=parameters(ImpactQuery), errors=(401, 413, 422)
+)
+def get_impact() -> Response:
+    """Return what some jobs made and all that was made from it: counts, then a page of files; or all of them as CSV or NDJSON."""
+    query = asked(ImpactQuery)
+    how = {name: query.pop(name) for name in ("limit", "cursor") if name in query}
+    form, is_direct = query.pop("format"), query.pop("direct")
+    filters, service = JobFilters(**query), get_service()
+    if form == "json":
+        with service.reading() as connection:
+            return json_answer(find_impact(connection, filters, is_direct=is_direct, **how))
+    write, content_type = _STREAMS[form]
+    return _stream(
+        service, lambda connection: stream_impact(connection, filters, is_direct=is_direct), write, content_type
+    )
+
+
+def _stream(
+    service: Service,
+    read: Callable[[Any], Iterator[dict[str, Any]]],
+    write: Callable[[Iterable[dict[str, Any]]], Iterator[bytes]],
+    content_type: str,
+) -> Response:
+    """Return rows as they are read; what goes wrong before the first still has its status."""
+
+    def send() -> Iterator[bytes]:
+        with service.reading() as connection:
+            yield from write(read(connection))
+
+    chunks = send()
+    first = next(chunks, b"")
+    return Response(_again(first, chunks), content_type=content_type)
+
+
+def _again(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _write_csv(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield lines of CSV; a cell that a spreadsheet would run gets a quote in front."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        writer.writerow([_cell(row[name]) for name in _COLUMNS])
+        yield stream.getvalue().encode()
+        stream.seek(0)
+        stream.truncate()
+    yield stream.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _write_ndjson(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    for row in rows:
+        yield _encode(row) + b"\n"
+
+
+_STREAMS: dict[str, tuple[Callable[[Iterable[dict[str, Any]]], Iterator[bytes]], str]] = {
+    "csv": (_write_csv, "text/csv; charset=utf-8"),
+    "ndjson": (_write_ndjson, "application/x-ndjson"),
+}

@@ -1,0 +1,110 @@
+"""Files that some jobs made, and all that was made from these."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select, text
+
+from provenance.db.keys import chunks
+from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.queries.parameters import ParameterCondition, closures_with, narrowed_to_closures
+from provenance.db.tables import Claim, Experiment, File, Job, Stage, TaskRow
+
+MOST_SEEDS = 100_000
+MOST_FILES = 1_000_000
+
+_SEEDS = {"sqlite": "SELECT value FROM json_each(:seeds)", "postgresql": "SELECT unnest(CAST(:seeds AS bigint[]))"}
+_FROM_SEEDS = """
+WITH RECURSIVE met(claim_id) AS (
+    {seeds}
+    UNION
+    SELECT p.claim_id
+    FROM met
+    CROSS JOIN producers AS r
+    CROSS JOIN parents AS p
+    WHERE r.claim_id = met.claim_id AND p.identity_id = r.identity_id
+)
+SELECT claim_id FROM met LIMIT :most
+"""
+
+
+class TouchedFile(NamedTuple):
+    """A file that jobs made; the job and task that made it."""
+
+    claim: int
+    name: str
+    namespace: str
+    experiment: str
+    job_id: str
+    task_id: str | None
+    stage: str | None
+
+
+def count_made(connection: Connection, filters: JobFilters, condition: ParameterCondition | None) -> tuple[int, int]:
+    """Return how many jobs pass the filters, and how many files they made."""
+    jobs = _narrowed(connection, selected(Job.id.label("id")), filters, condition)
+    if jobs is None:
+        return 0, 0
+    chosen = jobs.order_by(None).subquery()
+    count = connection.execute(select(func.count()).select_from(chosen)).scalar_one()
+    files = select(func.count()).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
+    return count, connection.execute(files.where(Claim.alias_of.is_(None))).scalar_one()
+
+
+def made_claims(
+    connection: Connection, filters: JobFilters, condition: ParameterCondition | None, *, most: int
+) -> list[int]:
+    """Return the claims of the jobs that pass the filters, at most `most`."""
+    jobs = _narrowed(connection, selected(Job.id.label("id")), filters, condition)
+    if jobs is None:
+        return []
+    chosen = jobs.order_by(None).subquery()
+    query = select(Claim.id).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
+    return [row[0] for row in connection.execute(query.order_by(Claim.id).limit(most))]
+
+
+def with_descendants(connection: Connection, claims: Sequence[int], *, most: int = MOST_FILES) -> list[int]:
+    """Return these claims and all that was made from them at any depth, in the order of keys; at most `most`."""
+    dialect = connection.dialect.name
+    seeds: Any = json.dumps(list(claims)) if dialect == "sqlite" else list(claims)
+    statement = text(_FROM_SEEDS.format(seeds=_SEEDS[dialect]))
+    return sorted(row[0] for row in connection.execute(statement, {"seeds": seeds, "most": most}))
+
+
+def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[TouchedFile]:
+    """Yield the files of claims in their order; other names of the same bytes are left out."""
+    for part in chunks(claims):
+        query = (
+            select(Claim.id, File.name, File.namespace, Experiment.name, Job.uuid, TaskRow.task_id, Stage.name)
+            .join(File, File.id == Claim.file_id)
+            .join(Experiment, Experiment.id == File.experiment_id)
+            .join(Job, Job.id == Claim.job_id)
+            .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+            .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+            .where(Claim.id.in_(part), Claim.alias_of.is_(None))
+            .order_by(Claim.id)
+        )
+        yield from (TouchedFile(*row) for row in connection.execute(query))
+
+
+def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, int]:
+    """Return how many files these claims are, and how many jobs made them."""
+    files, jobs = 0, set()
+    for part in chunks(claims, 10_000):
+        query = select(Claim.job_id, func.count()).where(Claim.id.in_(part), Claim.alias_of.is_(None))
+        for job, count in connection.execute(query.group_by(Claim.job_id)):
+            files += count
+            jobs.add(job)
+    return files, len(jobs)
+
+
+def _narrowed(
+    connection: Connection, query: Any, filters: JobFilters, condition: ParameterCondition | None
+) -> Any | None:
+    """Return the query narrowed; None where no configuration holds the condition."""
+    query = narrowed(query, filters).where(Job.rerun_of.is_(None))
+    if condition is None:
+        return query
+    closures = closures_with(connection, condition)
+    return narrowed_to_closures(connection, query, closures) if closures else None

@@ -1,0 +1,73 @@
+"""What jobs read and who made that, for many jobs in one statement: how a lost file is made again."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from provenance.db.keys import chunks
+from provenance.db.recording.job_rows import STATES
+from provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Producer
+
+_SUCCEEDED = STATES.index("succeeded")
+
+
+class InputRow(NamedTuple):
+    """An input of a job, and one job that made it; without one where no recorded job did.
+
+    Attributes:
+        job: key of the job that reads.
+        identity: which content of the file it read.
+        maker: key of a job that made it.
+        is_kept: the file was written and kept.
+        is_good: its maker succeeded.
+    """
+
+    job: int
+    identity: int
+    name: str
+    namespace: str
+    experiment: str
+    maker: int | None
+    is_kept: bool
+    is_good: bool
+
+
+def inputs_of(connection: Connection, jobs: Sequence[int]) -> list[InputRow]:
+    """Return the inputs of jobs, in the order of the record, each once a job that may have made it."""
+    found = []
+    for part in chunks(jobs):
+        query = (
+            select(
+                Mention.job_id, Mention.identity_id, File.name, File.namespace, Experiment.name, Claim.job_id,
+                Claim.status, Job.state,
+            )
+            .join(Identity, Identity.id == Mention.identity_id)
+            .join(File, File.id == Identity.file_id)
+            .join(Experiment, Experiment.id == File.experiment_id)
+            .outerjoin(Producer, Producer.identity_id == Mention.identity_id)
+            .outerjoin(Claim, Claim.id == Producer.claim_id)
+            .outerjoin(Job, Job.id == Claim.job_id)
+            .where(Mention.job_id.in_(part))
+            .order_by(Mention.job_id, Mention.position, Claim.id)
+        )  # fmt: skip
+        found += [
+            InputRow(*row[:6], is_kept=row[6] in (None, "written"), is_good=row[7] == _SUCCEEDED)
+            for row in connection.execute(query)
+        ]
+    return found
+
+
+def outputs_of(connection: Connection, jobs: Sequence[int]) -> dict[int, list[str]]:
+    """Return the names of what jobs made, in the order of the record."""
+    found: dict[int, list[str]] = {}
+    for part in chunks(jobs):
+        query = (
+            select(Claim.job_id, File.name)
+            .join(File, File.id == Claim.file_id)
+            .where(Claim.job_id.in_(part), Claim.alias_of.is_(None))
+            .order_by(Claim.job_id, Claim.position)
+        )
+        for job, name in connection.execute(query):
+            found.setdefault(job, []).append(name)
+    return found

@@ -1,0 +1,168 @@
+"""The smallest set of jobs, in order, that makes a lost file again.
+
+Going back from the file, a job is needed where its output is lost, and what it read is needed of it in turn. An input that lies
+somewhere still ends the way: only what is lost is made again.
+
+Source: http.md, `GET /files/{name}/rebuild`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.neighbourhood import focus_of
+from provenance.db.queries.node_facts import file_url
+from provenance.db.queries.remaking import InputRow, inputs_of, outputs_of
+from provenance.db.queries.versions import versions_of
+from provenance.db.queries.walking import time_limit
+from provenance.errors import LimitError
+from provenance.services.show_file import find_file
+
+MOST_JOBS = 10_000
+
+
+class _Input(NamedTuple):
+    """An input of a job that is needed, and the job that is to make it; None where it is there, or nobody can."""
+
+    name: str
+    namespace: str
+    experiment: str
+    maker: int | None
+    is_lost: bool
+
+
+def plan_rebuild(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+    lost: Iterable[str] = (),
+    from_scratch: bool = False,
+) -> dict[str, Any]:
+    """Return `{file, is_possible, jobs, needs, beyond, resources}`: what makes a file again.
+
+    `jobs` come in an order in which they can run: `{job_id, url, state, stage, grade, after, reads, makes}`, `after` being the jobs
+    that must be done before. `needs` are files that are taken as they are, `beyond` those that are lost and of which no recorded job
+    is the maker: with one of these the plan cannot work. `resources` are what the jobs took the first time.
+
+    Args:
+        connection: where from.
+        name: the file that is lost.
+        experiment: where several know the name.
+        namespace: where several know the name.
+        lost: names of other files that are lost too; those that were never kept are without being named.
+        from_scratch: take every file as lost that a recorded job made.
+
+    Raises:
+        NotFoundError, AmbiguousError: see `find_file`.
+        LimitError: the plan has more than ten thousand jobs, or took more than five seconds.
+    """
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    maker = _maker_of(connection, file.id)
+    with time_limit(connection, "name fewer files as lost"):
+        needed = _needed(connection, maker, set(lost), from_scratch=from_scratch) if maker is not None else {}
+        order = _in_order(needed)
+        outputs = outputs_of(connection, order)
+    summaries = job_summaries(connection, order)
+    inputs = [one for job in order for one in needed[job]]
+    beyond = {(one.name, one.namespace, one.experiment) for one in inputs if one.is_lost and one.maker is None}
+    if maker is None:
+        beyond.add((file.name, file.namespace, file.experiment))
+    needs = {(one.name, one.namespace, one.experiment) for one in inputs if not one.is_lost}
+    return {
+        "file": file.to_json(),
+        "is_possible": not beyond,
+        "jobs": [_step(summaries[job], needed[job], outputs.get(job, []), summaries) for job in order],
+        "needs": _files(needs),
+        "beyond": _files(beyond),
+        "resources": _resources([summaries[job] for job in order]),
+    }
+
+
+def _maker_of(connection: Connection, file: int) -> int | None:
+    claim = focus_of(connection, file).claim_id
+    versions = versions_of(connection, [file]).get(file, [])
+    return next((version.job_id for version in versions if version.claim_id == claim), None)
+
+
+def _needed(connection: Connection, first: int, lost: set[str], *, from_scratch: bool) -> dict[int, list[_Input]]:
+    """Return the jobs that are needed, each with its inputs; a level of the graph is one statement."""
+    needed: dict[int, list[_Input]] = {}
+    level = [first]
+    while level:
+        if len(needed) + len(level) > MOST_JOBS:
+            raise LimitError(f"More than {MOST_JOBS} jobs are needed; ask for the files in between.", MOST_JOBS)
+        found: dict[int, list[_Input]] = {job: [] for job in level} | _inputs(
+            inputs_of(connection, level), lost, from_scratch=from_scratch
+        )
+        needed |= found
+        makers = (one.maker for inputs in found.values() for one in inputs if one.maker is not None)
+        level = sorted({maker for maker in makers if maker not in needed})
+    return needed
+
+
+def _inputs(rows: Iterable[InputRow], lost: set[str], *, from_scratch: bool) -> dict[int, list[_Input]]:
+    """Return the inputs by job; of several jobs that made the same content the newest that succeeded is taken."""
+    best: dict[tuple[int, int], InputRow] = {}
+    for row in rows:
+        key = (row.job, row.identity)
+        held = best.get(key)
+        if held is None or (row.is_good, row.maker or 0) >= (held.is_good, held.maker or 0):
+            best[key] = row
+    found: dict[int, list[_Input]] = {}
+    for row in best.values():
+        is_lost = row.name in lost or (row.maker is not None and (from_scratch or not row.is_kept))
+        maker = row.maker if is_lost and row.maker != row.job else None
+        found.setdefault(row.job, []).append(_Input(row.name, row.namespace, row.experiment, maker, is_lost))
+    return found
+
+
+def _in_order(needed: Mapping[int, list[_Input]]) -> list[int]:
+    """Return the jobs so that each comes after those whose outputs it reads; a cycle in what clients sent is cut where it closes."""
+    order: list[int] = []
+    done: set[int] = set()
+    for start in sorted(needed):
+        stack = [(start, False)]
+        while stack:
+            job, is_left = stack.pop()
+            if is_left:
+                order.append(job)
+            elif job not in done:
+                done.add(job)
+                stack.append((job, True))
+                stack += [(one.maker, False) for one in needed[job] if one.maker is not None and one.maker not in done]
+    return order
+
+
+def _step(
+    summary: dict[str, Any], inputs: list[_Input], makes: list[str], summaries: Mapping[int, dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "job_id": summary["job_id"],
+        "url": summary["url"],
+        "state": summary["state"],
+        "stage": summary["task"]["stage"],
+        "grade": summary["grade"],
+        "after": sorted({summaries[one.maker]["job_id"] for one in inputs if one.maker is not None}),
+        "reads": [one.name for one in inputs],
+        "makes": makes,
+    }
+
+
+def _files(files: set[tuple[str, str, str]]) -> list[dict[str, str]]:
+    return [
+        {"name": name, "namespace": namespace, "experiment": experiment, "url": file_url(name, experiment, namespace)}
+        for name, namespace, experiment in sorted(files)
+    ]
+
+
+def _resources(summaries: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Return sums over jobs; None where no job said it."""
+    found: dict[str, float | None] = {}
+    for name in ("wall_seconds", "cpu_seconds"):
+        said = [summary["resources"][name] for summary in summaries if summary["resources"][name] is not None]
+        found[name] = sum(said) if said else None
+    return found

@@ -1,0 +1,116 @@
+"""Plans that make a lost file again, on a small production whose graph is known."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledger_story import Production, job_id, record_of
+
+from archive.opening import open_store
+from provenance.db.engines import Database
+from provenance.errors import NotFoundError
+from provenance.services.plan_rebuild import plan_rebuild
+
+# raw1 and raw2 are of nobody; reco1 and reco2 read one each and the flux; merge reads both; the plot reads the merge.
+JOBS = {
+    1: (["raw1", "flux"], ["reco1"]),
+    2: (["raw2", "flux"], ["reco2", "log2"]),
+    3: (["reco1", "reco2"], ["merged"]),
+    4: (["merged"], ["plot"]),
+}
+
+
+def job(number: int, reads: list[str], makes: list[str], **more: Any) -> dict[str, Any]:
+    def files(names: list[str]) -> list[dict[str, Any]]:
+        return [{"name": name, "checksums": [f"adler32:{sum(name.encode()):08x}"]} for name in names]
+
+    resources = {"wall_seconds": 10.0 * number}
+    return record_of(number, inputs=files(reads), outputs=files(makes), resources=resources, configurations=[], **more)
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    made = Production(database, open_store("memory:"), tmp_path)
+    made.record(*[job(number, reads, makes) for number, (reads, makes) in JOBS.items()])
+    yield made
+    made.close()
+
+
+def planned(production: Production, name: str, **how: Any) -> dict[str, Any]:
+    with production.database.reading.connect() as connection:
+        return plan_rebuild(connection, name, **how)
+
+
+def jobs_of(plan: dict[str, Any]) -> list[int]:
+    return [next(n for n in range(1, 99) if job_id(n) == step["job_id"]) for step in plan["jobs"]]
+
+
+def names(files: list[dict[str, str]]) -> list[str]:
+    return [file["name"] for file in files]
+
+
+def test_one_job_is_enough_while_what_it_read_is_there(production: Production) -> None:
+    plan = planned(production, "plot")
+
+    assert jobs_of(plan) == [4]
+    assert names(plan["needs"]) == ["merged"]
+    assert (plan["is_possible"], plan["beyond"]) == (True, [])
+    assert plan["jobs"][0]["reads"] == ["merged"]
+    assert plan["jobs"][0]["makes"] == ["plot"]
+
+
+def test_only_what_is_lost_is_made_again(production: Production) -> None:
+    plan = planned(production, "plot", lost=["merged", "reco2"])
+
+    assert jobs_of(plan) == [2, 3, 4]
+    assert names(plan["needs"]) == ["flux", "raw2", "reco1"]
+    assert plan["jobs"][1]["after"] == [job_id(2)]
+    assert plan["resources"]["wall_seconds"] == 90
+
+
+def test_from_scratch_every_job_comes_after_those_whose_files_it_reads(production: Production) -> None:
+    plan = planned(production, "plot", from_scratch=True)
+
+    order = jobs_of(plan)
+    assert sorted(order) == [1, 2, 3, 4]
+    assert order[2:] == [3, 4]
+    assert names(plan["needs"]) == ["flux", "raw1", "raw2"]
+
+
+def test_lost_file_that_no_job_made_is_beyond_the_plan(production: Production) -> None:
+    plan = planned(production, "reco1", lost=["raw1"])
+
+    assert (plan["is_possible"], names(plan["beyond"])) == (False, ["raw1"])
+    assert planned(production, "flux")["is_possible"] is False
+
+
+def test_file_that_was_never_kept_is_made_again_without_being_named(production: Production) -> None:
+    passing = job(5, ["raw1"], [])
+    passing["outputs"] = [{"name": "passing", "status": "not_kept", "checksums": ["adler32:00000001"]}]
+    reader = job(6, [], ["late"])
+    reader["inputs"] = [{"name": "passing", "checksums": ["adler32:00000001"]}]
+    production.record(passing, reader)
+
+    assert jobs_of(planned(production, "late")) == [5, 6]
+
+
+def test_of_several_makers_the_newest_that_succeeded_is_taken(production: Production) -> None:
+    production.record(
+        job(7, ["raw1", "flux"], ["reco1"]),
+        job(8, ["raw1", "flux"], ["reco1"], state="failed", exit={"code": 1}),
+    )
+
+    assert jobs_of(planned(production, "merged", lost=["reco1"])) == [7, 3]
+
+
+def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
+    production.record(job(9, ["b"], ["a"]), job(10, ["a"], ["b"]), job(11, ["own"], ["own"]))
+
+    assert sorted(jobs_of(planned(production, "a", from_scratch=True))) == [9, 10]
+    assert planned(production, "own", from_scratch=True)["is_possible"] is False
+
+
+def test_unknown_file_has_no_plan(production: Production) -> None:
+    with pytest.raises(NotFoundError):
+        planned(production, "nothing")
