@@ -22,6 +22,7 @@ COMMANDS = {
     "errors": "errors",
     "estimate": "estimate",
     "fhicl": "fhicl",
+    "gaps": "gaps",
     "impact": "impact",
     "job": "asking",
     "lineage": "asking",
