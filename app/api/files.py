@@ -9,6 +9,7 @@ from app.api.asking import asked, checked_name, parameters
 from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
+from app.api.secrets import refuse_secrets
 from app.wiring import get_service
 from provenance.db.queries.file_lists import FileFilters
 from provenance.lineage.dot import to_dot
@@ -77,6 +78,7 @@ def post_file() -> Response:
     """Take a file as a catalog or transfer service saw it, and join it to the job that made it: 201 new, 200 seen before."""
     grant = writing_grant()
     document = parse_object(read_body(_SIGHTING_BYTES))
+    refuse_secrets(document)
     check_experiment(grant, read_sighting(document).experiment)
     now = datetime.now(UTC)
     seen = get_service().write(

@@ -21,11 +21,13 @@ from app.api.answers import (
 from app.api.bodies import read_body
 from app.api.documenting import Section
 from app.api.guard import check_experiment, check_record, recording_grant, refusal, writing_grant
+from app.api.secrets import refuse_secrets, refuse_secrets_of, secret_words
 from app.wiring import get_service
 from provenance.errors import BadInputError, ConflictError, LimitError, RecordError
 from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
 from provenance.records.job_record import JobRecord
 from provenance.services.dead_letters import Undecoded, keep_letters
+from provenance.services.find_secrets import secrets_in_record, without_secrets
 from provenance.services.record_jobs import STATUS, Submission
 from provenance.services.write_tokens import Grant
 
@@ -88,6 +90,7 @@ def put_job(job_id: str) -> Response:
         _keep_letters([_letter(grant, job_id, problem, body)])
         raise
     check_record(grant, decoded)
+    refuse_secrets_of(decoded)
     outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter))
     if outcome.change == "conflict":
         raise ConflictError(conflict_words(outcome.job_id))
@@ -137,6 +140,8 @@ def post_revision(job_id: str) -> Response:
     if decoded.record is None:
         raise RecordError("A record of a later version cannot be a revision yet.", {"schema_version": ["not read yet"]})
     check_experiment(grant, decoded.experiment)
+    refuse_secrets_of(decoded)
+    refuse_secrets({"reason": reason})
     outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter, reason))
     return json_answer(
         record_answer(outcome), 201 if outcome.change in ("created", "replaced") else STATUS[outcome.change]
@@ -152,6 +157,9 @@ def _take(grant: Grant, body: bytes, now: datetime, letters: list[Undecoded]) ->
         return BatchResult(job_id, 413 if len(body) > LIMIT_BYTES else 422, detail=str(problem), errors=problem.fields)
     if not grant.allows_record(decoded.experiment, decoded.task_id):
         return BatchResult(decoded.job_id, 403, detail=refusal(grant, decoded))
+    if found := secrets_in_record(decoded):
+        words = "The record holds what looks like a secret and was not stored; send it redacted."
+        return BatchResult(decoded.job_id, 422, detail=words, errors=secret_words(found))
     return Submission(decoded, now, grant.submitter)
 
 
@@ -177,7 +185,11 @@ def _checked(decoded: DecodedRecord, job_id: str) -> DecodedRecord:
 
 def _letter(grant: Grant, job_id: str, problem: RecordError, body: bytes) -> Undecoded:
     return Undecoded(
-        grant.experiment, job_id.replace("\0", ""), str(problem).replace("\0", ""), datetime.now(UTC), body
+        grant.experiment,
+        job_id.replace("\0", ""),
+        str(problem).replace("\0", ""),
+        datetime.now(UTC),
+        without_secrets(body),
     )
 
 

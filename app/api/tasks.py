@@ -9,6 +9,7 @@ from app.api.asking import asked, checked_name, parameters
 from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
+from app.api.secrets import refuse_secrets
 from app.wiring import get_service
 from provenance.catalogs.sam_dimensions import files_dimension
 from provenance.records.repairing import parse_object
@@ -34,6 +35,7 @@ def put_task(task_id: str) -> Response:
     """Declare a task: 201 the first time, 200 where it was declared before."""
     grant = writing_grant()
     document = parse_object(read_body(_BODY_BYTES))
+    refuse_secrets(document)
     check_experiment(grant, read_declaration(document).experiment)
     checked_name(task_id, "task_id")
     service, now = get_service(), datetime.now(UTC)
@@ -114,6 +116,7 @@ def post_waiver(task_id: str) -> Response:
     grant = writing_grant()
     query = read_query(ExperimentQuery, request.args)
     document = parse_object(read_body(_BODY_BYTES))
+    refuse_secrets(document)
     read_waiver(document)
     checked_name(task_id, "task_id")
     service, now = get_service(), datetime.now(UTC)

@@ -156,6 +156,30 @@ class Entry:
         self.record_bytes = encode(self.record)
         return new
 
+    def withhold_fields(self, paths):
+        """Take out of the record what the service names as secrets, by field path."""
+        for path in sorted(paths):
+            self.record = _without(self.record, path)
+        notes = self.record.setdefault("extra", {}).setdefault("hook_notes", [])
+        notes.append("the service found secrets, which were taken out: {}".format(", ".join(sorted(paths))[:1000]))
+        self.record_bytes = encode(self.record)
+
+
+def _without(value, path):
+    """Return the value with the text at a path, such as `software[0].repository`, replaced; names may hold dots."""
+    if not path:
+        return "<redacted:service>"
+    if isinstance(value, list):
+        number, _, rest = path[1:].partition("]")
+        if number.isdigit() and int(number) < len(value):
+            value[int(number)] = _without(value[int(number)], rest.lstrip("."))
+    elif isinstance(value, dict):
+        for key in sorted(value, key=len, reverse=True):
+            if path == key or path.startswith((key + ".", key + "[")):
+                value[key] = _without(value[key], path[len(key) :].lstrip("."))
+                break
+    return value
+
 
 def _send(entry, service):
     wanted = _missing(service, entry.digests)
@@ -192,6 +216,16 @@ def _send_blob(entry, service, digest):
 
 
 def _send_record(entry, service):
+    try:
+        return _put_record(entry, service)
+    except RefusedError as error:
+        if error.status != _UNUSABLE or "secret-found" not in json.dumps(error.answer):
+            raise
+        entry.withhold_fields(error.answer.get("errors") or {})
+        return _put_record(entry, service)
+
+
+def _put_record(entry, service):
     body = gzip_bytes(entry.record_bytes)  # as spooled: another byte in a second try would be another record
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     return service.call("PUT", "/jobs/" + quote(entry.record["job_id"], safe=""), body, headers)[1]

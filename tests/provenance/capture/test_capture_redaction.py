@@ -205,3 +205,19 @@ def inflate(pack: bytes) -> bytes:
             except zlib.error:
                 continue
     return found
+
+
+def test_fields_that_the_service_names_are_taken_out_and_the_record_arrives(runner: Runner, service: Service) -> None:
+    """A newer service knows more rules than the hook: what it names goes, the rest arrives."""
+    told = {"errors": {"command.argv[2]": ["secret-found: new-rule"]}, "type": "/problems/secret-found"}
+    command = ("run", "--url", service.url, "--", "sh", "-c", "echo a new kind of secret")
+    runner(*command)
+    service.records.clear()
+    service.faults = [None, (422, {}, told)]  # nothing is missing; then the record
+
+    runner(*command)
+
+    record = service.only_record()
+    assert record["command"]["argv"] == ["sh", "-c", "<redacted:service>"]
+    assert "command.argv[2]" in record["extra"]["hook_notes"][-1]
+    assert runner.entries() == runner.entries("rejected") == []

@@ -1,0 +1,115 @@
+"""Where a JSON document holds what looks like a secret: the hook's rules, applied again before anything is stored.
+
+Most texts of a record stand in thousands of others as well, so that what was found of a text is remembered; a record is taken
+apart at its quotes first, which costs a tenth of reading it. Nothing is redacted here: the client is told, and sends again what it may.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from provenance.capture import redaction
+from provenance.records.decoding import DecodedRecord
+
+_SHORTEST = 12  # what is shorter no rule finds
+_REMEMBERED = 32_768
+_HARMLESS = re.compile(r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-9a-f]{6,128}")  # digests, ids, times
+
+
+_HARMLESS_BYTES = re.compile(_HARMLESS.pattern.encode())
+_clean: set[bytes] = set()  # texts in which no rule finds anything
+
+
+def secrets_in_record(decoded: DecodedRecord) -> dict[str, list[str]]:
+    """Return the same of a record."""
+    environment = decoded.record.environment if decoded.record is not None else None
+    variables = (environment.variables if environment is not None else None) or {}
+    is_clean = decoded.record is not None and not any(map(_is_suspicious, variables)) and _is_clean(decoded.body)
+    return {} if is_clean else secrets_in(decoded.raw)
+
+
+def secrets_in(document: Any) -> dict[str, list[str]]:
+    """Return {field path: [rules]} of the texts in a decoded JSON document that a rule finds; empty where there is none."""
+    return {path: list(rules) for path, rules in _found(document, "")} if _has_any(document) else {}
+
+
+def without_secrets(body: bytes) -> bytes:
+    """Return bytes that nobody could read as a record, each secret in them replaced by the name of its rule."""
+    return bytes(redaction.redact(body)[0])  # type: ignore[no-untyped-call]
+
+
+def _is_clean(body: bytes) -> bool:
+    """Whether no text between two quotes holds a secret; False as well where an escape could hide one."""
+    if b"\\" in body:
+        return False
+    fresh = [text for text in set(body.split(b'"')).difference(_clean) if len(text) >= _SHORTEST]
+    searched = [text for text in fresh if not _HARMLESS_BYTES.fullmatch(text)]
+    if not searched:
+        return True
+    if redaction.redact(b"\n".join(searched))[1]:  # type: ignore[no-untyped-call]
+        return False
+    if len(_clean) > _REMEMBERED:
+        _clean.clear()
+    _clean.update(text for text in searched if len(text) < 1000)  # noqa: PLR2004 - long ones are seldom the same
+    return True
+
+
+def _has_any(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(_rules_of(value))
+    if isinstance(value, dict):
+        if _is_environment(value) and any(_is_secret(name, text) for name, text in value["variables"].items()):
+            return True
+        return any((len(key) >= _SHORTEST and _rules_of(key)) or _has_any(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(_has_any, value))
+
+
+def _found(value: Any, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if isinstance(value, str):
+        if rules := _rules_of(value):
+            yield path, rules
+    elif isinstance(value, dict):
+        is_environment = _is_environment(value)
+        for key, item in value.items():
+            below = f"{path}.{key}" if path else key
+            if rules := _rules_of(key):
+                yield path, rules
+            yield from _found(item, below)
+            if is_environment and key == "variables":
+                yield from ((f"{below}.{name}", ("name",)) for name, text in item.items() if _is_secret(name, text))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _found(item, f"{path}[{place}]")
+
+
+def _is_environment(value: Mapping[str, Any]) -> bool:
+    return isinstance(value.get("variables"), dict)
+
+
+def _rules_of(text: str) -> tuple[str, ...]:
+    if len(text) < _SHORTEST or (len(text) <= 160 and _HARMLESS.fullmatch(text)):  # noqa: PLR2004 - the longest that it matches
+        return ()
+    return _remembered(text) if len(text) < 1000 else _searched(text)  # noqa: PLR2004 - long ones are seldom the same
+
+
+def _searched(text: str) -> tuple[str, ...]:
+    return tuple(redaction.redact(text.encode("utf-8", "surrogatepass"))[1])  # type: ignore[no-untyped-call]
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(_searched)
+
+
+def _is_secret(name: str, text: Any) -> bool:
+    return isinstance(text, str) and len(text) < 100_000 and _is_secret_variable(name, text)  # noqa: PLR2004
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_suspicious(name: str) -> bool:
+    """Whether the name of a variable alone could make its value a secret."""
+    return bool(redaction.is_secret(name, "no rule finds this value"))  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_secret_variable(name: str, text: str) -> bool:
+    return bool(redaction.is_secret(name, text))  # type: ignore[no-untyped-call]
