@@ -50,6 +50,7 @@ REASONS = {
 """Words of HoldReasonCode and, from 1000 on, VacateReasonCode."""
 
 _LOST = frozenset({1002, 1007, 1008, 1012})
+_AFTER_THE_END = ("held: TransferOutputError", "held: MaxTransferOutputSizeExceeded")
 _HAS_OWN_END = 0
 
 
@@ -89,6 +90,8 @@ def end_of(attempt: Attempt) -> End:
     if attempt.fact("VacateReasonCode") in _LOST and not error_class:
         reason = _reason(attempt.fact("VacateReasonCode"))
         return End("lost", None, None, f"lost: {reason}", attempt.fact("VacateReason"), at)
+    if error_class in _AFTER_THE_END:
+        return End("failed", None, None, error_class, message, at)
     number = _signal(attempt, ticket)
     message = message or attempt.fact("VacateReason") or (attempt.fact("ExitReason") if number else None)
     return End("killed", 128 + number if number else None, number, error_class or _eviction(attempt), message, at)

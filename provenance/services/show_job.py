@@ -117,7 +117,7 @@ def show_job(
         "record": json.loads(job.body_of(witness)),
         "merged": reading.raw,
         "received_at": summary["received_at"],
-        "witnesses": [{**row, "state": records[row["witness"]].get("state")} for row in witnesses],
+        "witnesses": [{**row, **_said(records[row["witness"]])} for row in witnesses],
         "contradictions": _contradictions(records),
         "software": _software(connection, key, reading.raw),
         "configurations": reading.raw.get("configurations") or [],
@@ -141,6 +141,13 @@ def show_job(
             "bundle": f"/api/v1/jobs/{job.found.job_id}/bundle",
         },
     }
+
+
+def _said(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what one witness says of the end: also where another one's word goes before."""
+    end = record.get("exit") or {}
+    words = [end[name] for name in ("error_class", "message") if isinstance(end.get(name), str)]
+    return {"state": record.get("state"), "reason": ": ".join(words) or None}
 
 
 def _contradictions(records: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ def test_event_logs_alone_tell_the_same_ends(story: Story) -> None:
 def test_command_reads_event_logs(story: Story, tmp_path: Path) -> None:
     logs = [word for way in WAYS for word in ("--event-log", str(story.pool.folder / "jobs" / f"node-{way}.log"))]
 
-    report = story.witness("--dry-run", "--state", str(tmp_path / "state.db"), *logs)
+    report = story.witness("--dry-run", "--experiment", "toy", "--state", str(tmp_path / "state.db"), *logs)
 
     assert report["states"] == {"lost": 4}
 
@@ -114,8 +114,8 @@ def test_node_times_and_amounts_come_from_the_history(story: Story) -> None:
     assert 20 <= record["resources"]["wall_seconds"] < 120
     assert record["resources"]["requested_memory_bytes"] == 32 * 1024 * 1024
     assert "PeriodicRemove" in record["exit"]["message"]
-    for pair in PAIRS:
-        assert 0 not in (story.jobs[pair]["merged"].get("resources") or {}).values(), pair
+    for death in DEATHS:
+        assert 0 not in history_record(story, death).get("resources", {}).values(), death
 
 
 def test_hooks_on_the_node_name_host_and_task(story: Story) -> None:
@@ -135,4 +135,4 @@ def test_contradiction_is_shown_on_the_page(story: Story) -> None:
     assert "state" in gap["message"]
     shown = re.sub(r"<[^>]+>|\s+", " ", page.split('id="contradictions"')[1])
     assert re.search(r"state\s+wrapper\s+succeeded\s*;\s*history\s+failed", shown), shown[:2000]
-    assert "held: TransferOutputError" in shown
+    assert "held: TransferOutputError: Transfer output files failure" in page
