@@ -12,6 +12,7 @@ from app.web import (
     errors,
     files,
     home,
+    impact,
     job,
     jobs,
     lineage,
@@ -23,7 +24,7 @@ from app.web import (
 from app.web.frame import make_blueprint
 from app.web.problems import problem_page
 
-_PAGES = (home, searching, files, lineage, jobs, job, configurations, logs, tasks, campaigns, errors, recipes)
+_PAGES = (home, searching, files, lineage, jobs, job, configurations, logs, tasks, campaigns, errors, impact, recipes)
 
 
 def register_pages(app: Flask) -> None:

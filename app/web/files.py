@@ -38,6 +38,8 @@ def show_page(name: str) -> Response:
         "file.html",
         twin=f"/files/{quote(file['name'], safe='')}{query}",
         lineage=f"/lineage/{quote(file['name'], safe='')}{query}",
+        rebuild=f"/rebuild/{quote(file['name'], safe='')}{query}",
+        impact=address("/impact", {"experiment": file["experiment"], "file": file["name"]}),
         file=file,
         shown=shown,
         job=job,

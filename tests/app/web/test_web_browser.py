@@ -47,6 +47,8 @@ PAGES = (
     f"{SUCCEEDED}/configurations/smear?form=evaluated",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
+    f"/impact?file={samples.FIRST_GEN}",
+    f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
     "/nowhere",
 )

@@ -40,6 +40,8 @@ EVERY_PAGE = (
     f"{SUCCEEDED}/configurations/smear?form=evaluated&q=efficiency",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
+    f"/impact?file={samples.FIRST_GEN}",
+    f"/rebuild/{samples.MERGED}?from_scratch=1",
     "/tasks/%3Cb%3Etask",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
     "/campaigns/other/%3Ci%3Ecampaign",
@@ -322,6 +324,17 @@ def test_a_task_says_how_far_it_is_and_why_jobs_failed(pages: FlaskClient) -> No
 
     assert lead(pages, "/tasks/toyexp-demo-reco-0001").startswith("10 units done; 1 cause of failure.")
     assert "ConfigurationError" in text
+
+
+def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(pages: FlaskClient) -> None:
+    text = pages.get(f"/files/{samples.MERGED}").text
+
+    assert f"/rebuild/{samples.MERGED}?experiment=toyexp" in text
+    assert f"/impact?experiment=toyexp&amp;file={samples.MERGED}" in text
+    assert lead(pages, f"/rebuild/{samples.MERGED}").startswith("1 job, from 10 files that must be there")
+    assert lead(pages, f"/rebuild/{samples.MERGED}?from_scratch=1").startswith("21 jobs, from")
+    assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}")
+    assert lead(pages, "/impact").startswith("Which files were made with a commit")
 
 
 def test_errors_are_counted_by_cause_and_lead_to_their_jobs(pages: FlaskClient) -> None:

@@ -18,6 +18,8 @@ PAGES = (
     f"/jobs/{samples.job_id('reco-4')}/configurations/smear?form=evaluated",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
+    f"/impact?file={samples.FIRST_GEN}",
+    f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
 )
 

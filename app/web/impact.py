@@ -1,0 +1,96 @@
+"""The pages of impact and of rebuild plans: what is touched by something, and what makes a lost file again."""
+
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response
+
+from app.web.cuts import address, cut_rows
+from app.web.formats import counted, duration
+from app.web.frame import answer, asked, here
+from app.web.jobs import asked_filters
+from app.wiring import get_service
+from provenance.services.find_impact import find_impact
+from provenance.services.plan_rebuild import plan_rebuild
+
+_FILTERS = (
+    "experiment", "campaign", "stage", "task_id", "state", "site", "host", "revision", "file", "parameter", "value",
+    "started_after", "started_before",
+)  # fmt: skip
+_ROWS = 100
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the pages on the blueprint."""
+    blueprint.add_url_rule("/impact", view_func=show_impact, endpoint="impact")
+    blueprint.add_url_rule("/rebuild/<path:name>", view_func=show_plan, endpoint="rebuild")
+
+
+def show_impact() -> Response:
+    """Show what the jobs of the address made, and all that was made from it; a form where the address names none."""
+    filters = {name: value for name in _FILTERS if (value := asked(name))}
+    found, is_direct = None, asked("direct") is not None
+    if filters:
+        with get_service().reading() as connection:
+            found = find_impact(connection, asked_filters(), is_direct=is_direct, limit=_ROWS, cursor=asked("cursor"))
+    query = {**filters, "direct": "true" if is_direct else ""}
+    return answer(
+        "impact.html",
+        twin=address("/lineage/impact", query) if filters else None,
+        csv=address("/api/v1/lineage/impact", {**query, "format": "csv"}),
+        filters=filters,
+        is_direct=is_direct,
+        found=found,
+        first_line=impact_line(found),
+        next_page=here(cursor=found["next"]) if found and found["next"] else None,
+        first_page=here(cursor=None) if asked("cursor") else None,
+    )
+
+
+def impact_line(found: dict[str, Any] | None) -> str:
+    """Return how much is touched."""
+    if found is None:
+        return "Which files were made with a commit, a parameter's value, on a host or from a file, and what was made from these?"
+    made = f"{counted(found['jobs'], 'job')} made {counted(found['made'], 'file')}"
+    more = f"; {counted(found['touched'], 'file')} of {counted(found['touched_jobs'], 'job')} are touched in all"
+    return f"{made}{more if found['touched'] > found['made'] else ''}."
+
+
+def show_plan(name: str) -> Response:
+    """Show which jobs make a file again."""
+    where = {"experiment": asked("experiment"), "namespace": asked("namespace")}
+    lost = [word for word in (asked("lost") or "").split(",") if word]
+    from_scratch = asked("from_scratch") is not None
+    with get_service().reading() as connection:
+        plan = plan_rebuild(connection, name, **where, lost=lost, from_scratch=from_scratch)
+    file = plan["file"]
+    place = {"experiment": file["experiment"], "namespace": file["namespace"]}
+    path = f"/rebuild/{quote(file['name'], safe='')}"
+    needs = [
+        {**need, "lose": address(path, {**place, "lost": ",".join([*lost, need["name"]])})} for need in plan["needs"]
+    ]
+    return answer(
+        "rebuild.html",
+        twin=address(
+            f"/files/{quote(file['name'], safe='')}/rebuild",
+            {**place, "lost": ",".join(lost), "from_scratch": "true" if from_scratch else ""},
+        ),
+        plan=plan,
+        file=file,
+        lost=lost,
+        first_line=plan_line(plan),
+        jobs=cut_rows("jobs", plan["jobs"], 60),
+        needs=cut_rows("needs", needs, 40),
+        beyond=cut_rows("beyond", plan["beyond"], 40),
+        scratch=address(path, {**place, "from_scratch": "1"}),
+        least=address(path, place) if lost or from_scratch else None,
+    )
+
+
+def plan_line(plan: dict[str, Any]) -> str:
+    """Return what it takes to make the file again."""
+    if not plan["is_possible"]:
+        return f"It cannot be made again: no recorded job made {counted(len(plan['beyond']), 'file')} that it takes."
+    seconds = plan["resources"]["wall_seconds"]
+    took = f"; the first time they took {duration(seconds)}" if seconds else ""
+    return f"{counted(len(plan['jobs']), 'job')}, from {counted(len(plan['needs']), 'file')} that must be there{took}."
