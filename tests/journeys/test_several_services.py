@@ -1,0 +1,191 @@
+"""Two `jobprov serve` behind one PostgreSQL and one S3 archive, as behind a balancer: whichever answers, the answer is the same."""
+
+import json
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded_sample import git, make_repository
+from s3_server import BUCKET, S3Server
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
+
+from app_records import numbered, sha256
+from live_service import LiveService, run_alone
+
+from provenance.client import Client
+from provenance.db.comparing import differences, logical_tables
+from provenance.db.engines import open_database
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
+
+JOBS = 24
+
+
+class Pair:
+    """Two services with nothing in common but database, archive and settings."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.environment = environment
+        assert run_alone("migrate", **environment).returncode == 0
+        self.services = [LiveService(folder / name, **environment) for name in ("one", "two")]
+
+    def connect(self) -> None:
+        """Make the token that both take."""
+        made = self.run(0, "token", "create", "--experiment", "nova", "--name", "jobs", "--json")
+        self.clients = [Client(service.url, made["token"]) for service in self.services]
+
+    def run(self, place: int, *words: str) -> Any:
+        """Return the JSON that an operator's command prints on one of the two machines."""
+        ended = self.services[place].run(*words)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+    def both(self, function: Any) -> list[Any]:
+        """Return what a function of 0 and of 1 gives, called at the same time."""
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(function, (0, 1)))
+
+    def ask_both(self, name: str, *arguments: Any, **more: Any) -> Any:
+        """Return what both answer to a call, known to be the same."""
+        first, second = (getattr(client, name)(*arguments, **more) for client in self.clients)
+        assert first == second
+        return first
+
+
+@pytest.fixture
+def pair(postgresql_server: str, s3_server: S3Server, tmp_path: Path) -> Iterator[Pair]:
+    """Yield two running services on an empty database and archive."""
+    name = f"test_{uuid.uuid4().hex}"
+    server = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    url = make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
+    environment = {
+        **s3_server.environment,
+        "JOBPROV_DATABASE_URL": url,
+        "JOBPROV_ARCHIVE_URL": f"s3://{BUCKET}/{name}",
+        "JOBPROV_SECRET_KEY": "the same on both",
+        "JOBPROV_DATA": str(tmp_path / "operator"),
+    }
+    services = Pair(tmp_path, environment)
+    try:
+        services.connect()
+        yield services
+    finally:
+        ends = [service.stop() for service in services.services]
+    assert ends == [0, 0]
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+def test_two_services_are_one(pair: Pair, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "joining")
+    assert pair.services[0].run("repository", "add", "joining", str(repository)).returncode == 0
+    records = [job(number, repository) for number in range(JOBS)]
+
+    answers = pair.both(lambda place: send(pair.clients[place], records))
+
+    changes = [sorted(each["change"] for each in both) for both in zip(*answers, strict=True)]
+    assert changes == [["created", "same"]] * JOBS
+    look_ups_agree(pair, records)
+    resolved_once(pair)
+    exactly_one_seals(pair)
+    pair.clients[1].record(job(JOBS, repository))
+    exactly_one_seals(pair)
+    rebuilt_equals(pair, tmp_path)
+
+
+def job(number: int, repository: Path) -> dict[str, Any]:
+    """Return the record of a job whose output the next one reads, with a log of its own."""
+    commit = git(repository, "rev-parse", "HEAD")
+    return numbered(
+        number + 1,
+        ended_at=f"2026-01-01T00:{number:02}:00Z",
+        inputs=[{"name": f"f{number - 1}.root", "checksums": [f"adler32:{number - 1:08x}"]}] if number else [],
+        outputs=[{"name": f"f{number}.root", "checksums": [f"adler32:{number:08x}"]}],
+        logs=[{"name": "stdout", "sha256": sha256(log(number))}],
+        software=[{"name": "joining", "repository": str(repository), "revision": commit, "requested_ref": "v1"}],
+    )
+
+
+def log(number: int) -> bytes:
+    """Return what a job wrote."""
+    return b"Begin processing file %d\n" % number * 50
+
+
+def send(client: Client, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Send every record with its blob; the other service is sent the same."""
+    answers = []
+    for number, record in enumerate(records):
+        client.put_blob(sha256(log(number)), log(number))
+        answers.append(client.record(record))
+    return answers
+
+
+def look_ups_agree(pair: Pair, records: list[dict[str, Any]]) -> None:
+    """Check that both services know all jobs, their files, their history and their logs."""
+    for number in (0, JOBS // 2, JOBS - 1):
+        assert pair.ask_both("job", records[number]["job_id"])["summary"]["state"] == "succeeded"
+        assert pair.ask_both("get_blob", sha256(log(number))) == log(number)
+        assert pair.ask_both("file", f"f{number}.root")
+    lineage = pair.ask_both("lineage", f"f{JOBS - 1}.root", direction="ancestors")
+    assert "f0.root" in json.dumps(lineage)
+    assert len(list(pair.clients[1].jobs())) == JOBS
+    assert pair.ask_both("missing_blobs", [sha256(log(number)) for number in range(JOBS)]) == []
+
+
+def resolved_once(pair: Pair) -> None:
+    """Check that the code was resolved by one of the two, once."""
+    give_up_at = time.monotonic() + 30
+    while (left := count(pair, "SELECT count(*) FROM work")) and time.monotonic() < give_up_at:
+        time.sleep(0.2)
+    assert left == 0
+    found = pair.ask_both("job", numbered(1)["job_id"])
+    assert found["software"][0]["resolution"]["tree"]
+    assert count(pair, "SELECT count(*) FROM ledger_entries WHERE kind = 'resolution'") == count(
+        pair, "SELECT count(DISTINCT id) FROM resolutions"
+    )
+
+
+def exactly_one_seals(pair: Pair) -> None:
+    """Seal on both machines at once; check that one did it, and that the archive is sound and has one chain."""
+    waiting = count(pair, "SELECT count(*) FROM ledger_entries WHERE segment IS NULL")
+    assert waiting > 0
+
+    sealed = pair.both(lambda place: pair.run(place, "archive", "seal", "--json"))
+
+    assert sorted(each["segments"] for each in sealed) == [0, 1]
+    assert sum(each["entries"] for each in sealed) >= waiting
+    assert count(pair, "SELECT count(*) FROM entry_bodies") == 0
+    assert pair.run(1, "archive", "check", "--json")["is_sound"]
+
+
+def rebuilt_equals(pair: Pair, tmp_path: Path) -> None:
+    """Check that the archive on S3 suffices for another database that says the same."""
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    assert pair.run(1, "rebuild-database", "--into", url, "--json")["jobs"] == JOBS + 1
+    tables = []
+    for each in (pair.environment["JOBPROV_DATABASE_URL"], url):
+        database = open_database(each)
+        with database.reading.connect() as connection:
+            tables.append(logical_tables(connection))
+        database.dispose()
+    assert differences(*tables) == []
+
+
+def count(pair: Pair, query: str) -> int:
+    """Return the number that a query on the common database gives."""
+    engine = create_engine(pair.environment["JOBPROV_DATABASE_URL"])
+    with engine.connect() as connection:
+        found = connection.execute(text(query)).scalar_one()
+    engine.dispose()
+    return int(found)
