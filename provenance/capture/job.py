@@ -181,7 +181,7 @@ class Job:
         from provenance.capture import surroundings  # noqa: PLC0415 - while the job runs
 
         record = self.draft.record
-        found = surroundings.describe_environment(self.draft, self.environment, self.job_ad)
+        found = surroundings.describe_environment(self.draft, self.environment, self.job_ad, self.options.keep_variable)
         record["environment"] = dict(record.get("environment", {}), **found)
         record["host"] = surroundings.describe_host(self.draft, self.environment, self.machine_ad)
         self.draft.extend("software", self.draft.attempt("products", surroundings.list_products, self.environment))

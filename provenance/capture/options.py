@@ -26,7 +26,19 @@ ONE = [
     "budget-seconds",
     "hash-seconds",
 ]
-MANY = ["input", "shared-input", "output", "parent", "config", "script", "repository", "log", "metadata", "seed"]
+MANY = [
+    "input",
+    "shared-input",
+    "output",
+    "parent",
+    "config",
+    "script",
+    "repository",
+    "log",
+    "metadata",
+    "seed",
+    "keep-variable",
+]
 FLAGS = ["no-sidecar", "announce", "verbose"]
 
 _LARGEST = 1e9

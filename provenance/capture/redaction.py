@@ -5,6 +5,7 @@ argument lists are redacted by value. A redacted place says which rule hit it. N
 Deliberately not here: entropy guesses. They flag every git commit and digest, which is what a record is made of.
 """
 
+import fnmatch
 import re
 
 _NAME = re.compile(
@@ -121,17 +122,42 @@ def redact_arguments(arguments):
     return clean
 
 
-def split_environment(environment):
-    """Return (variables to keep, names withheld, sorted); the hook's own settings are in neither."""
-    kept, withheld = {}, []
+def split_environment(environment, allowed=()):
+    """Return (variables to keep, names withheld, sorted); the hook's own settings are in neither.
+
+    Where names are allowed (with `*` and `?`), every variable of another name is withheld: the strict mode.
+    """
+    kept, withheld, secrets = {}, [], secret_names(environment)
+    allowed = re.compile("|".join(map(fnmatch.translate, allowed))) if allowed else None
     for name, value in environment.items():
         if name.startswith("JOBPROV_"):
             continue
-        if is_secret(name, value):
+        if name in secrets or (allowed is not None and not allowed.match(name)):
             withheld.append(name)
         else:
             kept[name] = value
     return kept, sorted(withheld)
+
+
+def secret_names(environment):
+    """Return the names of the variables whose values have to stay on the worker node.
+
+    A UPS product may be called anything: `TOKEN_TOOLS_VERSION` is judged by `VERSION` where `SETUP_TOKEN_TOOLS` sets it up.
+    """
+    products = [name[6:] for name, value in environment.items() if _sets_up(name, value)]
+    found = set()
+    for name, value in environment.items():
+        if is_secret(name, value):
+            own = [name[len(product) + 1 :] for product in products if name.startswith(product + "_")]
+            is_set_up = _sets_up(name, value) or any(_NAME.search(rest) is None for rest in own)
+            if not is_set_up or redact(value.encode("utf-8", "surrogateescape"))[1]:
+                found.add(name)
+    return found
+
+
+def _sets_up(name, value):
+    """Tell whether a variable is UPS's `SETUP_X="x v1_2 -f flavor …"`."""
+    return name.startswith("SETUP_") and value.partition(" ")[0].upper() == name[6:].upper() and " -f " in value
 
 
 def is_secret(name, value):

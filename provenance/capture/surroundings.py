@@ -25,9 +25,9 @@ _LIMITS = {
 }
 
 
-def describe_environment(draft, environment, ad):
-    """Return the record's `environment`."""
-    kept, withheld = redaction.split_environment(environment)
+def describe_environment(draft, environment, ad, allowed=()):
+    """Return the record's `environment`; where names are allowed, of those variables alone."""
+    kept, withheld = redaction.split_environment(environment, allowed)
     return without_empty(
         {
             "variables": kept,

@@ -59,7 +59,7 @@ def _has_any(value: Any) -> bool:
     if isinstance(value, str):
         return bool(_rules_of(value))
     if isinstance(value, dict):
-        if _is_environment(value) and any(_is_secret(name, text) for name, text in value["variables"].items()):
+        if _is_environment(value) and _secret_names(value["variables"]):
             return True
         return any((len(key) >= _SHORTEST and _rules_of(key)) or _has_any(item) for key, item in value.items())
     return isinstance(value, list) and any(map(_has_any, value))
@@ -77,7 +77,7 @@ def _found(value: Any, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield path, rules
             yield from _found(item, below)
             if is_environment and key == "variables":
-                yield from ((f"{below}.{name}", ("name",)) for name, text in item.items() if _is_secret(name, text))
+                yield from ((f"{below}.{name}", ("name",)) for name in _secret_names(item))
     elif isinstance(value, list):
         for place, item in enumerate(value):
             yield from _found(item, f"{path}[{place}]")
@@ -100,16 +100,14 @@ def _searched(text: str) -> tuple[str, ...]:
 _remembered = lru_cache(maxsize=_REMEMBERED)(_searched)
 
 
-def _is_secret(name: str, text: Any) -> bool:
-    return isinstance(text, str) and len(text) < 100_000 and _is_secret_variable(name, text)  # noqa: PLR2004
+def _secret_names(variables: Mapping[str, Any]) -> list[str]:
+    texts = {name: text for name, text in variables.items() if isinstance(text, str)}
+    if not any(map(_is_suspicious, texts)):
+        return []
+    return sorted(redaction.secret_names(texts))  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _is_suspicious(name: str) -> bool:
     """Whether the name of a variable alone could make its value a secret."""
     return bool(redaction.is_secret(name, "no rule finds this value"))  # type: ignore[no-untyped-call]
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _is_secret_variable(name: str, text: str) -> bool:
-    return bool(redaction.is_secret(name, text))  # type: ignore[no-untyped-call]

@@ -64,7 +64,7 @@ def test_two_step_recipe_works_as_written(runner: Runner, service: Service) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["TERM", "KILL", "INT", "HUP", "XCPU", "USR1"])
 def test_command_killed_by_a_signal_is_told_as_the_table_says(runner: Runner, name: str) -> None:
-    (row,) = [line for line in DOCUMENT.splitlines() if f"SIG{name}," in line or f"SIG{name} to the command" in line]
+    (row,) = [line for line in DOCUMENT.splitlines() if f"SIG{name}" in line and "to the command |" in line]
 
     runner("run", "--", "sh", "-c", f"kill -{name} $$")
 
