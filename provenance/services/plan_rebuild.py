@@ -114,8 +114,10 @@ def _inputs(rows: Iterable[InputRow], lost: set[str], *, from_scratch: bool) -> 
             best[key] = row
     found: dict[int, list[_Input]] = {}
     for row in best.values():
+        if row.maker == row.job:
+            continue  # an earlier step of the job writes it
         is_lost = row.name in lost or (row.maker is not None and (from_scratch or not row.is_kept))
-        maker = row.maker if is_lost and row.maker != row.job else None
+        maker = row.maker if is_lost else None
         found.setdefault(row.job, []).append(_Input(row.name, row.namespace, row.experiment, maker, is_lost))
     return found
 

@@ -105,10 +105,17 @@ def test_of_several_makers_the_newest_that_succeeded_is_taken(production: Produc
 
 
 def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
-    production.record(job(9, ["b"], ["a"]), job(10, ["a"], ["b"]), job(11, ["own"], ["own"]))
+    production.record(job(9, ["b"], ["a"]), job(10, ["a"], ["b"]))
 
     assert sorted(jobs_of(planned(production, "a", from_scratch=True))) == [9, 10]
-    assert planned(production, "own", from_scratch=True)["is_possible"] is False
+
+
+def test_what_an_earlier_step_of_the_job_writes_is_not_needed(production: Production) -> None:
+    production.record(job(11, ["raw1", "between"], ["between", "final"]))
+
+    plan = planned(production, "final", from_scratch=True)
+
+    assert (plan["is_possible"], jobs_of(plan), names(plan["needs"])) == (True, [11], ["raw1"])
 
 
 def test_unknown_file_has_no_plan(production: Production) -> None:
