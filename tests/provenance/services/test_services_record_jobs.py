@@ -19,6 +19,8 @@ from provenance.db.tables import (
     Possession,
     Producer,
     ProvisionalRecord,
+    Stage,
+    TaskRow,
     UnreadRecord,
     WitnessRecord,
 )
@@ -106,6 +108,41 @@ def test_revision_feeds_the_pages_and_keeps_the_first(production: Production) ->
     assert [output["name"] for output in page["outputs"]] == ["b.root"]
     assert (len(page["witnesses"]), [row["revision"] for row in page["revisions"]]) == (1, [1])
     assert count(production, WitnessRecord) == count(production, LedgerEntry) == 2
+
+
+def stages(production: Production) -> dict[str, str | None]:
+    query = select(TaskRow.task_id, Stage.name).outerjoin(Stage, Stage.id == TaskRow.stage_id)
+    with production.database.reading.connect() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def of_stage(number: int, stage: str | None, **more: Any) -> dict[str, Any]:
+    return job(number, task={"task_id": "t1", "campaign": "c", "stage": stage}, **more)
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_task_is_of_the_first_stage_by_name_that_a_job_says(production: Production, order: tuple[int, ...]) -> None:
+    for number in order:
+        production.record(of_stage(number, {1: "calib", 2: "reco"}[number]))
+    assert stages(production) == {"t1": "calib"}
+
+
+def test_stage_that_only_a_corrected_record_said_counts_no_more(production: Production) -> None:
+    production.record(of_stage(1, "calib"), of_stage(2, "reco"))
+
+    production.record(of_stage(1, "skim"), reason="wrong stage")
+
+    assert stages(production) == {"t1": "reco"}
+
+
+def test_stage_that_only_a_provisional_record_said_counts_no_more(production: Production) -> None:
+    production.record(of_stage(1, "calib", state="running"))
+    production.record(of_stage(1, None))
+    task = {"task_id": "t2", "campaign": "c", "stage": "reco"}
+    production.record(job(2, task=task, state="running"))
+    production.record(job(2, task={"task_id": "t3"}))
+
+    assert stages(production) == {"t1": "", "t2": None, "t3": None}
 
 
 def test_record_sent_again_after_its_revision_is_still_the_same(production: Production) -> None:

@@ -120,6 +120,20 @@ def test_alias_follows_a_revision_of_its_job(production: Production) -> None:
     assert shown(production, "new.root")["is_placeholder"]
 
 
+def test_file_that_a_corrected_job_no_longer_claims_is_joined_to_its_birth(production: Production) -> None:
+    """The job's own task and outputs say nothing of the sighting any more: only what it claimed before does."""
+    twin = job(2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t2", "unit": "b"})
+    production.record(BORN)
+    production.record(twin)
+    see(production, "twin.root", 2, 500, metadata={"prov.task_id": "t1"})
+    assert shown(production, "twin.root")["aliases"] == []
+
+    production.record({**twin, "outputs": [file_entry("else.root", 9)]}, reason="the name was wrong")
+
+    assert shown(production, "twin.root")["aliases"] == ["out.root"]
+    assert shown(production, "twin.root")["producer"]["job_id"] == job_id(1)
+
+
 def test_seeing_a_file_again_adds_nothing(production: Production) -> None:
     production.record(BORN)
     for expected in ("created", "same"):
