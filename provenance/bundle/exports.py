@@ -41,7 +41,10 @@ def prov_document(payload: Payload) -> Document:
     document: Document = {
         "prefix": dict(_PREFIXES),
         "agent": {
-            f"jobprov:experiment:{_local(experiment)}": {"prov:label": experiment, "prov:type": "prov:Organization"}
+            f"jobprov:experiment:{_local(experiment)}": {
+                "prov:label": experiment,
+                "prov:type": _qualified("prov:Organization"),
+            }
         },
         "activity": {activity: _activity(record)},
         "entity": {},
@@ -61,7 +64,7 @@ def _activity(record: Mapping[str, Any]) -> dict[str, Any]:
     facts = {
         "prov:startTime": _instant(text(record.get("started_at"))),
         "prov:endTime": _instant(text(record.get("ended_at"))),
-        "prov:type": "jobprov:job",
+        "prov:type": _qualified("jobprov:job"),
         "jobprov:state": text(record.get("state")),
         "jobprov:task": text(mapping(record.get("task")).get("task_id")),
         "jobprov:stage": text(mapping(record.get("task")).get("stage")),
@@ -75,7 +78,7 @@ def _add_files(document: Document, activity: str, relation: str, files: list[dic
     for place, file in enumerate(files):
         name, sha256, size = text(file.get("name")), digest(file.get("sha256")), number(file.get("size_bytes"))
         entity = f"file:{sha256 or _local(name)}"
-        facts: dict[str, Any] = {"prov:label": name, "prov:type": "jobprov:file"}
+        facts: dict[str, Any] = {"prov:label": name, "prov:type": _qualified("jobprov:file")}
         if sha256:
             facts["jobprov:sha256"] = sha256
         if size is not None:
@@ -89,7 +92,7 @@ def _add_code(document: Document, activity: str, payload: Payload) -> None:
         if not found.commit:
             continue
         entity = f"code:{found.commit}"
-        facts = {"prov:label": found.name, "prov:type": "jobprov:commit", "jobprov:repository": found.url}
+        facts = {"prov:label": found.name, "prov:type": _qualified("jobprov:commit"), "jobprov:repository": found.url}
         document["entity"].setdefault(entity, {name: value for name, value in facts.items() if value})
         document["used"][f"_:usedcode{place + 1:06d}"] = {"prov:activity": activity, "prov:entity": entity}
 
@@ -159,6 +162,10 @@ def _statement(payload: Payload) -> dict[str, Any]:
 
 def _resource(file: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": text(file.get("name")), "digest": {"sha256": digest(file.get("sha256"))}}
+
+
+def _qualified(name: str) -> dict[str, str]:
+    return {"$": name, "type": "prov:QUALIFIED_NAME"}
 
 
 def _instant(written: str) -> str:

@@ -6,7 +6,7 @@ Source: W3C PROV-N, sections 3 to 4; a local name may hold `%XX` and needs a bac
 import json
 from typing import Any
 
-_ESCAPED = frozenset("=',-:;[].()/")
+_ESCAPED = frozenset("=',:;[]()/")
 
 
 def provn(document: dict[str, dict[str, Any]]) -> str:
@@ -34,13 +34,13 @@ def _name(qualified: str) -> str:
 
 
 def _attributes(facts: dict[str, Any]) -> str:
-    pairs = [f"{key}={_value(key, value)}" for key, value in sorted(facts.items())]
+    pairs = [f"{key}={_value(value)}" for key, value in sorted(facts.items())]
     return f", [{', '.join(pairs)}]" if pairs else ""
 
 
-def _value(key: str, value: Any) -> str:
+def _value(value: Any) -> str:
     if isinstance(value, int):
         return f'"{value}" %% xsd:long'
-    if key == "prov:type":
-        return f"'{value}'"
+    if isinstance(value, dict):
+        return f"'{value['$']}'"
     return json.dumps(value, ensure_ascii=False)
