@@ -13,16 +13,25 @@ from app.api.asking import asked, checked_name, parameters
 from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
+from app.api.secrets import refuse_secrets
 from app.api.sending import send_stream
 from app.wiring import Service, get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.records.repairing import parse_object
-from provenance.schemas.queries import BundleQuery, ConfigurationQuery, ExperimentQuery, JobQuery, JobsQuery, LogQuery
+from provenance.schemas.queries import (
+    CONFIGURATION_FORMS,
+    BundleQuery,
+    ConfigurationQuery,
+    ExperimentQuery,
+    JobQuery,
+    JobsQuery,
+    LogQuery,
+)
 from provenance.services.build_bundle import Bundle, build_bundle, note_digest
 from provenance.services.compare_results import read_recipe
 from provenance.services.list_jobs import list_jobs
 from provenance.services.post_verdict import PostedVerdict, post_verdict
-from provenance.services.read_configuration import evaluated_json, read_configuration
+from provenance.services.read_configuration import evaluated_json, printed, read_configuration, source_of
 from provenance.services.read_log import read_log
 from provenance.services.show_job import find_job, show_job
 
@@ -62,15 +71,17 @@ def get_job(job_id: str) -> Response:
     errors=(300, 401, 404, 409, 422),
 )
 def get_configuration(job_id: str, step: str) -> Response:
-    """Return the FHiCL of a step: its files, expanded as text, or evaluated with where each value comes from."""
+    """Return the FHiCL of a step: its files, or evaluated with where each value comes from, or as text in the other forms."""
     query = asked(ConfigurationQuery)
-    form, service = query.pop("form"), get_service()
+    form, file, service = query.pop("form"), query.pop("file", None), get_service()
     with service.reading() as connection:
         found = read_configuration(
             connection, service.store, checked_name(job_id, "job_id"), checked_name(step, "step"), **query
         )
-    if form == "expanded":
-        return Response(found.evaluate().expanded, content_type=TEXT)
+    if form in CONFIGURATION_FORMS:
+        return Response(printed(found, form), content_type=TEXT)
+    if form == "source":
+        return Response(source_of(found, file or found.recorded.main or ""), content_type=TEXT)
     if form == "evaluated":
         return json_answer(evaluated_json(found.evaluate()))
     files = [_file_json(file, found.sources) for file in found.recorded.files or ()]
@@ -146,6 +157,7 @@ def add_verdict(job_id: str) -> Response:
     grant = writing_grant()
     query = asked(ExperimentQuery)
     document = parse_object(read_body(_VERDICT_BYTES))
+    refuse_secrets(document)
     service = get_service()
     with service.reading() as connection:
         check_experiment(grant, find_job(connection, checked_name(job_id, "job_id"), **query).experiment)

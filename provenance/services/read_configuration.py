@@ -134,12 +134,10 @@ _FORMS: Mapping[str, Callable[[Configuration], str]] = {
     "annotated": Configuration.to_annotated_string,
     "prefix-annotated": Configuration.to_prefix_annotated_string,
 }
-TEXT_FORMS = ("expanded", *_FORMS, "ran")
-"""What a configuration can be printed as: with its includes in, evaluated in the forms of `fhicl-dump`, as the program wrote it itself."""
 
 
 def printed(found: RecordedConfiguration, form: str) -> bytes:
-    """Return a configuration in one of `TEXT_FORMS`.
+    """Return a configuration in one of `schemas.queries.CONFIGURATION_FORMS`.
 
     Raises:
         ConfigurationError: it cannot be evaluated.
