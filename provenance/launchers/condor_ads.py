@@ -48,18 +48,22 @@ def _read_json(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
                 break
             yield ad
         else:
-            position = len(buffer)
+            position = len(buffer) if _is_between(buffer[position:]) else position
         if len(buffer) - position > LARGEST_AD_BYTES:
             raise BadInputError(f"{name}: no whole ad in the {LARGEST_AD_BYTES} bytes before byte {seen}.")
         chunk = stream.read(_CHUNK_BYTES)
-    if buffer[position:].strip(" \r\n\t,[]"):
+    if not _is_between(buffer[position:]):
         raise BadInputError(f"{name}: the JSON breaks off before byte {seen}; was the program that wrote it stopped?")
 
 
 def _next_object(buffer: str, position: int) -> int | None:
     start = buffer.find("{", position)
-    between = buffer[position : start if start >= 0 else len(buffer)]
-    return start if start >= 0 and not between.strip(" \r\n\t,[]") else None
+    return start if start >= 0 and _is_between(buffer[position:start]) else None
+
+
+def _is_between(text: str) -> bool:
+    """Return whether a text is what stands between the ads of a list, or of lines."""
+    return not text.strip(" \r\n\t,[]")
 
 
 def _read_long(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
