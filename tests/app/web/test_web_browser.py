@@ -130,6 +130,29 @@ def test_axe_finds_nothing_on_any_page(watched: Watched) -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("watched", [(WIDE, "light"), (NARROW, "dark")], indirect=True)
+def test_search_answers_as_one_types_and_is_reached_by_keys(watched: Watched) -> None:
+    page = watched.page
+    page.goto(watched.site + "/")
+    page.keyboard.press("/")
+    page.keyboard.type("toyexp_demo-2026_0001_merge")
+    page.wait_for_selector("#hits li")
+    page.evaluate(AXE_SCRIPT)
+    violations = page.evaluate("axe.run()")["violations"]
+    page.keyboard.press("Escape")
+    assert page.locator("#hits").is_hidden()
+    page.keyboard.type("_d")
+    page.wait_for_selector("#hits li")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#hits li[aria-selected=true]").count() == 1
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/files/**")
+
+    watched.check()
+    assert violations == []
+    assert samples.MERGED in page.url
+
+
 @pytest.mark.parametrize("watched", [(WIDE, "light"), (NARROWEST, "light")], indirect=True)
 def test_no_page_is_wider_than_its_window(watched: Watched) -> None:
     wide = []

@@ -368,6 +368,11 @@ def test_times_are_in_utc_and_machine_readable(pages: FlaskClient) -> None:
 
 
 def test_static_files_are_served(pages: FlaskClient) -> None:
-    for name, kind in (("jobprov.css", "text/css"), ("jobprov.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+    for name, kind in (
+        ("jobprov.css", "text/css"),
+        ("jobprov.js", "text/javascript"),
+        ("search.js", "text/javascript"),
+        ("icon.svg", "image/svg+xml"),
+    ):
         with pages.get(f"/static/{name}") as answer:
             assert answer.content_type.startswith(kind)
