@@ -13,6 +13,7 @@ from provenance.errors import AmbiguousError, BadInputError, NotFoundError, Prov
 
 COMMANDS = {
     "archive": "archive",
+    "attest": "attest",
     "backup": "archive",
     "bundle": "bundles",
     "comparators": "comparators",
@@ -21,6 +22,7 @@ COMMANDS = {
     "drill": "drill",
     "errors": "errors",
     "estimate": "estimate",
+    "export": "attest",
     "fhicl": "fhicl",
     "gaps": "gaps",
     "impact": "impact",

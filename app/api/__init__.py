@@ -2,7 +2,20 @@
 
 from flask import Flask
 
-from app.api import blobs, comparators, files, job_views, jobs, lineage, operations, recipes, statistics, tasks, tickets
+from app.api import (
+    blobs,
+    comparators,
+    exports,
+    files,
+    job_views,
+    jobs,
+    lineage,
+    operations,
+    recipes,
+    statistics,
+    tasks,
+    tickets,
+)
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
 from provenance.bundle.comparators import OutputRules
@@ -14,6 +27,7 @@ from provenance.services.waivers import Waiver
 SECTIONS = (
     jobs.section,
     job_views.section,
+    exports.section,
     recipes.section,
     comparators.section,
     files.section,

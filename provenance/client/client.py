@@ -56,6 +56,11 @@ class Client:
         """Yield summaries of jobs, newest first, page by page; filters are those of `GET /jobs`."""
         return self._rows("/jobs", "jobs", **filters)
 
+    def export(self, job_id: str, form: str, *, experiment: str | None = None) -> str:
+        """Return a job as `prov-json`, `prov-n`, `openlineage` or `in-toto`."""
+        path = f"/jobs/{_part(job_id)}/exports/{_part(form)}"
+        return self._call("GET", path, params={"experiment": experiment}).content.decode()
+
     def gaps(self, **filters: Any) -> dict[str, Any]:
         """Return what would stop reruns, counted by code; filters are those of `GET /gaps`."""
         return self._read("/gaps", **filters)
