@@ -7,11 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from provenance.errors import LimitError
 from provenance.launchers.condor_ads import Ad
 
 Source = Literal["epochs", "history", "queue", "events"]
 SOURCES: tuple[Source, ...] = ("epochs", "history", "queue", "events")
 """Best first: an epoch's ad is written when the attempt ends, the others change afterwards."""
+
+MOST_ATTEMPTS = 300_000
+"""Held in memory at once, about 3 kB each."""
 
 IDLE, RUNNING, REMOVED, COMPLETED, HELD = 1, 2, 3, 4, 5  # JobStatus
 
@@ -72,9 +76,18 @@ class Collection:
     running: int = 0
 
     def add(self, ads: Iterable[Ad], source: Source) -> None:
-        """Take the ads of one source."""
+        """Take the ads of one source.
+
+        Raises:
+            LimitError: there are more than MOST_ATTEMPTS attempts.
+        """
         for ad in ads:
             self._add(ad, source)
+            if len(self.attempts) > MOST_ATTEMPTS:
+                words = (
+                    f"There are more than {MOST_ATTEMPTS} attempts: look less far back (--days), or give smaller files."
+                )
+                raise LimitError(words, MOST_ATTEMPTS)
 
     def _add(self, ad: Ad, source: Source) -> None:
         identity, number = ad.get("GlobalJobId"), ad.get("NumShadowStarts")

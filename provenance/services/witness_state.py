@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from provenance.errors import BadInputError, ConflictError
@@ -59,7 +59,7 @@ class WitnessState:
     def note_told(self, jobs: Iterable[tuple[str, float]]) -> None:
         """Note jobs, by id and the moment when they ended."""
         rows = [(UUID(job_id).bytes, int(ended_at)) for job_id, ended_at in jobs]
-        self._connection.executemany("INSERT OR REPLACE INTO told VALUES (?, ?)", rows)
+        self._write("INSERT OR REPLACE INTO told VALUES (?, ?)", rows)
 
     def reached(self) -> int | None:
         """Return up to which moment everything was told; None at first."""
@@ -80,7 +80,13 @@ class WitnessState:
     def note_files(self, stamps: Iterable[tuple[Path, str]]) -> None:
         """Note that everything in these files was told, each by the stamp that it had before it was read."""
         rows = [(f"file:{file.absolute()}", stamp) for file, stamp in stamps]
-        self._connection.executemany("INSERT OR REPLACE INTO reached VALUES (?, ?)", rows)
+        self._write("INSERT OR REPLACE INTO reached VALUES (?, ?)", rows)
+
+    def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        """Write rows in one transaction: one wait for the disk."""
+        self._connection.execute("BEGIN")
+        self._connection.executemany(statement, rows)
+        self._connection.execute("COMMIT")
 
 
 def stamp_of(file: Path) -> str:
