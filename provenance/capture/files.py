@@ -7,6 +7,7 @@ its own: what it cuts off is noted, and the file is recorded without digests. A 
 import os
 import re
 
+from provenance.capture import content
 from provenance.capture.arguments import as_glob
 from provenance.capture.draft import moment, without_empty
 from provenance.capture.glance import SMALL_BYTES
@@ -88,6 +89,10 @@ def describe_outputs(draft, step, patterns, clock):
                 seen.add(os.path.normpath(path))
                 entry = draft.attempt("output " + path, _output, draft, step, path, clock)
                 entries.extend([entry] if entry else [])
+    for entry in entries:  # once all have their plain digests: those come first
+        digest = draft.attempt("content of " + entry["path"], content.root_digest, entry["path"], clock)
+        if digest is not None:
+            entry["content_digest"] = digest
     return entries
 
 

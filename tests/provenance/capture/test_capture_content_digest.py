@@ -2,11 +2,14 @@
 
 import random
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import uproot
+from capture_reading import only_entry
+from capture_runner import Runner
 
 from provenance.bundle.comparison import DamagedError, content_digest
 from provenance.capture import content
@@ -87,15 +90,46 @@ def test_what_is_no_root_file_has_none(tmp_path: Path, data: bytes) -> None:
     assert content.root_digest(str(tmp_path / "x"), Clock(60)) is None
 
 
-def test_large_file_has_none_and_is_not_read(root_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("piece", [64, 1000, 4096])
+def test_pieces_of_any_size_give_the_same_digest(root_file: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    monkeypatch.setattr(content, "_PIECE", piece)
+
+    assert content.root_digest(str(root_file), Clock(60)) == masked(root_file)
+
+
+def test_large_file_is_read_in_pieces(root_file: Path, tmp_path: Path) -> None:
     large = tmp_path / "large.root"
     large.write_bytes(root_file.read_bytes())
     with large.open("r+b") as file:
-        file.truncate(content.LARGEST_BYTES + 1)
+        file.truncate(30_000_000)
+    tracemalloc.start()
 
-    assert content.root_digest(str(large), Clock(0)) is None
+    found = content.root_digest(str(large), Clock(60))
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == masked(large)
+    assert peak < 8_000_000
 
 
 def test_time_for_hashing_is_kept(root_file: Path) -> None:
     with pytest.raises(OutOfTimeError):
         content.root_digest(str(root_file), Clock(0))
+
+
+def test_output_of_a_job_has_the_digest(runner: Runner, root_file: Path) -> None:
+    runner(
+        "run",
+        "--output",
+        "out.root",
+        "--output",
+        "note.txt",
+        "--",
+        "sh",
+        "-c",
+        f"cp {root_file} out.root; echo > note.txt",
+    )
+
+    record, _ = only_entry(runner)
+    digests = {output["name"]: output.get("content_digest") for output in record["outputs"]}
+    assert digests == {"out.root": masked(root_file), "note.txt": None}
