@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from provenance.bundle import tar
 from provenance.bundle.comparators import OutputRule
-from provenance.bundle.ingredients import Ingredients, Resolution
+from provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from provenance.bundle.plan import Plan, make_plan
 from provenance.software.canonical_pack import pack_of_objects
 from provenance.software.object_form import object_id
@@ -103,6 +103,7 @@ class Toy:
             ("data/a table.txt", 0o100644, b"forty-two"),
             ("data/link", 0o120000, b"a table.txt"),
         ]
+        self.capsule: Capsule | None = None
         self.expected = b"x: 1\ninclude: done\ntable: forty-two\n1 2 3\n<--name=%s>\n" % HOSTILE.encode()
         self.record = self._record()
         self.rules: list[OutputRule] = []
@@ -207,6 +208,7 @@ class Toy:
             record=self.record,
             received_at=datetime(2026, 3, 2, tzinfo=UTC),
             resolutions=self.resolved(),
+            capsule=self.capsule,
             rules=self.rules,
         )
 

@@ -50,7 +50,11 @@ complain() {
 check_manifest() { # MANIFEST BITS: every file that it lists; names them in known
   [ -f "$1" ] || { complain "MISSING $1" && return; }
   whole=no
-  if [ "$sha_tool" = sha256sum ] && "sha${2}sum" -c "$1" >/dev/null 2>&1; then whole=yes; fi
+  # sha256sum takes digits in capitals too: the lists of lists are compared letter by letter
+  case $1 in
+    tagmanifest-*) ;;
+    *) if [ "$sha_tool" = sha256sum ] && "sha${2}sum" -c "$1" >/dev/null 2>&1; then whole=yes; fi ;;
+  esac
   while IFS= read -r line || [ -n "$line" ]; do
     file=${line#*  }
     known=$known$file$nl
