@@ -19,6 +19,7 @@ COMMANDS = {
     "comparators": "comparators",
     "dead-letter": "letters",
     "demo": "demo",
+    "diff": "comparing",
     "drill": "drill",
     "errors": "errors",
     "estimate": "estimate",

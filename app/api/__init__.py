@@ -5,6 +5,7 @@ from flask import Flask
 from app.api import (
     blobs,
     comparators,
+    comparisons,
     exports,
     files,
     job_views,
@@ -27,6 +28,7 @@ from provenance.services.waivers import Waiver
 SECTIONS = (
     jobs.section,
     job_views.section,
+    comparisons.section,
     exports.section,
     recipes.section,
     comparators.section,

@@ -71,7 +71,7 @@ def identify(*, files: tuple[str, ...], search_path: tuple[str, ...], as_json: b
 def diff(*, before: str, after: str, search_path: tuple[str, ...], as_json: bool) -> None:
     """Compare what two files evaluate to, by parameter; exit code 1 where they differ."""
     found: Any = reader.diff(_load(before, search_path), _load(after, search_path))
-    document = [{"kind": c.kind, "path": c.path, "before": c.before, "after": c.after} for c in found.changes]
+    document = [_change_json(change) for change in found.changes]
     emit(document, "\n".join(found.lines()) or "They evaluate to the same.", as_json=as_json)
     if found:
         sys.exit(1)
@@ -87,6 +87,15 @@ def conformance(*, folder: Path) -> None:
     click.echo("\n".join(line for found in scores for line in found.lines()))
     if any(found.good < found.total for found in scores):
         sys.exit(1)
+
+
+def _change_json(change: reader.Change) -> dict[str, Any]:
+    places = {
+        side: {"file": origin.file, "line": origin.line} if origin else None
+        for side, origin in (("origin_before", change.origin_before), ("origin_after", change.origin_after))
+    }
+    found = {name: getattr(change, name) for name in ("kind", "path", "path_before", "before", "after")}
+    return {**found, **places}
 
 
 def _load(file: str, search_path: Sequence[str]) -> Any:

@@ -8,6 +8,7 @@ from flask import Flask
 
 from app.web import (
     campaigns,
+    comparison,
     configurations,
     errors,
     files,
@@ -24,7 +25,7 @@ from app.web import (
 from app.web.frame import make_blueprint
 from app.web.problems import problem_page
 
-_PAGES = (home, searching, files, lineage, jobs, job, configurations, logs, tasks, campaigns, errors, impact, recipes)
+_PAGES = (home, searching, files, lineage, jobs, job, comparison, configurations, logs, tasks, campaigns, errors, impact, recipes)
 
 
 def register_pages(app: Flask) -> None:

@@ -33,6 +33,7 @@ FCL = {
     "smear.fcl": b'#include "messages_toyexp.fcl"\n#include "detector_toyexp.fcl"\n\nprocess_name: Smear\nservices.message: @local::quiet\n'
     b"physics: {\n  producers: { smear: { @table::tracker seed: 1 } }\n  reco: [ smear ]\n}\n",
 }
+MISSPELT = FCL["smear.fcl"].replace(b"seed: 1 }", b"eficiency: 0.9 seed: 1 }")
 FAILING_LOG = (
     b"%MSG-i toyexp: begin run 1004\n"
     + b"".join(b"Begin processing the %d. record. run: 1004 event: %d\n" % (n, n) for n in range(1, 60))
@@ -53,7 +54,7 @@ def sha(data: bytes) -> str:
 
 def fill(service: Service) -> None:
     """Record the production and store what it refers to."""
-    blobs = (*FCL.values(), FAILING_LOG, _log("gen"), _log("reco"))
+    blobs = (*FCL.values(), MISSPELT, FAILING_LOG, _log("gen"), _log("reco"))
     uploads = [Upload(EXPERIMENT, service.store.put(data).sha256) for data in blobs]
     service.write(lambda connection, known: grant_possession(connection, known, uploads))
     now = datetime.now(UTC)
@@ -303,7 +304,7 @@ def _failed_reconstruction(unit: int, source: str) -> dict[str, Any]:
             "argv": ["run_reco.sh", "smear_0004.fcl", "select.fcl", source, "out"],
             "steps": _steps(unit, started, 9),
         },
-        configurations=[_configuration("smear")],
+        configurations=[_configuration("smear", MISSPELT)],
         inputs=[_file(source, unit) | {"role": "primary"}],
         logs=[
             {"name": "smear.err", "step": "smear", "sha256": sha(FAILING_LOG), "size_bytes": len(FAILING_LOG)},
@@ -334,7 +335,7 @@ def _steps(unit: int, started: datetime, failing: int | None) -> list[dict[str, 
     ]
 
 
-def _configuration(step: str) -> dict[str, Any]:
+def _configuration(step: str, main: bytes = FCL["smear.fcl"]) -> dict[str, Any]:
     files = ("smear.fcl", "messages_toyexp.fcl", "detector_toyexp.fcl")
     return {
         "step": step,
@@ -345,7 +346,7 @@ def _configuration(step: str) -> dict[str, Any]:
             {
                 "name": name,
                 "path": name,
-                "sha256": sha(FCL[name]),
+                "sha256": sha(main if name == "smear.fcl" else FCL[name]),
                 "found_in": 1,
                 "software": "toyexp",
                 "path_in_repository": f"fcl/{name}",

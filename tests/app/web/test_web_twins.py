@@ -16,6 +16,8 @@ PAGES = (
     f"/jobs/{samples.job_id('reco-4-first')}/logs/smear.err",
     f"/jobs/{samples.job_id('reco-4')}/configurations/smear",
     f"/jobs/{samples.job_id('reco-4')}/configurations/smear?form=evaluated",
+    f"/jobs/{samples.job_id('reco-4-first')}/diff/{samples.job_id('reco-4')}",
+    f"/jobs/{samples.job_id('reco-4-first')}/diff",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
     f"/impact?file={samples.FIRST_GEN}",

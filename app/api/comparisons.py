@@ -1,0 +1,55 @@
+"""Two jobs side by side over HTTP, and which jobs one would put beside one."""
+
+from flask import Response
+from marshmallow import fields, validate
+
+from app.api.answers import json_answer
+from app.api.asking import asked, checked_name, parameters
+from app.api.documenting import OBJECT, Section
+from app.wiring import get_service
+from provenance.schemas.queries import ExperimentQuery
+from provenance.services.compare_jobs import DIFFERENCES_A_FACET, compare_jobs
+from provenance.services.find_companions import find_companions
+
+section = Section("comparisons", "Two jobs, side by side.")
+_MOST = 10_000
+
+
+class DiffQuery(ExperimentQuery):
+    """How much of a comparison."""
+
+    limit = fields.Integer(
+        validate=validate.Range(min=1, max=_MOST),
+        load_default=DIFFERENCES_A_FACET,
+        metadata={"description": "Differences a facet at most."},
+    )
+
+
+@section.call(
+    "GET",
+    "/jobs/<before>/diff/<after>",
+    answers={200: OBJECT},
+    parameters=parameters(DiffQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_diff(before: str, after: str) -> Response:
+    """Return what differs from the first job to the second, by facet: configuration by parameter, code, inputs, outputs and all else."""
+    query = asked(DiffQuery)
+    service = get_service()
+    names = checked_name(before, "job_id"), checked_name(after, "job_id")
+    with service.reading() as connection:
+        return json_answer(compare_jobs(connection, service.store, *names, **query))
+
+
+@section.call(
+    "GET",
+    "/jobs/<job_id>/diff",
+    answers={200: OBJECT},
+    parameters=parameters(ExperimentQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_companions(job_id: str) -> Response:
+    """Return which jobs one would compare a job with: other attempts, siblings that succeeded, runs of the same recipe."""
+    query = asked(ExperimentQuery)
+    with get_service().reading() as connection:
+        return json_answer(find_companions(connection, checked_name(job_id, "job_id"), **query))

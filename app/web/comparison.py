@@ -1,0 +1,149 @@
+"""The page of two jobs: what is not the same, what decides the outcome first; and the page that asks which other job."""
+
+import re
+from typing import Any
+
+from flask import Blueprint, Response
+
+from app.web import formats
+from app.web.cuts import Cut, address, asked_section, cut_rows
+from app.web.frame import answer, asked, experiment_asked, here
+from app.wiring import get_service
+from provenance.services.compare_jobs import compare_jobs
+from provenance.services.comparison_words import narrowed, readable
+from provenance.services.find_companions import find_companions
+
+_DIGEST = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_MOST_DIFFERENCES = 10_000
+_ROWS = {"recipe": 40, "result": 25, "circumstance": 15}
+_LINES = 40
+_WIDTH = 110
+_FORMATS = {
+    "_bytes": formats.size,
+    "_bytes_max": formats.size,
+    "_seconds": formats.duration,
+    "seconds_total": formats.duration,
+}
+_STATE_WORDS = {
+    "changed": "differs",
+    "added": "only in the second",
+    "removed": "only in the first",
+    "renamed": "renamed",
+}
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the pages on the blueprint."""
+    blueprint.add_url_rule("/jobs/<job_id>/diff", view_func=ask_page, endpoint="ask_diff")
+    blueprint.add_url_rule("/jobs/<before>/diff/<after>", view_func=show_page, endpoint="diff")
+
+
+def ask_page(job_id: str) -> Response:
+    """Ask with which job to compare, and offer some; an answer leads to the comparison."""
+    experiment = experiment_asked()
+    if other := asked("with"):
+        target = address(f"/jobs/{job_id}/diff/{other.strip()}", {"experiment": experiment or ""})
+        return Response(status=303, headers={"Location": target})
+    with get_service().reading() as connection:
+        found = find_companions(connection, job_id, experiment=experiment)
+    twin = address(f"/jobs/{found['job']['job_id']}/diff", {"experiment": experiment or ""})
+    return answer(
+        "compare.html", twin=twin, summary=found["job"], companions=found["companions"], experiment=experiment
+    )
+
+
+def show_page(before: str, after: str) -> Response:
+    """Show two jobs side by side."""
+    experiment = experiment_asked()
+    service = get_service()
+    with service.reading() as connection:
+        found = compare_jobs(connection, service.store, before, after, experiment=experiment, limit=_MOST_DIFFERENCES)
+    names = found["a"]["job_id"], found["b"]["job_id"]
+    words = {"experiment": experiment or ""}
+    chosen, wanted = asked("facet"), asked("q")
+    return answer(
+        "diff.html",
+        twin=address(f"/jobs/{names[0]}/diff/{names[1]}", words),
+        a=found["a"],
+        b=found["b"],
+        first_line=found["first_line"],
+        swapped=address(f"/jobs/{names[1]}/diff/{names[0]}", {**words, "facet": chosen or "", "q": wanted or ""}),
+        other=address(f"/jobs/{names[0]}/diff", words),
+        facets=[_shown(facet, wanted) for facet in found["facets"] if _is_wanted(facet, chosen)],
+        choices=_choices(found["facets"], chosen),
+        same=[facet["title"] for facet in found["facets"] if _is_same(facet)],
+        silent=[facet["title"] for facet in found["facets"] if not facet["said"]],
+        chosen=chosen,
+        wanted=wanted,
+        whole=asked_section(),
+    )
+
+
+def _is_same(facet: dict[str, Any]) -> bool:
+    return bool(facet["said"]) and not facet["count"] and not facet["problems"]
+
+
+def _is_wanted(facet: dict[str, Any], chosen: str | None) -> bool:
+    if not facet["count"] and not facet["problems"]:
+        return False
+    name: str = facet["name"]
+    return name == (asked_section() or chosen or name)
+
+
+def _choices(facets: list[dict[str, Any]], chosen: str | None) -> list[tuple[str, int | None, str, bool]]:
+    """Return (title, differences, address, whether shown) of all facets that differ, "Everything" first."""
+    every = [("Everything", None, here(facet=None, whole=None, **{"from": None}), chosen is None)]
+    return every + [
+        (
+            facet["title"],
+            facet["count"],
+            here(facet=facet["name"], whole=None, **{"from": None}),
+            chosen == facet["name"],
+        )
+        for facet in facets
+        if facet["count"] or facet["problems"]
+    ]
+
+
+def _shown(facet: dict[str, Any], wanted: str | None) -> dict[str, Any]:
+    rows = [row for row in facet["differences"] if wanted is None or _holds(row, wanted.lower())]
+    cut = cut_rows(facet["name"], rows, _ROWS[facet["matters"]])
+    return {
+        **facet,
+        "cut": Cut(cut.name, rows, cut.most, cut.first),
+        "is_open": facet["matters"] != "circumstance"
+        or asked("facet") == facet["name"]
+        or cut.is_whole_asked
+        or bool(wanted),
+        "shown": _row,
+    }
+
+
+def _holds(row: dict[str, Any], wanted: str) -> bool:
+    texts = (row["key"], row.get("key_before"), row.get("before"), row.get("after"), row.get("part"))
+    return any(wanted in str(text).lower() for text in texts if text is not None)
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a difference as its row says it: both values cut around the place where they part."""
+    values = [_value(row["key"], row.get(side)) for side in ("before", "after")]
+    if all(values):
+        values = list(narrowed(values[0], values[1], _WIDTH))
+    lines = row.get("lines", [])
+    return {
+        **row,
+        "word": _STATE_WORDS[row["kind"]],
+        "values": values,
+        "shown_lines": [(line[:1], line) for line in lines[:_LINES]],
+        "left_lines": max(0, len(lines) - _LINES) + row.get("lines_omitted", 0),
+    }
+
+
+def _value(key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    for ending, shown in _FORMATS.items():
+        if key.endswith(ending):
+            return shown(value)
+    found = formats.text(value)
+    return found[:12] if _DIGEST.fullmatch(found) else readable(found)

@@ -1,0 +1,54 @@
+"""Two jobs side by side over HTTP."""
+
+from typing import Any
+
+import pytest
+from app_records import assert_problem, numbered, sha256
+from flask.testing import FlaskClient
+
+FCL = (b"physics: { x: 1 y: 2 }\n", b"physics: { x: 1\n y: 3 }\n")
+
+
+@pytest.fixture
+def recorded(client: FlaskClient) -> FlaskClient:
+    """Return a client of a service that holds two jobs of one task."""
+    for number, content in enumerate(FCL, 1):
+        client.put(f"/api/v1/blobs/{sha256(content)}", data=content)
+        files = [{"name": "x.fcl", "path": "job/x.fcl", "sha256": sha256(content)}]
+        record = numbered(
+            number,
+            task={"task_id": "t1", "unit": "u"},
+            configurations=[{"step": "art", "main": "x.fcl", "files": files}],
+        )
+        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+    return client
+
+
+def ids() -> tuple[str, str]:
+    return numbered(1)["job_id"], numbered(2)["job_id"]
+
+
+def test_the_parameter_that_differs_comes_with_file_and_line(recorded: FlaskClient) -> None:
+    one, two = ids()
+
+    found: Any = recorded.get(f"/api/v1/jobs/{one}/diff/{two}").get_json()
+
+    assert (found["a"]["job_id"], found["b"]["job_id"], found["is_same"]) == (one, two, False)
+    [row] = next(facet["differences"] for facet in found["facets"] if facet["name"] == "configuration")
+    assert (row["key"], row["before"], row["after"]) == ("physics.y", "2", "3")
+    assert (row["origin_before"]["line"], row["origin_after"]["line"]) == (1, 2)
+
+
+def test_jobs_to_compare_with_are_named(recorded: FlaskClient) -> None:
+    one, two = ids()
+
+    [group] = recorded.get(f"/api/v1/jobs/{one}/diff").get_json()["companions"]
+
+    assert (group["why"], [job["job_id"] for job in group["jobs"]]) == ("attempt", [two])
+
+
+def test_a_job_that_is_not_there_and_a_bad_limit_are_told(recorded: FlaskClient) -> None:
+    one, _ = ids()
+
+    assert_problem(recorded.get(f"/api/v1/jobs/{one}/diff/{numbered(9)['job_id']}"), 404)
+    assert_problem(recorded.get(f"/api/v1/jobs/{one}/diff/{one}?limit=0"), 422)

@@ -1,0 +1,95 @@
+"""`jobprov diff` as text: the sentence first, then only what differs, and what decides the outcome before the rest."""
+
+from typing import Any
+
+from app.commands.comparing import comparison_text
+
+
+def facet(name: str, matters: str, *rows: dict[str, Any], said: int = 1) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": name.title(),
+        "matters": matters,
+        "said": said,
+        "count": len(rows),
+        "differences": list(rows),
+        "omitted": 0,
+        "problems": [],
+    }
+
+
+def a_job(state: str) -> dict[str, Any]:
+    task = {"task_id": "reco-1", "unit": "a.root"}
+    return {
+        "job_id": "0" * 8,
+        "state": state,
+        "batch_id": "1.2@s",
+        "task": task,
+        "host": {"hostname": "wn1"},
+        "code": "v1",
+    }
+
+
+CHANGED = {
+    "kind": "changed",
+    "key": "physics.smear.width",
+    "before": "1.5",
+    "after": "9e-1",
+    "part": "smear",
+    "origin_before": {"file": "a.fcl", "line": 4},
+    "origin_after": {"file": "b.fcl", "line": 7},
+}
+RENAMED = {
+    **CHANGED,
+    "kind": "renamed",
+    "key": "physics.smear2",
+    "key_before": "physics.smear",
+    "before": None,
+    "after": None,
+}
+SCRIPT = {
+    "kind": "changed",
+    "key": "run.sh",
+    "before": "aa",
+    "after": "bb",
+    "lines": ["@@ -1 +1 @@", "-x", "+\x1b[31my"],
+}
+
+
+def text(**options: Any) -> str:
+    facets = [
+        facet("configuration", "recipe", CHANGED, RENAMED),
+        facet("scripts", "recipe", SCRIPT),
+        facet("code", "recipe"),
+        facet("seeds", "recipe", said=0),
+        facet("host", "circumstance", {"kind": "added", "key": "cores", "after": 2}),
+    ]
+    found = {"first_line": "2 parameters differ.", "a": a_job("failed"), "b": a_job("succeeded"), "facets": facets}
+    return comparison_text(found, **options)
+
+
+def test_parameters_stand_with_both_values_and_their_lines() -> None:
+    lines = text().splitlines()
+
+    assert lines[0] == "2 parameters differ."
+    start = lines.index("  ~ physics.smear.width  [smear]")
+    assert lines[start + 1 : start + 3] == ["      a  1.5    a.fcl:4", "      b  0.9    b.fcl:7"]
+    assert "  > physics.smear -> physics.smear2  [smear]" in lines
+    assert "      a.fcl:4 -> b.fcl:7" in lines
+
+
+def test_what_is_the_same_and_what_always_differs_is_a_line_each() -> None:
+    lines = text().splitlines()
+
+    assert lines[-3:] == [
+        "Same: code.",
+        "Neither says: seeds.",
+        "Differs in any two runs, shown by --all: host 1.",
+    ]
+    assert "  + cores" in text(everything=True)
+    assert "physics" not in text(facets=["host"])
+
+
+def test_nothing_drives_the_terminal() -> None:
+    assert "\x1b" not in text()
+    assert "+\ufffd[31my" in text()

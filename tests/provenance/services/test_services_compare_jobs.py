@@ -1,0 +1,258 @@
+"""Two jobs over every facet: only what is not the same, at the right place, and bounded."""
+
+import hashlib
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from production_samples import Production, file_entry, job, job_id
+
+from provenance.db.engines import open_database
+from provenance.errors import NotFoundError
+from provenance.services.compare_jobs import compare_jobs
+from provenance.services.find_companions import find_companions
+from provenance.services.store_blobs import Upload, grant_possession
+
+MAIN = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 3\n  path: [a, b, c]\n}\n'
+OTHER = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 5\n  path: [a, new, b, c]\n}\n'
+TOOL = b"BEGIN_PROLOG\ntool: { kind: Plain }\nEND_PROLOG\n"
+COMMENTED = b"# nothing new\n" + MAIN
+SCRIPT, NEW_SCRIPT = b"#!/bin/sh\nset -e\nrun it\n", b"#!/bin/sh\nset -eu\nrun it\n"
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def configuration(main: bytes, **more: Any) -> dict[str, Any]:
+    files = [
+        {"name": "reco.fcl", "path": "job/reco.fcl", "sha256": sha(main)},
+        {"name": "tool.fcl", "path": "fcl/tool.fcl", "sha256": sha(TOOL), "found_in": 0},
+    ]
+    return {"step": "art", "main": "reco.fcl", "search_path": ["fcl"], "files": files, **more}
+
+
+def a_job(number: int, main: bytes = MAIN, **more: Any) -> dict[str, Any]:
+    return job(
+        number,
+        **{
+            "configurations": [configuration(main)],
+            "scripts": [{"name": "run.sh", "sha256": sha(SCRIPT)}],
+            "software": [{"name": "nova", "revision": "a" * 40, "requested_ref": "v1"}],
+            "command": {"argv": ["run.sh", "-n", "100", "in.root"], "working_directory": f"/scratch/{number}"},
+            "environment": {"variables": {"TZ": "UTC", "PROCESS": str(number)}, "container": {"digest": "sha256:1"}},
+            "inputs": [file_entry("in.root", 7, 70, role="primary")],
+            "outputs": [file_entry(f"out{number}.root", data_tier="reco", content_digest="root-content-1:ab")],
+            "host": {"hostname": f"wn{number}"},
+            "exit": {"code": 0},
+            "task": {"task_id": "reco-1", "stage": "reco", "unit": f"u{number % 3}"},
+            **more,
+        },
+    )
+
+
+def with_blobs(production: Production) -> Production:
+    blobs = (MAIN, OTHER, TOOL, COMMENTED, SCRIPT, NEW_SCRIPT)
+    uploads = [Upload("nova", production.store.put(data).sha256) for data in blobs]
+    production.write(lambda connection: grant_possession(connection, production.known, uploads))
+    return production
+
+
+@pytest.fixture(scope="module")
+def filled(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    """Yield one service for all tests that only compare: how is the same on both databases."""
+    file = tmp_path_factory.mktemp("compared") / "jobprov.db"
+    shutil.copy(sqlite_template, file)
+    database = open_database(f"sqlite:///{file}")
+    yield with_blobs(Production(database))
+    database.dispose()
+
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def one() -> int:
+    """Return the number of a job that no test has recorded, a multiple of three: the next two are of other units."""
+    return 3 * next(NUMBERS)
+
+
+def compared(filled: Production, *records: dict[str, Any], **more: Any) -> dict[str, Any]:
+    filled.record(*records)
+    with filled.database.reading.connect() as connection:
+        return compare_jobs(connection, filled.store, *(record["job_id"] for record in records), **more)
+
+
+def facets(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {facet["name"]: facet for facet in found["facets"]}
+
+
+def differing(found: dict[str, Any]) -> set[str]:
+    return {name for name, facet in facets(found).items() if facet["count"]}
+
+
+def test_the_parameter_that_differs_comes_with_its_lines_and_their_pages(filled: Production, one: int) -> None:
+    found = compared(filled, a_job(one), a_job(one + 1, OTHER))
+
+    added, changed = sorted(facets(found)["configuration"]["differences"], key=lambda row: str(row["kind"]))
+    assert (changed["kind"], changed["key"]) == ("changed", "physics.producers.slicer.threshold")
+    assert (changed["before"], changed["after"]) == ("3", "5")
+    assert changed["origin_before"] == {
+        "file": "job/reco.fcl",
+        "line": 4,
+        "url": f"/jobs/{job_id(one)}/configurations/art?file=reco.fcl#text",
+    }
+    assert changed["origin_after"]["line"] == 4
+    assert (added["kind"], added["key"], added["after"]) == ("added", "physics.producers.slicer.path[1]", '"new"')
+    assert facets(found)["configuration"]["count"] == 2
+    assert found["first_line"] == "Same code and inputs; 2 parameters differ; both succeeded; same results."
+    assert not found["is_same"]
+    assert facets(found)["fcl"]["differences"][0]["lines"][:2] == ["@@ -1,6 +1,6 @@", ' #include "tool.fcl"']
+
+
+def test_two_runs_of_one_recipe_differ_in_circumstances_only(filled: Production, one: int) -> None:
+    found = compared(filled, a_job(one), a_job(one + 3000))
+
+    assert differing(found) == {"environment", "host", "task"}
+    assert found["is_same"]
+    assert [row["key"] for row in facets(found)["environment"]["differences"]] == ["PROCESS"]
+
+
+def test_files_written_otherwise_that_evaluate_to_the_same_are_no_other_configuration(
+    filled: Production, one: int
+) -> None:
+    found = compared(filled, a_job(one), a_job(one + 1, COMMENTED))
+
+    assert facets(found)["configuration"]["count"] == 0
+    assert facets(found)["fcl"]["matters"] == "circumstance"
+    assert facets(found)["fcl"]["differences"][0]["lines"] == [
+        "@@ -1,3 +1,4 @@",
+        "+# nothing new",
+        ' #include "tool.fcl"',
+        " physics.producers.slicer: {",
+        "   @table::tool",
+    ]
+    assert found["is_same"]
+
+
+def test_a_configuration_that_cannot_be_evaluated_is_a_problem_and_its_files_count(
+    filled: Production, one: int
+) -> None:
+    found = compared(filled, a_job(one), a_job(one + 1, b"never: uploaded"))
+
+    assert "never uploaded" in facets(found)["configuration"]["problems"][0]
+    assert facets(found)["fcl"]["matters"] == "recipe"
+    assert not found["is_same"]
+    assert "configuration cannot be compared" in found["first_line"]
+
+
+@pytest.mark.parametrize(
+    ("facet", "key", "more"),
+    [
+        ("code", "nova.commit", {"software": [{"name": "nova", "revision": "b" * 40, "requested_ref": "v1"}]}),
+        ("code", "nova.is_dirty", {"software": [{"name": "nova", "revision": "a" * 40, "is_dirty": True}]}),
+        ("products", "container.digest", {"environment": {"container": {"digest": "sha256:2"}}}),
+        ("scripts", "run.sh", {"scripts": [{"name": "run.sh", "sha256": sha(NEW_SCRIPT)}]}),
+        ("command", "the job, argument 2", {"command": {"argv": ["run.sh", "-n", "50", "in.root"]}}),
+        ("inputs", "in.root", {"inputs": [file_entry("in.root", 8, 70, role="primary")]}),
+        ("inputs", "primary", {"inputs": [file_entry("b.root", 9, 70, role="primary")]}),
+        ("seeds", "seed of gen.seed", {"seeds": [{"module": "gen", "seed": 5}]}),
+        ("seeds", "threads", {"threads": 4}),
+        ("exit", "code", {"exit": {"code": 65}, "state": "failed"}),
+        ("outputs", "content", {"outputs": [file_entry("o.root", data_tier="reco", content_digest="root-content-1:cd")]}),
+        ("resources", "max_rss_bytes", {"resources": {"max_rss_bytes": 1}}),
+        ("modules", "art slicer.seconds_total", {"modules": [{"step": "art", "label": "slicer", "seconds_total": 2.5}]}),
+        ("logs", "a.log.sha256", {"logs": [{"name": "a.log", "sha256": sha(b"log")}]}),
+        ("host", "cpu_model", {"host": {"cpu_model": "x"}}),
+        ("task", "batch.id", {"batch": {"id": "1.0@s"}}),
+        ("others", "extra.colour", {"extra": {"colour": "blue"}}),
+        ("others", "unheard.of", {"unheard": {"of": 1}}),
+        ("others", "software.nova.requested_ref", {"software": [{"name": "nova", "revision": "a" * 40, "requested_ref": "v2"}]}),
+    ],
+)  # fmt: skip
+def test_each_facet_tells_its_difference(
+    filled: Production, one: int, facet: str, key: str, more: dict[str, Any]
+) -> None:
+    found = compared(filled, a_job(one), a_job(one + 1, **more))
+
+    assert key in [row["key"] for row in facets(found)[facet]["differences"]]
+    assert found["is_same"] == (facets(found)[facet]["matters"] == "circumstance")
+
+
+def test_lines_of_a_changed_script_are_shown(filled: Production, one: int) -> None:
+    found = compared(filled, a_job(one), a_job(one + 1, scripts=[{"name": "run.sh", "sha256": sha(NEW_SCRIPT)}]))
+
+    assert facets(found)["scripts"]["differences"][0]["lines"] == [
+        "@@ -1,3 +1,3 @@", " #!/bin/sh", "-set -e", "+set -eu", " run it",
+    ]  # fmt: skip
+
+
+def test_steps_are_compared_with_their_like(filled: Production, one: int) -> None:
+    first = a_job(one, configurations=[configuration(MAIN, step="a"), configuration(MAIN, step="b")])
+    second = a_job(one + 1, configurations=[configuration(OTHER, step="b"), configuration(MAIN, step="c")])
+
+    rows = facets(compared(filled, first, second))["configuration"]["differences"]
+
+    assert {(row["kind"], row["key"], row.get("part")) for row in rows} == {
+        ("removed", "configuration of step a", None),
+        ("added", "configuration of step c", None),
+        ("changed", "physics.producers.slicer.threshold", "b"),
+        ("added", "physics.producers.slicer.path[1]", "b"),
+    }
+
+
+def test_overrides_of_the_command_line_are_a_difference_of_the_configuration(filled: Production, one: int) -> None:
+    found = compared(filled, a_job(one), a_job(one + 1, configurations=[configuration(MAIN, overrides=["-n", "5"])]))
+
+    [row] = facets(found)["configuration"]["differences"]
+    assert (row["kind"], row["key"], row["after"]) == ("added", "overrides", "-n 5")
+
+
+def test_many_differences_and_long_values_are_cut_and_counted(filled: Production, one: int) -> None:
+    variables = {f"V{number}": "x" * 9000 for number in range(300)}
+
+    found = facets(compared(filled, a_job(one), a_job(one + 1, environment={"variables": variables}), limit=100))[
+        "environment"
+    ]
+
+    assert (found["count"], len(found["differences"]), found["omitted"]) == (302, 100, 202)
+    assert found["differences"][50]["after"].endswith("... (9,000 characters)")
+
+
+def test_a_job_compared_with_itself_differs_in_nothing(filled: Production, one: int) -> None:
+    filled.record(a_job(one))
+    with filled.database.reading.connect() as connection:
+        found = compare_jobs(connection, filled.store, job_id(one), job_id(one))
+
+    assert differing(found) == set()
+    assert found["is_same"]
+
+
+def test_a_job_that_is_not_recorded_is_named(filled: Production, one: int) -> None:
+    filled.record(a_job(one))
+
+    with filled.database.reading.connect() as connection, pytest.raises(NotFoundError, match=job_id(99_999)):
+        compare_jobs(connection, filled.store, job_id(one), job_id(99_999))
+
+
+def test_companions_are_attempts_siblings_runs_of_the_recipe_and_the_task_before(production: Production) -> None:
+    filled = with_blobs(production)
+    filled.record(
+        a_job(1, state="failed"),
+        a_job(4),
+        a_job(2),
+        a_job(5, task={"task_id": "reco-0", "stage": "reco", "unit": "x"}),
+        a_job(6, task={"task_id": "gen-0", "stage": "gen", "unit": "x"}, command={"argv": ["other"]}),
+    )
+    with filled.database.reading.connect() as connection:
+        found = find_companions(connection, job_id(1))
+
+    assert found["job"]["job_id"] == job_id(1)
+    assert {group["why"]: [each["job_id"] for each in group["jobs"]] for group in found["companions"]} == {
+        "attempt": [job_id(4)],
+        "sibling": [job_id(2)],
+        "recipe": [job_id(5)],
+    }
