@@ -9,6 +9,8 @@ from archive.errors import FrameDamagedError
 FIRST_BYTES = 128 << 10
 """What a first look at an object takes along: most blobs are smaller."""
 
+_WINDOW_BYTES = 16 << 10  # what a first look into a pack takes along: of a neighbour's frame nobody needs more
+
 
 class BytesFile:
     """Bytes in memory, as a file is read."""
@@ -43,7 +45,7 @@ class RemoteFile:
         self._size_bytes = size_bytes
         self._start = 0
         self._window = window
-        self._ahead_bytes = FIRST_BYTES
+        self._ahead_bytes = _WINDOW_BYTES
 
     def size(self) -> int:
         """The length of the object in bytes."""
@@ -66,7 +68,7 @@ class RemoteFile:
     def _fetch(self, offset: int, length: int) -> None:
         end = self._start + len(self._window)
         goes_on = self._start < offset <= end
-        self._ahead_bytes = min(2 * self._ahead_bytes, PART_BYTES) if goes_on else FIRST_BYTES
+        self._ahead_bytes = min(2 * self._ahead_bytes, PART_BYTES) if goes_on else _WINDOW_BYTES
         known = self._window[offset - self._start :] if self._start <= offset < end else b""
         wanted = min(max(length, self._ahead_bytes), self._size_bytes - offset) - len(known)
         data = self._bucket.read(self._key, offset + len(known), wanted)
