@@ -34,7 +34,7 @@ _STDIN = Path("-")
 @click.option("--experiment", help="Only its jobs, and those that name none.")
 @click.option("--state", "state_file", type=_FILE, help="What was told already; witness.db in JOBPROV_DATA by default.")
 @click.option(
-    "--days", type=click.FloatRange(0, 3650), default=2, show_default=True, help="How far back the first run looks."
+    "--days", type=click.FloatRange(0, 3650), default=7, show_default=True, help="How far back a run looks at most."
 )
 @click.option(
     "--overlap-seconds",
@@ -77,7 +77,7 @@ def witness(*, state_file: Path | None, url: str | None, dry_run: bool, as_json:
 
 def _ask(collection: Collection, state: WitnessState, given: dict[str, Any], now: int) -> None:
     reached = state.reached()
-    since = now - int(given["days"] * 86400) if reached is None else reached - given["overlap_seconds"]
+    since = max(now - int(given["days"] * 86400), 0 if reached is None else reached - given["overlap_seconds"])
     sources: tuple[Source, ...] = ("epochs", "history", "queue")
     for source in sources:
         collection.add(ask_condor(source, since, given["schedd"]), source)
@@ -115,7 +115,7 @@ def _remember(state: WitnessState, report: Report, stamps: list[tuple[Path, str]
     is_whole = not (report.refused or report.waiting or report.left)
     if stamps:
         state.note_files(stamps if is_whole else [])
-    elif report.reached is not None and not report.refused:
+    elif report.reached is not None:
         state.note_reached(report.reached)
 
 

@@ -19,6 +19,7 @@ from provenance.services.witness_state import WitnessState
 
 _BATCH_RECORDS = 100
 _CONFLICT = 409
+_UNUSABLE = 422  # saying it again would not help; the service keeps the body as a dead letter
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,7 @@ def witness_batch(client: Client | None, collection: Collection, state: WitnessS
         part = chosen[start : start + _BATCH_RECORDS]
         records = [record_of(attempt, experiment) for attempt, experiment, _ in part]
         if client is not None:
-            _tell(client, [attempt for attempt, _, _ in part], records, telling, report)
-            told = [(record["job_id"], at) for record, (_, _, at) in zip(records, part, strict=True)]
-            state.note_told((job_id, at) for job_id, at in told if job_id not in report.refused)
+            state.note_told(_tell(client, part, records, telling, report))
         for record in records:
             report.states[record["state"]] = report.states.get(record["state"], 0) + 1
     return report
@@ -119,19 +118,26 @@ def _hold_back(report: Report, at: float) -> None:
 
 
 def _tell(
-    client: Client, attempts: Sequence[Attempt], records: Sequence[dict[str, Any]], telling: Telling, report: Report
-) -> None:
+    client: Client, part: Sequence[Chosen], records: Sequence[dict[str, Any]], telling: Telling, report: Report
+) -> list[tuple[str, float]]:
+    """Send records and their logs; return (job id, end) of those that need not be told again."""
     if telling.with_logs:
-        _send_logs(client, attempts, records)
+        _send_logs(client, [attempt for attempt, _, _ in part], records)
+    settled = []
     bodies = [json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() for record in records]
-    for record, result in zip(records, client.record_batch(bodies), strict=True):
+    for record, (_, _, at), result in zip(records, part, client.record_batch(bodies), strict=True):
         job_id, status = record["job_id"], int(result["status"])
+        if status < 300 or status in {_CONFLICT, _UNUSABLE}:  # noqa: PLR2004 - a success
+            settled.append((job_id, at))
+        else:
+            _hold_back(report, at)
         if status == _CONFLICT:
             report.conflicts.append(job_id)
         elif status >= 300:  # noqa: PLR2004 - not a success
             report.refused[job_id] = str(result.get("detail") or f"status {status}")
         elif status != 200:  # noqa: PLR2004 - known already
             report.new += 1
+    return settled
 
 
 def _send_logs(client: Client, attempts: Sequence[Attempt], records: Sequence[dict[str, Any]]) -> None:

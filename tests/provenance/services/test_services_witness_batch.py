@@ -28,6 +28,7 @@ class Service:
         self.blobs: dict[str, bytes] = {}
         self.calls: list[int] = []
         self.forbidden: set[str] = set()
+        self.unusable: set[str] = set()
         self.fails_after: int | None = None
         self.finds_secrets = False
 
@@ -49,6 +50,8 @@ class Service:
         record = json.loads(body)
         if record["experiment"] in self.forbidden:
             return 403
+        if record["experiment"] in self.unusable:
+            return 422
         held = self.records.setdefault(record["job_id"], body)
         return 201 if held is body else 200 if held == body else 409
 
@@ -131,6 +134,16 @@ def test_refused_records_are_named_and_told_again(state: WitnessState) -> None:
     again = tell(service, state, [attempt(1), attempt(2, Jobsub_Group="dune")])
 
     assert (len(report.refused), report.new, again.told_before, len(again.refused)) == (1, 1, 1, 1)
+    assert report.reached == NOW - 1000
+
+
+def test_record_that_the_service_cannot_use_is_told_once(state: WitnessState) -> None:
+    service = Service()
+    service.unusable = {"nova"}
+
+    report, again = tell(service, state, [attempt(1)]), tell(service, state, [attempt(1)])
+
+    assert (len(report.refused), report.reached, again.refused, again.told_before) == (1, NOW, {}, 1)
 
 
 def test_another_word_of_the_same_attempt_is_a_conflict_that_changes_nothing(tmp_path: Path) -> None:
