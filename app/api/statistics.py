@@ -1,4 +1,4 @@
-"""Sums over many jobs: why they failed, and what doing it again would take."""
+"""Sums over many jobs: why they failed, what they took, and what doing it again would take."""
 
 from flask import Response
 
@@ -7,9 +7,10 @@ from app.api.asking import asked, parameters
 from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
-from provenance.schemas.queries import ErrorsQuery, EstimateQuery
+from provenance.schemas.queries import ErrorsQuery, EstimateQuery, ResourcesQuery
 from provenance.services.count_errors import count_errors
 from provenance.services.estimate import estimate
+from provenance.services.sum_resources import sum_resources
 
 section = Section("statistics", "Sums over a task, stage, campaign, version or site.")
 
@@ -34,3 +35,14 @@ def get_estimate() -> Response:
     how = {name: query.pop(name) for name in ("files", "events", "slots") if name in query}
     with get_service().reading() as connection:
         return json_answer(estimate(connection, JobFilters(**query), **how))
+
+
+@section.call(
+    "GET", "/statistics/resources", answers={200: OBJECT}, parameters=parameters(ResourcesQuery), errors=(401, 413, 422)
+)
+def get_resources() -> Response:
+    """Return distributions of what successful jobs took and made: `{jobs, by, measures, groups}`."""
+    query = asked(ResourcesQuery)
+    by = query.pop("by")
+    with get_service().reading() as connection:
+        return json_answer(sum_resources(connection, JobFilters(**query), by=by))

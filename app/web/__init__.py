@@ -19,13 +19,14 @@ from app.web import (
     lineage,
     logs,
     recipes,
+    resources,
     searching,
     tasks,
 )
 from app.web.frame import make_blueprint
 from app.web.problems import problem_page
 
-_PAGES = (home, searching, files, lineage, jobs, job, comparison, configurations, logs, tasks, campaigns, errors, impact, recipes)
+_PAGES = (home, searching, files, lineage, jobs, job, comparison, configurations, logs, tasks, campaigns, errors, impact, resources, recipes)
 
 
 def register_pages(app: Flask) -> None:

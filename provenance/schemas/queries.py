@@ -87,6 +87,20 @@ class ErrorsQuery(ExperimentQuery):
     )
 
 
+class ResourcesQuery(ExperimentQuery):
+    """Jobs that succeeded, and what they are told apart by."""
+
+    task_id = _text("Jobs of this task.")
+    campaign = _text("Jobs of this campaign.")
+    stage = _text("Jobs of this stage.")
+    host = _text("Jobs on this worker node.")
+    site = _text("Jobs at this site.")
+    revision = _text("Jobs that ran this commit.")
+    started_after = _moment("Jobs that started at or after this time.")
+    started_before = _moment("Jobs that started before this time.")
+    by = fields.String(validate=validate.OneOf(["stage", "site", "host", "version"]), load_default="stage")
+
+
 class EstimateQuery(ExperimentQuery):
     """Which jobs to learn from, and how much is to be done again."""
 

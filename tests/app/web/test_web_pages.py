@@ -40,6 +40,7 @@ EVERY_PAGE = (
     f"{SUCCEEDED}/configurations/smear?form=evaluated&q=efficiency",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
+    "/resources?measure=max_rss_bytes",
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     "/tasks/%3Cb%3Etask",

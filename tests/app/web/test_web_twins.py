@@ -20,6 +20,7 @@ PAGES = (
     f"/jobs/{samples.job_id('reco-4-first')}/diff",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
+    "/resources?measure=max_rss_bytes",
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",

@@ -1,0 +1,83 @@
+"""The page of resources: what jobs took, as distributions beside each other, by stage, site, host or version."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from app.web.cuts import address, cut_rows
+from app.web.formats import counted, duration, number, size
+from app.web.frame import answer, asked
+from app.web.jobs import asked_filters
+from app.wiring import get_service
+from provenance.db.queries.resources import COLUMNS
+from provenance.services.sum_resources import MEASURES, sum_resources
+
+_FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
+_TITLES = {
+    "wall_seconds": "Run time",
+    "cpu_seconds": "CPU",
+    "cpu_efficiency": "CPU efficiency",
+    "max_rss_bytes": "Memory",
+    "output_bytes": "Output",
+    "seconds_per_event": "Time an event",
+    "bytes_per_event": "Output an event",
+}
+_HEIGHT = 40
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/resources", view_func=show_page, endpoint="resources")
+
+
+def show_page() -> Response:
+    """Show what the jobs that pass the filters of the address took."""
+    by, measure = asked("by") or "stage", asked("measure") or "wall_seconds"
+    filters = {name: value for name in _FILTERS if (value := asked(name))}
+    with get_service().reading() as connection:
+        found = sum_resources(connection, asked_filters(), by=by)
+    shown = measure if measure in found["measures"] else next(iter(found["measures"]), None)
+    return answer(
+        "resources.html",
+        twin=address("/statistics/resources", {**filters, "by": by}),
+        filters=filters,
+        by=by,
+        facets=tuple(COLUMNS),
+        measure=shown,
+        titles={name: _TITLES[name] for name in found["measures"]},
+        first_line=first_line(found),
+        groups=cut_rows("groups", [_row(group, shown) for group in found["groups"]], 20),
+        ends=_ends(found["measures"][shown], shown) if shown else None,
+    )
+
+
+def first_line(found: dict[str, Any]) -> str:
+    """Return how many jobs the distributions are of."""
+    if not found["jobs"]:
+        return "No job that succeeded passes these filters."
+    return f"{counted(found['jobs'], 'job')} that succeeded, in {counted(len(found['groups']), found['by'])}."
+
+
+def said(value: float, measure: str) -> str:
+    """Return a value of a measure with its unit."""
+    unit = MEASURES[measure][0]
+    if unit == "seconds":
+        return duration(value)
+    return size(value) if unit == "bytes" else f"{number(round(100 * value))} %"
+
+
+def _row(group: dict[str, Any], measure: str | None) -> dict[str, Any]:
+    found = group["measures"].get(measure) if measure else None
+    if found is None or measure is None:
+        return {**group, "found": None}
+    most = max(found["bins"]) or 1
+    return {
+        **group,
+        "found": {name: said(found[name], measure) for name in ("p10", "median", "p90", "largest")},
+        "count": found["count"],
+        "bars": [round(_HEIGHT * count / most) or (1 if count else 0) for count in found["bins"]],
+    }
+
+
+def _ends(measure: dict[str, Any], name: str) -> tuple[str, str]:
+    return said(measure["edges"][0], name), said(measure["edges"][-1], name)

@@ -1,0 +1,59 @@
+"""What successful jobs took and made: the newest of those that pass the filters, a row a job."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.recording.job_rows import STATES
+from provenance.db.tables import Claim, Host, Identity, Job, Stage
+
+MOST_JOBS = 50_000
+COLUMNS: dict[str, Any] = {
+    "stage": Stage.name,
+    "site": Host.site,
+    "host": Host.hostname,
+    "version": Job.software_set_id,
+}
+"""What jobs can be told apart by."""
+
+
+class JobCost(NamedTuple):
+    """What one job took and made; None where its record does not say it."""
+
+    facet: Any
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    max_rss_bytes: int | None
+    output_bytes: int | None
+    events: int | None
+
+
+def job_costs(connection: Connection, filters: JobFilters, by: str) -> list[JobCost]:
+    """Return the newest successful jobs, at most 50,000, newest first."""
+    chosen = (
+        narrowed(
+            selected(Job.id, COLUMNS[by].label("facet"), Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes), filters
+        )
+        .where(Job.state == STATES.index("succeeded"), Job.rerun_of.is_(None))
+        .order_by(Job.id.desc())
+        .limit(MOST_JOBS)
+        .subquery()
+    )
+    made = (
+        select(Claim.job_id, func.sum(Identity.size_bytes).label("size"), func.sum(Claim.event_count).label("events"))
+        .select_from(chosen)
+        .join(Claim, Claim.job_id == chosen.c.id)
+        .join(Identity, Identity.id == Claim.identity_id)
+        .where(Claim.alias_of.is_(None))
+        .group_by(Claim.job_id)
+        .subquery()
+    )
+    columns = (chosen.c.facet, chosen.c.wall_seconds, chosen.c.cpu_seconds, chosen.c.max_rss_bytes)
+    query = (
+        select(*columns, made.c.size, made.c.events).select_from(chosen).outerjoin(made, made.c.job_id == chosen.c.id)
+    )
+    return [
+        JobCost(*row[:4], *(None if value is None else int(value) for value in row[4:]))
+        for row in connection.execute(query)
+    ]
