@@ -336,6 +336,7 @@ in_capsule_folder() { # PROGRAM [ARGUMENT]...
   # shellcheck disable=SC2016 # the inner shell's own variables
   unshare -rm sh -c '
     set -u
+    PATH=$PATH:/usr/sbin:/sbin
     capsule=$1 out=$2 work=$3
     shift 3
     show() { # INNER: what the capsule has here; the way to OUT is made of new folders
