@@ -91,7 +91,7 @@ def put_job(job_id: str) -> Response:
         raise
     check_record(grant, decoded)
     refuse_secrets_of(decoded)
-    outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter))
+    outcome = get_service().record(Submission.packing(decoded, datetime.now(UTC), grant.submitter))
     if outcome.change == "conflict":
         raise ConflictError(conflict_words(outcome.job_id))
     return json_answer(record_answer(outcome), STATUS[outcome.change])
@@ -160,7 +160,7 @@ def _take(grant: Grant, body: bytes, now: datetime, letters: list[Undecoded]) ->
     if found := secrets_in_record(decoded):
         words = "The record holds what looks like a secret and was not stored; send it redacted."
         return BatchResult(decoded.job_id, 422, detail=words, errors=secret_words(found))
-    return Submission(decoded, now, grant.submitter)
+    return Submission.packing(decoded, now, grant.submitter)
 
 
 def _parse(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:

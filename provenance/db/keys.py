@@ -22,7 +22,7 @@ _NEXT = "SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM generate_series(1,
 
 
 def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]:
-    """Return `count` unused integer keys of `table`; insert them before the next call for the same table."""
+    """Return `count` unused integer keys of `table`, rising; insert them before the next call for the same table."""
     if count == 0:
         return []
     if connection.dialect.name == "postgresql":

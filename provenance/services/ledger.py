@@ -31,6 +31,7 @@ class NewEntry(NamedTuple):
 
     Attributes:
         place: segment and position of an entry that is sealed already, when it is replayed; its bytes stay there.
+        packed: `body` as it is stored, where somebody packed it before.
     """
 
     experiment_id: int
@@ -39,6 +40,7 @@ class NewEntry(NamedTuple):
     submitter: str | None
     body: bytes
     place: tuple[int, int] | None = None
+    packed: bytes | None = None
 
 
 class Documents(Protocol):
@@ -55,7 +57,7 @@ def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[
         numbered = list(zip(numbers, entries, strict=True))
         insert_rows(connection, _ENTRIES, [_row_of(number, entry) for number, entry in numbered])
         bodies = [
-            {"entry_id": number, "salt": os.urandom(16), "body": pack(entry.body)}
+            {"entry_id": number, "salt": os.urandom(16), "body": entry.packed or pack(entry.body)}
             for number, entry in numbered
             if entry.place is None
         ]

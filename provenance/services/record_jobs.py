@@ -53,6 +53,7 @@ class Submission(NamedTuple):
     Attributes:
         reason: why this corrects the record; makes it a revision.
         place: where it is sealed already, when the ledger is replayed.
+        packed: the record's bytes as they are stored, where they were packed before the writer's turn.
     """
 
     decoded: DecodedRecord
@@ -60,6 +61,12 @@ class Submission(NamedTuple):
     submitter: str | None = None
     reason: str | None = None
     place: tuple[int, int] | None = None
+    packed: bytes | None = None
+
+    @classmethod
+    def packing(cls, decoded: DecodedRecord, received_at: datetime, submitter: str | None) -> "Submission":
+        """Return a submission whose bytes are packed here, in the thread of the request: all wait for that of the writer."""
+        return cls(decoded, received_at, submitter, packed=pack(decoded.body))
 
     @property
     def witness(self) -> str:
@@ -250,7 +257,13 @@ def _write_witnesses(batch: _Batch, jobs: Sequence[int], submissions: Sequence[S
             _remove_provisional(batch.connection, job, submission.witness)
         row = {"job_id": job, "witness": submission.witness}
         if submission.is_provisional:
-            working.append({**row, "received_at": submission.received_at, "body": pack(submission.decoded.body)})
+            working.append(
+                {
+                    **row,
+                    "received_at": submission.received_at,
+                    "body": submission.packed or pack(submission.decoded.body),
+                }
+            )
             continue
         revision = 0 if submission.reason is None else held.next_revision(submission.witness) if held else 1
         rows.append({**row, "revision": revision})
@@ -269,13 +282,13 @@ def _remove_provisional(connection: Connection, job: int, witness: str) -> None:
 
 def _entry_of(submission: Submission, experiments: dict[str, int], revision: int) -> NewEntry:
     experiment = experiments[submission.decoded.experiment]
-    body = submission.decoded.body
+    body, packed = submission.decoded.body, submission.packed
     kind = "record"
     if submission.reason is not None:
-        kind = "revision"
+        kind, packed = "revision", None
         document = {"reason": submission.reason, "revision": revision, "record": body.decode()}
         body = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
-    return NewEntry(experiment, kind, submission.received_at, submission.submitter, body, submission.place)
+    return NewEntry(experiment, kind, submission.received_at, submission.submitter, body, submission.place, packed)
 
 
 def write_awaited(connection: Connection, missing: Mapping[int, Iterable[str]], *, replace: Sequence[int]) -> None:
