@@ -28,6 +28,7 @@ COMMANDS = {
     "gaps": "gaps",
     "impact": "impact",
     "job": "asking",
+    "jobs": "listing",
     "lineage": "asking",
     "lookup": "asking",
     "migrate": "serving",

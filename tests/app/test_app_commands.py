@@ -55,7 +55,21 @@ def test_job_says_how_it_failed_in_its_first_line(live: LiveService) -> None:
     assert first == "Failed in step art with exit code 65: cet::exception."
 
 
-@pytest.mark.parametrize("words", [("lookup", "a.root"), ("job", JOB), ("lineage", "a.root"), ("token", "list")])
+def test_jobs_are_listed_by_filters(live: LiveService) -> None:
+    ended = live.run("jobs", "--state", "failed", "--file", "a.root")
+    assert (ended.returncode, JOB in ended.stdout) == (0, True)
+
+    none = live.run("jobs", "--parameter", "physics.*.threshold", "--value", "<5")
+    assert (none.returncode, none.stdout, none.stderr) == (1, "", "No job is recorded that is so.\n")
+
+    wrong = live.run("jobs", "--parameter", "a", "--value", "=>5")
+    assert wrong.returncode == 2
+    assert "'=>' is no operator; known are = != < <= > >=" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("lookup", "a.root"), ("job", JOB), ("jobs",), ("lineage", "a.root"), ("token", "list")]
+)
 def test_json_is_json(live: LiveService, words: tuple[str, ...]) -> None:
     assert json.loads(live.run(*words, "--json").stdout) is not None
 
@@ -73,6 +87,18 @@ def test_bundle_is_written_whole(live: LiveService, tmp_path: Path) -> None:
 
     assert ended.returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["b.tar"]
+
+
+def test_bundle_of_a_level_and_of_many_jobs(live: LiveService, tmp_path: Path) -> None:
+    low = live.run("bundle", JOB, "--level", "L0", "-o", str(tmp_path / "low.tar"), "--json")
+    many = live.run("bundle", "--task", "nobody's", "-o", str(tmp_path / "many.tar"))
+    both = live.run("bundle", JOB, "--task", "x")
+
+    assert "-L0-" in json.loads(low.stdout)["etag"]
+    assert many.returncode != 0
+    assert "No job of nobody's is recorded" in many.stderr
+    assert both.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["low.tar"]
 
 
 def test_rerun_refuses_a_folder_that_is_not_empty(live: LiveService, tmp_path: Path) -> None:

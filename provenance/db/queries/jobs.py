@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, and_, exists, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.node_facts import code_versions, job_url
-from provenance.db.queries.parameters import ParameterCondition, closures_with, narrowed_to_closures
+from provenance.db.queries.parameters import ParameterCondition, among, configurations_with, newest_that_ran
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (
     Claim,
@@ -94,16 +94,27 @@ def list_job_rows(
 
     `condition` is what the filters `parameter` and `value` say.
     """
-    query = narrowed(_summary_query(), filters)
+    query = narrowed(_summary_query(), filters).order_by(Job.id.desc())
     if condition is not None:
-        closures = closures_with(connection, condition)
-        if not closures:
-            return []
-        query = narrowed_to_closures(connection, query, closures)
+        return _that_ran(connection, query, condition, limit=limit, before=before)
     if before is not None:
         query = query.where(Job.id < before)
-    rows = connection.execute(query.order_by(Job.id.desc()).limit(limit)).all()
+    rows = connection.execute(query.limit(limit)).all()
     return list(_summaries(connection, rows).items())
+
+
+def _that_ran(
+    connection: Connection, query: Select[Any], condition: ParameterCondition, *, limit: int, before: int | None
+) -> list[tuple[int, dict[str, Any]]]:
+    """Return the first of the query's jobs whose configuration is so."""
+    rows: dict[int, Any] = {}
+    ran = configurations_with(connection, condition)
+    for jobs in newest_that_ran(connection, ran, before=before, length=limit):
+        found = query.where(among(connection, Job.id, jobs)).limit(limit)
+        rows.update((row[0], row) for row in connection.execute(found))
+        if len(rows) >= limit:
+            break
+    return list(_summaries(connection, list(rows.values())[:limit]).items())
 
 
 def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:

@@ -1,20 +1,37 @@
 """Which configurations have a parameter with such a value, and which of their jobs are the newest.
 
 A condition leads from keys to tables, from tables to sets, from sets to closures: some thousands of rows whatever the number of jobs.
+Each step is a statement of its own, and so is each stretch of jobs: a planner that guesses wrongly at one step is lost in the next.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Connection, and_, bindparam, exists, func, select
-from sqlalchemy.sql.selectable import Select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Connection, Select, and_, any_, bindparam, func, select
 
+from provenance.db.driver import fetch
 from provenance.db.queries.patterns import matches
 from provenance.db.tables import Evaluation, Job, JobClosure, Parameter, ParameterKey, ParameterSetTable
 
 _FEW_JOBS = 10_000
 """Jobs that are rather gathered and sorted than met by going through the newest."""
+_LONGEST_STRETCH = 10_000
+_LAST = 2**62
+
+_COUNT = "SELECT count(*) FROM (SELECT 1 FROM job_closures WHERE closure_id {among} LIMIT ?) AS counted"
+_STRETCH = """
+SELECT m.job_id, m.closure_id, j.experiment_id
+FROM ({newest} ORDER BY job_id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.job_id ORDER BY m.job_id DESC
+"""
+_THROUGH_JOBS = "SELECT job_id, closure_id FROM job_closures WHERE closure_id + 0 {among} AND job_id < ?"
+_GATHERED = {
+    "sqlite": "SELECT job_id, closure_id FROM job_closures INDEXED BY ix_job_closures_closure_id"
+    " WHERE closure_id {among} AND job_id < ?",
+    "postgresql": "SELECT job_id, closure_id FROM (SELECT job_id, closure_id FROM job_closures"
+    " WHERE closure_id {among} AND job_id < ? OFFSET 0) AS gathered",  # the offset keeps the order out
+}
+_AMONG = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?::bigint[])"}
 
 
 class ParameterCondition(NamedTuple):
@@ -33,25 +50,46 @@ class ParameterCondition(NamedTuple):
     number: float = 0.0
 
 
-def closures_with(connection: Connection, condition: ParameterCondition) -> list[int]:
-    """Return the integer keys of the configurations in which the condition holds for at least one parameter."""
-    found = [
-        row[0]
-        for row in connection.execute(
-            select(ParameterKey.id).where(*matches(connection.dialect.name, ParameterKey.name, condition.pattern))
-        )
-    ]
-    steps: list[tuple[Any, Any, list[ColumnElement[bool]]]] = [
+Ran = set[tuple[int, int]]
+"""Integer keys of experiments and configurations: jobs of the one that ran the other may be told so."""
+
+
+def configurations_with(connection: Connection, condition: ParameterCondition) -> Ran:
+    """Return the configurations in which the condition holds for at least one parameter, each with an experiment that knows it."""
+    keys = select(ParameterKey.id).where(*matches(connection.dialect.name, ParameterKey.name, condition.pattern))
+    found = [row[0] for row in connection.execute(keys)]
+    for wanted, by, conditions in (
         (Parameter.table_id, Parameter.key_id, _holds(condition)),
         (ParameterSetTable.set_id, ParameterSetTable.table_id, []),
-        (Evaluation.closure_id, Evaluation.set_id, []),
-    ]
-    for wanted, by, conditions in steps:  # one by one: a planner that guesses wrongly at one step is lost in the next
+    ):
         if not found:
-            return []
-        query = select(wanted).where(by.in_(_listed(connection, found)), *conditions).distinct()
+            return set()
+        query = select(wanted).where(among(connection, by, found), *conditions).distinct()
         found = [row[0] for row in connection.execute(query)]
-    return found
+    told = select(Evaluation.experiment_id, Evaluation.closure_id).where(among(connection, Evaluation.set_id, found))
+    return {(row[0], row[1]) for row in connection.execute(told)}
+
+
+def closures_with(connection: Connection, condition: ParameterCondition) -> list[int]:
+    """Return the integer keys of the configurations in which the condition holds for at least one parameter."""
+    return sorted({closure for _, closure in configurations_with(connection, condition)})
+
+
+def narrowed_to_closures(connection: Connection, query: Select[Any], closures: Sequence[int]) -> Select[Any]:
+    """Return a query over all jobs, narrowed to those that ran one of these configurations and may be told so.
+
+    For lists that are wanted whole; the newest alone come sooner from `newest_that_ran`.
+    """
+    ran = (
+        select(JobClosure.job_id)
+        .join(Job, Job.id == JobClosure.job_id)
+        .join(
+            Evaluation,
+            and_(Evaluation.closure_id == JobClosure.closure_id, Evaluation.experiment_id == Job.experiment_id),
+        )
+        .where(among(connection, JobClosure.closure_id, closures), Evaluation.set_id.is_not(None))
+    )
+    return query.where(Job.id.in_(ran))
 
 
 def _holds(condition: ParameterCondition) -> list[ColumnElement[bool]]:
@@ -67,35 +105,37 @@ def _holds(condition: ParameterCondition) -> list[ColumnElement[bool]]:
     return [] if condition.operator is None else [comparisons[condition.operator]]
 
 
-def narrowed_to_closures(connection: Connection, query: Select[Any], closures: Sequence[int]) -> Select[Any]:
-    """Return a query of jobs, newest first, narrowed to those that ran one of these configurations and may be told so.
+def newest_that_ran(connection: Connection, ran: Ran, *, before: int | None, length: int) -> Iterator[list[int]]:
+    """Yield the integer keys of the jobs that ran one of these configurations, newest first, in stretches that grow.
 
-    Few jobs are gathered from the index of configurations. Many are met soon by going through the newest, from the last of them on.
+    Few jobs are gathered from the index of configurations. Many are met soon by going through the newest.
+
+    Args:
+        connection: to read with.
+        ran: from `configurations_with`.
+        before: jobs before this one only; None for all.
+        length: jobs of the first stretch.
     """
-    among = JobClosure.closure_id.in_(_listed(connection, closures))
-    ran = exists().where(
-        and_(
-            JobClosure.job_id == Job.id,
-            (JobClosure.closure_id + 0).in_(
-                _listed(connection, closures)
-            ),  # else SQLite tries each of them for each job
-            Evaluation.closure_id == JobClosure.closure_id,
-            Evaluation.experiment_id == Job.experiment_id,
-            Evaluation.set_id.is_not(None),
-        )
-    )
-    some = select(JobClosure.job_id).where(among).limit(_FEW_JOBS + 1).subquery()
-    count = connection.execute(select(func.count()).select_from(some)).scalar_one()
-    if count <= _FEW_JOBS:
-        return query.where(Job.id.in_(select(JobClosure.job_id).where(among)), ran)
-    newest = connection.execute(select(func.max(JobClosure.job_id)).where(among)).scalar_one()
-    return query.where(Job.id <= newest, ran)
+    if not ran:
+        return
+    dialect, before = connection.dialect.name, _LAST if before is None else before
+    closures: Any = sorted({closure for _, closure in ran})
+    closures = json.dumps(closures) if dialect == "sqlite" else closures
+    [(count,)] = fetch(connection, _COUNT.format(among=_AMONG[dialect]), (closures, _FEW_JOBS + 1))
+    newest = _GATHERED[dialect] if count <= _FEW_JOBS else _THROUGH_JOBS
+    statement = _STRETCH.format(newest=newest.format(among=_AMONG[dialect]))
+    while True:
+        rows = fetch(connection, statement, (closures, before, length))
+        yield list(dict.fromkeys(job for job, closure, experiment in rows if (experiment, closure) in ran))
+        if len(rows) < length:
+            return
+        before = rows[-1][0]
+        length = min(length * 4, _LONGEST_STRETCH)
 
 
-def _listed(connection: Connection, keys: Sequence[int]) -> Any:
-    """Return a subquery of integer keys that are one parameter, however many they are."""
+def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a column is one of these integer keys, one parameter however many they are."""
     if connection.dialect.name == "sqlite":
-        values = func.json_each(bindparam("closures", json.dumps(list(keys)), unique=True)).table_valued("value")
-        return select(values.c.value)
-    listed = bindparam("closures", list(keys), type_=ARRAY(BigInteger), unique=True)
-    return select(func.unnest(listed).column_valued("closure_id"))
+        values = func.json_each(bindparam("keys", json.dumps(list(keys)), unique=True)).table_valued("value")
+        return column.in_(select(values.c.value))  # type: ignore[no-any-return]
+    return column == any_(bindparam("keys", list(keys), type_=ARRAY(BigInteger), unique=True))  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from archive.opening import open_store
 from provenance.db.engines import Database
+from provenance.db.queries import parameters
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.tables import Evaluation, GapSet, Job, ParameterSet, ParameterTable, WorkItem
 from provenance.fhicl import loads
@@ -78,6 +79,44 @@ def test_jobs_are_found_by_the_values_that_they_ran_with(production: Production)
     assert found(production, parameter="physics.*.threshold", value="<5", task_id="t1") == [3]
     assert found(production, parameter="physics.*.threshold", value="<5", state="failed") == []
     assert found(production, parameter="Physics.*") == []
+
+
+@pytest.mark.parametrize("few", [0, 10_000])
+def test_pages_of_jobs_come_whole_and_in_order(
+    production: Production, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ways to the newest jobs: gathered from the configurations, and met by going through all."""
+    monkeypatch.setattr(parameters, "_FEW_JOBS", few)
+    texts = [BASE, BASE + b"physics.producers.slicer.threshold: 3\n"]
+    closures = [configured(production, 1, text)["configurations"][0] for text in texts]
+    production.record(
+        *[
+            record_of(
+                number,
+                configurations=[closures[number % 3 == 0]] + [{**closures[1], "step": "again"}] * (number % 4 == 0),
+                state="failed" if number % 5 == 0 else "succeeded",
+            )
+            for number in range(1, 41)
+        ]
+    )
+    production.work()
+    expected = [number for number in range(40, 0, -1) if (number % 3 == 0 or number % 4 == 0)]
+
+    assert paged(production, parameter="*.threshold", value="3") == expected
+    assert paged(production, parameter="*.threshold", value="3", state="failed") == [n for n in expected if n % 5 == 0]
+
+
+def paged(production: Production, **filters: Any) -> list[int]:
+    """Return the numbers of the jobs listed, three a page."""
+    numbers, cursor = [], None
+    with production.database.reading.connect() as connection:
+        while True:
+            page = list_jobs(connection, JobFilters(**filters), limit=3, cursor=cursor)
+            numbers += [int(job["job_id"][-4:], 16) for job in page["jobs"]]
+            cursor = page["next"]
+            if cursor is None:
+                return numbers
+            assert len(page["jobs"]) == 3
 
 
 def test_equal_tables_are_kept_once(production: Production) -> None:

@@ -1,0 +1,50 @@
+"""`jobprov jobs`: which jobs ran so, a line each. The filters are those of `GET /api/v1/jobs`."""
+
+import sys
+from itertools import islice
+from typing import Any
+
+import click
+
+from app.commands.asking import client_for
+from app.commands.opening import emit, json_option, table, url_option
+
+_STATES = ["running", "succeeded", "failed", "killed", "lost"]
+_COLUMNS = {
+    "job_id": "job",
+    "state": "state",
+    "stage": "stage",
+    "task_id": "task",
+    "unit": "unit",
+    "code": "code",
+    "started_at": "started",
+}
+
+
+@click.command()
+@click.option("--parameter", help="Jobs whose configuration has this parameter; its key, with * for any letters.")
+@click.option("--value", help="With --parameter: its value, after one of = != < <= > >=, such as '<5'.")
+@click.option("--experiment", help="Jobs of this experiment.")
+@click.option("--campaign", help="Jobs of this campaign.")
+@click.option("--stage", help="Jobs of this stage.")
+@click.option("--task-id", help="Jobs of this task.")
+@click.option("--state", type=click.Choice(_STATES), help="Jobs in this state.")
+@click.option("--file", help="Jobs that produced or consumed this file.")
+@click.option("--revision", help="Jobs that ran this commit.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="How many at most.")
+@url_option
+@json_option
+def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
+    """List jobs, newest first; exit code 1 where there is none."""
+    asked = {name: value for name, value in filters.items() if value is not None}
+    found = list(islice(client_for(url).jobs(**asked, limit=min(limit, 1000)), limit))
+    if not found and not as_json:
+        click.echo("No job is recorded that is so.", err=True)
+        sys.exit(1)
+    rows = [{**job, **job["task"]} for job in found]
+    emit(found, table(rows, _COLUMNS), as_json=as_json)
+    if not found:
+        sys.exit(1)
+
+
+COMMANDS = {"jobs": jobs}
