@@ -36,6 +36,7 @@ _ONE = {
     "--TFileName": "outputs",
     "--config-out": "final",
     "--process-name": "process_name",
+    "--sam-process-id": "sam_process_id",
     "--timing-db": "databases",
     "--memcheck-db": "databases",
 }
@@ -70,7 +71,7 @@ class CommandLine:
         is_art: whether it is art's or was written like art's.
         config: the fcl file's name as given, to be looked up.
         sources, outputs: names of files; an output may hold art's `%` patterns.
-        final, process_name: `--config-out` and `--process-name`.
+        final, process_name, sam_process_id: `--config-out`, `--process-name` and `--sam-process-id`.
         databases: `--timing-db` and `--memcheck-db`.
         overrides: the options that change the configuration, as given.
     """
@@ -78,7 +79,7 @@ class CommandLine:
     def __init__(self, argv):
         self.argv = argv
         self.is_art = bool(argv) and os.path.basename(argv[0]) in ART_PROGRAMS
-        self.config = self.final = self.process_name = None
+        self.config = self.final = self.process_name = self.sam_process_id = None
         self.sources, self.lists, self.outputs, self.overrides, self.databases = [], [], [], [], []
         if not self.is_art:
             self.is_art = _names_fcl(argv)
@@ -95,7 +96,7 @@ class CommandLine:
                 self.sources.extend(values)
             elif kind in _SEVERAL:
                 getattr(self, kind).append(value)
-            elif kind in ("config", "final"):
+            elif kind in ("config", "final", "sam_process_id"):
                 setattr(self, kind, value)
             elif name in _OVERRIDES:
                 self.overrides.extend(words[index : index + step])

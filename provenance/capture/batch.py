@@ -52,8 +52,8 @@ def describe_batch(environment, ad):
     """Return the record's `batch`, without its part; empty where no batch system is seen."""
     if ad.get("GlobalJobId"):
         return _condor(environment, ad)
-    if environment.get("JOBSUBJOBID"):
-        identity = environment["JOBSUBJOBID"]
+    identity = environment.get("JOBSUBJOBID") or environment.get("JUSTIN_JOBSUB_ID")
+    if identity:
         return without_empty(
             {
                 "system": "htcondor",

@@ -90,9 +90,7 @@ def _wrap(options, record):
     before = Background(record.before)
     before.wait(budget(options))
     beside = []
-    outcome = execution.execute(
-        options.command, signals, lambda: beside.append(Background(lambda: record.meanwhile(before)))
-    )
+    outcome = execution.execute(options.command, signals, lambda: _begin_beside(record, before, beside, signals))
     outcome.was_told = bool(signals.passed_on)
     try:
         work = Background(lambda: record.after(before, beside, outcome, speaker))
@@ -102,6 +100,11 @@ def _wrap(options, record):
     except BaseException as error:
         speaker.say("not recorded: {}: {}".format(type(error).__name__, error))
     execution.leave(outcome)
+
+
+def _begin_beside(record, before, beside, signals):
+    beside.append(Background(lambda: record.meanwhile(before)))
+    Background(lambda: record.watch(signals.process.pid))
 
 
 def _wait_for(work, record, signals, speaker):

@@ -73,6 +73,8 @@ class Job:
             draft.note(note)
         code.keep_scripts(draft, seen.scripts, self.repositories)
         code.keep_configurations(draft, step, seen.closures, self.repositories)
+        if str(step.line.sam_process_id or "").isdigit():
+            draft.record.setdefault("task", {})["sam_process_id"] = int(step.line.sam_process_id)
         step.inputs = files.describe_inputs(step.name, seen.named)
         rest = files.hash_inputs(draft, step.inputs, None, seen.hashed)
         if rest:
@@ -192,12 +194,22 @@ class Job:
 
         lines = self.draft.attempt("installed packages", distributions.list_packages, argv, self.environment)
         if lines:
-            environment = self.draft.record.setdefault("environment", {})
-            have = self.draft.take(environment.get("packages_sha256")).decode("utf-8", "replace").splitlines()
-            content = "".join(line + "\n" for line in sorted(lines.union(have)))
-            environment["packages_sha256"] = self.draft.add_text(
-                content.encode("utf-8", "surrogateescape"), "installed packages"
-            )
+            self._add_listing("packages_sha256", lines, "installed packages")
+
+    def take_watch(self, watch):
+        """Add what was seen of a command while it ran: memory of its processes together, and mapped libraries."""
+        resources = self.draft.record.setdefault("resources", {})
+        if watch.peak_rss_bytes:
+            resources["max_rss_bytes"] = max(watch.peak_rss_bytes, resources.get("max_rss_bytes") or 0)
+        if watch.libraries:
+            self._add_listing("libraries_sha256", watch.list_libraries(), "mapped libraries")
+
+    def _add_listing(self, field, lines, what):
+        """Keep lines in a listing of the environment, joined with those of earlier steps."""
+        environment = self.draft.record.setdefault("environment", {})
+        have = self.draft.take(environment.get(field)).decode("utf-8", "surrogateescape").splitlines()
+        content = "".join(line + "\n" for line in sorted(set(lines).union(have)))
+        environment[field] = self.draft.add_text(content.encode("utf-8", "surrogateescape"), what)
 
     def _hash_large(self, entries):
         self.is_hashing = True

@@ -23,7 +23,7 @@ class OneCommand:
     def __init__(self, options, environment):
         self.options, self.environment = options, environment
         self.seen = self.job = self.step = self.spool = None
-        self.spooled = threading.Event()
+        self.spooled, self.watching = threading.Event(), None
 
     def before(self):
         """Look at what the command is about to use; git checkouts, which it may change too, take the whole look."""
@@ -56,6 +56,13 @@ class OneCommand:
         self.job.meanwhile()
         from provenance.capture import delivery, failure, sidecar  # noqa: F401 - loaded while the job runs
 
+    def watch(self, process):
+        """Look at the command and all that it starts, until it ends."""
+        from provenance.capture import watching
+
+        self.watching = watching.Watch(process)
+        self.watching.run()
+
     def after(self, before, others, outcome, speaker):
         """Gather what the command left, spool the record, and send it."""
         self._settle(before, others)
@@ -72,6 +79,9 @@ class OneCommand:
         from provenance.capture import job
 
         job.add_usage(self.job.draft.record, outcome, self.job.job_ad)
+        if self.watching is not None:
+            self.watching.stop()
+            self.job.draft.attempt("memory and libraries", self.job.take_watch, self.watching)
         self.job.after(self.step, outcome, self.prefix)
 
     def _settle(self, before, others):

@@ -14,6 +14,9 @@ from provenance.capture import redaction
 from provenance.capture.draft import without_empty
 
 _NAME_AND_VERSION = 2
+# where images lie unpacked on CVMFS: singularity.opensciencegrid.org/.images/ab/cdef…, unpacked.cern.ch/.flat/ab/abcdef…
+_UNPACKED = re.compile(r"/\.(?:images/([0-9a-f]{2})/|flat/[0-9a-f]{2}/)([0-9a-f]{62}(?:[0-9a-f]{2})?)(?:/|$)")
+_SITES = ("GLIDEIN_Site", "GLIDEIN_DUNESite", "JUSTIN_SITE_NAME")
 _LIMITS = {
     "stack_bytes": "RLIMIT_STACK",
     "address_space_bytes": "RLIMIT_AS",
@@ -105,8 +108,17 @@ def _container(environment, ad):
     if not image or not (inside or environment.get("APPTAINER_CONTAINER") or environment.get("SINGULARITY_CONTAINER")):
         return None
     resolved = os.path.realpath(image) if image.startswith("/") else None
-    digest = re.search(r"sha256:[0-9a-f]{64}", image)
-    return without_empty({"image": image, "resolved_path": resolved, "digest": digest.group() if digest else None})
+    told = re.search(r"sha256:([0-9a-f]{64})", image) or _UNPACKED.search(resolved or "")
+    return without_empty(
+        {
+            "image": image,
+            "resolved_path": resolved,
+            "digest": "sha256:" + "".join(group or "" for group in told.groups()) if told else None,
+            "root_hash": _attribute(resolved, "user.root_hash")
+            if resolved and resolved.startswith("/cvmfs/")
+            else None,
+        }
+    )
 
 
 def describe_host(draft, environment, machine):
@@ -115,7 +127,7 @@ def describe_host(draft, environment, machine):
     fields = {
         "hostname": socket.gethostname() or None,
         "facility": environment.get("GLIDEIN_Entry_Name") or machine.get("GLIDEIN_Entry_Name"),
-        "site": machine.get("GLIDEIN_Site") or environment.get("GLIDEIN_Site") or environment.get("JUSTIN_SITE_NAME"),
+        "site": machine.get("GLIDEIN_Site") or _first(environment, _SITES),
         "slot": machine.get("Name") or environment.get("_CONDOR_SLOT"),
         "cpu_model": cpu.get("model name"),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -124,6 +136,10 @@ def describe_host(draft, environment, machine):
     if cpu.get("flags"):
         fields["cpu_flags_sha256"] = draft.add_bytes(("\n".join(sorted(set(cpu["flags"].split()))) + "\n").encode())
     return without_empty({name: value or None for name, value in fields.items()})
+
+
+def _first(environment, names):
+    return next((environment[name] for name in names if environment.get(name)), None)
 
 
 def _cpu():
