@@ -4,6 +4,7 @@ from flask import Flask
 
 from app.api import (
     blobs,
+    bundles,
     comparators,
     comparisons,
     exports,
@@ -28,6 +29,7 @@ from provenance.services.waivers import Waiver
 SECTIONS = (
     jobs.section,
     job_views.section,
+    bundles.section,
     comparisons.section,
     exports.section,
     recipes.section,

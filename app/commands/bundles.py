@@ -15,7 +15,10 @@ from provenance.services.isolation import Isolation, apart
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", required=False)
+@click.option("--task", metavar="TASK_ID", help="One bundle of all jobs of this task instead.")
+@click.option("--campaign", metavar="NAME", help="One bundle of all jobs of this campaign instead.")
+@click.option("--stage", help="Only jobs of this stage of the campaign or task.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it; ID.tar by default.")
 @click.option("--plan", type=click.IntRange(1), help="An earlier plan; the newest by default.")
 @click.option(
@@ -24,12 +27,39 @@ from provenance.services.isolation import Isolation, apart
 @experiment_option
 @url_option
 @json_option
-def bundle(*, job_id: str, output: Path | None, url: str | None, as_json: bool, **which: Any) -> None:
-    """Write the rerun bundle of the job with this id."""
-    target = output or Path(f"{Path(job_id).name}.tar")
-    name = client_for(url).save_bundle(job_id, target, **which)
-    text = f"{target} ({target.stat().st_size} bytes, plan and level {name}). Unpack it and read README.txt, or: jobprov rerun {target}"
-    emit({"file": str(target), "size_bytes": target.stat().st_size, "etag": name}, text, as_json=as_json)
+def bundle(
+    *,
+    job_id: str | None,
+    task: str | None,
+    campaign: str | None,
+    stage: str | None,
+    output: Path | None,
+    plan: int | None,
+    url: str | None,
+    as_json: bool,
+    **which: Any,
+) -> None:
+    """Write the rerun bundle of the job with this id, or of many jobs."""
+    named = {"ID": job_id, "--task": task, "--campaign": campaign}
+    given = [(word, name) for word, name in named.items() if name is not None]
+    if len(given) != 1:
+        raise BadInputError("Name one job, or one --task, or one --campaign.", {"job_id": ["name one thing"]})
+    [(word, name)] = given
+    if (stage and job_id) or (plan and not job_id):
+        raise BadInputError(
+            "--stage is for many jobs, --plan for one.", {"stage" if stage else "plan": ["not with this"]}
+        )
+    target = output or Path(f"{Path(name).name}.tar")
+    client = client_for(url)
+    if word == "ID":
+        etag = client.save_bundle(name, target, plan=plan, **which)
+    else:
+        save = client.save_task_bundle if word == "--task" else client.save_campaign_bundle
+        etag = save(name, target, stage=stage, **which)
+    size = target.stat().st_size
+    after = f"or: jobprov rerun {target}" if job_id else "and choose a job by sh run.sh --job ID OUT"
+    text = f"{target} ({size} bytes, plan and level {etag}). Unpack it and read README.txt, {after}"
+    emit({"file": str(target), "size_bytes": size, "etag": etag}, text, as_json=as_json)
 
 
 @click.command()

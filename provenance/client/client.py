@@ -173,7 +173,18 @@ class Client:
     ) -> str:
         """Write the rerun bundle of a job to a file, whole or not at all; return its ETag, which names plan and level."""
         query = {"experiment": experiment, "plan": plan, "level": level}
-        answer = self._call("GET", f"/jobs/{_part(job_id)}/bundle", params=query, stream=True)
+        return self._save(f"/jobs/{_part(job_id)}/bundle", query, target)
+
+    def save_task_bundle(self, task_id: str, target: Path, **which: Any) -> str:
+        """Write the bundle of all jobs of a task to a file, as `save_bundle` does; `experiment`, `stage` and `level` say which."""
+        return self._save(f"/tasks/{_part(task_id)}/bundle", which, target)
+
+    def save_campaign_bundle(self, campaign: str, target: Path, **which: Any) -> str:
+        """Write the bundle of all jobs of a campaign to a file, as `save_bundle` does; `experiment`, `stage` and `level` say which."""
+        return self._save(f"/campaigns/{_part(campaign)}/bundle", which, target)
+
+    def _save(self, path: str, query: Mapping[str, Any], target: Path) -> str:
+        answer = self._call("GET", path, params=dict(query), stream=True)
         temporary = target.with_name(f".{target.name}.part")
         try:
             with temporary.open("wb") as stream:

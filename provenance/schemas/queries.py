@@ -161,6 +161,16 @@ class BundleQuery(ExperimentQuery):
     )
 
 
+class ManyBundleQuery(ExperimentQuery):
+    """How much of each job, and which stage."""
+
+    stage = _text("Only jobs of this stage.")
+    level = fields.String(
+        validate=validate.OneOf(["L0", "L1", "L2", "L3", "L4"]),
+        metadata={"description": "Leave out what only a higher level holds; everything goes in by default."},
+    )
+
+
 class FileQuery(ExperimentQuery):
     """A file, where the name alone does not say which."""
 

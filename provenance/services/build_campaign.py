@@ -3,6 +3,7 @@
 Nothing of it is stored: what is generated stays in memory, some kilobytes a job, and everything else is a blob already.
 """
 
+import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
@@ -39,6 +40,11 @@ class Campaign(NamedTuple):
     plan: Plan
     size_bytes: int
     reader: "_Reader"
+
+    @property
+    def etag(self) -> str:
+        """Return what names the plan, and so the bytes."""
+        return f"{self.level}-{hashlib.sha256(self.plan.to_bytes()).hexdigest()[:16]}"
 
     def stream(self) -> Iterator[bytes]:
         """Yield the tar."""
@@ -155,9 +161,11 @@ def _conditions(query: Any, wanted: Wanted) -> Iterator[Any]:
             yield query.where(Job.uuid.in_(part))
         return
     if wanted.task_id:
-        yield query.join(TaskRow, TaskRow.id == Job.task_id).where(TaskRow.task_id == wanted.task_id)
-        return
-    query = query.join(Stage, Stage.id == Job.stage_id).where(Stage.campaign == wanted.campaign)
+        query = query.join(TaskRow, TaskRow.id == Job.task_id).where(TaskRow.task_id == wanted.task_id)
+    if wanted.campaign is not None or wanted.stage:
+        query = query.join(Stage, Stage.id == Job.stage_id)
+    if wanted.campaign is not None:
+        query = query.where(Stage.campaign == wanted.campaign)
     yield query.where(Stage.name == wanted.stage) if wanted.stage else query
 
 

@@ -91,9 +91,7 @@ def test_root_location_is_fetched_by_xrdcp(toy: Toy, tmp_path: Path) -> None:
     (programs / "xrdcp").chmod(0o755)
 
     words = ["dash", str(bag / "data/run.sh"), str(tmp_path / "out")]
-    ran = subprocess.run(
-        words, env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, text=True, check=False
-    )
+    ran = subprocess.run(words, env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, text=True, check=False)
 
     assert ran.returncode == 0, ran.stderr
     called = (programs / "xrdcp.called").read_text().splitlines()
@@ -125,7 +123,11 @@ def _has_namespaces() -> bool:
 def test_job_runs_inside_a_capsule(toy: Toy, tmp_path: Path, shell: Run, capsule: Path) -> None:
     if not _has_namespaces():
         pytest.skip("NO USER NAMESPACES HERE: that a job runs inside a capsule is not tested")
-    toy.files[1] = ("bin/join.sh", 0o100755, b"#!/bin/sh\nmkdir -p out\ncat /release.txt > out/result.txt\nls / >&2 || :\n")
+    toy.files[1] = (
+        "bin/join.sh",
+        0o100755,
+        b"#!/bin/sh\nmkdir -p out\ncat /release.txt > out/result.txt\nls / >&2 || :\n",
+    )
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
     before = sorted(os.walk(capsule))
 

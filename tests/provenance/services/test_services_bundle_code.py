@@ -197,9 +197,7 @@ def test_commit_that_was_never_pushed_is_in_the_bundle(parts: Parts, upstream: U
         ["git", "pack-objects", "--stdout", "-q"], cwd=clone, input=ids.encode(), capture_output=True, check=True
     )
 
-    job_id = record(
-        parts, 1, upstream.main, blob=packed.stdout, revision=commit, objects_sha256=_sha256(packed.stdout)
-    )
+    job_id = record(parts, 1, upstream.main, blob=packed.stdout, revision=commit, objects_sha256=_sha256(packed.stdout))
 
     data = unpacked(build(parts, job_id), tmp_path / "bundle")
     ended = run(data, tmp_path / "out")

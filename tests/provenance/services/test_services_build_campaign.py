@@ -1,0 +1,132 @@
+"""One bundle of many jobs: what they share is there once, each can be run and verified, and the archive is checked for drift."""
+
+import io
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from recorded_sample import BAD, EXPERIMENT, GOOD, make_repository, record_sample
+
+from archive.opening import open_store
+from provenance.db.engines import open_database
+from provenance.db.recording.writing import table_of
+from provenance.db.tables import BundlePlan
+from provenance.db.writer import Writer
+from provenance.errors import BundleError, NotFoundError
+from provenance.services.build_bundle import build_bundle
+from provenance.services.build_campaign import Wanted, build_campaign
+from provenance.services.check_archive import check_archive
+from provenance.services.check_bundles import check_bundles
+from provenance.services.rerun_bundle import unpack
+from provenance.services.work import Parts
+
+TASK = "toyexp-join-0001"
+
+
+@pytest.fixture
+def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
+    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
+    database = open_database(f"sqlite:///{tmp_path / 'jobprov.db'}")
+    writer = Writer(database.writing)
+    store = open_store("memory:")
+    made = Parts(database, writer, store, tmp_path / "mirrors")
+    record_sample(made, store, make_repository(tmp_path / "joining"))
+    yield made
+    writer.close()
+    database.dispose()
+
+
+def _run(data: Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    program = ["dash", str(data / script), *words]
+    return subprocess.run(program, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+
+
+def test_every_job_of_a_task_runs_again_from_one_bundle(parts: Parts, tmp_path: Path) -> None:
+    campaign = build_campaign(parts.database, parts.store, Wanted(task_id=TASK))
+    content = b"".join(campaign.stream())
+    data = unpack(io.BytesIO(content), tmp_path / "bundle") / "data"
+
+    assert (campaign.jobs, campaign.level, campaign.size_bytes) == (2, "L2", len(content))
+    listed = [line.split("\t")[:2] for line in _run(data, "run.sh", "--list-jobs").stdout.splitlines()[1:]]
+    assert listed == [[GOOD, "succeeded"], [BAD, "failed"]]
+    for job_id, code, level in ((GOOD, 0, "R7"), (BAD, 3, "R1=")):
+        out = tmp_path / job_id
+        assert _run(data, "run.sh", "--job", job_id, str(out)).returncode == code
+        verified = _run(data, "verify.sh", str(out))
+        assert verified.returncode == 0, verified.stderr
+        assert f"level {level}" in verified.stderr
+    assert _run(data, "verify.sh", "--bundle").returncode == 0
+
+
+def test_same_jobs_give_the_same_bytes_however_they_are_asked_for(parts: Parts) -> None:
+    by_id = build_campaign(parts.database, parts.store, Wanted(job_ids=[BAD, GOOD]))
+    again = build_campaign(parts.database, parts.store, Wanted(job_ids=[GOOD, BAD], experiment=EXPERIMENT))
+
+    assert b"".join(by_id.stream()) == b"".join(again.stream())
+    assert by_id.etag == again.etag
+
+
+def test_further_job_takes_its_record_and_little_else(parts: Parts) -> None:
+    one = build_campaign(parts.database, parts.store, Wanted(job_ids=[GOOD]))
+    both = build_campaign(parts.database, parts.store, Wanted(job_ids=[GOOD, BAD]))
+
+    added = {member.path for member in both.plan.own} - {member.path for member in one.plan.own}
+    assert {path for path in added if not path.startswith("data/lists/")} == {
+        f"data/jobs/{BAD}.json",
+        f"data/jobs/{BAD}.sh",
+    }
+
+
+@pytest.mark.parametrize("wanted", [Wanted(task_id="none"), Wanted(campaign="none"), Wanted(job_ids=["0" * 36])])
+def test_jobs_that_nobody_recorded_are_not_found(parts: Parts, wanted: Wanted) -> None:
+    with pytest.raises(NotFoundError):
+        build_campaign(parts.database, parts.store, wanted)
+
+
+def test_job_that_is_not_in_the_bundle_is_refused(parts: Parts, tmp_path: Path) -> None:
+    campaign = build_campaign(parts.database, parts.store, Wanted(job_ids=[GOOD]))
+    data = unpack(io.BytesIO(b"".join(campaign.stream())), tmp_path / "bundle") / "data"
+
+    for words in ([], ["--job", BAD], ["--job", "../x"]):
+        ended = _run(data, "run.sh", *words, str(tmp_path / "out"))
+        assert ended.returncode == 125, words
+    assert not (tmp_path / "out").exists()
+
+
+def test_level_makes_a_plan_of_its_own_and_leaves_the_others(parts: Parts) -> None:
+    whole = build_bundle(parts.database, parts.writer, parts.store, GOOD)
+    low = build_bundle(parts.database, parts.writer, parts.store, GOOD, level="L1")
+
+    assert (whole.level, whole.number, low.level, low.number) == ("L2", 1, "L1", 2)
+    assert build_bundle(parts.database, parts.writer, parts.store, GOOD).etag == whole.etag
+    assert build_bundle(parts.database, parts.writer, parts.store, GOOD, level="L1").etag == low.etag
+    with pytest.raises(BundleError, match="no closure level"):
+        build_bundle(parts.database, parts.writer, parts.store, GOOD, level="L7")
+
+
+def test_bundles_are_built_again_and_drift_is_reported(parts: Parts) -> None:
+    for job_id in (GOOD, BAD):
+        build_bundle(parts.database, parts.writer, parts.store, job_id)
+
+    first = check_bundles(parts.database, parts.writer, parts.store, 10)
+    second = check_bundles(parts.database, parts.writer, parts.store, 1)
+    parts.writer.run(
+        lambda connection, _known: connection.execute(
+            table_of(BundlePlan).update().where(table_of(BundlePlan).c.number == 1).values(tar_sha256="0" * 64)
+        )
+    )
+    third = check_bundles(parts.database, parts.writer, parts.store, 10)
+
+    assert (first.compared, first.first, first.drifted) == (0, 2, [])
+    assert (second.compared, second.first, second.drifted) == (1, 0, [])
+    assert {found.job.job_id for found in third.drifted} == {GOOD, BAD}
+    assert "the first one had 000" in third.drifted[0].detail
+
+
+def test_archive_with_bundles_is_sound(parts: Parts) -> None:
+    build_bundle(parts.database, parts.writer, parts.store, GOOD)
+
+    with parts.database.reading.connect() as connection:
+        assert check_archive(connection, parts.store).troubles == []
