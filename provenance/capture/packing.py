@@ -1,15 +1,18 @@
 """Folds the capture modules into the one file `job-end-hook.pyz`: the same bytes from the same sources, always.
 
-A zip with a `#!` line in front, as the standard library's zipapp makes it, but with fixed times, modes and order; a
-folder's listing, umask, locale or clock play no part. Only what a job needs goes in.
+A zip with a `#!` line in front, as the standard library's zipapp makes it, but with fixed times, modes, order and deflate; a
+folder's listing, umask, locale, clock or zlib play no part. Only what a job needs goes in. Source: APPNOTE.TXT 4.3.
 """
 
 import ast
 import hashlib
 import io
 import os
+import struct
 import tokenize
-import zipfile
+import zlib
+
+from provenance.capture.deflating import deflate
 
 SHEBANG = b"#!/usr/bin/env python3\n"
 # Should the hook itself be broken, or the Python too old for it, the command still runs, alone.
@@ -41,8 +44,10 @@ except Exception as error:
     run_alone(sys.argv[1:], error)
 sys.exit(code)
 """
-_LEFT_OUT = frozenset(["packing.py"])
-_FIRST_TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can tell
+_LEFT_OUT = frozenset(["packing.py", "deflating.py"])
+_MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
+_READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
+_FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
 
 
 def build(target):
@@ -100,13 +105,15 @@ def _narrow(source):
 
 
 def packed(files):
-    """Return the hook's bytes: stored, since compressed bytes differ between implementations of deflate."""
-    target = io.BytesIO()
-    target.write(SHEBANG)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(files):
-            information = zipfile.ZipInfo(name, _FIRST_TIME)
-            information.create_system = 3
-            information.external_attr = 0o644 << 16
-            archive.writestr(information, files[name])
-    return target.getvalue()
+    """Return the hook's bytes. What starts it is stored as it is: without zlib the command still runs, alone."""
+    content, listed = bytearray(SHEBANG), bytearray()
+    for name in sorted(files):
+        is_packed = name != "__main__.py"
+        held = deflate(files[name]) if is_packed else files[name]
+        sizes = (zlib.crc32(files[name]), len(held), len(files[name]), len(name), 0)
+        shared = struct.pack("<HHHHHIIIHH", _READER, 0, 8 if is_packed else 0, 0, _FIRST_DAY, *sizes)
+        listed += struct.pack("<IH", _LISTED, _WRITER) + shared
+        listed += struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, len(content)) + name.encode()
+        content += struct.pack("<I", _MEMBER) + shared + name.encode() + held
+    end = struct.pack("<IHHHHIIH", _END, 0, 0, len(files), len(files), len(listed), len(content), 0)
+    return bytes(content + listed + end)
