@@ -102,10 +102,8 @@ class PackObjects:
     def find(self, pack: Pack, sha256: bytes) -> Copy | None:
         """The copy of a blob in a pack, or None; no request."""
         copy = pack.find(sha256)
-        if copy is None or not isinstance(copy.file, RemoteFile):
-            return copy
         # a window of its own, as threads share the pack
-        return replace(copy, file=RemoteFile(self._bucket, _pack_key(pack.name), pack.size_bytes))
+        return copy and replace(copy, file=RemoteFile(self._bucket, _pack_key(pack.name), pack.size_bytes))
 
     def download(self, pack: Pack, folder: Path) -> Pack | None:
         """A pack with all its bytes in a local file, or None where it is gone."""

@@ -12,21 +12,6 @@ FIRST_BYTES = 128 << 10
 _WINDOW_BYTES = 16 << 10  # what a first look into a pack takes along: of a neighbour's frame nobody needs more
 
 
-class BytesFile:
-    """Bytes in memory, as a file is read."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def size(self) -> int:
-        """How many there are."""
-        return len(self._data)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """The bytes from an offset; fewer than asked for only at the end."""
-        return self._data[offset : offset + length]
-
-
 class RemoteFile:
     """An object read by position; not for two threads at once.
 

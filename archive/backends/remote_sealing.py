@@ -99,7 +99,7 @@ class RemoteSealer:
         }:
             sound = [pack for pack in sound if pack not in damaged]
             superseded = find_superseded(sound, loose)
-        old = self._old(superseded.keepers())
+        old = self._old(superseded.keepers())  # and intact
         self._loose.remove([sha256 for sha256, keeper in superseded.loose.items() if keeper in old])
         removed = [pack for pack in sound if pack.name in superseded.packs and superseded.packs[pack.name] <= old]
         self._packs.remove(removed)

@@ -161,6 +161,7 @@ def test_large_blob_goes_up_in_parts_and_is_read_in_windows(store: S3Store, monk
     assert sum(fetched) <= len(NOISE) + len(NOISE) // 100
     assert store.seal().packed == 1
     assert store.get(sha256) == NOISE
+    assert not store.put_stream([NOISE], expected=sha256).is_new
 
 
 def count_fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -198,6 +199,7 @@ def test_pack_that_goes_between_listing_and_opening_is_passed_over(
 
     assert store.missing([digest_of(b"packed")]) == {digest_of(b"packed")}
     assert filled.missing([digest_of(b"packed")]) == set()  # a view that is a little older
+    assert list(filled.inspect()) == []
 
 
 def test_function_is_applied_in_order_and_not_far_ahead() -> None:

@@ -1,11 +1,15 @@
 """What keeps an archive on S3 from working is said in one sentence that names what to set, within seconds."""
 
+import errno
+import os
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 
 import obstore
 import pytest
+from obstore.exceptions import GenericError
 from s3_server import KEYS, READER_KEYS
 
 from archive.backends.bucket import Bucket
@@ -118,6 +122,58 @@ def test_server_that_goes_away_is_an_error_of_every_method(s3_url: str, monkeypa
     ):
         with pytest.raises(ArchiveUnreachableError, match="does not answer"):
             use()
+
+
+def test_bucket_that_goes_away_is_not_taken_for_missing_blobs(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(s3_url)
+    monkeypatch.setattr(store.bucket, "_store", Bucket("elsewhere", "x")._store)  # type: ignore[attr-defined]
+
+    for use in (store.get, store.size, lambda sha256: store.missing([sha256])):
+        with pytest.raises(ArchiveUnreachableError, match="there is no bucket"):
+            use("0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("PermanentRedirect", "the server says PermanentRedirect, use another; check AWS_REGION and AWS_ENDPOINT_URL."),
+        ("SlowDown", "the server says SlowDown, use another; check the server."),
+    ],
+)
+def test_what_the_server_says_is_passed_on(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, code: str, sentence: str
+) -> None:
+    """These two are not to be had from the server of the tests."""
+    store = open_store(s3_url)
+    answer = f"Generic S3 error: 4xx: <Error><Code>{code}</Code><Message>use another.</Message></Error>"
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise GenericError(f"{answer}\n\nDebug source: of no use")
+
+    monkeypatch.setattr(obstore, "put", refuse)
+
+    with pytest.raises(ArchiveUnreachableError) as caught:
+        store.put(b"blob")
+    assert str(caught.value).endswith(sentence)
+
+
+def test_full_local_disk_is_an_error_that_names_it(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    store = open_store(s3_url)
+    store.put(b"loose")
+    for name in ("mkstemp", "mkdtemp"):
+        monkeypatch.setattr(tempfile, name, refuse)
+
+    for use in (
+        lambda: open_store(s3_url),
+        lambda: store.put_stream([b"other"], expected=digest_of(b"other")),
+        store.seal,
+    ):
+        with pytest.raises(ArchiveUnreachableError, match=r"No space left on device; check the disk"):
+            use()
+    assert store.get(digest_of(b"loose")) == b"loose"
 
 
 def test_server_that_overwrites_is_not_trusted_with_the_ledger(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,10 +120,35 @@ def test_of_two_packs_with_the_same_blobs_one_stays_whoever_seals(s3_url: str, m
     gone: list[str] = []
     monkeypatch.setattr(Bucket, "delete", lambda _bucket, gone_now: gone.extend(gone_now))
 
-    reports = [opened(s3_url).seal() for _ in range(2)]
+    one, other = opened(s3_url), opened(s3_url)
+    reports = [sealer.seal() for sealer in (one, other, one)]
 
-    assert [report.packs_merged for report in reports] == [1, 1]
+    assert [report.packs_merged for report in reports] == [1, 1, 1]
     assert len({key for key in gone if key.startswith("packs/")}) == 1
+
+
+def test_packs_that_share_blobs_are_merged_into_one_that_has_each_once(s3_url: str) -> None:
+    """So do two sealers leave them that were at work at the same time."""
+    first = opened(s3_url)
+    first.put_many(LOOSE[:3])
+    first.seal()
+    (pack,) = keys(first, "packs")
+    whole = first.bucket.read(pack, 0, first.bucket.first_bytes(pack, 1)[1])  # type: ignore[index]
+    first.bucket.delete([pack, *keys(first, "loose")])
+    second = opened(s3_url)
+    second.put_many(LOOSE[1:4])
+    second.seal()
+    second.bucket.put(pack, whole or b"")
+    second.put_many([*LOOSE, *EARLIER])
+
+    second.seal()
+    assert opened(s3_url).seal().packs_merged == 2
+
+    stats = opened(s3_url).stats()
+    assert (stats.blobs, stats.loose, stats.packs) == (8, 0, 1)
+    assert stats.content_bytes == sum(map(len, [*LOOSE, *EARLIER]))
+    assert_sound(s3_url, [*LOOSE, *EARLIER])
+    assert opened(s3_url).seal() == type(second.seal())()
 
 
 def test_reader_with_an_old_view_finds_what_moved(s3_url: str) -> None:
