@@ -26,7 +26,23 @@ from app.web import (
 from app.web.frame import make_blueprint
 from app.web.problems import problem_page
 
-_PAGES = (home, searching, files, lineage, jobs, job, comparison, configurations, logs, tasks, campaigns, errors, impact, resources, recipes)
+_PAGES = (
+    home,
+    searching,
+    files,
+    lineage,
+    jobs,
+    job,
+    comparison,
+    configurations,
+    logs,
+    tasks,
+    campaigns,
+    errors,
+    impact,
+    resources,
+    recipes,
+)
 
 
 def register_pages(app: Flask) -> None:

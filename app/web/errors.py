@@ -9,7 +9,6 @@ from app.web.formats import counted, day
 from app.web.frame import answer, asked
 from app.web.jobs import asked_filters
 from app.wiring import get_service
-from provenance.db.queries.errors import FACETS
 from provenance.services.count_errors import count_errors
 
 _FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
@@ -38,7 +37,6 @@ def show_page() -> Response:
         filters=filters,
         by=by,
         sort=sort,
-        facets=FACETS,
     )
 
 

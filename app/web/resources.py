@@ -9,7 +9,6 @@ from app.web.formats import counted, duration, number, size
 from app.web.frame import answer, asked
 from app.web.jobs import asked_filters
 from app.wiring import get_service
-from provenance.db.queries.resources import COLUMNS
 from provenance.services.sum_resources import MEASURES, sum_resources
 
 _FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
@@ -42,7 +41,6 @@ def show_page() -> Response:
         twin=address("/statistics/resources", {**filters, "by": by}),
         filters=filters,
         by=by,
-        facets=tuple(COLUMNS),
         measure=shown,
         titles={name: _TITLES[name] for name in found["measures"]},
         first_line=first_line(found),

@@ -39,43 +39,40 @@ class JobQuery(ExperimentQuery):
     witness = _text("Whose record; the first in precedence by default.")
 
 
-class JobsQuery(ExperimentQuery):
-    """Jobs, newest first."""
+class SomeJobsQuery(ExperimentQuery):
+    """Which jobs a question is about."""
 
     task_id = _text("Jobs of this task.")
     campaign = _text("Jobs of this campaign.")
     stage = _text("Jobs of this stage.")
+    host = _text("Jobs on this worker node.")
+    site = _text("Jobs at this site.")
+    revision = _text("Jobs that ran this commit.")
+    started_after = _moment("Jobs that started at or after this time.")
+    started_before = _moment("Jobs that started before this time.")
+
+
+class JobsQuery(SomeJobsQuery):
+    """Jobs, newest first."""
+
     state = _text("running, succeeded, failed, killed or lost.")
     exit_code = _number(_LEAST, _MOST, "Jobs that ended with this exit code.")
     failed_step = _text("Jobs that failed in this step.")
     error_class = _text("Jobs that failed with an error of this class.")
-    host = _text("Jobs on this worker node.")
-    site = _text("Jobs at this site.")
-    revision = _text("Jobs that ran this commit.")
     file = _text("Jobs that produced or consumed this file.")
     unit = _text("Jobs of this unit of their task.")
     batch_id = _text("Jobs of this batch job.")
     recipe_id = _text("Jobs of this recipe.")
     parameter = _text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
     value = _text("With `parameter`: its value, after one of = != < <= > >=; = where none is given.")
-    started_after = _moment("Jobs that started at or after this time.")
-    started_before = _moment("Jobs that started before this time.")
     received_after = _moment("Jobs whose first record came after this time.")
     limit = _number(1, 1000, "How many at most; 100 by default.")
     cursor = _text("`next` of the answer before.")
 
 
-class ErrorsQuery(ExperimentQuery):
+class ErrorsQuery(SomeJobsQuery):
     """Jobs that are over, and how causes of failure are counted."""
 
-    task_id = _text("Jobs of this task.")
-    campaign = _text("Jobs of this campaign.")
-    stage = _text("Jobs of this stage.")
-    host = _text("Jobs on this worker node.")
-    site = _text("Jobs at this site.")
-    revision = _text("Jobs that ran this commit.")
-    started_after = _moment("Jobs that started at or after this time.")
-    started_before = _moment("Jobs that started before this time.")
     by = fields.String(
         validate=validate.OneOf(["stage", "site", "host", "version", "day"]),
         metadata={"description": "Split causes by this as well."},
@@ -87,29 +84,15 @@ class ErrorsQuery(ExperimentQuery):
     )
 
 
-class ResourcesQuery(ExperimentQuery):
+class ResourcesQuery(SomeJobsQuery):
     """Jobs that succeeded, and what they are told apart by."""
 
-    task_id = _text("Jobs of this task.")
-    campaign = _text("Jobs of this campaign.")
-    stage = _text("Jobs of this stage.")
-    host = _text("Jobs on this worker node.")
-    site = _text("Jobs at this site.")
-    revision = _text("Jobs that ran this commit.")
-    started_after = _moment("Jobs that started at or after this time.")
-    started_before = _moment("Jobs that started before this time.")
     by = fields.String(validate=validate.OneOf(["stage", "site", "host", "version"]), load_default="stage")
 
 
-class EstimateQuery(ExperimentQuery):
+class EstimateQuery(SomeJobsQuery):
     """Which jobs to learn from, and how much is to be done again."""
 
-    task_id = _text("Jobs of this task.")
-    campaign = _text("Jobs of this campaign.")
-    stage = _text("Jobs of this stage; the whole chain where none is named.")
-    site = _text("Jobs at this site.")
-    revision = _text("Jobs that ran this commit.")
-    started_after = _moment("Jobs that started at or after this time.")
     files = _number(1, 10**9, "Units of the first stage.")
     events = _number(1, 10**15, "Events that the first stage is to put out, instead of `files`.")
     slots = _number(1, 10**7, "Jobs that run at once; 1000 by default.")
@@ -210,21 +193,13 @@ class RebuildQuery(FileQuery):
     )
 
 
-class ImpactQuery(ExperimentQuery):
+class ImpactQuery(SomeJobsQuery):
     """Which jobs, and how far what they made is followed. At least one filter is needed."""
 
-    task_id = _text("Jobs of this task.")
-    campaign = _text("Jobs of this campaign.")
-    stage = _text("Jobs of this stage.")
     state = _text("running, succeeded, failed, killed or lost.")
-    host = _text("Jobs on this worker node.")
-    site = _text("Jobs at this site.")
-    revision = _text("Jobs that ran this commit.")
     file = _text("Jobs that produced or consumed this file.")
     parameter = _text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
     value = _text("With `parameter`: its value, after one of = != < <= > >=; = where none is given.")
-    started_after = _moment("Jobs that started at or after this time.")
-    started_before = _moment("Jobs that started before this time.")
     direct = fields.Boolean(load_default=False, metadata={"description": "Only what these jobs made themselves."})
     format = fields.String(validate=validate.OneOf(["json", "csv", "ndjson"]), load_default="json")
     limit = _number(1, 1000, "How many at most; 100 by default.")

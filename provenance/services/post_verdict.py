@@ -14,7 +14,7 @@ from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Verdict
 from provenance.errors import BadInputError
-from provenance.records.repairing import split_message
+from provenance.records.documents import read_document
 from provenance.records.verdicts import LEVELS
 from provenance.services.ledger import NewEntry, append_document
 from provenance.services.show_job import find_job
@@ -54,11 +54,7 @@ def check_verdict(document: dict[str, Any]) -> PostedVerdict:
     Raises:
         BadInputError: a field is missing or wrong; `fields` says which.
     """
-    try:
-        verdict = msgspec.convert(document, PostedVerdict)
-    except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
-        raise BadInputError(f"{path or 'The verdict'}: {message}.", {path: [message]}) from None
+    verdict = read_document(document, PostedVerdict, "The verdict")
     if verdict.level not in LEVELS:
         raise BadInputError(f"level: one of {', '.join(LEVELS)}.", {"level": [f"one of {', '.join(LEVELS)}"]})
     return verdict

@@ -15,9 +15,8 @@ from provenance.db.keys import KnownKeys
 from provenance.db.queries.tasks import FoundTask, find_tasks
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Stage, TaskRow
-from provenance.errors import BadInputError
+from provenance.records.documents import read_document
 from provenance.records.job_record import ExperimentName
-from provenance.records.repairing import split_message
 from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
 
 MOST_UNITS = 1_000_000
@@ -54,11 +53,7 @@ def read_declaration(document: dict[str, Any]) -> Declaration:
     Raises:
         BadInputError: a field is missing or wrong; `fields` says which.
     """
-    try:
-        return msgspec.convert(document, Declaration)
-    except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
-        raise BadInputError(f"{path or 'The task'}: {message}.", {path: [message]}) from None
+    return read_document(document, Declaration, "The task")
 
 
 def declare_task(

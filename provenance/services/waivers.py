@@ -18,7 +18,7 @@ from provenance.db.queries.units import entry_times
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import WaivedUnit
 from provenance.errors import BadInputError
-from provenance.records.repairing import split_message
+from provenance.records.documents import read_document
 from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
 from provenance.services.task_declarations import MOST_UNITS, read_declaration, read_task_document
 
@@ -49,11 +49,7 @@ def read_waiver(document: Mapping[str, Any]) -> Waiver:
     Raises:
         BadInputError: a field is missing or wrong; `fields` says which.
     """
-    try:
-        return msgspec.convert(document, Waiver)
-    except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
-        raise BadInputError(f"{path or 'The waiver'}: {message}.", {path: [message]}) from None
+    return read_document(document, Waiver, "The waiver")
 
 
 def waive_units(

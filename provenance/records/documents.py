@@ -1,0 +1,24 @@
+"""Reads the small documents that clients send besides records."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from provenance.errors import BadInputError
+from provenance.records.repairing import split_message
+
+T = TypeVar("T")
+
+
+def read_document(document: Mapping[str, Any], kind: type[T], what: str) -> T:
+    """Return the typed reading of a document; `what` it is, for where no field is to blame.
+
+    Raises:
+        BadInputError: a field is missing or wrong; `fields` says which.
+    """
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as problem:
+        path, message = split_message(str(problem))
+        raise BadInputError(f"{path or what}: {message}.", {path: [message]}) from None
