@@ -13,6 +13,7 @@ from provenance.errors import AmbiguousError, BadInputError, NotFoundError, Prov
 
 COMMANDS = {
     "archive": "archive",
+    "art": "art",
     "attest": "attest",
     "backup": "archive",
     "bundle": "bundles",
@@ -39,9 +40,11 @@ COMMANDS = {
     "recipes": "recipes",
     "record": "recording",
     "register": "register",
+    "report": "report",
     "repository": "repository",
     "rerun": "bundles",
     "serve": "serving",
+    "sidecar": "sidecar",
     "task": "tasks",
     "token": "tokens",
     "verify": "bundles",

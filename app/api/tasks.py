@@ -13,10 +13,10 @@ from app.api.secrets import refuse_secrets
 from app.wiring import get_service
 from provenance.catalogs.sam_dimensions import files_dimension
 from provenance.records.repairing import parse_object
-from provenance.schemas.queries import ExperimentQuery, MissingQuery, ReadyQuery, read_query
+from provenance.schemas.queries import CampaignQuery, ExperimentQuery, MissingQuery, ReadyQuery, read_query
 from provenance.services.task_declarations import Declaration, declare_task, read_declaration
 from provenance.services.task_units import list_ready
-from provenance.services.tasks import find_task, missing_units, show_task
+from provenance.services.tasks import find_task, missing_units, show_campaign, show_task
 from provenance.services.waivers import Waiver, read_waiver, waive_units
 
 section = Section("tasks", "Tasks: one submission of a stage each.")
@@ -60,6 +60,22 @@ def get_task(task_id: str) -> Response:
     service = get_service()
     with service.reading() as connection:
         return json_answer(show_task(connection, service.store, checked_name(task_id, "task_id"), **query))
+
+
+@section.call(
+    "GET",
+    "/campaigns/<campaign>",
+    answers={200: OBJECT},
+    parameters=parameters(CampaignQuery),
+    errors=(401, 404, 422),
+)
+def get_campaign(campaign: str) -> Response:
+    """Return how far a campaign is: its stages in the order of production and its tasks, with their units."""
+    query = asked(CampaignQuery)
+    service = get_service()
+    with service.reading() as connection:
+        found = show_campaign(connection, service.store, query["experiment"], checked_name(campaign, "campaign"))
+    return json_answer(found)
 
 
 @section.call(

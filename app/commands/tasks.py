@@ -9,7 +9,7 @@ import click
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, table, url_option
 from app.commands.sentences import cause_words
-from provenance.lineage.words import counted, number, size
+from provenance.lineage.words import counted, duration, number, size
 
 _LISTED = 10
 _form_option = click.option(
@@ -90,7 +90,8 @@ def _task_lines(shown: dict[str, Any], url: str) -> Iterator[str]:
     expected = shown["expected"]
     of = "" if expected is None else f" of {number(expected)}"
     others = [f"{number(shown[name])} {name}" for name in ("running", "failed", "waived", "missing") if shown[name]]
-    yield f"{number(shown['produced'])}{of} units done" + "".join(f", {words}" for words in others) + "."
+    left = f"; about {duration(shown['seconds_left'])} left" if shown["seconds_left"] else ""
+    yield f"{number(shown['produced'])}{of} units done" + "".join(f", {words}" for words in others) + f"{left}."
     if expected is None:
         yield "How many were to be was not declared: PUT /api/v1/tasks/{task_id} freezes the list."
     if shown["silent"]:

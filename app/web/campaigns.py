@@ -1,11 +1,12 @@
 """The page of a campaign: its stages in order, how far each is, and its tasks."""
 
 from typing import Any
+from urllib.parse import quote
 
 from flask import Blueprint, Response
 
 from app.web.cuts import address, asked_section, cut_rows
-from app.web.formats import counted, number, text
+from app.web.formats import counted, duration, number, text
 from app.web.frame import answer, here
 from app.web.progress import Piece, progress
 from app.wiring import get_service
@@ -33,7 +34,7 @@ def show_page(experiment: str, name: str) -> Response:
     tasks = [{**task, "bars": _bars(task)} for task in campaign["tasks"]]
     return answer(
         "campaign.html",
-        twin=address("/jobs", {"experiment": experiment, "campaign": name}),
+        twin=f"/campaigns/{quote(name, safe='')}{address('', {'experiment': experiment})}",
         campaign=campaign,
         first_line=first_line(campaign),
         stages=[{**stage, "bars": _bars(stage["units"])} for stage in campaign["stages"]],
@@ -63,7 +64,8 @@ def first_line(campaign: dict[str, Any]) -> str:
     total = sum(newest["states"].values())
     counts = {state: sum(stage["states"].get(state, 0) for stage in stages) for state in ("failed", "killed", "lost")}
     mishaps = ", ".join(f"{number(count)} {state}" for state, count in counts.items() if count)
+    left = f" About {duration(campaign['seconds_left'])} left." if campaign["seconds_left"] else ""
     return (
         f"{counted(len(stages), 'stage')} begun, the last is {text(newest['stage'])}: "
-        f"{number(done)} of {counted(total, 'job')} done" + (f"; {mishaps} in all." if mishaps else ".")
+        f"{number(done)} of {counted(total, 'job')} done" + (f"; {mishaps} in all." if mishaps else ".") + left
     )

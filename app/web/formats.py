@@ -15,8 +15,8 @@ from provenance.lineage import words
 
 MISSING = words.MISSING
 THIN = words.THIN_SPACE
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _KILO = 1000
+_DAY = 86400
 _SHORT = 12
 _DIGITS_AT_MOST = 30
 
@@ -64,16 +64,7 @@ def duration(value: Any) -> str:
     """Return seconds as `1 h 12 min`, `4 min 3 s`, `12.5 s` or `35 ms`: two units at most."""
     if not is_number(value) or value < 0:
         return text(value)
-    if value < 1:
-        return "0 s" if value == 0 else f"{max(1, round(value * _KILO))} ms"
-    if value < _MINUTE:
-        return f"{value:.1f}".removesuffix(".0") + " s"
-    whole = round(value)
-    for unit, name, less, lesser in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min", 1, "s")):
-        if whole >= unit:
-            rest = whole % unit // less
-            return f"{words.number(whole // unit)} {name}" + (f" {rest} {lesser}" if rest else "")
-    return f"{whole} s"
+    return words.duration(value)
 
 
 def counted(value: int, word: str, plural: str | None = None) -> str:

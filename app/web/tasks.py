@@ -6,7 +6,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response
 
 from app.web.cuts import address, cut_rows
-from app.web.formats import counted, number
+from app.web.formats import counted, duration, number
 from app.web.frame import answer, experiment_asked
 from app.web.progress import progress
 from app.wiring import get_service
@@ -79,5 +79,6 @@ def first_line(task: dict[str, Any]) -> str:
     others = "".join(f", {number(count)} {state}" for state, count in states.items())
     causes = len(task["errors"])
     why = f"; {counted(causes, 'cause')} of failure" if causes else ""
+    left = f"; about {duration(task['seconds_left'])} left" if task["seconds_left"] else ""
     rest = "" if expected is not None else " How many were to be was not declared."
-    return f"{head}{others}{why}.{rest}"
+    return f"{head}{others}{why}{left}.{rest}"

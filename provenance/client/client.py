@@ -127,6 +127,10 @@ class Client:
         with answer:
             yield from answer.iter_lines()
 
+    def campaign(self, name: str, *, experiment: str) -> dict[str, Any]:
+        """Return how far a campaign is."""
+        return self._read(f"/campaigns/{_part(name)}", experiment=experiment)
+
     def missing_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
         """Return the units that are still to be made: `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`."""
         path = f"/tasks/{_part(task_id)}/missing"

@@ -14,6 +14,7 @@ MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing v
 THIN_SPACE = "\u2009"
 KILO = 1000
 TEN = 10
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 """Control characters, direction marks and lone surrogates: they would drive a terminal, break XML or hide a name."""
@@ -58,6 +59,20 @@ def size(size_bytes: int | None) -> str:
             break
         value, unit = value / KILO, larger
     return f"{value:.0f} {unit}" if unit == "B" or value >= TEN else f"{value:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `1 h 12 min`, `4 min 3 s`, `12.5 s` or `35 ms`: two units at most."""
+    if seconds < 1:
+        return "0 s" if seconds == 0 else f"{max(1, round(seconds * KILO))} ms"
+    if seconds < _MINUTE:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    for unit, name, less, lesser in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min", 1, "s")):
+        if whole >= unit:
+            rest = whole % unit // less
+            return f"{number(whole // unit)} {name}" + (f" {rest} {lesser}" if rest else "")
+    return f"{whole} s"
 
 
 def day(moment: datetime | None) -> str:

@@ -206,6 +206,14 @@ class ImpactQuery(SomeJobsQuery):
     cursor = _text("`next` of the answer before.")
 
 
+class CampaignQuery(Schema):
+    """Whose campaign."""
+
+    experiment = fields.String(
+        required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": "Of this experiment."}
+    )
+
+
 class MissingQuery(ExperimentQuery):
     """In which form."""
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from provenance.db.queries.tasks import (
     FoundTask,
     causes,
+    done_since,
     failing_jobs,
     find_tasks,
     output_count,
@@ -30,6 +31,7 @@ from provenance.services.waivers import list_waivers
 
 SILENT_AFTER = timedelta(days=1)
 MOST_LISTED = 1000
+_LEAST_DONE = 5
 _UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
 
 
@@ -56,6 +58,7 @@ def show_task(
 
     `expected`, `produced`, `running`, `failed`, … count units; a unit counts once, by its best attempt, or as `waived`. `missing`
     are units of the frozen list that nobody waived and of which no attempt succeeded; None where the task was not declared.
+    `seconds_left` is how long they take at the pace of the last hour, or of the last day.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_task`.
@@ -75,6 +78,7 @@ def show_task(
         "unlisted": units.unlisted,
         "silent": silent_count(connection, task.key, before=datetime.now(UTC) - SILENT_AFTER),
         "states": units.states,
+        "seconds_left": _seconds_left(connection, [task.key], units.missing),
         "expected_files": None if units.expected is None or outputs is None else units.expected * outputs,
         "produced_files": output_count(connection, task.key),
         "errors": causes(connection, task.key),
@@ -95,7 +99,7 @@ def missing_units(
 
 
 def show_campaign(connection: Connection, store: Documents, experiment: str, campaign: str) -> dict[str, Any]:
-    """Return `{experiment, campaign, stages, tasks}`: stages in the order of production, and tasks.
+    """Return `{experiment, campaign, stages, tasks, seconds_left}`: stages in the order of production, and tasks.
 
     A stage has its jobs by state (`states`) and the sums over its tasks (`units`): `expected` and `missing` are None where a task
     of the stage was not declared. A task has the same counts of its units.
@@ -118,7 +122,9 @@ def show_campaign(connection: Connection, store: Documents, experiment: str, cam
     to_come = dict.fromkeys(task["stage"] for task in shown if task["stage"] not in begun)
     stages += [{"stage": stage, "states": {}} for stage in to_come]
     stages = [{**stage, "units": _sums([t for t in shown if t["stage"] == stage["stage"]])} for stage in stages]
-    return {"experiment": experiment, "campaign": campaign, "stages": stages, "tasks": shown}
+    missing = [task["missing"] or 0 for task in shown]
+    left = _seconds_left(connection, [task.key for task in tasks], sum(missing)) if any(missing) else None
+    return {"experiment": experiment, "campaign": campaign, "stages": stages, "tasks": shown, "seconds_left": left}
 
 
 def _counts(units: Units) -> dict[str, Any]:
@@ -130,6 +136,18 @@ def _counts(units: Units) -> dict[str, Any]:
         "waived": units.waived,
         "missing": units.missing,
     }
+
+
+def _seconds_left(connection: Connection, tasks: list[int], missing: int | None) -> float | None:
+    """Return how long the missing units take at the pace of the last hour, or of the last day; None where there is no pace."""
+    if not missing:
+        return 0.0 if missing == 0 else None
+    now = datetime.now(UTC)
+    spans = (timedelta(hours=1), timedelta(days=1))
+    for span, done in zip(spans, done_since(connection, tasks, [now - span for span in spans]), strict=True):
+        if done >= _LEAST_DONE:
+            return missing * span.total_seconds() / done
+    return None
 
 
 def _sums(tasks: list[dict[str, Any]]) -> dict[str, Any]:

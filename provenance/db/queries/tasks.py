@@ -1,8 +1,10 @@
 """Tasks in numbers: which there are, errors by cause, what it took. A few statements a task; its units are in `units.py`."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Text, case, cast, func, select
 
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import job_url
@@ -120,6 +122,19 @@ def silent_count(connection: Connection, task: int, *, before: Any) -> int:
         Job.task_id == task, Job.state == STATES.index("running"), Job.received_at < before
     )
     return connection.execute(query).scalar_one()
+
+
+def done_since(connection: Connection, tasks: Sequence[int], moments: Sequence[datetime]) -> list[int]:
+    """Return how many units of these tasks were done since each moment."""
+    unit = func.coalesce(Job.unit, cast(Job.id, Text))
+    counts = [func.count(case((Job.ended_at >= moment, unit)).distinct()) for moment in moments]
+    query = select(*counts).where(
+        Job.task_id.in_(tasks),
+        Job.state == STATES.index("succeeded"),
+        Job.rerun_of.is_(None),
+        Job.ended_at >= min(moments),
+    )
+    return list(connection.execute(query).one())
 
 
 def failing_jobs(connection: Connection, task: int) -> list[dict[str, Any]]:

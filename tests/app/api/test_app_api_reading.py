@@ -245,3 +245,13 @@ def test_lost_file_is_made_again_by_its_jobs_in_order(recorded: FlaskClient) -> 
     assert plan["is_possible"] is True
     assert [job["makes"] for job in plan["jobs"]] == [["a.root"], ["größe 日本.root"]]
     assert_problem(recorded.get("/api/v1/files/nothing/rebuild"), 404)
+
+
+def test_campaign_is_told_stage_by_stage(recorded: FlaskClient) -> None:
+    recorded.put("/api/v1/tasks/t1", json={"experiment": "nova", "campaign": "c", "stage": "reco", "units": ["u", "v"]})
+
+    campaign = read(recorded, "/campaigns/c?experiment=nova")
+
+    assert [(stage["stage"], stage["units"]["missing"]) for stage in campaign["stages"]] == [("reco", 1)]
+    assert_problem(recorded.get("/api/v1/campaigns/none?experiment=nova"), 404)
+    assert_problem(recorded.get("/api/v1/campaigns/c"), 422, "experiment")

@@ -1,6 +1,7 @@
 """Tasks counted by hand: units by their best attempt, waivers, and files that are ready for the next stage."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,21 @@ def test_campaign_sums_the_units_of_its_tasks(production: Production) -> None:
     reco = {name: stages["reco"][name] for name in ("expected", "produced", "failed", "waived", "missing")}
     assert reco == {"expected": 10, "produced": 1, "failed": 1, "waived": 1, "missing": 8}
     assert stages["pid"]["missing"] == 1
+
+
+def test_time_left_is_that_of_the_missing_units_at_the_present_pace(production: Production) -> None:
+    now = datetime.now(UTC)
+    ended = [(now - timedelta(minutes=5 * number)).isoformat() for number in range(1, 7)]
+    started = (now - timedelta(hours=2)).isoformat()
+    production.declare("t1", campaign="c", stage="reco", units=30)
+    assert shown(production)["seconds_left"] is None
+    production.record(
+        *[record_of(n, task=unit(n), started_at=started, ended_at=moment) for n, moment in enumerate(ended, 1)]
+    )
+
+    left = shown(production)["seconds_left"]
+    with production.database.reading.connect() as connection:
+        campaign = show_campaign(connection, production.store, "nova", "c")
+
+    assert left == pytest.approx(24 * 3600 / 6)
+    assert campaign["seconds_left"] == left
