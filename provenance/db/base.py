@@ -36,6 +36,10 @@ def table_of(model: Any) -> Table:
 Key = BigInteger().with_variant(Integer(), "sqlite")
 
 
+# Of what is many times rarer than jobs: experiments, stages, tasks, hosts, and what jobs share.
+ShortKey = Integer()
+
+
 # Names sort by bytes on both databases, so that "begins with" is a range that their indexes answer.
 NameText = Text().with_variant(Text(collation="C"), "postgresql")
 

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from provenance.db.base import Base
-from provenance.db.recording.job_rows import apply_difference, unpack
+from provenance.db.recording.environments import SharedVariables
 
 NOT_DERIVED: Mapping[str, str] = {
     "write_tokens": "an operator's act: make new ones with `jobprov token create`",
@@ -175,8 +175,8 @@ class _Logical:
     def _environment(self, row: _Row) -> str | None:
         if row["environment_base_id"] is None:
             return None
-        base = json.loads(unpack(self._by_id["environment_bases"][row["environment_base_id"]]["variables"]))
-        return json.dumps(apply_difference(base, row["environment_difference"]), sort_keys=True)
+        shared = SharedVariables(self._by_id["environment_bases"][row["environment_base_id"]]["variables"])
+        return json.dumps(shared.apply(row["environment_difference"]), sort_keys=True)
 
 
 def _target(table: Table, column: str) -> str | None:

@@ -4,7 +4,6 @@ Pure translation; `writing.py` finds the integer keys.
 """
 
 import hashlib
-import json
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -92,23 +91,6 @@ def shared_document(value: FclConfiguration | Software | list[str]) -> tuple[str
     """Return digest and JSON of what many jobs share, in one canonical form."""
     body = _encode(value)
     return hashlib.sha256(body).hexdigest(), body
-
-
-def environment_difference(variables: Mapping[str, str], base: Mapping[str, str]) -> bytes | None:
-    """Return what turns `base` into `variables`, packed; None where they are equal."""
-    changed = {name: value for name, value in variables.items() if base.get(name) != value}
-    gone = sorted(name for name in base if name not in variables)
-    if not changed and not gone:
-        return None
-    return pack(msgspec.json.encode([changed, gone]))
-
-
-def apply_difference(base: Mapping[str, str], difference: bytes | None) -> dict[str, str]:
-    """Return the variables of a job from its base and difference."""
-    if difference is None:
-        return dict(base)
-    changed, gone = json.loads(unpack(difference))
-    return {name: value for name, value in {**base, **changed}.items() if name not in set(gone)}
 
 
 class _Local(threading.local):

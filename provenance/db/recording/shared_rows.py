@@ -1,6 +1,5 @@
 """Rows that many jobs share, and their integer keys: experiments, hosts, stages, tasks, configurations, gaps, environments."""
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,7 +10,8 @@ from provenance.db.base import table_of
 from provenance.db.driver import fetch
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys
-from provenance.db.recording.job_rows import environment_difference, host_key, pack, shared_document, unpack
+from provenance.db.recording.environments import SharedVariables, base_document
+from provenance.db.recording.job_rows import host_key, pack, shared_document
 from provenance.db.recording.software_rows import intern_software_sets
 from provenance.db.recording.task_rows import StageKey, TaskKey, intern_stages, intern_tasks
 from provenance.db.selecting import select_among
@@ -132,11 +132,11 @@ def intern_environment(
         number = _intern_base(connection, known, key, variables)
     note = ("environment", number)
     if note not in known.notes:
-        known.notes[note] = json.loads(unpack(fetch(connection, _BASE, (number,))[0][0]))
-    return number, environment_difference(variables, known.notes[note])
+        known.notes[note] = SharedVariables(fetch(connection, _BASE, (number,))[0][0])
+    shared: SharedVariables = known.notes[note]
+    return number, shared.difference(variables)
 
 
 def _intern_base(connection: Connection, known: KnownKeys, key: tuple[int, str], variables: Mapping[str, str]) -> int:
-    packed = pack(json.dumps(variables, sort_keys=True, separators=(",", ":")).encode())
-    row: dict[str, Any] = {"stage_id": key[0], "host_site": key[1], "variables": packed}
+    row: dict[str, Any] = {"stage_id": key[0], "host_site": key[1], "variables": pack(base_document(variables))}
     return known.intern(connection, table_of(EnvironmentBase), ["stage_id", "host_site"], {key: row})[key]

@@ -36,8 +36,8 @@ class Identity(Base):
     __tablename__ = "identities"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     file_id: Mapped[int] = mapped_column(ForeignKey("files.id"), index=True)
-    key: Mapped[bytes] = mapped_column(LargeBinary(12), unique=True)
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    key: Mapped[bytes] = mapped_column(LargeBinary(12), unique=True)
     checksums: Mapped[str] = mapped_column(Text)
 
 
@@ -49,11 +49,11 @@ class Claim(Base):
     file_id: Mapped[int] = mapped_column(ForeignKey("files.id"), index=True)
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
     identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"))
-    position: Mapped[int] = mapped_column(SmallInteger)
     alias_of: Mapped[int | None] = mapped_column(Key)
+    event_count: Mapped[int | None] = mapped_column(Key)
+    position: Mapped[int] = mapped_column(SmallInteger)
     status: Mapped[str | None] = mapped_column(Text)
     data_tier: Mapped[str | None] = mapped_column(Text)
-    event_count: Mapped[int | None] = mapped_column(Key)
 
 
 class Mention(Base):
@@ -61,8 +61,8 @@ class Mention(Base):
 
     __tablename__ = "mentions"
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
-    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"))
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     role: Mapped[str | None] = mapped_column(Text)
     status: Mapped[str | None] = mapped_column(Text)
 

@@ -16,12 +16,12 @@ class LedgerEntry(Base):
 
     __tablename__ = "ledger_entries"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
-    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
-    kind: Mapped[str] = mapped_column(String(20))
     received_at: Mapped[datetime] = mapped_column(UtcInstant)
-    submitter: Mapped[str | None] = mapped_column(String(200))
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     segment: Mapped[int | None]
     position: Mapped[int | None]
+    kind: Mapped[str] = mapped_column(String(20))
+    submitter: Mapped[str | None] = mapped_column(String(200))
 
     __table_args__ = (
         Index(
