@@ -1,0 +1,125 @@
+"""`jobprov sidecar check`: sidecars as the hook writes them, and catalogs that keep or drop the task id."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import jobprov
+from provenance.capture.packing import build
+
+
+class Catalog:
+    """A SAM and a MetaCat that answer with what is put in; `asked` holds the addresses."""
+
+    def __init__(self) -> None:
+        self.answer: tuple[int, Any] = (200, {})
+        self.asked: list[str] = []
+        catalog = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                catalog.asked.append(self.path)
+                content = json.dumps(catalog.answer[1]).encode()
+                self.send_response(catalog.answer[0])
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_words: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+
+@pytest.fixture
+def catalog() -> Iterator[Catalog]:
+    made = Catalog()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an output with the sidecar that the hook wrote beside it."""
+    folder = tmp_path_factory.mktemp("sidecar")
+    build(str(folder / "hook.pyz"))
+    words = ["run", "--task-id", "t7", "--metadata", "core.data_tier=reco", "--output", "out.dat", "--spool", "spool"]
+    subprocess.run([sys.executable, "hook.pyz", *words, "--", "sh", "-c", "echo 1 > out.dat"], cwd=folder, check=True)
+    return folder / "out.dat"
+
+
+def metadata_of(output: Path) -> dict[str, Any]:
+    return dict(json.loads(output.with_name("out.dat.json").read_bytes())["metadata"])
+
+
+def run(*words: object) -> tuple[int, str]:
+    ended = CliRunner().invoke(jobprov, ["sidecar", "check", *map(str, words)])
+    return ended.exit_code, ended.output
+
+
+def test_sidecar_of_the_hook_is_fine(output: Path) -> None:
+    assert run(output) == (0, "out.dat: fine\n")
+    assert run(f"{output}.json") == (0, "out.dat: fine\n")
+
+
+def test_metacat_that_kept_everything_is_fine(output: Path, catalog: Catalog) -> None:
+    catalog.answer = (200, {"fid": "1", "metadata": metadata_of(output)})
+
+    assert run(output, "--metacat", catalog.url, "--namespace", "nova") == (0, "out.dat: fine\n")
+    assert catalog.asked == ["/data/file?name=nova%3Aout.dat&with_metadata=yes"]
+
+
+def test_converter_that_dropped_the_task_id_is_found_out(output: Path, catalog: Catalog) -> None:
+    kept = {"core.data_tier": "reco", "prov.job_id": metadata_of(output)["prov.job_id"]}
+    catalog.answer = (200, {"metadata": kept})
+
+    code, told = run(output, "--metacat", catalog.url)
+
+    assert code == 1
+    assert told == "out.dat: the catalog lost prov.task_id; the catalog lost prov.output\n"
+
+
+def test_key_that_is_not_ours_is_only_told(output: Path, catalog: Catalog) -> None:
+    kept = {key: value for key, value in metadata_of(output).items() if key.startswith("prov.")}
+    catalog.answer = (200, kept)
+
+    assert run(output, "--sam", f"{catalog.url}/sam/nova/api") == (
+        0,
+        "out.dat: fine; the catalog dropped core.data_tier\n",
+    )
+    assert catalog.asked == ["/sam/nova/api/files/name/out.dat/metadata?format=json"]
+
+
+def test_other_value_and_unknown_file_are_told(output: Path, catalog: Catalog) -> None:
+    catalog.answer = (200, {"metadata": {**metadata_of(output), "prov.task_id": "t8"}})
+    assert run(output, "--metacat", catalog.url) == (1, "out.dat: the catalog has another prov.task_id: t8\n")
+
+    catalog.answer = (404, {})
+    code, told = run(output, "--metacat", catalog.url)
+    assert (code, "does not know :out.dat" in told) == (1, True)
+
+
+def test_sidecars_that_cannot_work_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"size": 1, "metadata": {"plain": 1, "prov.job_id": "x", "prov.task_id": "t"}}')
+    (tmp_path / "a").write_text("four")
+    (tmp_path / "b.json").write_text("nonsense")
+
+    code, told = run(tmp_path / "a", tmp_path / "b", tmp_path / "c")
+
+    assert code == 1
+    assert (
+        "the sidecar has no prov.output; MetaCat refuses the key 'plain', which has no dot; the file has 4 bytes"
+        in told
+    )
+    assert told.count("cannot be read") == 2
