@@ -17,6 +17,7 @@ COMMANDS = {
     "attest": "attest",
     "backup": "archive",
     "bundle": "bundles",
+    "capsule": "capsule",
     "comparators": "comparators",
     "dead-letter": "letters",
     "demo": "demo",

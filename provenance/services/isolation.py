@@ -41,12 +41,14 @@ class Isolation(NamedTuple):
 
     Attributes:
         prefix: words before the command.
+        tracer: words between these and the job's own run, which the comparison goes without.
         environment: all variables; None for those of the caller.
         seconds: how long a program may run.
         disk_bytes: by how much the free space of `folder` may shrink meanwhile.
     """
 
     prefix: Sequence[str] = ()
+    tracer: Sequence[str] = ()
     environment: Mapping[str, str] | None = None
     seconds: float | None = None
     disk_bytes: int | None = None
@@ -103,8 +105,8 @@ def end_group(process: "subprocess.Popen[bytes]") -> None:
 
 def apart(*, network: bool = False) -> Isolation:
     """Return the best isolation that this machine has: an empty environment, and no network unless it is wanted."""
-    environment = {"PATH": "/usr/bin:/bin", "JOBPROV_PYTHON": sys.executable}
-    return Isolation(() if network else _offline_prefix(), environment)
+    environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "JOBPROV_PYTHON": sys.executable}
+    return Isolation(prefix=() if network else _offline_prefix(), environment=environment)
 
 
 @cache

@@ -115,6 +115,7 @@ def rerun(
     *,
     input_dirs: Sequence[Path] = (),
     isolation: Isolation = _CALLERS,
+    capsule: Path | None = None,
 ) -> RerunResult:
     """Run the job of an unpacked bundle in a new or empty folder, then compare what it made with the record.
 
@@ -124,12 +125,14 @@ def rerun(
         report: is told every line as it comes.
         input_dirs: where to look for inputs that are not in the bundle.
         isolation: what the programs may do; by default what the caller may.
+        capsule: the root folder or image that the job's programs see.
 
     Raises:
         BundleError: there is no bundle at this place, or no shell to run it.
     """
-    folders = [word for folder in input_dirs for word in ("--input-dir", str(folder.resolve()))]
-    code, lines, stopped = _run_script(bundle_root, "run.sh", [*folders, str(out.resolve())], report, isolation)
+    words = [word for folder in input_dirs for word in ("--input-dir", str(folder.resolve()))]
+    words += ["--capsule", str(capsule.resolve())] if capsule is not None else []
+    code, lines, stopped = _run_script(bundle_root, "run.sh", [*words, str(out.resolve())], report, isolation)
     log = out / "run.log"
     if stopped is not None or not (out / "exit-codes.txt").is_file():
         return RerunResult(NOT_STARTED if stopped is None else code, None, lines, log, stopped)
@@ -245,7 +248,7 @@ def _run_script(
     environment = isolation.environment or {"JOBPROV_PYTHON": sys.executable, **os.environ}
     try:
         process = subprocess.Popen(
-            [*isolation.prefix, "sh", str(path), *arguments],
+            [*isolation.prefix, *(isolation.tracer if script == "run.sh" else ()), "sh", str(path), *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,0 +1,89 @@
+"""Environment capsules: made by tracing real reruns, and lived in by them."""
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import bagit
+import pytest
+from recorded_sample import BAD, GOOD, make_repository, record_sample
+
+from archive.opening import open_store
+from provenance.db.engines import open_database
+from provenance.db.writer import Writer
+from provenance.errors import BadInputError
+from provenance.services.build_bundle import build_bundle
+from provenance.services.isolation import apart
+from provenance.services.make_capsule import elf_interpreter, make_capsule, touched_path
+from provenance.services.work import Parts
+
+
+@pytest.fixture(scope="module")
+def tars(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the bundles of the sample's two jobs."""
+    folder = tmp_path_factory.mktemp("capsule")
+    shutil.copy(sqlite_template, folder / "jobprov.db")
+    database, store = open_database(f"sqlite:///{folder}/jobprov.db"), open_store("memory:")
+    writer = Writer(database.writing)
+    record_sample(Parts(database, writer, store, folder / "git"), store, make_repository(folder / "upstream"))
+    for job_id in (GOOD, BAD):
+        (folder / f"{job_id}.tar").write_bytes(b"".join(build_bundle(database, writer, store, job_id).stream()))
+    writer.close()
+    database.dispose()
+    return {job_id: folder / f"{job_id}.tar" for job_id in (GOOD, BAD)}
+
+
+def can_enter() -> bool:
+    """Return whether this kernel lets run.sh enter a folder."""
+    words = ["unshare", "-rm", "true"]
+    return bool(shutil.which("strace")) and subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not can_enter(), reason="NO STRACE OR NO NAMESPACES HERE: capsules are not made")
+def test_reruns_live_in_a_capsule_that_their_release_shares(tars: dict[str, Path], tmp_path: Path) -> None:
+    first = make_capsule(tmp_path / "capsule", [tars[GOOD]], apart())
+    second = make_capsule(tmp_path / "capsule", [tars[BAD], tars[GOOD]], apart())
+
+    assert first.levels == {f"{GOOD}.tar": "R7"}
+    assert second.levels == {f"{BAD}.tar": "R1=", f"{GOOD}.tar": "R7"}
+    assert first.added > 3
+    assert second.added < first.added / 2  # the shell and its libraries were there
+    assert (tmp_path / "capsule/data/root/bin/sh").exists()
+    assert not list((tmp_path / "capsule/data/root").glob("tmp/jobprov-capsule-*"))
+    bagit.Bag(str(tmp_path / "capsule")).validate()
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="NO STRACE HERE: capsules are not made")
+def test_folder_with_something_else_is_refused(tars: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+
+    with pytest.raises(BadInputError, match="no capsule"):
+        make_capsule(tmp_path, [tars[GOOD]], apart())
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        (b'openat(AT_FDCWD</scratch>, "/usr/lib/x.so", O_RDONLY) = 3</usr/lib/x.so>', "/usr/lib/x.so"),
+        (b'7 openat(AT_FDCWD</scratch>, "a/../b", O_RDONLY) = 3', "/scratch/b"),
+        (b'newfstatat(5</opt/a b>, "c\\"d", {st_mode=S_IFREG}, 0) = 0', '/opt/a b/c"d'),
+        (b'execve("/bin/\\303\\244\\x41\\n", ["x"], 0x7 /* 3 vars */) = 0', "/bin/äA\n"),
+        (b'execve("./here", ["x"], 0x7) = 0', None),
+        (b"exit_group(0) = ?", None),
+        (b"+++ exited with 0 +++", None),
+    ],
+)
+def test_lines_of_strace_are_read(line: bytes, path: str | None) -> None:
+    assert touched_path(line) == path
+
+
+def test_loader_of_a_program_is_read_from_its_header() -> None:
+    header = b"\x7fELF\x02\x01".ljust(32, b"\0") + struct.pack("<Q", 64)
+    header = header.ljust(54, b"\0") + struct.pack("<HH", 56, 2)
+    table = struct.pack("<I", 1).ljust(56, b"\0") + struct.pack("<IIQ", 3, 0, 200).ljust(56, b"\0")
+    program = (header.ljust(64, b"\0") + table).ljust(200, b"\0") + b"/lib64/ld.so\0"
+
+    assert elf_interpreter(program) == b"/lib64/ld.so"
+    assert elf_interpreter(program[:70]) is None
+    assert elf_interpreter(b"#!/bin/sh\n") is None
