@@ -14,7 +14,7 @@ from provenance.db.driver import fetch
 from provenance.db.queries.patterns import matches
 from provenance.db.tables import Evaluation, Job, JobClosure, Parameter, ParameterKey, ParameterSetTable
 
-_FEW_JOBS = 10_000
+_FEW_JOBS = 2_000
 """Jobs that are rather gathered and sorted than met by going through the newest."""
 _LONGEST_STRETCH = 10_000
 _LAST = 2**62

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import configuration_samples
 import page_samples
 import pytest
 from flask import Flask
@@ -35,3 +36,14 @@ def pages_app(filled_service: Service) -> Flask:
 def pages(pages_app: Flask) -> FlaskClient:
     """Return a client of the application."""
     return pages_app.test_client()
+
+
+@pytest.fixture(scope="session")
+def configured_app(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """Yield the application on a service with one job, whose configuration has 30,000 parameters."""
+    folder = tmp_path_factory.mktemp("configurations")
+    shutil.copy(sqlite_template, folder / "jobprov.db")
+    service = open_service(load_settings(page_samples.open_folder(folder), {}))
+    configuration_samples.fill(service, folder)
+    yield create_app(service.settings, service=service)
+    service.close()

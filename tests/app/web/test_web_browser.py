@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import configuration_samples as configurations
 import page_samples as samples
 import pytest
 from axe_core_python.base import AXE_SCRIPT
@@ -61,7 +62,18 @@ PAGES = (
 @pytest.fixture(scope="module")
 def site(pages_app: Flask) -> Iterator[str]:
     """Yield the address of the served application."""
-    server = make_server("127.0.0.1", 0, pages_app, threaded=True)
+    yield from served(pages_app)
+
+
+@pytest.fixture(scope="module")
+def configured_site(configured_app: Flask) -> Iterator[str]:
+    """Yield the address of the one with a large configuration."""
+    yield from served(configured_app)
+
+
+def served(app: Flask) -> Iterator[str]:
+    """Serve an application on a free port."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -229,4 +241,52 @@ def test_everything_is_there_without_javascript(browser: Browser, site: str) -> 
     assert watched.page.locator("svg.lineage-right").is_visible()
     watched.page.locator("svg.lineage-right a").first.click()
     assert watched.page.locator(".lead").is_visible()
+    watched.context.close()
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("is_javascript", [True, False])
+def test_a_branch_of_thirty_thousand_parameters_opens(
+    browser: Browser, configured_site: str, size: tuple[int, int], *, is_javascript: bool
+) -> None:
+    watched = Watched(browser, configured_site, size, "light", java_script_enabled=is_javascript)
+    page = watched.page
+    page.goto(f"{configured_site}{configurations.PAGE}/reco")
+
+    for name, path in (("producers", "physics.producers"), ("m1000", "physics.producers.m1000")):
+        page.locator("summary").filter(has_text=name).last.click()
+        if not is_javascript:
+            page.get_by_role("link", name=f"Open {path}", exact=True).click()
+    row = page.locator("li:has(> a.key):visible").filter(has_text="parameter17").first
+    row.wait_for()
+    assert row.inner_text().split() == ["parameter17", "17000", "library.fcl:21020"]
+    assert page.url.endswith("/reco") == is_javascript
+
+    row.get_by_role("link", name="library.fcl").click()
+    assert page.locator("li#L21020").inner_text().strip() == "parameter17: 17000"
+    watched.check()
+    watched.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROWEST])
+def test_axe_finds_nothing_on_a_configuration(
+    browser: Browser, configured_site: str, size: tuple[int, int], scheme: str
+) -> None:
+    watched = Watched(browser, configured_site, size, scheme)
+    for address in (
+        "reco",
+        "reco?form=evaluated&at=physics.producers.m7.parameter3",
+        "reco?form=evaluated&q=m77.p",
+        "reco?form=files",
+        "reco?form=ran",
+        "bad",
+    ):
+        watched.page.goto(f"{configured_site}{configurations.PAGE}/{address}")
+        watched.page.evaluate(AXE_SCRIPT)
+        result = watched.page.evaluate("axe.run()")
+        assert [violation["id"] for violation in result["violations"]] == []
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert watched.page.evaluate(wide) <= 0
+    watched.check()
     watched.context.close()
