@@ -221,6 +221,7 @@ def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str
             output.status in (None, "written")
             and not output.sha256
             and not output.checksums
+            and not output.content_digest
             and record.state == "succeeded"
         ):
             yield "output-without-checksum", f"Output {output.name} has no checksum."

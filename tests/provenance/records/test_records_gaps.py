@@ -80,6 +80,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ),
     ("output-without-checksum", (None, {"outputs": [{"name": "b"}]}), (None, {"outputs": [{"name": "b", "status": "dropped"}]})),
     ("output-without-checksum", (None, {"outputs": [{"name": "b"}]}), (None, {"outputs": [{"name": "b"}], "state": "failed"})),
+    ("output-without-checksum", (None, {"outputs": [{"name": "b"}]}), (None, {"outputs": [{"name": "b", "content_digest": "x-1:0"}]})),
     ("seed-unknown", (None, {"inputs": []}), (None, {"inputs": [], "seeds": [{"seed": 1}]})),
     ("threads-unseeded", (None, {"threads": 2}), (None, {"threads": 1})),
     ("blob-missing", (Findings(missing_blobs=frozenset({digest(8)})), {}), (None, {})),
