@@ -82,10 +82,13 @@ def get_configuration(job_id: str, step: str) -> Response:
         return Response(printed(found, form), content_type=TEXT)
     if form == "source":
         return Response(source_of(found, file or found.recorded.main or ""), content_type=TEXT)
+    evaluation = None if found.evaluation is None else found.evaluation._asdict()
     if form == "evaluated":
-        return json_answer(evaluated_json(found.evaluate()))
+        return json_answer({**evaluated_json(found.evaluate()), "evaluation": evaluation})
     files = [_file_json(file, found.sources) for file in found.recorded.files or ()]
-    return json_answer({"step": found.recorded.step, "main": found.recorded.main, "files": files})
+    return json_answer(
+        {"step": found.recorded.step, "main": found.recorded.main, "files": files, "evaluation": evaluation}
+    )
 
 
 @section.call(
