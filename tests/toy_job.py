@@ -15,8 +15,8 @@ from provenance.bundle import tar
 from provenance.bundle.comparators import OutputRule
 from provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from provenance.bundle.plan import Plan, make_plan
-from provenance.software.canonical_pack import pack_of_objects
 from provenance.software.object_form import object_id
+from provenance.software.pack_form import entry_header, pack_header, sort_key, stored_zlib, with_trailer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SourceFile = tuple[str, int, bytes]
@@ -89,7 +89,12 @@ def packed(files: list[SourceFile]) -> tuple[str, bytes]:
     root = tree({path.encode("utf-8", "surrogateescape"): (mode, content) for path, mode, content in files})
     who = b"T <t@example.org> 1772323200 +0000"
     commit = write("commit", b"tree %s\nauthor %s\ncommitter %s\n\ntoy\n" % (root.encode(), who, who))
-    return commit, pack_of_objects(objects)
+    known = {object_id(kind, content): (kind, content) for kind, content in objects}
+    parts = [pack_header(len(known))]
+    for oid in sorted(known, key=lambda oid: sort_key(known[oid][0], oid)):
+        kind, content = known[oid]
+        parts += [entry_header(kind, len(content)), *stored_zlib([content], len(content))]
+    return commit, b"".join(with_trailer(parts))
 
 
 class Toy:

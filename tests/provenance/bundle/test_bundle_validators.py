@@ -1,21 +1,18 @@
 """Bundles are valid and readable for the programs that others use: bdbag, roc-validator, runcrate, prov, coreutils.
 
-These programs exclude each other and most of what we need ourselves, so that each group lives in a virtual environment of its own below
-`var/validators`, made once.
+These programs exclude each other and most of what we need ourselves, so that each group has an environment of its own.
 """
 
 import copy
-import fcntl
 import io
 import json
-import os
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from other_environments import programs_of
 from toy_job import Toy
 
 from provenance.bundle import tar
@@ -57,22 +54,8 @@ for url, file in zip(sys.argv[2::2], sys.argv[3::2]):
 
 
 def environment(group: str) -> Path:
-    """Return the folder of the programs of a group, installed the first time."""
-    folder = ROOT / "var" / "validators"
-    folder.mkdir(parents=True, exist_ok=True)
-    words = GROUPS[group]
-    mark = folder / group / f"installed-{'-'.join(words)}"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not mark.exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / group)], check=True)
-            pip = [str(folder / group / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", *words]
-            if subprocess.run(pip, check=False).returncode:
-                if os.environ.get("CI"):
-                    pytest.fail(f"{', '.join(words)} cannot be installed")
-                pytest.skip(f"{', '.join(words).upper()} CANNOT BE INSTALLED HERE: bundles are not validated by them")
-            mark.touch()
-    return folder / group / "bin"
+    """Return the folder of the programs of a group."""
+    return programs_of(group, GROUPS[group])
 
 
 @pytest.fixture(params=["job", "failed job", "campaign"])
