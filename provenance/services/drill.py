@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from archive.errors import ArchiveError, ArchiveUnreachableError
 from provenance.db.engines import Database
 from provenance.db.queries.reproduction import Candidate, least_recently_drilled, never_drilled
 from provenance.db.writer import Writer
@@ -93,6 +94,7 @@ def drill(
 
     Raises:
         OSError: the folder cannot be written.
+        ArchiveUnreachableError: the archive does not answer.
     """
     parts.folder.mkdir(parents=True, exist_ok=True)
     with _locked(parts.folder / "lock") as is_mine:
@@ -153,8 +155,10 @@ def _drill_one(parts: DrillParts, limits: DrillLimits, candidate: Candidate) -> 
     verdict, reason = None, None
     try:
         verdict, reason = _rerun(parts, limits, candidate, folder)
-    except ProvenanceError as problem:
-        reason = str(problem)
+    except ArchiveUnreachableError:
+        raise
+    except (ProvenanceError, ArchiveError, OSError) as problem:
+        reason = str(problem)  # of this job alone: a blob is gone, or its disk is full
     finally:
         _empty(folder)
     if verdict is not None:

@@ -144,6 +144,21 @@ def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillPa
     assert drill(parts, DrillLimits()) == []
 
 
+def test_job_whose_blobs_are_gone_does_not_stop_the_others(database: Database, tmp_path: Path) -> None:
+    writer, store = Writer(database.writing), open_store(f"file:{tmp_path}/archive")
+    record_sample(Parts(database, writer, store, tmp_path / "git"), store, make_repository(tmp_path / "upstream"))
+    kept = hashlib.sha256(b"1 2 3\n").hexdigest()  # the input; fcl and code are still there
+    for file in (tmp_path / "archive").rglob(f"*{kept[2:]}*"):
+        file.unlink()
+    parts = DrillParts(database, writer, open_store(f"file:{tmp_path}/archive"), tmp_path / "drill", apart())
+    done = drill(parts, DrillLimits())
+    writer.close()
+
+    assert set(levels(done)) == {GOOD, BAD}
+    assert set(levels(done).values()) == {None}
+    assert all(kept[:12] in str(each.reason) for each in done or ())
+
+
 def test_machine_without_namespaces_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "_WAYS", (("no-such-program",), ("false",)))
     isolation._offline_prefix.cache_clear()
