@@ -121,7 +121,10 @@ def test_every_form_can_be_saved(large: FlaskClient, form: str, begins: str) -> 
 
 def test_what_the_program_wrote_is_held_against_what_was_sent(large: FlaskClient) -> None:
     text = words(page(large))
+    told = large.get(f"/api/v1/jobs/{JOB}/configurations/reco?form=files").json
 
+    assert told is not None
+    assert (told["evaluation"]["ran_as"], told["evaluation"]["problem"]) == (loads(RAN).parameter_set_id, None)
     assert (
         "As run it differs: the files sent say physics.producers.m7.parameter3 is 22, the program ran with 23" in text
     )
