@@ -114,7 +114,9 @@ def _expected(connection: Connection, store: Store) -> Iterator[str]:
     yield from (row[0] for row in rows)
     packs = select(Resolution.pack_sha256).where(Resolution.pack_sha256.is_not(None)).distinct()
     yield from [sha256 for (sha256,) in connection.execute(packs) if sha256]
-    for (document,) in connection.execute(select(Resolution.document).where(Resolution.document.contains("submodules"))):
+    for (document,) in connection.execute(
+        select(Resolution.document).where(Resolution.document.contains("submodules"))
+    ):
         yield from packs_of_submodules(json.loads(document))
     possessed = select(Possession.sha256)
     for sha256 in plan_digests(connection):

@@ -179,7 +179,9 @@ _Objects = list[tuple[str, bytes]]
 
 def _store_pack(parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: _Wanted, extra: _Objects) -> str:
     """Store the canonical pack of the commit, with the changed files of a dirty tree where they were uploaded."""
-    trees = [wanted.software.worktree_tree] if extra and wanted.software.is_dirty and wanted.software.worktree_tree else []
+    trees = (
+        [wanted.software.worktree_tree] if extra and wanted.software.is_dirty and wanted.software.worktree_tree else []
+    )
     with mirror.objects() as objects:
         pack = b"".join(canonical_pack(objects, found.commit, trees=trees, tags=found.tag_objects, extra=extra))
     return str(parts.store.put(pack).sha256)

@@ -51,9 +51,7 @@ def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, Any]:
     if repository is None or depth > _DEEPEST:
         return document
     try:
-        mirror = Mirror.open_or_create(
-            parts.mirrors / str(repository.id), repository.url, is_local=repository.is_local
-        )
+        mirror = Mirror.open_or_create(parts.mirrors / str(repository.id), repository.url, is_local=repository.is_local)
         mirror.fetch()
         found = resolve_and_pin(mirror, submodule.revision)
         if not isinstance(found, ResolvedRef) and mirror.fetch_commit(submodule.revision):
