@@ -3,7 +3,7 @@
 import io
 import os
 
-from provenance.capture import delivery
+from provenance.capture import delivery, homing
 from provenance.capture import spool as spools
 from provenance.capture.hashing import Clock
 
@@ -36,6 +36,9 @@ class Sender:
         job_id = draft.record["job_id"]
         is_kept = not isinstance(path, io.BytesIO)
         where = "kept in {}".format(self.spool) if is_kept else "lost, since no spool can be written"
+        home = homing.lay_out(path, job_id, self.environment) if is_kept else None
+        if home:
+            where += ", and goes home with the output as {}".format(os.path.basename(home))
         if not self.options.url:
             self.speaker.say("recorded {} ({}; no --url or JOBPROV_URL to send it to)".format(job_id, where))
             return
@@ -43,9 +46,9 @@ class Sender:
         if owned is None:
             self.speaker.say("recorded {} (another process is sending it)".format(job_id))
         else:
-            self._try(owned, job_id, is_kept, where)
+            self._try(owned, job_id, is_kept, where, home)
 
-    def _try(self, owned, job_id, is_kept, where):
+    def _try(self, owned, job_id, is_kept, where, home):
         clock = Clock(self.options.number("budget-seconds", _BUDGET_SECONDS))
         try:
             answer = deliver(owned, self.options, self.environment, clock)
@@ -61,6 +64,8 @@ class Sender:
         else:
             if is_kept:
                 os.unlink(owned)
+            if home:
+                os.unlink(home)
             self.speaker.say("recorded {} ({})".format(job_id, summary(answer)))
             for gap in answer.get("gaps") or ():
                 self.speaker.detail("gap {}: {}".format(gap.get("code"), gap.get("message")))
@@ -113,7 +118,7 @@ def flush(options, environment, speaker):
     A service that does not answer ends it at once; a refused entry does not hold up the next ones.
     """
     if options.words:
-        options.values["spool"] = options.words[0]
+        options.values["spool"] = homing.gather(options.words[0])
     spool = spools.find(options, environment)
     if spool is None:
         speaker.say("no spool to send from")

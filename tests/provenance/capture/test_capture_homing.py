@@ -1,0 +1,50 @@
+"""Records that could not be sent travel home with the job's output, and are sent from there."""
+
+from pathlib import Path
+
+from capture_runner import Runner
+from capture_service import Service
+
+
+def test_record_that_was_not_sent_lies_where_the_batch_system_brings_files_home(
+    runner: Runner, service: Service
+) -> None:
+    scratch = {"_CONDOR_SCRATCH_DIR": str(runner.folder), "JOBPROV_SPOOL": None}
+
+    done = runner("run", "--url", "http://127.0.0.1:9", "--budget-seconds", "1", "--", "true", environment=scratch)
+
+    [entry] = runner.folder.glob("jobprov-*.jobprov")
+    assert done.returncode == 0
+    assert f"goes home with the output as {entry.name}" in done.stderr.decode()
+
+    home = runner.folder.parent / "home"
+    home.mkdir()
+    entry.rename(home / entry.name)
+    sent = runner("flush", str(home), "--url", service.url)
+
+    assert (sent.returncode, b"sent 1" in sent.stderr + sent.stdout) == (0, True)
+    assert service.only_record()["state"] == "succeeded"
+    assert list(home.glob("jobprov-*.jobprov")) == []
+
+
+def test_record_that_was_sent_leaves_nothing_to_bring_home(runner: Runner, service: Service) -> None:
+    scratch = {"_CONDOR_SCRATCH_DIR": str(runner.folder), "JOBPROV_SPOOL": None}
+
+    runner("run", "--url", service.url, "--", "true", environment=scratch)
+
+    assert service.only_record()["state"] == "succeeded"
+    assert list(runner.folder.glob("jobprov-*.jobprov")) == []
+
+
+def test_spool_elsewhere_brings_nothing_home(runner: Runner, tmp_path: Path) -> None:
+    runner("run", "--budget-seconds", "1", "--", "true", environment={"_CONDOR_SCRATCH_DIR": str(tmp_path / "job")})
+
+    assert list((tmp_path / "job").glob("jobprov-*")) == []
+
+
+def test_flush_of_a_folder_without_any_makes_it_a_spool_as_before(
+    runner: Runner, service: Service, tmp_path: Path
+) -> None:
+    done = runner("flush", str(tmp_path / "empty"), "--url", service.url)
+
+    assert done.returncode == 0
