@@ -1,0 +1,126 @@
+"""The tables of art's database as Python has them. Everything is bounded: rows, bytes, and the work that a query may take.
+
+Ids and blobs were bound with their closing NUL; it is cut here. A name of `FileCatalog_metadata` may stand more than once, the last
+is meant; values are JSON, or words that their writer did not quote.
+
+Source: art-root-io's `RootOutputFile`, `RootInputFile`; canvas `FileCatalogMetadata`; `sam_metadata_dumper`.
+"""
+
+import json
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.art.root_key import copy_database
+from provenance.errors import BadInputError
+
+_MOST_ROWS = 200_000
+_LARGEST_BYTES = 256_000_000
+_LARGEST_VALUE = 64_000_000
+_MOST_STEPS = 2000  # of 100,000 instructions: seconds of work, whatever the tables are
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What an art file stores of itself.
+
+    Attributes:
+        path: where it was read.
+        size_bytes: of the file.
+        parameter_sets: every set that was registered in the process, compact text by ParameterSetID.
+        metadata: of the file, by name, as a catalog would have it.
+        event_ranges: (subrun, first event, one past the last), as stored.
+        tables: how many rows each table of the database has.
+    """
+
+    path: str
+    size_bytes: int
+    parameter_sets: dict[str, str]
+    metadata: dict[str, Any]
+    event_ranges: list[tuple[int, int, int]]
+    tables: dict[str, int]
+
+
+def read_stored(path: Path) -> StoredFile:
+    """Return what an art/ROOT file stores of itself.
+
+    Raises:
+        BadInputError: it is no art file, is not whole, or holds more than can be read.
+        OSError: it cannot be opened.
+    """
+    name = str(path)
+    with path.open("rb") as source, tempfile.NamedTemporaryFile(prefix="jobprov-art-") as copy:
+        copy_database(source, copy, name)  # type: ignore[arg-type]
+        copy.flush()
+        try:
+            with _opened(copy.name) as database:
+                return _read(database, name, path.stat().st_size)
+        except (sqlite3.Error, OverflowError) as problem:
+            raise BadInputError(f"{name}: its database cannot be read: {problem}.") from None
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[sqlite3.Connection]:
+    """Yield the database, which nobody trusts: read-only, limited in length and work."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)) as database:
+        steps = iter(range(_MOST_STEPS))
+        database.set_progress_handler(lambda: next(steps, None) is None, 100_000)
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
+        database.execute("PRAGMA trusted_schema = OFF")
+        database.execute("PRAGMA cell_size_check = ON")
+        database.text_factory = bytes
+        yield database
+
+
+def _read(database: sqlite3.Connection, path: str, size_bytes: int) -> StoredFile:
+    tables = {name: _rows(database, name) for name in sorted(_tables(database))}
+    for name, count in tables.items():
+        if count > _MOST_ROWS:
+            raise BadInputError(f"{path}: its table {name} has {count:,} rows; {_MOST_ROWS:,} is the limit.")
+    sets = metadata = {}
+    if "ParameterSets" in tables:
+        sets = {key: text for key, text in _pairs(database, "ParameterSets", ("ID", "PSetBlob"), path) if key}
+    if "FileCatalog_metadata" in tables:
+        rows = _pairs(database, "FileCatalog_metadata", ("Name", "Value"), path)
+        metadata = {key: _value(text) for key, text in rows}
+    ranges: list[tuple[int, int, int]] = []
+    if "EventRanges" in tables:
+        query = "SELECT [SubRun], [begin], [end] FROM [EventRanges] ORDER BY rowid"
+        ranges = [row for row in database.execute(query) if all(isinstance(value, int) for value in row)]
+    return StoredFile(path, size_bytes, sets, metadata, ranges, tables)
+
+
+def _tables(database: sqlite3.Connection) -> set[str]:
+    """Return the names of plain tables: a view or virtual table would run what the file says."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE TABLE%' LIMIT 100"
+    return {row[0].decode(errors="replace") for row in database.execute(query)}
+
+
+def _rows(database: sqlite3.Connection, table: str) -> int:
+    quoted = table.replace('"', '""')
+    return int(database.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0])  # noqa: S608 - quoted, and of the file itself
+
+
+def _pairs(database: sqlite3.Connection, table: str, columns: tuple[str, str], path: str) -> Iterator[tuple[str, str]]:
+    key, value = columns
+    total = database.execute(f"SELECT sum(length([{value}])) FROM [{table}]").fetchone()[0] or 0  # noqa: S608 - names are ours
+    if total > _LARGEST_BYTES:
+        raise BadInputError(f"{path}: its table {table} holds {total:,} bytes; {_LARGEST_BYTES:,} is the limit.")
+    for row in database.execute(f"SELECT [{key}], [{value}] FROM [{table}] ORDER BY rowid"):  # noqa: S608
+        yield _text(row[0]), _text(row[1])
+
+
+def _text(value: Any) -> str:
+    raw = value if isinstance(value, bytes) else str(value or "").encode()
+    return raw.rstrip(b"\0").decode(errors="replace")
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

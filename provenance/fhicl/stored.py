@@ -1,0 +1,61 @@
+"""A parameter set out of a table of sets, as art stores them: compact, nested tables named by `@id::` and their ParameterSetID.
+
+Source: fhicl-cpp `ParameterSetRegistry`, `ParameterSet::to_compact_string`.
+"""
+
+import re
+from collections.abc import Mapping
+
+from provenance.fhicl.configuration import Configuration
+from provenance.fhicl.errors import LIMIT, UNKNOWN_ID, FhiclError
+from provenance.fhicl.limits import DEFAULT_LIMITS, Limits
+from provenance.fhicl.loading import loads
+
+_TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|@id::([0-9a-f]{40})""", re.DOTALL)
+_DEEPEST = 200
+
+
+def load_stored(sets: Mapping[str, str], identity: str, limits: Limits = DEFAULT_LIMITS) -> Configuration:
+    """Return the set with this id, what it names by id written out; its own `parameter_set_id` equals `identity` where nothing was altered.
+
+    Args:
+        sets: compact text by ParameterSetID.
+        identity: 40 hex digits.
+        limits: `canonical_bytes` bounds the text written out.
+
+    Raises:
+        FhiclError: a set is not there, contains itself, or is too large or deep.
+    """
+    return loads(_Writer(sets, limits).text(identity, ()), name=f"@id::{identity}", limits=limits)
+
+
+class _Writer:
+    def __init__(self, sets: Mapping[str, str], limits: Limits) -> None:
+        self._sets = sets
+        self._limits = limits
+        self._written: dict[str, str] = {}
+        self._left = limits.canonical_bytes  # of all that is written out on the way
+
+    def text(self, identity: str, around: tuple[str, ...]) -> str:
+        """Return a set written out; each is written once."""
+        if identity in self._written:
+            return self._written[identity]
+        if identity not in self._sets:
+            raise FhiclError(UNKNOWN_ID, f"no stored set has the id {identity}")
+        if identity in around:
+            raise FhiclError(LIMIT, f"the stored set {identity} contains itself")
+        if len(around) > _DEEPEST:
+            raise FhiclError(LIMIT, f"stored sets nest deeper than the limit of {_DEEPEST}")
+        pieces: list[str] = []
+        at = 0
+        compact = self._sets[identity]
+        for token in _TOKEN.finditer(compact):
+            inner = f"{{{self.text(token[1], (*around, identity))}}}" if token[1] else token[0]
+            pieces += [compact[at : token.start()], inner]
+            at = token.end()
+            self._left -= len(inner)
+            if self._left < 0:
+                limit = f"{self._limits.canonical_bytes:,} bytes (canonical_bytes)"
+                raise FhiclError(LIMIT, f"the stored set {identity}, written out, passes the limit of {limit}")
+        self._written[identity] = found = "".join([*pieces, compact[at:]])
+        return found

@@ -1,0 +1,47 @@
+"""`jobprov art`: shown to people and programs, held against a record over HTTP, made into one."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live_service import LiveService, run_alone
+
+TOY = str(Path(__file__).parents[2] / "data" / "art" / "toy_reco.root")
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    service = LiveService(tmp_path_factory.mktemp("art") / "var")
+    yield service
+    service.stop()
+
+
+def test_the_first_line_says_what_made_the_file() -> None:
+    ended = run_alone("art", TOY)
+
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("toy_reco.root was made by process Reco with ParameterSetID a4422c80")
+    assert json.loads(run_alone("art", TOY, "--json").stdout)["metadata"]["event_count"] == 20
+
+
+def test_a_file_of_another_kind_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.root").write_text("no")
+
+    ended = run_alone("art", str(tmp_path / "a.root"))
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_a_file_without_a_record_gets_one_and_then_agrees_with_it(live: LiveService) -> None:
+    assert live.run("art", TOY, "--check").returncode == 1
+
+    made = live.run("art", TOY, "--record", "--experiment", "toyexp")
+    again = live.run("art", TOY, "--record", "--experiment", "toyexp")
+    checked = live.run("art", TOY, "--check")
+
+    assert made.stdout.startswith("created as "), made.stderr
+    assert again.stdout.startswith("same as ")
+    assert checked.stdout.startswith("agrees: job ")
+    assert "toy_gen.root" in live.run("lineage", "toy_reco.root").stdout
