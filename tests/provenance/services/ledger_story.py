@@ -206,7 +206,6 @@ def play(production: Production) -> None:
     production.record(record_of(10, logs=[{"name": "out", "sha256": log}, {"name": "err", "sha256": _digest(b"late")}]))
     production.upload(b"late")
     production.record(*configured(production))
-    production.record(*configured(production))
     production.declare("t1", campaign="c", stage="declared", units=["a", "b", "c"])
     production.waive("t1", "a", "b")
     production.waive("t1", "b", withdrawn=True)
