@@ -171,7 +171,7 @@ _KINDS = (
 def _command(before: Record, after: Record) -> Facet:
     """Return how the argument lists of the job and its steps differ, by argument."""
     old, new = _argument_lists(before), _argument_lists(after)
-    found = []
+    found: list[Difference] = []
     for name in [*old, *(name for name in new if name not in old)]:
         if name in old and name in new:
             found += _words_changed(name, old[name], new[name])

@@ -30,11 +30,24 @@ physics: { producers: { smear: { module_type: "ToySmear" module_label: "smear" w
 outputs: { out: { module_type: "RootOutput" module_label: "out" fileName: "toy_reco.root" dataTier: "reco" } }
 """
 METADATA = [
-    ("application.family", '"toyexp"'), ("application.version", '"v1_4_0"'), ("file_type", "mc"), ("art.run_type", '"toy"'),
-    ("data_tier", '"raw"'), ("data_tier", '"reco"'), ("data_stream", '"out"'), ("art.process_name", '"Reco"'),
-    ("file_format", '"artroot"'), ("start_time", '"2026-11-24T15:22:11"'), ("end_time", '"2026-11-24T15:35:43"'),
-    ("runs", '[[1004, 0, "toy"]]'), ("event_count", "20"), ("first_event", "1"), ("last_event", "20"),
-    ("parents", '["toy_gen.root"]'), ("art.file_format_era", '"ART_2011a"'), ("art.file_format_version", "15"),
+    ("application.family", '"toyexp"'),
+    ("application.version", '"v1_4_0"'),
+    ("file_type", "mc"),
+    ("art.run_type", '"toy"'),
+    ("data_tier", '"raw"'),
+    ("data_tier", '"reco"'),
+    ("data_stream", '"out"'),
+    ("art.process_name", '"Reco"'),
+    ("file_format", '"artroot"'),
+    ("start_time", '"2026-11-24T15:22:11"'),
+    ("end_time", '"2026-11-24T15:35:43"'),
+    ("runs", '[[1004, 0, "toy"]]'),
+    ("event_count", "20"),
+    ("first_event", "1"),
+    ("last_event", "20"),
+    ("parents", '["toy_gen.root"]'),
+    ("art.file_format_era", '"ART_2011a"'),
+    ("art.file_format_version", "15"),
 ]
 TABLES = """\
 CREATE TABLE FileCatalog_metadata(ID INTEGER PRIMARY KEY, Name text, Value text);
@@ -56,7 +69,9 @@ def database() -> bytes:
         made.execute("PRAGMA page_size = 1024")
         made.executescript(TABLES)
         made.executemany("INSERT INTO FileCatalog_metadata(Name, Value) VALUES (?, ?)", METADATA)
-        made.executemany("INSERT INTO ParameterSets VALUES (?, ?)", [(key + "\0", text + "\0") for key, text in sets().items()])
+        made.executemany(
+            "INSERT INTO ParameterSets VALUES (?, ?)", [(key + "\0", text + "\0") for key, text in sets().items()]
+        )
         made.commit()
         return made.serialize()
 
@@ -76,10 +91,14 @@ def write(path: Path, content: bytes) -> None:
     """Write a ROOT file with this database and a few trees."""
     with uproot.recreate(path) as file:
         file.mktree("Events", {"EventAuxiliary.run": "i4", "EventAuxiliary.event": "i4"})
-        file["Events"].extend({"EventAuxiliary.run": np.full(20, 1004, "i4"), "EventAuxiliary.event": np.arange(1, 21, dtype="i4")})
+        file["Events"].extend(
+            {"EventAuxiliary.run": np.full(20, 1004, "i4"), "EventAuxiliary.event": np.arange(1, 21, dtype="i4")}
+        )
         file.mktree("MetaData", {"FileFormatVersion.value": "i4"})
         file["MetaData"].extend({"FileFormatVersion.value": np.array([15], "i4")})
-        file._cascading.add_object(file._file.sink, "TKey", "RootFileDB", "sqlite3 database file", content, len(content))
+        file._cascading.add_object(
+            file._file.sink, "TKey", "RootFileDB", "sqlite3 database file", content, len(content)
+        )
 
 
 if __name__ == "__main__":
