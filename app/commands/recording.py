@@ -12,18 +12,24 @@ from app.commands.opening import emit, json_option, settings_with, url_option
 from provenance.capture.packing import build
 from provenance.errors import ProvenanceError
 
+_BLOCK = b"-----BEGIN JOBPROV RECORD "
+
 
 @click.command()
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @url_option
 @json_option
 def record(*, paths: tuple[Path, ...], url: str | None, as_json: bool) -> None:
-    """Send records, each a JSON file; or a spool folder of the hook, with its blobs."""
-    results = [_flush(path, url) if path.is_dir() else _send(path, url) for path in paths]
+    """Send records, each a JSON file; or a spool folder of the hook, with its blobs; or what a job's error output holds."""
+    results = [_flush(path, url) if path.is_dir() or _is_log(path) else _send(path, url) for path in paths]
     lines = [f"{result['path']}: {result['outcome']}" for result in results]
     emit(results, "\n".join(lines), as_json=as_json)
     if not all(result["is_taken"] for result in results):
         sys.exit(1)
+
+
+def _is_log(path: Path) -> bool:
+    return _BLOCK in path.read_bytes()
 
 
 def _send(path: Path, url: str | None) -> dict[str, object]:
@@ -45,7 +51,8 @@ def _flush(path: Path, url: str | None) -> dict[str, object]:
         hook = Path(folder) / "job-end-hook.pyz"
         build(str(hook))  # type: ignore[no-untyped-call]
         environment = {**os.environ, **({"JOBPROV_TOKEN": settings.token} if settings.token else {})}
-        words = [sys.executable, str(hook), "flush", "--url", settings.url, str(path)]
+        spool = [] if path.is_dir() else ["--spool", str(Path(folder) / "spool")]
+        words = [sys.executable, str(hook), "flush", *spool, "--url", settings.url, str(path)]
         ended = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     return {"path": str(path), "is_taken": ended.returncode == 0, "outcome": (ended.stdout + ended.stderr).strip()}
 

@@ -58,6 +58,7 @@ class Sender:
                 where = "kept in {}/rejected".format(self.spool)
             self.speaker.say("refused {}: {} ({})".format(job_id, error, where))
         except Exception as error:
+            where = self._carry(owned, job_id) or where
             if is_kept:
                 spools.release(owned)
             self.speaker.say("not sent {}: {} ({}; `flush` sends it later)".format(job_id, error, where))
@@ -69,6 +70,15 @@ class Sender:
             self.speaker.say("recorded {} ({})".format(job_id, summary(answer)))
             for gap in answer.get("gaps") or ():
                 self.speaker.detail("gap {}: {}".format(gap.get("code"), gap.get("message")))
+
+    def _carry(self, owned, job_id):
+        from provenance.capture import leftovers  # noqa: PLC0415 - where something is left
+
+        try:
+            return leftovers.carry(owned, job_id, self.options, self.environment, self.speaker.write)
+        except Exception as error:
+            self.speaker.detail("{}: {}".format(type(error).__name__, error))
+            return None
 
 
 def deliver(owned, options, environment, clock, url=None):
@@ -117,12 +127,17 @@ def flush(options, environment, speaker):
 
     A service that does not answer ends it at once; a refused entry does not hold up the next ones.
     """
-    if options.words:
+    log = options.words[0] if options.words and os.path.isfile(options.words[0]) else None
+    if options.words and log is None:
         options.values["spool"] = homing.gather(options.words[0])
     spool = spools.find(options, environment)
     if spool is None:
         speaker.say("no spool to send from")
         return 3
+    if log is not None:
+        from provenance.capture import leftovers  # noqa: PLC0415
+
+        speaker.say("found {} in {}".format(leftovers.unpack(log, os.path.join(spool, "ready")), log))
     sent = refused = 0
     problem = None
     for path in spools.ready(spool):

@@ -25,6 +25,7 @@ ONE = [
     "threads",
     "budget-seconds",
     "hash-seconds",
+    "leftovers",
 ]
 MANY = [
     "input",
@@ -47,7 +48,7 @@ USAGE = """usage: job-end-hook.pyz run [options] -- COMMAND...      run a comman
        job-end-hook.pyz start [options]                 open a record, inside a job script
        job-end-hook.pyz step [--name N] -- COMMAND...   run one step of it
        job-end-hook.pyz end [--exit-code N] [options]   close and send it
-       job-end-hook.pyz flush [SPOOL] [options]         send what is left in a spool
+       job-end-hook.pyz flush [SPOOL|LOG] [options]     send what is left in a spool, or at the end of a log
        job-end-hook.pyz condor-exit [exit|evict]        HTCondor exit hook or PostCmd: job ad on stdin
 options, each also as JOBPROV_NAME in the environment (several values: one a line):
   --{}

@@ -1,0 +1,101 @@
+"""Records that could not be sent, on their way home: by ifdh, or as a block of text at the end of the job's error output.
+
+jobsub brings nothing home but the two output streams. A block holds the spooled entry, without its largest blobs, in base64:
+
+    -----BEGIN JOBPROV RECORD <file name>-----
+    …
+    -----END JOBPROV RECORD <SHA-256 of the entry>-----
+"""
+
+import base64
+import hashlib
+import io
+import os
+import re
+import subprocess
+import zipfile
+
+_LIMIT_BYTES = 256 * 1024  # of an entry in a block: logs of batch systems are cut
+_LINE = 76
+_SECONDS = 60
+_BLOCK = re.compile(
+    rb"^-----BEGIN JOBPROV RECORD ([\w.:+-]{1,200}\.jobprov)-----\r?\n([A-Za-z0-9+/=\r\n]+?)"
+    rb"^-----END JOBPROV RECORD ([0-9a-f]{64})-----\r?$",
+    re.MULTILINE,
+)
+
+
+def carry(entry, job_id, options, environment, write):
+    """Send a spooled entry (a path, or a stream) another way home; return in words where it went, or None.
+
+    `write` takes bytes for the error output.
+    """
+    place = options.leftovers or ("stderr" if environment.get("JOBSUBJOBID") else None)
+    if place in (None, "none"):
+        return None
+    if place != "stderr" and isinstance(entry, str) and _copy_by_ifdh(entry, place):
+        return "copied to " + place
+    write(encode_block(_trimmed(entry), job_id + ".jobprov"))
+    return "written to the end of the error output"
+
+
+def encode_block(content, name):
+    """Return an entry as a block of text."""
+    text = base64.b64encode(content)
+    lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
+    begin = "-----BEGIN JOBPROV RECORD {}-----".format(name).encode()
+    end = "-----END JOBPROV RECORD {}-----".format(hashlib.sha256(content).hexdigest()).encode()
+    return b"\n".join([begin, *lines, end, b""])
+
+
+def decode_blocks(content):
+    """Return [(file name, entry)] of the whole blocks in some text; what was cut or changed on the way is left out."""
+    found = []
+    for name, text, digest in _BLOCK.findall(content):
+        try:
+            entry = base64.b64decode(text)
+        except ValueError:
+            continue
+        if hashlib.sha256(entry).hexdigest().encode() == digest:
+            found.append((name.decode(), entry))
+    return found
+
+
+def unpack(path, ready):
+    """Write the entries in a file of text to a spool's folder; return how many. Raises OSError."""
+    with open(path, "rb") as stream:
+        found = decode_blocks(stream.read())
+    for name, entry in found:
+        temporary = os.path.join(ready, "." + os.path.basename(name))
+        with open(temporary, "wb") as stream:
+            stream.write(entry)
+        os.rename(temporary, os.path.join(ready, os.path.basename(name)))
+    return len(found)
+
+
+def _trimmed(entry):
+    """Return the bytes of an entry with as many blobs, the smallest first, as the limit allows."""
+    target, room = io.BytesIO(), _LIMIT_BYTES
+    with zipfile.ZipFile(entry) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
+        names = sorted(source.infolist(), key=lambda item: (item.filename.startswith("blobs/"), item.compress_size))
+        for item in names:
+            room -= item.compress_size
+            if room >= 0 or not item.filename.startswith("blobs/"):
+                copy.writestr(item, source.read(item))
+    return target.getvalue()
+
+
+def _copy_by_ifdh(path, place):
+    target = place.rstrip("/") + "/" + os.path.basename(path).split(".jobprov")[0] + ".jobprov"
+    try:
+        process = subprocess.Popen(
+            ["ifdh", "cp", path, target], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    except OSError:
+        return False
+    try:
+        return process.wait(_SECONDS) == 0
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
