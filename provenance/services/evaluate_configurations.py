@@ -42,7 +42,7 @@ _LONGEST_PROBLEM = 2000
 _TABLES_AT_ONCE = 300
 """Tables a transaction: some 0.1 s, so that no record waits longer behind it."""
 _PUT_BY_PROGRAM = re.compile(rb"\de\+\d")
-"""A number that art put itself: read again it is written otherwise, and the set has another identity (FHiCL facts, "Output forms")."""
+"""A number that art put itself, 1.234567e+6: read again it is 1.234567e6, and the set has another identity."""
 
 
 class Evaluated(NamedTuple):

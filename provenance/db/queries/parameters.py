@@ -24,7 +24,11 @@ _STRETCH = """
 SELECT m.job_id, m.closure_id, j.experiment_id
 FROM ({newest} ORDER BY job_id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.job_id ORDER BY m.job_id DESC
 """
-_THROUGH_JOBS = "SELECT job_id, closure_id FROM job_closures WHERE closure_id + 0 {among} AND job_id < ?"
+_THROUGH_JOBS = {
+    "sqlite": "SELECT job_id, closure_id FROM job_closures WHERE closure_id + 0 {among} AND job_id < ?",
+    "postgresql": "SELECT job_id, closure_id FROM job_closures"
+    " WHERE CASE WHEN closure_id IN (SELECT unnest(?::bigint[])) THEN true END AND job_id < ?",  # hashed once, never joined
+}
 _GATHERED = {
     "sqlite": "SELECT job_id, closure_id FROM job_closures INDEXED BY ix_job_closures_closure_id"
     " WHERE closure_id {among} AND job_id < ?",
@@ -122,7 +126,7 @@ def newest_that_ran(connection: Connection, ran: Ran, *, before: int | None, len
     closures: Any = sorted({closure for _, closure in ran})
     closures = json.dumps(closures) if dialect == "sqlite" else closures
     [(count,)] = fetch(connection, _COUNT.format(among=_AMONG[dialect]), (closures, _FEW_JOBS + 1))
-    newest = _GATHERED[dialect] if count <= _FEW_JOBS else _THROUGH_JOBS
+    newest = (_GATHERED if count <= _FEW_JOBS else _THROUGH_JOBS)[dialect]
     statement = _STRETCH.format(newest=newest.format(among=_AMONG[dialect]))
     while True:
         rows = fetch(connection, statement, (closures, before, length))

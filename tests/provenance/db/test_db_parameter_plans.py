@@ -1,0 +1,31 @@
+"""How SQLite goes to the newest jobs of a parameter: never by trying every configuration for every job."""
+
+import json
+
+import pytest
+
+from provenance.db.driver import fetch
+from provenance.db.engines import Database
+from provenance.db.queries import parameters
+
+
+@pytest.mark.parametrize(
+    ("newest", "plan"),
+    [
+        (parameters._THROUGH_JOBS["sqlite"], "SEARCH job_closures USING PRIMARY KEY (job_id<?)"),
+        (
+            parameters._GATHERED["sqlite"],
+            "SEARCH job_closures USING COVERING INDEX ix_job_closures_closure_id (closure_id=? AND job_id<?)",
+        ),
+    ],
+)
+def test_jobs_are_met_by_their_key_or_gathered_by_configuration(database: Database, newest: str, plan: str) -> None:
+    if not database.is_sqlite:
+        pytest.skip("plans of PostgreSQL depend on its statistics; there the statements leave it no choice")
+    statement = parameters._STRETCH.format(newest=newest.format(among=parameters._AMONG["sqlite"]))
+
+    with database.reading.connect() as connection:
+        steps = [row[3] for row in fetch(connection, f"EXPLAIN QUERY PLAN {statement}", (json.dumps([1, 2]), 9, 9))]
+
+    assert plan in steps
+    assert "SEARCH j USING INTEGER PRIMARY KEY (rowid=?)" in steps
