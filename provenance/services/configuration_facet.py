@@ -131,4 +131,8 @@ def _place(origin: Origin | None, side: _Side) -> Place | None:
     if origin is None:
         return None
     name = side.names.get(origin.file)
-    return Place(origin.file, origin.line, None if name is None else f"{side.url}?file={quote(name, safe='')}#text")
+    return Place(
+        origin.file,
+        origin.line,
+        None if name is None else f"{side.url}?file={quote(name, safe='')}&line={origin.line}#L{origin.line}",
+    )

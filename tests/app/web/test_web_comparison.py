@@ -1,6 +1,7 @@
 """The page of two jobs: what differs in its first line, the parameter with its line, and ways to it from a job."""
 
 import re
+from html import unescape
 
 import page_samples as samples
 from flask.testing import FlaskClient
@@ -24,7 +25,9 @@ def test_the_parameter_leads_to_its_line(pages: FlaskClient) -> None:
     assert "physics.producers.smear.eficiency" in text
     found = re.search(r'href="([^"]*)">smear\.fcl:7</a>', text)
     assert found is not None
-    assert pages.get(found[1]).status_code == 200
+    address = unescape(found[1])
+    assert address.endswith("&line=7#L7")
+    assert '<li id="L7" class="is-here">' in pages.get(address.partition("#")[0]).text
 
 
 def test_one_facet_and_one_word_narrow_it(pages: FlaskClient) -> None:

@@ -103,7 +103,7 @@ def test_the_parameter_that_differs_comes_with_its_lines_and_their_pages(filled:
     assert changed["origin_before"] == {
         "file": "job/reco.fcl",
         "line": 4,
-        "url": f"/jobs/{job_id(one)}/configurations/art?file=reco.fcl#text",
+        "url": f"/jobs/{job_id(one)}/configurations/art?file=reco.fcl&line=4#L4",
     }
     assert changed["origin_after"]["line"] == 4
     assert (added["kind"], added["key"], added["after"]) == ("added", "physics.producers.slicer.path[1]", '"new"')
