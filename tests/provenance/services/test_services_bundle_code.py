@@ -93,10 +93,10 @@ def record(parts: Parts, number: int, repository: Path, *, blob: bytes = b"", **
         "state": "succeeded",
         "started_at": "2026-11-24T00:00:00Z",
         "ended_at": "2026-11-24T00:00:01Z",
-        "command": {"working_directory": "/work/code", "argv": ["./bin/run"]},
+        "command": {"working_directory": "/scratch/code", "argv": ["./bin/run"]},
         "exit": {"code": 0},
         "environment": {"variables": {"PATH": "/usr/bin:/bin"}},
-        "software": [{"name": "code", "repository": str(repository), "checkout": "/work/code", **software}],
+        "software": [{"name": "code", "repository": str(repository), "checkout": "/scratch/code", **software}],
     }
     submission = Submission(decode_record(json.dumps(body).encode()), datetime(2026, 11, 24, tzinfo=UTC))
     parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
