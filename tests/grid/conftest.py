@@ -22,9 +22,9 @@ def need_condor() -> None:
         pytest.skip(words)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """Yield the story, told to its end: every job is over, and the witness told of it."""
+    """Yield the story, told to its end: every job is over, and the witness told of it. Its pool is gone after the module."""
     need_condor()
     story = Story(tmp_path_factory.mktemp("grid"))
     try:

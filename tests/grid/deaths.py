@@ -64,10 +64,10 @@ DEATHS = {
     "hold": Death("`condor_hold`", waits=True),
     "wall": Death(
         "wall limit by `periodic_remove`",
-        {"periodic_remove": "(time() - JobCurrentStartExecutingDate) > 20"},
+        {"periodic_remove": "(time() - JobCurrentStartExecutingDate) > 30"},
         waits=True,
     ),
-    "allowed": Death("wall limit by `allowed_job_duration`", {"allowed_job_duration": "20"}, waits=True),
+    "allowed": Death("wall limit by `allowed_job_duration`", {"allowed_job_duration": "30"}, waits=True),
     "vacate": Death("`condor_vacate_job`, eviction", ONCE, waits=True),
     "starter": Death("`kill -9` of the starter", ONCE, waits=True),
     "node": Death("node lost", {"requirements": "IsDoomed =?= True", "job_lease_duration": "20"}, waits=True),
@@ -85,7 +85,7 @@ def recipe(name: str, language: str = "condor") -> str:
 
 def submit(pool: Pool, url: str, death: str, way: str) -> str:
     """Submit one job as the document says; return its `cluster.0`."""
-    written = recipe({"wrapper": "submit-wrapper", "postcmd": "submit-postcmd"}.get(way, "submit-postcmd"))
+    written = recipe("submit-wrapper" if way in {"wrapper", "unsent"} else "submit-postcmd")
     name = f"{death}-{way}"
     arguments = f"{death} {pool.folder}/marks {name}"
     text = written.replace("https://jobprov.example.org", url).replace("runreco.sh", "runreco.py")

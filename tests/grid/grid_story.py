@@ -45,10 +45,12 @@ class Story:
         with ThreadPoolExecutor(4) as threads:
             found = threads.map(lambda pair: deaths.submit(self.pool, self.service.url, *pair), PAIRS)
             self.ids = dict(zip(PAIRS, found, strict=True))
+        nowhere = "http://127.0.0.1:9 --budget-seconds 5"  # where no service is
+        self.ids["ok", "unsent"] = deaths.submit(self.pool, nowhere, "ok", "unsent")
         for death in deaths.DEATHS:
             if deaths.DEATHS[death].waits:
                 self._let_die(death)
-        self.pool.wait_for("every job is over", lambda: self.pool.epochs() >= len(PAIRS), 180)
+        self.pool.wait_for("every job is over", lambda: self.pool.epochs() >= len(self.ids), 180)
         self.first = self.witness_by_cron()
         self.second = self.witness()
         self.third = self.witness()
@@ -96,6 +98,12 @@ class Story:
         assert done.returncode == 0, done.stderr
         report: dict[str, Any] = json.loads(done.stdout)
         return report
+
+    def flush_what_came_home(self) -> str:
+        """Send what came home with the jobs' output, as the submit node's cron does; return what the hook says."""
+        hook, folder = self.folder / "job-end-hook.pyz", self.pool.folder / "jobs"
+        words = [sys.executable, str(hook), "flush", str(folder), "--url", self.service.url]
+        return subprocess.run(words, capture_output=True, text=True, check=False).stderr
 
     def _condor(self) -> dict[str, str]:
         return {"CONDOR_CONFIG": str(self.pool.config), "PATH": f"{os.environ['PATH']}:{PATH}"}

@@ -57,15 +57,15 @@ def history_record(story: Story, death: str, way: str = "none") -> dict[str, Any
 def test_witness_tells_of_each_attempt_once(story: Story) -> None:
     """At first it waits for the schedd to settle; then it tells all, and a third time nothing."""
     assert "wait for the next run" in story.first
-    assert sum(story.second["states"].values()) == len(PAIRS)
+    assert sum(story.second["states"].values()) == len(story.ids)
     assert (story.second["refused"], story.second["conflicts"]) == ({}, [])
-    assert (story.third["states"], story.third["told_before"]) == ({}, len(PAIRS))
+    assert (story.third["states"], story.third["told_before"]) == ({}, len(story.ids))
 
 
 def test_witness_that_forgot_everything_changes_nothing(story: Story, tmp_path: Path) -> None:
     report = story.witness("--state", str(tmp_path / "state.db"))
 
-    assert sum(report["states"].values()) == len(PAIRS)
+    assert sum(report["states"].values()) == len(story.ids)
     assert (report["new"], report["conflicts"], report["refused"]) == (0, [], {})
 
 
@@ -106,12 +106,26 @@ def test_jobs_without_a_hook_keep_what_the_batch_system_has(story: Story) -> Non
     assert story.log(("rm", "none"), "stdout") == ""
 
 
+def test_record_that_could_not_be_sent_comes_home_with_the_output(story: Story) -> None:
+    """The service was down for this job; its record arrives when the submit node sends what came home."""
+    job_id = story.job_id(("ok", "unsent"))
+    assert (story.pool.folder / "jobs" / f"jobprov-{job_id}.jobprov").exists()
+    assert [found["witness"] for found in story.read(job_id)["witnesses"]] == ["history"]
+
+    done = story.flush_what_came_home()
+
+    assert "sent 1" in done
+    job = story.read(job_id)
+    assert {found["witness"] for found in job["witnesses"]} == {"wrapper", "history"}
+    assert "begins ok-unsent" in story.log(("ok", "unsent"), "stdout")
+
+
 def test_node_times_and_amounts_come_from_the_history(story: Story) -> None:
     record = history_record(story, "wall")
 
     assert record["host"]["slot"].startswith("slot1_")
     assert record["batch"]["queued_at"] <= record["started_at"] < record["ended_at"]
-    assert 20 <= record["resources"]["wall_seconds"] < 120
+    assert 30 <= record["resources"]["wall_seconds"] < 150
     assert record["resources"]["requested_memory_bytes"] == 32 * 1024 * 1024
     assert "PeriodicRemove" in record["exit"]["message"]
     for death in DEATHS:
