@@ -4,6 +4,7 @@ import os
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -218,12 +219,9 @@ class _Scratch:
         with reaching(Path(tempfile.gettempdir())):
             self._fd, path = tempfile.mkstemp(prefix="jobprov-")
             Path(path).unlink()
+        weakref.finalize(self, os.close, self._fd).atexit = False  # then the system closes it
         self._end = 0
         self._appending = threading.Lock()
-
-    def __del__(self) -> None:
-        if hasattr(self, "_fd"):
-            os.close(self._fd)
 
     def hold(self, data: bytes) -> ReadAt:
         """Keep bytes; returns what reads them."""
