@@ -22,6 +22,7 @@ COMMANDS = {
     "dead-letter": "letters",
     "demo": "demo",
     "diff": "comparing",
+    "diverge": "comparing",
     "drill": "drill",
     "errors": "errors",
     "estimate": "estimate",

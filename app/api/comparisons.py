@@ -10,6 +10,7 @@ from app.wiring import get_service
 from provenance.schemas.queries import ExperimentQuery
 from provenance.services.compare_jobs import DIFFERENCES_A_FACET, compare_jobs
 from provenance.services.find_companions import find_companions
+from provenance.services.find_divergence import find_divergence
 
 section = Section("comparisons", "Two jobs, side by side.")
 _MOST = 10_000
@@ -23,6 +24,13 @@ class DiffQuery(ExperimentQuery):
         load_default=DIFFERENCES_A_FACET,
         metadata={"description": "Differences a facet at most."},
     )
+
+
+class DivergeQuery(ExperimentQuery):
+    """Two files."""
+
+    a = fields.String(required=True, validate=validate.Length(min=1, max=1000), metadata={"description": "One file."})
+    b = fields.String(required=True, validate=validate.Length(min=1, max=1000), metadata={"description": "The other."})
 
 
 @section.call(
@@ -53,3 +61,17 @@ def get_companions(job_id: str) -> Response:
     query = asked(ExperimentQuery)
     with get_service().reading() as connection:
         return json_answer(find_companions(connection, checked_name(job_id, "job_id"), **query))
+
+
+@section.call(
+    "GET",
+    "/lineage/diverge",
+    answers={200: OBJECT},
+    parameters=parameters(DivergeQuery),
+    errors=(300, 401, 404, 413, 422),
+)
+def get_divergence() -> Response:
+    """Return where the histories of two files part: the first jobs of one stage whose recipes differ."""
+    query = asked(DivergeQuery)
+    with get_service().reading() as connection:
+        return json_answer(find_divergence(connection, query.pop("a"), query.pop("b"), **query))

@@ -1,4 +1,4 @@
-"""`jobprov diff`: what is not the same in two jobs, for a reader who has little time."""
+"""`jobprov diff` and `diverge`: what is not the same in two jobs, or in the histories of two files, for a reader who has little time."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -129,4 +129,31 @@ def _rest(facets: list[dict[str, Any]], *, everything: bool) -> Iterator[str]:
         yield f"Differs in any two runs, shown by --all: {', '.join(other)}."
 
 
-COMMANDS = {"diff": diff}
+@click.command()
+@click.argument("before", metavar="FILE")
+@click.argument("after", metavar="OTHER")
+@experiment_option
+@url_option
+@json_option
+def diverge(*, before: str, after: str, experiment: str | None, url: str | None, as_json: bool) -> None:
+    """Tell where the histories of FILE and OTHER part: the first jobs of one stage whose recipes differ; exit code 1 where they do."""
+    found = client_for(url).divergence(before, after, experiment=experiment)
+    emit(found, divergence_text(found), as_json=as_json)
+    if found["a"] or found["b"]:
+        sys.exit(1)
+
+
+def divergence_text(found: dict[str, Any]) -> str:
+    """Return where two histories part, as text, and what to type next."""
+    jobs = found["a"], found["b"]
+    if not any(jobs):
+        return f"Nowhere: {counted(found['common_jobs'], 'job')} made both, and the others are of the same recipes."
+    stage = shown(found["stage"] or "that no record names")
+    lines = [f"They part in stage {stage}; {counted(found['common_jobs'], 'job')} made both.", ""]
+    lines += [_job(letter, job) if job else f"{letter}  no job there" for letter, job in zip("ab", jobs, strict=True)]
+    if all(jobs):
+        lines += ["", f"jobprov diff {jobs[0]['job_id']} {jobs[1]['job_id']}"]
+    return "\n".join(lines)
+
+
+COMMANDS = {"diff": diff, "diverge": diverge}

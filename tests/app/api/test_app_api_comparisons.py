@@ -52,3 +52,19 @@ def test_a_job_that_is_not_there_and_a_bad_limit_are_told(recorded: FlaskClient)
 
     assert_problem(recorded.get(f"/api/v1/jobs/{one}/diff/{numbered(9)['job_id']}"), 404)
     assert_problem(recorded.get(f"/api/v1/jobs/{one}/diff/{one}?limit=0"), 422)
+
+
+def test_where_two_files_part_is_answered_over_http(client: FlaskClient) -> None:
+    for number in (1, 2):
+        record = numbered(
+            number,
+            task={"stage": "reco", "task_id": f"t{number}"},
+            outputs=[{"name": f"{number}.root", "checksums": [f"adler32:0000000{number}"]}],
+        )
+        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+
+    found: Any = client.get("/api/v1/lineage/diverge?a=1.root&b=2.root").get_json()
+
+    assert (found["stage"], found["a"]["job_id"], found["b"]["job_id"]) == ("reco", *ids())
+    assert_problem(client.get("/api/v1/lineage/diverge?a=1.root"), 422, "b")
+    assert_problem(client.get("/api/v1/lineage/diverge?a=1.root&b=none"), 404)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.commands.comparing import comparison_text
+from app.commands.comparing import comparison_text, divergence_text
 
 
 def facet(name: str, matters: str, *rows: dict[str, Any], said: int = 1) -> dict[str, Any]:
@@ -93,3 +93,12 @@ def test_what_is_the_same_and_what_always_differs_is_a_line_each() -> None:
 def test_nothing_drives_the_terminal() -> None:
     assert "\x1b" not in text()
     assert "+\ufffd[31my" in text()
+
+
+def test_where_histories_part_leads_to_the_comparison() -> None:
+    found = {"common_jobs": 1, "stage": "reco", "a": a_job("failed"), "b": a_job("succeeded")}
+
+    assert divergence_text(found).splitlines()[0] == "They part in stage reco; 1 job made both."
+    assert divergence_text(found).endswith("jobprov diff 00000000 00000000")
+    assert divergence_text({**found, "a": None}).splitlines()[2] == "a  no job there"
+    assert divergence_text({**found, "a": None, "b": None}).startswith("Nowhere: 1 job made both")

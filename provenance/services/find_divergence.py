@@ -1,0 +1,105 @@
+"""Where the histories of two files part: the earliest stage in which they have jobs of different recipes."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from provenance.db.keys import chunks
+from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.neighbourhood import focus_of
+from provenance.db.queries.walking import MOST_FILES, walk_ancestors
+from provenance.db.tables import Claim, Job, Stage, TaskRow
+from provenance.errors import LimitError
+from provenance.records.recipes import recipe_text
+from provenance.services.show_file import find_file
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+class _Maker(NamedTuple):
+    key: int
+    stage: str
+    recipe: bytes | None
+    started_at: datetime
+
+
+def find_divergence(
+    connection: Connection, before: str, after: str, *, experiment: str | None = None
+) -> dict[str, Any]:
+    """Return `{common_jobs, a, b, stage}`: how many jobs made both files, and the first pair of jobs of one stage whose recipes differ.
+
+    `a` and `b` are summaries with `recipe_id`; one of them is None where only the other file has a job in that stage, both are
+    None where the histories part nowhere. Jobs whose recipe is not known differ from all others.
+
+    Raises:
+        NotFoundError: one of the files is not known.
+        AmbiguousError: several experiments have it.
+        LimitError: a history is larger than a walk may be.
+    """
+    makers = [_makers(connection, name, experiment) for name in (before, after)]
+    common = makers[0].keys() & makers[1].keys()
+    apart = [[maker for key, maker in found.items() if key not in common] for found in makers]
+    for stage in _stages(apart):
+        pair = _unlike(*([maker for maker in found if maker.stage == stage] for found in apart))
+        if pair is not None:
+            shown = [None if maker is None else _summary(connection, maker) for maker in pair]
+            return {"common_jobs": len(common), "stage": stage, "a": shown[0], "b": shown[1]}
+    return {"common_jobs": len(common), "stage": None, "a": None, "b": None}
+
+
+def _makers(connection: Connection, name: str, experiment: str | None) -> dict[int, _Maker]:
+    """Return the jobs that a file was made by, at any depth, its own among them."""
+    file = find_file(connection, name, experiment=experiment)
+    claim = focus_of(connection, file.id).claim_id
+    if claim is None:
+        return {}
+    walked = walk_ancestors(connection, claim)
+    if len(walked) >= MOST_FILES:
+        raise LimitError(f"The history of {name} has more than {MOST_FILES:,} files.", MOST_FILES)
+    keys = {row.job_id for row in walked if row.job_id is not None}
+    keys.add(connection.execute(select(Claim.job_id).where(Claim.id == claim)).scalar_one())
+    found: dict[int, _Maker] = {}
+    query = (
+        select(Job.id, Stage.name, Job.recipe, Job.started_at)
+        .select_from(Job)
+        .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+    )
+    for part in chunks(sorted(keys)):
+        for key, stage, recipe, started in connection.execute(query.where(Job.id.in_(part))):
+            found[key] = _Maker(key, stage or "", recipe, started or _LATEST)
+    return found
+
+
+def _stages(apart: list[list[_Maker]]) -> list[str]:
+    """Return the stages in which the histories have jobs of their own, the earliest first."""
+    first: dict[str, datetime] = {}
+    for maker in (maker for found in apart for maker in found):
+        first[maker.stage] = min(first.get(maker.stage, _LATEST), maker.started_at)
+    return sorted(first, key=lambda stage: (first[stage], stage))
+
+
+def _unlike(one: list[_Maker], other: list[_Maker]) -> tuple[_Maker | None, _Maker | None] | None:
+    """Return the first job of each whose recipe the other does not have as often; None where all are matched."""
+    left = [_without(one, other), _without(other, one)]
+    if not any(left):
+        return None
+    return (left[0][0] if left[0] else None, left[1][0] if left[1] else None)
+
+
+def _without(these: list[_Maker], those: list[_Maker]) -> list[_Maker]:
+    there = Counter(maker.recipe for maker in those if maker.recipe is not None)
+    left = []
+    for maker in sorted(these, key=lambda maker: (maker.started_at, maker.key)):
+        if maker.recipe is not None and there[maker.recipe] > 0:
+            there[maker.recipe] -= 1
+        else:
+            left.append(maker)
+    return left
+
+
+def _summary(connection: Connection, maker: _Maker) -> dict[str, Any]:
+    summary = job_summaries(connection, [maker.key])[maker.key]
+    return {**summary, "recipe_id": None if maker.recipe is None else recipe_text(maker.recipe)}

@@ -1,0 +1,56 @@
+"""Where the histories of two files part."""
+
+from typing import Any
+
+import pytest
+from production_samples import Production, file_entry, job, job_id
+
+from provenance.errors import NotFoundError
+from provenance.services.find_divergence import find_divergence
+
+
+def made(number: int, stage: str, source: str | None, name: str, argument: str) -> dict[str, Any]:
+    inputs = [file_entry(source, sum(source.encode()), 10)] if source else []
+    return job(
+        number,
+        inputs=inputs,
+        outputs=[file_entry(name, sum(name.encode()), 10)],
+        task={"task_id": f"{stage}-{number}", "stage": stage, "unit": "u"},
+        software=[{"name": "code", "revision": "a" * 40}],
+        seeds=[{"seed": 1}],
+        command={"argv": ["run", argument]},
+        started_at=f"2026-01-01T00:0{['gen', 'reco', 'merge'].index(stage)}:00Z",
+        ended_at=f"2026-01-01T01:00:{number:02}Z",
+    )
+
+
+@pytest.fixture
+def filled(production: Production) -> Production:
+    production.record(
+        made(1, "gen", None, "g", "gen"),
+        made(2, "reco", "g", "r1", "plain"),
+        made(3, "reco", "g", "r2", "fancy"),
+        made(4, "reco", "g", "r3", "plain"),
+        made(5, "merge", "r1", "m1", "join"),
+        made(6, "merge", "r2", "m2", "join"),
+    )
+    return production
+
+
+def test_the_earliest_pair_of_one_stage_with_other_recipes_is_found(filled: Production) -> None:
+    with filled.database.reading.connect() as connection:
+        found = find_divergence(connection, "m1", "m2")
+
+    assert (found["stage"], found["common_jobs"]) == ("reco", 1)
+    assert (found["a"]["job_id"], found["b"]["job_id"]) == (job_id(2), job_id(3))
+    assert found["a"]["recipe_id"] != found["b"]["recipe_id"]
+
+
+def test_files_of_one_recipe_part_nowhere_and_a_stage_of_one_alone_is_told(filled: Production) -> None:
+    with filled.database.reading.connect() as connection:
+        same, longer = find_divergence(connection, "r1", "r3"), find_divergence(connection, "r1", "m1")
+        with pytest.raises(NotFoundError):
+            find_divergence(connection, "m1", "nowhere")
+
+    assert (same["stage"], same["a"], same["b"]) == (None, None, None)
+    assert (longer["stage"], longer["a"], longer["b"]["job_id"]) == ("merge", None, job_id(5))
