@@ -195,10 +195,9 @@ def _send(entry, service):
 def _missing(service, digests):
     if not digests:
         return frozenset()
-    body = json.dumps({"sha256": digests}).encode()
-    return frozenset(
-        service.call("POST", "/blobs/missing", body, {"Content-Type": "application/json"})[1].get("missing") or ()
-    )
+    body = gzip_bytes(json.dumps({"sha256": digests}).encode())
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    return frozenset(service.call("POST", "/blobs/missing", body, headers)[1].get("missing") or ())
 
 
 def _send_blob(entry, service, digest):

@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
 
     def _missing(self, body: bytes) -> Answer:
-        wanted = json.loads(body)["sha256"]
+        wanted = json.loads(gzip.decompress(body))["sha256"]
         return 200, {}, {"missing": [digest for digest in wanted if digest not in self.service.blobs]}
 
     def _blob(self, body: bytes) -> Answer:
