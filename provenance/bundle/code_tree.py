@@ -9,6 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -57,6 +58,7 @@ class CodeTree:
     licences: Mapping[str, Member]
 
 
+@lru_cache(maxsize=4)
 def read_fragment(data: bytes) -> tuple[Member, ...]:
     """The members of a stored fragment, sorted.
 
