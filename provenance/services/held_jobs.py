@@ -108,4 +108,6 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
     """Return the job that the plain records of its witnesses make together."""
     raw, contradictions = merge_witnesses(records)
     record, repairs = read_plain(raw)
-    return MergedReading(record, repairs, tuple(found.field for found in contradictions if found.is_serious), referenced_blobs(raw), raw)
+    return MergedReading(
+        record, repairs, tuple(found.field for found in contradictions if found.is_serious), referenced_blobs(raw), raw
+    )
