@@ -11,16 +11,20 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, json_option, settings_with, url_option
+from app.config import Settings
+from provenance.capture.delivery import deliver
+from provenance.capture.hashing import Clock
 from provenance.errors import BadInputError
 from provenance.launchers.condor_ads import Ad, read_ads
 from provenance.launchers.condor_attempts import Collection, Source
 from provenance.launchers.condor_events import attempts_of, read_events
 from provenance.launchers.condor_tools import ask_condor
-from provenance.services.witness_batch import Report, Telling, witness_batch
+from provenance.services.witness_batch import Deliver, Report, Telling, witness_batch
 from provenance.services.witness_state import WitnessState, stamp_of
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _STDIN = Path("-")
+_ENTRY_SECONDS = 60.0
 
 
 @click.command()
@@ -60,7 +64,8 @@ def witness(*, state_file: Path | None, url: str | None, dry_run: bool, as_json:
     one stopped, and two at once do not collide.
     """
     now = int(time.time())
-    telling = Telling(now, given["experiment"], given["settle_seconds"], given["limit"], given["with_logs"])
+    options = given["experiment"], given["settle_seconds"], given["limit"], given["with_logs"]
+    telling = Telling(now, *options, deliver=_deliver_to(settings_with(url=url)))
     file = state_file or Path(settings_with().data) / "witness.db"
     with WitnessState(file) as state:
         collection, stamps = Collection(), []
@@ -73,6 +78,10 @@ def witness(*, state_file: Path | None, url: str | None, dry_run: bool, as_json:
             _remember(state, report, stamps)
     emit(_document(report, collection), _sentences(report, collection), as_json=as_json)
     sys.exit(1 if report.refused else 0)
+
+
+def _deliver_to(settings: Settings) -> Deliver:
+    return lambda entry: deliver(entry, settings.url, settings.token, Clock(_ENTRY_SECONDS))  # type: ignore[no-untyped-call]
 
 
 def _ask(collection: Collection, state: WitnessState, given: dict[str, Any], now: int) -> None:
@@ -129,6 +138,7 @@ def _sentences(report: Report, collection: Collection) -> str:
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
     lines = [f"{told} attempts told{f' ({states})' if states else ''}, {report.new} of them new to the service"]
     for count, words in (
+        (report.leftovers, "records of the hook that came home unsent were sent"),
         (report.told_before, "told before"),
         (report.waiting, "ended just now and wait for the next run"),
         (report.left, "beyond the limit of one run"),

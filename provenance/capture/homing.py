@@ -8,8 +8,13 @@ Source: HTCondor manual, "Specifying What Files to Transfer".
 
 import os
 
-_SUFFIX = ".jobprov"
+SUFFIX = ".jobprov"
 _PREFIX = "jobprov-"
+
+
+def entry_name(job_id):
+    """Return the name under which the entry of a job goes home."""
+    return _PREFIX + job_id + SUFFIX
 
 
 def lay_out(path, job_id, environment):
@@ -17,7 +22,7 @@ def lay_out(path, job_id, environment):
     scratch = environment.get("_CONDOR_SCRATCH_DIR")
     if not scratch or not os.path.realpath(path).startswith(os.path.realpath(scratch) + os.sep):
         return None
-    link = os.path.join(scratch, _PREFIX + job_id + _SUFFIX)
+    link = os.path.join(scratch, entry_name(job_id))
     try:
         os.link(path, link)
     except OSError:
@@ -28,7 +33,7 @@ def lay_out(path, job_id, environment):
 def gather(folder):
     """Move the entries that came home into a folder to a spool below it, and return that; the folder itself without any."""
     try:
-        names = [name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(_SUFFIX)]
+        names = [name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(SUFFIX)]
         if not names:
             return folder
         ready = os.path.join(folder, "jobprov-spool", "ready")

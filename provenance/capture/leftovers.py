@@ -61,6 +61,11 @@ def decode_blocks(content):
     return found
 
 
+def without_blocks(content):
+    """Return a text with a line in the place of each whole block."""
+    return _BLOCK.sub(b"[jobprov: a record that could not be sent stood here]", content)
+
+
 def unpack(path, ready):
     """Write the entries in a file of text to a spool's folder; return how many. Raises OSError."""
     with open(path, "rb") as stream:

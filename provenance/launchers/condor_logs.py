@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from provenance.capture import redaction
+from provenance.capture.leftovers import without_blocks
 from provenance.capture.logs import HEAD_BYTES, TAIL_BYTES, Buffer
 from provenance.errors import BadInputError
 from provenance.launchers.condor_attempts import Attempt
@@ -70,6 +71,7 @@ def _cut(name: str, stream: BinaryIO) -> Iterator[KeptLog]:
         stream.seek(size - TAIL_BYTES)
     buffer.add(stream.read(TAIL_BYTES))  # type: ignore[no-untyped-call]
     content, is_cut = buffer.content()  # type: ignore[no-untyped-call]
+    content = without_blocks(content)  # type: ignore[no-untyped-call]
     if content:
         yield KeptLog(name, _clean(content), size, is_cut)
 
@@ -82,7 +84,7 @@ class _opened:  # noqa: N801 - used as a function
     """The file that an attribute names, open, where it is a plain file of the job's owner; else None."""
 
     def __init__(self, attempt: Attempt, attribute: str) -> None:
-        self._stream = _open(attempt, attribute)
+        self._stream = open_owned(attempt, attempt.fact(attribute))
 
     def __enter__(self) -> BinaryIO | None:
         return self._stream
@@ -92,8 +94,9 @@ class _opened:  # noqa: N801 - used as a function
             self._stream.close()
 
 
-def _open(attempt: Attempt, attribute: str) -> BinaryIO | None:
-    named, folder = attempt.fact(attribute), attempt.fact("Iwd")
+def open_owned(attempt: Attempt, named: object) -> BinaryIO | None:
+    """Return a file, named as from the job's folder, open, where it is a plain file of the job's owner; else None."""
+    folder = attempt.fact("Iwd")
     if not isinstance(named, str) or "\0" in named:
         return None
     path = Path(folder if isinstance(folder, str) else "/") / named

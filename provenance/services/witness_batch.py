@@ -5,14 +5,16 @@ Idempotent: what was told is remembered, and telling it again changes nothing. B
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
+from provenance.capture.delivery import LaterError, RefusedError
 from provenance.client import Client
 from provenance.errors import BadInputError
 from provenance.launchers.condor_attempts import Attempt, Collection
 from provenance.launchers.condor_ends import end_of
+from provenance.launchers.condor_leftovers import Leftovers
 from provenance.launchers.condor_logs import kept_logs
 from provenance.launchers.condor_record import experiment_of, job_id_of, record_of
 from provenance.services.witness_state import WitnessState
@@ -20,6 +22,10 @@ from provenance.services.witness_state import WitnessState
 _BATCH_RECORDS = 100
 _CONFLICT = 409
 _UNUSABLE = 422  # saying it again would not help; the service keeps the body as a dead letter
+
+
+Deliver = Callable[[BinaryIO], object]
+"""Sends an entry of the hook's spool, as the hook does; raises LaterError and RefusedError."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Telling:
         settle_seconds: an attempt must be over for so long, since the batch system writes its facts one after the other.
         limit: attempts a run at most.
         with_logs: whether output and event logs of jobs that did not succeed are sent.
+        deliver: how records of the hook that came home unsent are sent; None leaves them where they are.
     """
 
     now: int
@@ -39,6 +46,7 @@ class Telling:
     settle_seconds: int = 60
     limit: int = 20_000
     with_logs: bool = True
+    deliver: Deliver | None = None
 
 
 @dataclass
@@ -48,6 +56,7 @@ class Report:
     Attributes:
         states: attempts told, by the state that the batch system saw.
         new: how many of them the service did not know of this witness.
+        leftovers: records of the hook that came home unsent, and were sent now.
         told_before: attempts that an earlier run told.
         waiting: attempts that ended just now; the next run tells of them.
         left: attempts beyond the limit; the next run tells of them.
@@ -59,6 +68,7 @@ class Report:
 
     states: dict[str, int] = field(default_factory=dict)
     new: int = 0
+    leftovers: int = 0
     told_before: int = 0
     waiting: int = 0
     left: int = 0
@@ -76,12 +86,14 @@ def witness_batch(client: Client | None, collection: Collection, state: WitnessS
         ForbiddenError: the token does not allow it.
     """
     report = Report(reached=telling.now)
-    chosen = _choose(collection, state, telling, report)
+    chosen, leftovers = _choose(collection, state, telling, report), Leftovers()
     for start in range(0, len(chosen), _BATCH_RECORDS):
         part = chosen[start : start + _BATCH_RECORDS]
         records = [record_of(attempt, experiment) for attempt, experiment, _ in part]
         if client is not None:
-            state.note_told(_tell(client, part, records, telling, report))
+            held_up = _send_leftovers(leftovers, part, records, telling, report)
+            told = _tell(client, part, records, telling, report)
+            state.note_told((job_id, at) for job_id, at in told if job_id not in held_up)
         for record in records:
             report.states[record["state"]] = report.states.get(record["state"], 0) + 1
     return report
@@ -138,6 +150,28 @@ def _tell(
         elif status != 200:  # noqa: PLR2004 - known already
             report.new += 1
     return settled
+
+
+def _send_leftovers(
+    leftovers: Leftovers, part: Sequence[Chosen], records: Sequence[dict[str, Any]], telling: Telling, report: Report
+) -> set[str]:
+    """Send what the hook could not; return the ids of jobs whose turn comes again, since the service could not take it now."""
+    held_up: set[str] = set()
+    deliver = telling.deliver
+    if deliver is None:
+        return held_up
+    for (attempt, experiment, at), record in zip(part, records, strict=True):
+        for stream in leftovers.of(attempt, experiment):
+            try:
+                deliver(stream)
+                report.leftovers += 1
+            except RefusedError as refusal:
+                report.refused[record["job_id"]] = f"what the hook left: {refusal}"
+            except LaterError as problem:
+                report.refused[record["job_id"]] = f"what the hook left: {problem}"
+                held_up.add(record["job_id"])
+                _hold_back(report, at)
+    return held_up
 
 
 def _send_logs(client: Client, attempts: Sequence[Attempt], records: Sequence[dict[str, Any]]) -> None:

@@ -2,83 +2,17 @@
 
 import json
 import os
-import pwd
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from witness_service import ME, NOW, Service, attempt, tell
 
 from provenance.errors import BadInputError, ConflictError, LimitError, UnreachableError
 from provenance.launchers import condor_attempts
 from provenance.launchers.condor_attempts import Collection
-from provenance.services.witness_batch import Report, Telling, witness_batch
 from provenance.services.witness_state import WitnessState, stamp_of
-
-ME = pwd.getpwuid(os.getuid()).pw_name
-NOW = 1_800_000_000
-
-
-class Service:
-    """Stands for the client of a service: takes records and blobs as a service does."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, bytes] = {}
-        self.blobs: dict[str, bytes] = {}
-        self.calls: list[int] = []
-        self.forbidden: set[str] = set()
-        self.unusable: set[str] = set()
-        self.fails_after: int | None = None
-        self.finds_secrets = False
-
-    def missing_blobs(self, digests: Sequence[str]) -> list[str]:
-        return [digest for digest in digests if digest not in self.blobs]
-
-    def put_blob(self, sha256: str, data: bytes) -> None:
-        if self.finds_secrets:
-            raise BadInputError("secret-found")
-        self.blobs[sha256] = data
-
-    def record_batch(self, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
-        if self.fails_after is not None and len(self.calls) >= self.fails_after:
-            raise UnreachableError("nobody answers")
-        self.calls.append(len(bodies))
-        return [{"status": self._take(body)} for body in bodies]
-
-    def _take(self, body: bytes) -> int:
-        record = json.loads(body)
-        if record["experiment"] in self.forbidden:
-            return 403
-        if record["experiment"] in self.unusable:
-            return 422
-        held = self.records.setdefault(record["job_id"], body)
-        return 201 if held is body else 200 if held == body else 409
-
-
-def attempt(number: int, *, ended: int = NOW - 1000, **more: Any) -> dict[str, Any]:
-    ended_by = {"HowCode": 0, "When": ended, "ExitBySignal": False, "ExitCode": 0}
-    ad = {
-        "GlobalJobId": f"s#{number}.0#1",
-        "NumShadowStarts": 1,
-        "ClusterId": number,
-        "ProcId": 0,
-        "Owner": ME,
-        "ToE": ended_by,
-    }
-    return {**ad, "JobCurrentStartDate": ended - 10, "Jobsub_Group": "nova", **more}
-
-
-def tell(service: Any, state: WitnessState, ads: list[dict[str, Any]], **more: Any) -> Report:
-    collection = Collection()
-    collection.add(ads, "epochs")
-    return witness_batch(service, collection, state, Telling(NOW, **more))
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Any:
-    with WitnessState(tmp_path / "state" / "witness.db") as opened:
-        yield opened
 
 
 def test_second_run_tells_only_what_is_new(state: WitnessState) -> None:
