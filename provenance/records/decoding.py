@@ -31,9 +31,10 @@ class DecodedRecord:
         record: the typed reading of version 1; None where the record is of a later version, to be kept unread.
         references: digests of the blobs that it refers to.
         repairs: field paths whose value could not be kept in its typed form, for the gap `value-out-of-range`.
+        pieces: the same bytes apart: what is this record's own, then the parts that others have in the same bytes.
     """
 
-    __slots__ = ("_raw", "body", "record", "references", "repairs")
+    __slots__ = ("_raw", "body", "pieces", "record", "references", "repairs")
 
     def __init__(
         self,
@@ -43,8 +44,10 @@ class DecodedRecord:
         repairs: tuple[str, ...] = (),
         *,
         raw: dict[str, Any] | None = None,
+        pieces: tuple[bytes, ...] | None = None,
     ) -> None:
         self.body = body
+        self.pieces = pieces or (body,)
         self.record = record
         self.references = references
         self.repairs = repairs
@@ -142,12 +145,13 @@ def _decode_common(body: bytes) -> DecodedRecord | None:
         return None
     if record.schema_version > SCHEMA_VERSION or not _is_unique(raw, rest):
         return None
-    references = references_in(rest, raw)
+    references, pieces = references_in(rest, raw), [rest]
     for name, part in shared.items():
         setattr(record, name, part.value)
         references |= part.references
+        pieces.append(part.body)
     record.__class__ = JobRecord  # laid out alike: a copy would cost as much as reading it did
-    return DecodedRecord(body, check_record(record), references)
+    return DecodedRecord(body, check_record(record), references, pieces=tuple(pieces))
 
 
 def _take_shared(body: bytes) -> tuple[dict[str, Part[Any]], bytes]:
@@ -189,7 +193,7 @@ def _reader(kind: Any, check: Callable[[Any], bool]) -> Callable[[bytes], Part[A
             return None
         if not _is_unique(raw, body) or not check(value):
             return None
-        return Part(value, frozenset(referenced_blobs({"part": raw})))
+        return Part(body, value, frozenset(referenced_blobs({"part": raw})))
 
     return read
 

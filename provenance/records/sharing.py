@@ -26,8 +26,9 @@ _known: dict[int, _Known] = {}
 
 
 class Part(NamedTuple, Generic[T]):
-    """A part as read, and the blobs that it refers to."""
+    """The bytes of a part, what they say, and the blobs that it refers to."""
 
+    body: bytes
     value: T
     references: frozenset[str]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from provenance.capture import redaction
 from provenance.records.decoding import DecodedRecord
+from provenance.records.job_record import JobRecord
 
 _SHORTEST = 12  # what is shorter no rule finds
 _REMEMBERED = 32_768
@@ -23,10 +24,13 @@ _clean: set[bytes] = set()  # texts in which no rule finds anything
 
 def secrets_in_record(decoded: DecodedRecord) -> dict[str, list[str]]:
     """Return the same of a record."""
-    environment = decoded.record.environment if decoded.record is not None else None
-    variables = (environment.variables if environment is not None else None) or {}
-    is_clean = decoded.record is not None and not any(map(_is_suspicious, variables)) and _is_clean(decoded.body)
-    return {} if is_clean else secrets_in(decoded.raw)
+    return {} if decoded.record is not None and _is_clean_record(decoded, decoded.record) else secrets_in(decoded.raw)
+
+
+def _is_clean_record(decoded: DecodedRecord, record: JobRecord) -> bool:
+    variables = (record.environment.variables if record.environment is not None else None) or {}
+    own, *shared = decoded.pieces
+    return not any(map(_is_suspicious, variables)) and all(map(_is_clean_part, shared)) and _is_clean(own)
 
 
 def secrets_in(document: Any) -> dict[str, list[str]]:
@@ -53,6 +57,9 @@ def _is_clean(body: bytes) -> bool:
         _clean.clear()
     _clean.update(text for text in searched if len(text) < 1000)  # noqa: PLR2004 - long ones are seldom the same
     return True
+
+
+_is_clean_part = lru_cache(maxsize=_REMEMBERED // 64)(_is_clean)  # thousands of records have these in the same bytes
 
 
 def _has_any(value: Any) -> bool:
