@@ -100,7 +100,7 @@ def test_gzip_bomb_ends_in_413_without_being_unpacked(client: FlaskClient) -> No
     assert assert_problem(answer, 413)["limit"] == 8 * MEBIBYTE
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"{}")[:-4]])
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"{}", mtime=0)[:-4]], ids=["no gzip", "cut short"])
 def test_body_that_says_gzip_and_is_not_is_refused(client: FlaskClient, body: bytes) -> None:
     assert_problem(client.put(PUT, data=body, headers={"Content-Encoding": "gzip"}), 422)
 

@@ -280,7 +280,7 @@ def test_part_that_stands_twice_in_a_record_is_refused() -> None:
 
 def test_memory_of_shared_parts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "MOST_BYTES", 1000)
-    parts = sharing.SharedParts[list[int]](lambda body: sharing.Part([len(body)], frozenset()))
+    parts = sharing.SharedParts[list[int]](lambda body: sharing.Part(body, [len(body)], frozenset()))
     calls: list[list[int]] = []
 
     @sharing.remembered
