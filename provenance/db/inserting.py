@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Table
 
+from provenance.db.base import binder
 from provenance.db.driver import Row, change, change_many, copy_rows, fetch
 from provenance.db.selecting import array_type
 
@@ -80,7 +81,7 @@ def _prepare(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Prepare
     converters = [
         (place, convert)
         for place, name in enumerate(names)
-        if (convert := table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) is not None
+        if (convert := binder(table.c[name].type, dialect)) is not None
     ]
     quoted = ", ".join(dialect.identifier_preparer.quote(name) for name in names)
     target = f"{dialect.identifier_preparer.quote(table.name)} ({quoted})"

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql
 
+from provenance.db.base import binder
 from provenance.db.driver import Row, change, fetch
 
 _MOST_KEYS = 256
@@ -93,7 +94,7 @@ def _rows_of(connection: Connection, selection: _Selection, keys: Sequence[Any])
 
 @lru_cache(maxsize=256)
 def _prepare(table: Table, fields: tuple[str, ...], by: tuple[str, ...], dialect: Dialect) -> _Selection:
-    binds = tuple(table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in by)
+    binds = tuple(binder(table.c[name].type, dialect) for name in by)
     results = tuple(table.c[name].type.dialect_impl(dialect).result_processor(dialect, None) for name in fields)
     build = _postgresql_statement if dialect.name == "postgresql" else _sqlite_statement
     return _Selection(binds, results, lru_cache(lambda length: build(table, fields, by, length)))
