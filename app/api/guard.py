@@ -4,6 +4,7 @@ A service without any token takes writes from its own machine alone: from a loop
 not from a web page of another site that a browser on this machine happens to show.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from app.errors import UnauthorizedError
 from app.wiring import get_service
 from provenance.errors import ForbiddenError
 from provenance.records.decoding import DecodedRecord
+from provenance.services.ticket_tasks import jobs_of_other_tasks
 from provenance.services.write_tokens import Grant
 
 _LOCAL = Grant(None, "this machine")
@@ -85,10 +87,24 @@ def check_record(grant: Grant, decoded: DecodedRecord) -> None:
     """Do nothing where the grant allows writing the decoded record.
 
     Raises:
-        ForbiddenError: it is the token of another experiment, or the ticket of another task.
+        ForbiddenError: it is the token of another experiment, or the ticket of another task, or the job is known as another's.
     """
     if not grant.allows_record(decoded.experiment, decoded.task_id):
         raise ForbiddenError(refusal(grant, decoded))
+    for reason in check_jobs(grant, [decoded]).values():
+        raise ForbiddenError(reason)
+
+
+def check_jobs(grant: Grant, decoded: Sequence[DecodedRecord]) -> dict[str, str]:
+    """Return why a ticket may not write of some jobs, by job id: they are known as another task's. Tokens may, of all."""
+    if grant.task_id is None or grant.experiment is None or not decoded:
+        return {}
+    with get_service().reading() as connection:
+        job_ids = [record.job_id for record in decoded]
+        others = jobs_of_other_tasks(connection, grant.experiment, grant.task_id, job_ids)
+    return {
+        job_id: f"The ticket is of {grant.names()}; job {job_id} is known as one of another task." for job_id in others
+    }
 
 
 def refusal(grant: Grant, decoded: DecodedRecord) -> str:

@@ -20,7 +20,7 @@ from app.api.answers import (
 )
 from app.api.bodies import read_body
 from app.api.documenting import Section
-from app.api.guard import check_experiment, check_record, recording_grant, refusal, writing_grant
+from app.api.guard import check_experiment, check_jobs, check_record, recording_grant, refusal, writing_grant
 from app.api.secrets import refuse_secrets, refuse_secrets_of, secret_words
 from app.wiring import get_service
 from provenance.errors import BadInputError, ConflictError, LimitError, RecordError
@@ -114,6 +114,11 @@ def post_batch() -> Response:
             results[place] = taken
         else:
             submissions.append((place, taken))
+    others = check_jobs(grant, [submission.decoded for _, submission in submissions])
+    for place, submission in submissions if others else ():
+        if reason := others.get(submission.decoded.job_id):
+            results[place] = BatchResult(submission.decoded.job_id, 403, detail=reason)
+    submissions = [(place, submission) for place, submission in submissions if results[place] is None]
     outcomes = get_service().record_many([submission for _, submission in submissions])
     for (place, _), outcome in zip(submissions, outcomes, strict=True):
         results[place] = batch_result(outcome)

@@ -53,6 +53,24 @@ def test_ticket_records_nothing_else(client: FlaskClient, ticket: dict[str, str]
     assert client.get(PUT).status_code == 404
 
 
+def test_ticket_says_nothing_of_jobs_that_are_another_tasks(
+    client: FlaskClient, new_token: NewToken, ticket: dict[str, str]
+) -> None:
+    """A job id is no secret: who holds the ticket of one task must not speak for the jobs of another."""
+    client.put(PUT, json=of_task("t2"), headers=new_token())
+    client.put(f"/api/v1/jobs/{numbered(3)['job_id']}", json=numbered(3, task=None), headers=new_token())
+    forged = of_task("t1", witness="startd", state="killed")
+
+    problem = assert_problem(client.put(PUT, json=forged, headers=ticket), 403)
+    jobs = [forged, numbered(2, task={"task_id": "t1"}), numbered(3, task={"task_id": "t1"}, witness="startd")]
+    batch = client.post("/api/v1/jobs/batch", json={"jobs": jobs}, headers=ticket).get_json()
+
+    assert "another task" in problem["detail"]
+    assert "t2" not in problem["detail"]
+    assert [result["status"] for result in batch["results"]] == [403, 201, 201]
+    assert [found["witness"] for found in client.get(PUT).get_json()["witnesses"]] == ["wrapper"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
