@@ -24,7 +24,8 @@ def add_bag(
     draft: Draft, *, identifier: str, spec_version: int, level: int, mtime: int, record_sha256: str | None = None
 ) -> None:
     """Write bagit.txt and bag-info.txt, and note what the writer will make; to be called when the payload is whole."""
-    payload = draft.members("data/")
+    payload = list(draft.everything("data/"))
+    lengths = sum(len(member.path) for member in payload)
     draft.add("bagit.txt", b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
     facts = {
         "Bag-Software-Agent": f"jobprov bundle specification {spec_version}",
@@ -45,27 +46,24 @@ def add_bag(
         "tagmanifest-sha256.txt",
         "tagmanifest-sha512.txt",
     ):
-        draft.add_derived(name, _size(name, draft.own() if name.startswith("tag") else payload))
+        if name.startswith("tagmanifest-"):
+            tags = [len(member.path) for member in draft.own() if not member.path.startswith(("data/", "tagmanifest-"))]
+            draft.add_derived(name, len(tags) * _before(name) + sum(tags))
+        else:
+            draft.add_derived(name, len(payload) * _before(name) + lengths)
 
 
-def derived(name: str, members: Iterable[Member]) -> bytes:
-    """The bytes of one of `DERIVED` for a bundle of these members, which are sorted and have their digests."""
-    listed = _listed(name, members)
+def manifest_lines(name: str, members: Iterable[Member]) -> bytes:
+    """The lines of these members, which have their digests, in one of `DERIVED`."""
     if name == CKSUMS:
         return "".join(
-            [f"{member.cksum:{_CKSUM_DIGITS}d} {member.size:{_SIZE_DIGITS}d} {member.path}\n" for member in listed]
+            [f"{member.cksum:{_CKSUM_DIGITS}d} {member.size:{_SIZE_DIGITS}d} {member.path}\n" for member in members]
         ).encode()
     if name.endswith("sha256.txt"):
-        return "".join([f"{member.sha256}  {member.path}\n" for member in listed]).encode()
-    return "".join([f"{member.sha512}  {member.path}\n" for member in listed]).encode()
+        return "".join([f"{member.sha256}  {member.path}\n" for member in members]).encode()
+    return "".join([f"{member.sha512}  {member.path}\n" for member in members]).encode()
 
 
-def _listed(name: str, members: Iterable[Member]) -> list[Member]:
-    if name.startswith("tagmanifest-"):
-        return [member for member in members if not member.path.startswith(("data/", "tagmanifest-"))]
-    return [member for member in members if member.path.startswith("data/")]
-
-
-def _size(name: str, members: Iterable[Member]) -> int:
-    before = _CKSUM_DIGITS + _SIZE_DIGITS + 2 if name == CKSUMS else _HEX[name[:-4].partition("-")[2]] + 2
-    return sum(before + len(member.path) + 1 for member in _listed(name, members))
+def _before(name: str) -> int:
+    """How many bytes a line of one of `DERIVED` has, its path apart."""
+    return 3 + (_CKSUM_DIGITS + _SIZE_DIGITS if name == CKSUMS else _HEX[name[:-4].partition("-")[2]])

@@ -1,7 +1,7 @@
 """The members of a bundle while it is being planned: stored blobs by reference, generated files written through."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -104,10 +104,10 @@ class Draft:
         """The members below a folder, those of fragments apart, sorted by the bytes of their path."""
         return sorted((member for path, member in self._members.items() if path.startswith(folder)), key=by_path)
 
-    def members(self, folder: str = "") -> list[Member]:
-        """All members below a folder, sorted by the bytes of their path."""
-        everything = chain(self._members.values(), *self.fragments.values())
-        return sorted((member for member in everything if member.path.startswith(folder)), key=by_path)
+    def everything(self, folder: str = "") -> Iterator[Member]:
+        """All members below a folder, those of fragments among them, in no order."""
+        members = chain(self._members.values(), *self.fragments.values())
+        return (member for member in members if member.path.startswith(folder))
 
     def _keep(self, member: Member) -> None:
         self._members.setdefault(member.path, member)

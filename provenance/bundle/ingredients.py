@@ -19,7 +19,7 @@ class Reader(Protocol):
     """Bytes by digest, of those blobs that the job's experiment possesses."""
 
     def get(self, sha256: str) -> bytes:
-        """All bytes of a blob."""
+        """All bytes of a blob, compared with its digest."""
         ...
 
     def open(self, sha256: str) -> BinaryIO:

@@ -7,15 +7,15 @@ Source: POSIX.1-1988 (IEEE 1003.1), "extended tar format".
 """
 
 import hashlib
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provenance.bundle.bag import derived
-from provenance.bundle.cksum import PosixCksum
+from provenance.bundle.bag import manifest_lines
+from provenance.bundle.cksum import PosixCksum, posix_cksum
 from provenance.bundle.draft import Member, digested
-from provenance.bundle.names import split_for_ustar
+from provenance.bundle.runs import Run, folders_of, parts_of
+from provenance.bundle.ustar import BLOCK, Headers
 from provenance.errors import BundleError
 from provenance.software.read_pack import object_at
 
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     from provenance.bundle.ingredients import Reader
     from provenance.bundle.plan import Plan
 
-BLOCK = 512
 RECORD = 10_240
 PIECE = 1 << 18
-LARGEST = 8**11 - 1  # eleven octal digits
 _ZEROS = bytes(BLOCK)
+_MOST_KNOWN = 1000
 
 
 def stream(plan: "Plan", reader: "Reader") -> Iterator[bytes]:
@@ -38,97 +37,67 @@ def stream(plan: "Plan", reader: "Reader") -> Iterator[bytes]:
     """
     written, waiting = 0, 0
     parts: list[bytes] = []
-    content = _Content(plan, reader)
-    header = _Headers(plan.mtime)
-    for path, member in _entries(plan):
-        parts.append(header.of(path, member))
-        waiting += BLOCK
-        if member is None:
-            continue
-        for piece in content.of(member):
-            parts.append(piece)
-            waiting += len(piece)
-            if waiting >= PIECE:
-                yield b"".join(parts)
-                written, waiting = written + waiting, 0
-                parts.clear()
-        if padding := -member.size % BLOCK:
-            parts.append(_ZEROS[:padding])
-            waiting += padding
+    for piece in _pieces(plan, reader):
+        parts.append(piece)
+        waiting += len(piece)
+        if waiting >= PIECE:
+            yield parts[0] if len(parts) == 1 else b"".join(parts)
+            written, waiting = written + waiting, 0
+            parts.clear()
     written += waiting
     yield b"".join(parts) + bytes(2 * BLOCK + -(written + 2 * BLOCK) % RECORD)
+
+
+def _pieces(plan: "Plan", reader: "Reader") -> Iterator[bytes]:
+    listed = parts_of(plan)
+    content = _Content(plan, reader, listed)
+    headers = Headers(plan.mtime)
+    for path, part in _entries(plan, listed):
+        if isinstance(part, Run):
+            yield from part.pieces(plan.top.encode(), plan.mtime, content.read_pack(part.pack))
+            continue
+        yield headers.of(path, part)
+        if part is not None:
+            yield from content.of(part)
+            if padding := -part.size % BLOCK:
+                yield _ZEROS[:padding]
 
 
 def size(plan: "Plan") -> int:
     """How many bytes the tar has."""
     blocks = 2
-    for _path, member in _entries(plan):
-        blocks += 1 + (0 if member is None else (member.size + BLOCK - 1) // BLOCK)
+    for _path, part in _entries(plan, parts_of(plan)):
+        if isinstance(part, Run):
+            blocks += part.blocks
+        else:
+            blocks += 1 + (0 if part is None else (part.size + BLOCK - 1) // BLOCK)
     return blocks * BLOCK + -(blocks * BLOCK) % RECORD
 
 
-def _entries(plan: "Plan") -> Iterator[tuple[bytes, Member | None]]:
-    """Yield folders (their path ends in `/`) and members, sorted: a folder comes right before the first member below it."""
+def _entries(plan: "Plan", listed: Sequence[Member | Run]) -> Iterator[tuple[bytes, Member | Run | None]]:
+    """Yield folders (their path ends in `/`), members and runs: a folder comes right before the first member below it."""
     yield f"{plan.top}/".encode(), None
     seen = {""}
-    for member in plan.members:
-        folder = member.path.rpartition("/")[0]
-        if folder not in seen:
-            parts = folder.split("/")
-            for count in range(1, len(parts) + 1):
-                whole = "/".join(parts[:count])
-                if whole not in seen:
-                    seen.add(whole)
-                    yield f"{plan.top}/{whole}/".encode(), None
-        yield f"{plan.top}/{member.path}".encode(), member
-
-
-class _Headers:
-    """Header blocks; what all of them share is made once."""
-
-    def __init__(self, mtime: int) -> None:
-        self._mtime = b"%011o\0" % min(max(mtime, 0), LARGEST)
-        self._before = {mode: b"%07o\0" % mode + b"%07o\0" % 0 + b"%07o\0" % 0 for mode in (0o644, 0o755)}
-        self._between = bytes(100) + b"ustar\x0000" + bytes(32) + bytes(32) + bytes(16)
-        self._sums = {mode: sum(before) for mode, before in self._before.items()}
-        self._constant = sum(self._mtime) + sum(b" " * 8) + sum(self._between)
-
-    def of(self, path: bytes, member: Member | None) -> bytes:
-        """The header of a member, or of a folder."""
-        split = split_for_ustar(path)
-        length = 0 if member is None else member.size
-        if split is None or length > LARGEST:
-            message = f"{path.decode()}: {length} bytes under this name do not fit into USTAR; use a digest name, or leave it out."
-            raise BundleError(message)
-        prefix, name = split
-        mode, kind = (0o755, b"5") if member is None else (member.mode, b"0")
-        octal = b"%011o\0" % length
-        total = self._sums[mode] + self._constant + _sum(name + prefix + octal) + kind[0]
-        return b"".join(
-            (
-                name.ljust(100, b"\0"),
-                self._before[mode],
-                octal,
-                self._mtime,
-                b"%06o\0 " % total,
-                kind,
-                self._between,
-                prefix.ljust(167, b"\0"),
-            )
-        )
-
-
-def _sum(field: bytes) -> int:
-    """The sum of some hundred ASCII bytes: the lower half of their Adler-32 is one more, and stays below its modulus."""
-    return (zlib.adler32(field) & 0xFFFF) - 1
+    for part in listed:
+        path = part.path if isinstance(part, Member) else part.members[0].path
+        if path.rpartition("/")[0] not in seen:
+            for folder in folders_of(path):
+                if folder not in seen:
+                    seen.add(folder)
+                    yield f"{plan.top}/{folder}/".encode(), None
+        if isinstance(part, Run):
+            seen |= part.folders
+        yield f"{plan.top}/{path}".encode(), part
 
 
 class _Content:
     """The bytes of members, compared with the digests that the plan names; what the plan lacks is noted as they pass."""
 
-    def __init__(self, plan: "Plan", reader: "Reader") -> None:
+    def __init__(self, plan: "Plan", reader: "Reader", listed: Sequence[Member | Run]) -> None:
         self._plan = plan
         self._reader = reader
+        self._listed = listed
+        self._packs = {part.pack for part in listed if isinstance(part, Run)}
         self._pack: tuple[str, bytes] = ("", b"")  # one at a time: members of a tree lie together
         self._part: tuple[str, bytes] = ("", b"")
         self._complete: dict[str, Member] = {}
@@ -137,7 +106,7 @@ class _Content:
         """A member's bytes, in one piece or several."""
         if member.pack:
             # the pack is compared with its own digest when it is read
-            data = object_at(self._read_pack(member.pack), member.offset)
+            data = object_at(self.read_pack(member.pack), member.offset)
             _check(member, len(data), member.sha256)
             return (data,)
         if member.part_of:
@@ -145,14 +114,31 @@ class _Content:
             _check(member, len(data), hashlib.sha256(data).hexdigest())
             return (data,)
         if member.path in self._plan.derived:
-            data = derived(member.path, [self._complete.get(other.path, other) for other in self._plan.members])
+            data = b"".join(self._lines(member.path))
             if not member.path.startswith("tagmanifest-"):
                 self._complete[member.path] = digested(member, data)
             _check(member, len(data), member.sha256)
             return (data,)
+        if member.sha256 in self._packs:
+            # it is in memory, since files of the tree are cut out of it
+            data = self.read_pack(member.sha256)
+            _check(member, len(data), member.sha256)
+            sha512, cksum = _known_digests.get(member.sha256) or _note_digests(member, data)
+            self._complete[member.path] = replace(member, sha512=sha512, cksum=cksum)
+            return (data,)
         return self._streamed(member)
 
-    def _read_pack(self, sha256: str) -> bytes:
+    def _lines(self, name: str) -> Iterator[bytes]:
+        """The lines of a manifest, so far as members were written: each lists those before it."""
+        lists_tags = name.startswith("tagmanifest-")
+        for part in self._listed:
+            if isinstance(part, Run):
+                yield b"" if lists_tags else part.lines(name)
+            elif part.path.startswith("data/") != lists_tags and not part.path.startswith("tagmanifest-"):
+                yield manifest_lines(name, (self._complete.get(part.path, part),))
+
+    def read_pack(self, sha256: str) -> bytes:
+        """A git pack that holds members."""
         if self._pack[0] != sha256:
             self._pack = (sha256, self._reader.get(sha256))
         return self._pack[1]
@@ -183,3 +169,15 @@ def _check(member: Member, size_bytes: int, sha256: str) -> None:
         raise BundleError(
             f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the archive, then build again."
         )
+
+
+_known_digests: dict[str, tuple[str, int]] = {}  # of packs, by SHA-256
+
+
+def _note_digests(member: Member, data: bytes) -> tuple[str, int]:
+    """SHA-512 and cksum of a pack that is read for the first time; it is compared here, and by the archive whenever it is read."""
+    _check(member, len(data), hashlib.sha256(data).hexdigest())
+    if len(_known_digests) >= _MOST_KNOWN:
+        _known_digests.clear()
+    _known_digests[member.sha256] = found = hashlib.sha512(data).hexdigest(), posix_cksum(data)
+    return found

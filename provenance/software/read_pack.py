@@ -86,11 +86,25 @@ def object_at(pack: bytes | memoryview, offset: int) -> bytes:
         SoftwareError: no object begins there.
     """
     data = memoryview(pack)
+    place = stored_at(data, offset)
+    if place is not None:
+        return bytes(data[slice(*place)])
+    _kind, size, at = _entry_header(data, offset)
+    return _inflate(data, at, size)[0]
+
+
+def stored_at(pack: bytes | memoryview, offset: int) -> tuple[int, int] | None:
+    """Return where the content of the object at this offset begins and ends in the pack; None where it does not lie in one piece.
+
+    Raises:
+        SoftwareError: no object begins there.
+    """
+    data = memoryview(pack)
     _kind, size, at = _entry_header(data, offset)
     start = at + len(ZLIB_HEADER) + _BLOCK_HEADER
     if size <= MAX_STORED and data[at : at + 3] == _ONE_STORED_BLOCK and start + size <= len(data):
-        return bytes(data[start : start + size])  # as canonical packs hold most files
-    return _inflate(data, at, size)[0]
+        return start, start + size  # as canonical packs hold most files
+    return None
 
 
 def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:

@@ -1,0 +1,192 @@
+"""Runs: the files of a fragment, which follow each other in the tar of every bundle that has it.
+
+What does not depend on the bundle is made once for all jobs of a release and remembered: header blocks but for the top folder's name,
+the time and the sum; the lines of the manifests; where the files lie in the git pack. Only speed depends on this module: the
+bytes are those that tar.py writes of the members one by one.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+from provenance.bundle.bag import manifest_lines
+from provenance.bundle.draft import Member, by_path
+from provenance.bundle.ustar import BLOCK, CHECKSUM, KIND, MTIME, PREFIX, Headers, field_sum, mtime_field
+from provenance.errors import BundleError
+from provenance.software.read_pack import object_at, stored_at
+
+if TYPE_CHECKING:
+    from provenance.bundle.plan import Plan
+
+_SLAB = 1 << 18  # bytes that are handed over at once
+_MOST_REMEMBERED = 40_000  # members of all runs that are remembered, some 0.8 kB each
+_NAME_BYTES = 100
+_PADDING = [bytes(count) for count in range(BLOCK)]
+
+
+class _Row(NamedTuple):
+    """One entry of the tar: its header cut where the bundle's own fields go, and where its bytes lie in the pack.
+
+    Attributes:
+        is_split: the top folder is in the header's prefix, not in its name.
+        total: the sum of the header but for the bundle's own fields.
+        end: -1 where the object at `start` does not lie in one piece.
+    """
+
+    is_split: bool
+    before: bytes
+    total: int
+    after: bytes
+    behind: bytes
+    start: int
+    end: int
+    padding: bytes
+
+
+class Run:
+    """Members that follow each other.
+
+    Attributes:
+        first: path of the first member, as bytes; `last` likewise.
+        pack: digest of the git pack that holds their bytes.
+        folders: the folders that the run itself enters, those of its first member apart.
+        blocks: how many the tar has for it.
+    """
+
+    def __init__(self, members: tuple[Member, ...], top: int) -> None:
+        self.members = members
+        self.first, self.last = by_path(members[0]), by_path(members[-1])
+        self.pack = members[0].pack
+        self.folders: set[str] = set()
+        self._top = top
+        self._entries = list(self._with_folders())
+        self.blocks = sum(1 + (0 if member is None else -(-member.size // BLOCK)) for _, member in self._entries)
+        self.lines = cache(self._lines)
+        self._slabs: list[list[_Row]] | None = None
+
+    def _lines(self, name: str) -> bytes:
+        """The lines of a manifest of the payload."""
+        return manifest_lines(name, self.members)
+
+    def pieces(self, top: bytes, mtime: int, pack: bytes) -> Iterator[bytes]:
+        """The part of the tar, in pieces of some 256 KiB.
+
+        Raises:
+            BundleError: the pack does not hold what the plan names.
+        """
+        if self._slabs is None:
+            self._slabs = self._slabs_of(pack)
+        time = mtime_field(mtime)
+        more = field_sum(top) + field_sum(time)
+        for slab in self._slabs:
+            parts: list[bytes] = []
+            for is_split, before, total, after, behind, start, end, padding in slab:
+                if is_split:
+                    parts += (before, time, b"%06o\0 " % (total + more), after, top, behind)
+                else:
+                    parts += (top, before, time, b"%06o\0 " % (total + more), after)
+                parts += (pack[start:end] if end >= 0 else object_at(pack, start), padding)
+            yield b"".join(parts)
+
+    def _with_folders(self) -> Iterator[tuple[str, Member | None]]:
+        entered = set(folders_of(self.members[0].path))
+        for member in self.members:
+            for folder in folders_of(member.path):
+                if folder not in entered:
+                    entered.add(folder)
+                    self.folders.add(folder)
+                    yield f"{folder}/", None
+            yield member.path, member
+
+    def _slabs_of(self, pack: bytes) -> list[list[_Row]]:
+        slabs: list[list[_Row]] = [[]]
+        size, headers, shared = 0, Headers(0), dict[bytes, bytes]()
+        for path, member in self._entries:
+            row = self._row(headers.of(bytes(self._top) + b"/" + path.encode(), member), path, member, pack, shared)
+            slabs[-1].append(row)
+            size += BLOCK + (0 if member is None else member.size)
+            if size >= _SLAB:
+                slabs.append([])
+                size = 0
+        return slabs
+
+    def _row(self, blank: bytes, path: str, member: Member | None, pack: bytes, shared: dict[bytes, bytes]) -> _Row:
+        """Cut a header whose top folder is made of zeros and whose time is 0; `shared` holds what is the same in most."""
+        total = int(blank[CHECKSUM : CHECKSUM + 6], 8) - field_sum(mtime_field(0))
+        place = (0, 0, b"") if member is None else _place_of(member, pack)
+        is_split = self._top + 1 + len(path) > _NAME_BYTES
+        if is_split:
+            cut = PREFIX + self._top
+            return _Row(is_split, blank[:MTIME], total, blank[KIND:PREFIX], blank[cut:], *place)
+        rest = shared.setdefault(blank[KIND:], blank[KIND:])
+        return _Row(is_split, blank[self._top : MTIME], total, rest, b"", *place)
+
+
+def _place_of(member: Member, pack: bytes) -> tuple[int, int, bytes]:
+    """Where a member's bytes begin and end in the pack (-1: unpack the object that begins there), and what fills their last block."""
+    place = stored_at(pack, member.offset)
+    size = len(object_at(pack, member.offset)) if place is None else place[1] - place[0]
+    if size != member.size:
+        raise BundleError(
+            f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the archive, then build again."
+        )
+    return *(place or (member.offset, -1)), _PADDING[-size % BLOCK]
+
+
+def folders_of(path: str) -> list[str]:
+    """The folders around a path, outermost first."""
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def parts_of(plan: "Plan") -> list[Member | Run]:
+    """Everything that a plan's bundle consists of in the order of the tar: members, and runs where nothing comes between."""
+    alone, runs = list(plan.own), list[Run]()
+    for sha256, members in plan.fragments.items():
+        count = next((place for place, member in enumerate(members) if member.pack), len(members))
+        run = _run_of(sha256, members[count:], len(plan.top))
+        alone += members if run is None else members[:count]
+        runs += [run] if run is not None else []
+    if runs:
+        crossed = _crossed(runs, sorted(map(by_path, alone)))
+        alone += [member for run in crossed for member in run.members]
+        runs = [run for run in runs if run not in crossed]
+    keyed: list[tuple[bytes, Member | Run]] = [(by_path(member), member) for member in alone]
+    keyed += [(run.first, run) for run in runs]
+    return [part for _, part in sorted(keyed, key=lambda pair: pair[0])]
+
+
+def _crossed(runs: list[Run], paths: list[bytes]) -> set[Run]:
+    """Those between whose members others come."""
+    crossed = {run for run in runs if bisect_left(paths, run.first) != bisect_right(paths, run.last)}
+    widest: Run | None = None
+    for run in sorted(runs, key=lambda run: run.first):
+        if widest is not None and run.first <= widest.last:
+            crossed |= {run, widest}
+        if widest is None or run.last > widest.last:
+            widest = run
+    return crossed
+
+
+_recent: OrderedDict[tuple[str, int], Run] = OrderedDict()
+_lock = Lock()
+
+
+def _run_of(sha256: str, members: tuple[Member, ...], top: int) -> Run | None:
+    """The run of a fragment, remembered; None where it is too large, or of bytes that lie elsewhere too."""
+    with _lock:
+        if (known := _recent.get((sha256, top))) is not None:
+            _recent.move_to_end((sha256, top))
+            return known
+    if not members or len(members) > _MOST_REMEMBERED or len({member.pack for member in members}) > 1:
+        return None
+    run = Run(members, top)
+    with _lock:
+        _recent[(sha256, top)] = run
+        left = sum(len(held.members) for held in _recent.values())
+        while left > _MOST_REMEMBERED:
+            left -= len(_recent.popitem(last=False)[1].members)
+    return run
