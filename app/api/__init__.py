@@ -18,7 +18,7 @@ from app.api import (
     tasks,
     tickets,
 )
-from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, RecordAnswer
+from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, PartAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
 from provenance.bundle.comparators import OutputRules
 from provenance.services.post_verdict import PostedVerdict
@@ -45,6 +45,7 @@ SECTIONS = (
 _TYPES = (
     BatchAnswer,
     BlobAnswer,
+    PartAnswer,
     MissingAnswer,
     RecordAnswer,
     blobs.Digests,

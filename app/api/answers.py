@@ -58,6 +58,13 @@ class BlobAnswer(msgspec.Struct):
     is_new: bool
 
 
+class PartAnswer(msgspec.Struct):
+    """How much of a half-sent blob is here, from the first byte on."""
+
+    sha256: str
+    received_bytes: int
+
+
 def json_answer(document: Any, status: int = 200) -> Response:
     """Return any JSON document, msgspec types included."""
     return Response(_encoder.encode(document), status, content_type="application/json")

@@ -1,18 +1,21 @@
 """Blobs over HTTP: which are missing, send one, read one. Possession is an experiment's (storage.md)."""
 
 import re
+from http import HTTPStatus
 
 import msgspec
 from flask import Response, request
 
-from app.api.answers import BlobAnswer, MissingAnswer, json_answer
+from app.api.answers import BlobAnswer, MissingAnswer, PartAnswer, json_answer
 from app.api.bodies import body_chunks, read_body
 from app.api.documenting import Section
 from app.api.guard import check_reading, recording_grant
+from app.api.parts import asked_part, part_chunks
 from app.api.sending import send_blob
-from app.errors import SecretFoundError
+from app.errors import SecretFoundError, problem_of
 from app.wiring import get_service
-from provenance.errors import BadInputError, LimitError, NotFoundError
+from provenance.errors import BadInputError, ConflictError, LimitError, NotFoundError
+from provenance.services.half_sent import HalfSent
 from provenance.services.store_blobs import find_secret, holders_of, missing_of, settle_blob, settle_unclaimed
 
 section = Section("blobs", "Bytes by digest.")
@@ -20,6 +23,7 @@ section = Section("blobs", "Bytes by digest.")
 ASKED_AT_ONCE = 10_000
 _LIST_BYTES = 1024 * 1024
 _WHOLE_BYTES = 8 * 1024 * 1024
+_CHUNK_BYTES = 1 << 16
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -49,17 +53,28 @@ def ask_missing() -> Response:
     "PUT",
     "/blobs/<sha256>",
     body="application/octet-stream",
-    answers={201: BlobAnswer, 200: BlobAnswer},
+    answers={201: BlobAnswer, 200: BlobAnswer, 308: PartAnswer},
     errors=(413, 415, 422),
     writes=True,
 )
 def put_blob(sha256: str) -> Response:
-    """Store a blob under the digest of its uncompressed bytes: 201 stored, 200 had it, 422 where the digest differs."""
+    """Store a blob under the digest of its uncompressed bytes: 201 stored, 200 had it, 422 where the digest differs.
+
+    With `Content-Range: bytes 0-999/5000` the body is a part, kept also where it breaks off; 308 with `Range` says how much is
+    here. `bytes */5000` and no body ask for it.
+    """
     grant = recording_grant()
     _check_digest(sha256)
     service = get_service()
-    size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)
-    experiment = grant.experiment
+    part, experiment = asked_part(service.settings.blob_limit_bytes), grant.experiment
+    if part is None:
+        size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)
+    else:
+        half = HalfSent(service.settings.data / "half-sent", experiment, sha256)
+        received = half.received() if part.start is None else half.take(part.start, part_chunks(part))
+        if received < part.total or part.start is None:
+            return _part_answer(sha256, min(received, part.total))
+        size_bytes, is_stored = _finish(half, sha256, part.total)
     if experiment is None:
         is_new = is_stored
         service.write(lambda connection, known: settle_unclaimed(connection, known, service.unclaimed, sha256))
@@ -82,19 +97,49 @@ def get_blob(sha256: str) -> Response:
     return send_blob(sha256, "application/octet-stream", name=sha256)
 
 
+def _part_answer(sha256: str, received: int) -> Response:
+    answer = json_answer(PartAnswer(sha256, received), 308)
+    if received:
+        answer.headers["Range"] = f"bytes=0-{received - 1}"
+    return answer
+
+
+def _finish(half: HalfSent, sha256: str, total: int) -> tuple[int, bool]:
+    """Store a blob of which everything is here; what is refused is forgotten, so that it can be sent from the start."""
+    try:
+        with half.open() as stream:
+            if total <= _WHOLE_BYTES:
+                found = _store_whole(sha256, stream.read(total + 1))
+            else:
+                chunks = iter(lambda: stream.read(_CHUNK_BYTES), b"")
+                stored = get_service().store.put_stream(chunks, expected=sha256, limit_bytes=total)
+                found = stored.size_bytes, stored.is_new
+    except FileNotFoundError:
+        raise ConflictError("Another one finished this blob at the same moment; ask which are missing.") from None
+    except Exception as problem:
+        if problem_of(problem).status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            half.drop()
+        raise
+    half.drop()
+    return found
+
+
 def _store(sha256: str, limit_bytes: int) -> tuple[int, bool]:
     """Store the body; return its size and whether the archive lacked it. Small ones are searched for secrets first."""
     store = get_service().store
     if (request.content_length or limit_bytes) > _WHOLE_BYTES:
         stored = store.put_stream(body_chunks(limit_bytes), expected=sha256, limit_bytes=limit_bytes)
         return stored.size_bytes, stored.is_new
-    data = read_body(limit_bytes)
+    return _store_whole(sha256, read_body(limit_bytes))
+
+
+def _store_whole(sha256: str, data: bytes) -> tuple[int, bool]:
     if rules := find_secret(data):
         raise SecretFoundError(
             f"The blob holds what looks like a secret (rule {', '.join(rules)}) and was not stored; send it redacted.",
             {"sha256": [f"secret-found: {', '.join(rules)}"]},
         )
-    stored = store.put(data, expected=sha256)
+    stored = get_service().store.put(data, expected=sha256)
     return stored.size_bytes, stored.is_new
 
 

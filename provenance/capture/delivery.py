@@ -1,6 +1,6 @@
 """Sending one entry of the spool: ask which blobs are missing, send those, then the record.
 
-Three tries within the budget, with growing pauses and jitter; the service's Retry-After is obeyed. What a service
+Three tries within the budget, with growing pauses and jitter; the service's Retry-After is obeyed. A large blob goes on where it broke off. What a service
 refuses for good (4xx but 408, 425, 429) is not tried again. Each call is harmless when repeated (http.md).
 """
 
@@ -20,9 +20,11 @@ from provenance.capture.spool import encode
 
 _TRIES = 3
 _TAKEN, _REFUSED, _UNUSABLE = 2, 4, 422  # classes of HTTP status, and the one of a blob that may not be kept
+_CONTINUE = 308  # a part of a blob is there
 _LATER = frozenset([408, 425, 429])
 _CALL_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5
+RESUMED_BYTES = 4 << 20  # of a blob; below, sending it again costs less than asking how much arrived
 
 
 class RefusedError(Exception):
@@ -58,7 +60,7 @@ class Service:
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             raise LaterError("{} {}: {}".format(method, path, error or type(error).__name__)) from error
-        if status // 100 == _TAKEN:
+        if status // 100 == _TAKEN or status == _CONTINUE:
             return status, answer
         sentence = "{} {}: {} {}".format(method, path, status, answer.get("detail") or answer.get("title") or "")
         if answer.get("errors"):
@@ -201,10 +203,9 @@ def _missing(service, digests):
 
 
 def _send_blob(entry, service, digest):
-    headers = {"Content-Type": "application/octet-stream"}
     for _ in range(3):
         try:
-            service.call("PUT", "/blobs/" + digest, entry.blob(digest), headers)
+            _put_blob(service, digest, entry.blob(digest))
         except RefusedError as error:
             if error.status != _UNUSABLE or "secret-found" not in json.dumps(error.answer):
                 raise
@@ -212,6 +213,24 @@ def _send_blob(entry, service, digest):
         else:
             return
     raise RefusedError("the service keeps finding a secret in blob {}".format(digest))
+
+
+def _put_blob(service, digest, content):
+    """Send a blob; a large one from where an earlier try broke off, of this process or another one."""
+    path, total = "/blobs/" + digest, len(content)
+    headers = {"Content-Type": "application/octet-stream"}
+    if total <= RESUMED_BYTES:
+        service.call("PUT", path, content, headers)
+        return
+    status, answer = service.call("PUT", path, b"", dict(headers, **{"Content-Range": "bytes */{}".format(total)}))
+    for _ in range(3):
+        if status != _CONTINUE:
+            return
+        start = min(int(answer.get("received_bytes") or 0), total - 1)
+        part = {"Content-Range": "bytes {}-{}/{}".format(start, total - 1, total)}
+        status, answer = service.call("PUT", path, memoryview(content)[start:], dict(headers, **part))
+    if status == _CONTINUE:
+        raise LaterError("PUT {}: {} of {} bytes arrived".format(path, answer.get("received_bytes"), total))
 
 
 def _send_record(entry, service):

@@ -1,14 +1,19 @@
 """Blobs over HTTP: digests, limits, possession, and what a late blob does for the jobs that waited."""
 
 import gzip
+import os
+import time
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from app_records import JOB, a_record, assert_problem, sha256
 from flask.testing import FlaskClient
 
 from app.wiring import Service
+from provenance.services import half_sent
+from provenance.services.half_sent import HalfSent
 
 NewToken = Callable[..., dict[str, str]]
 BYTES = b"#!/bin/sh\necho hello\n"
@@ -34,6 +39,94 @@ def test_part_of_a_blob_can_be_asked_for(client: FlaskClient, new_token: NewToke
     assert (answer.status_code, answer.data) == (206, BYTES[2:9])
     assert client.get(PUT, headers={"If-None-Match": f'"{DIGEST}"'}).status_code == 304
     assert_problem(client.get(PUT, headers={"Range": "bytes=900-"}), 416)
+
+
+def test_half_sent_blob_goes_on_where_it_broke_off(client: FlaskClient, new_token: NewToken) -> None:
+    header = new_token()
+    size = len(BYTES)
+
+    nothing = client.put(PUT, headers={**header, "Content-Range": f"bytes */{size}"})
+    cut = client.put(
+        PUT,
+        input_stream=BytesIO(BYTES[:9]),  # less than was announced
+        headers={**header, "Content-Range": f"bytes 0-{size - 1}/{size}", "Content-Length": str(size)},
+    )
+    asked = client.put(PUT, headers={**header, "Content-Range": f"bytes */{size}"})
+    beyond = client.put(PUT, data=BYTES[12:], headers={**header, "Content-Range": f"bytes 12-{size - 1}/{size}"})
+    rest = client.put(PUT, data=BYTES[9:], headers={**header, "Content-Range": f"bytes 9-{size - 1}/{size}"})
+
+    assert (nothing.status_code, nothing.get_json()["received_bytes"], nothing.headers.get("Range")) == (308, 0, None)
+    assert (cut.status_code, cut.get_json()["received_bytes"]) == (308, 9)
+    assert (asked.status_code, asked.headers["Range"], asked.get_json()["received_bytes"]) == (308, "bytes=0-8", 9)
+    assert (beyond.status_code, beyond.get_json()["received_bytes"]) == (308, 9)
+    assert (rest.status_code, client.get(PUT).data) == (201, BYTES)
+
+
+def test_half_sent_blobs_of_experiments_do_not_meet(client: FlaskClient, new_token: NewToken) -> None:
+    size = len(BYTES)
+    head = {"Content-Range": f"bytes 0-8/{size}"}
+    client.put(PUT, data=BYTES[:9], headers={**new_token("minerva"), **head})
+
+    answer = client.put(PUT, headers={**new_token(), "Content-Range": f"bytes */{size}"})
+
+    assert answer.get_json()["received_bytes"] == 0
+
+
+def test_garbled_part_is_forgotten(client: FlaskClient, service: Service) -> None:
+    size = len(BYTES)
+    client.put(PUT, data=b"X" * 9, headers={"Content-Range": f"bytes 0-8/{size}"})
+
+    refused = client.put(PUT, data=BYTES[9:], headers={"Content-Range": f"bytes 9-{size - 1}/{size}"})
+    again = client.put(PUT, data=BYTES, headers={"Content-Range": f"bytes 0-{size - 1}/{size}"})
+
+    assert_problem(refused, 422, "sha256")
+    assert again.status_code == 201
+    assert list(service.settings.data.rglob("half-sent/*/*")) == []
+
+
+@pytest.mark.parametrize("secret", [b"password=hunter2canary\n"])
+def test_secret_in_parts_is_not_stored(client: FlaskClient, service: Service, secret: bytes) -> None:
+    digest, size = sha256(secret), len(secret)
+    url = f"/api/v1/blobs/{digest}"
+    client.put(url, data=secret[:4], headers={"Content-Range": f"bytes 0-3/{size}"})
+
+    answer = client.put(url, data=secret[4:], headers={"Content-Range": f"bytes 4-{size - 1}/{size}"})
+
+    assert_problem(answer, 422, "sha256")
+    assert service.store.missing([digest]) == {digest}
+
+
+@pytest.mark.parametrize(
+    "text", ["bytes 5-3/9", "bytes 0-9/9", "0-3/9", "bytes 0-3/*", "bytes 0-3/9 x", "items 0-3/9", ""]
+)
+def test_odd_range_is_refused(client: FlaskClient, text: str) -> None:
+    assert_problem(client.put(PUT, data=b"abcd", headers={"Content-Range": text}), 422, "Content-Range")
+
+
+def test_part_has_limits(client: FlaskClient, service: Service) -> None:
+    object.__setattr__(service.settings, "blob_limit_bytes", 1000)
+
+    assert_problem(client.put(PUT, data=b"a", headers={"Content-Range": "bytes 0-0/1001"}), 413)
+    assert_problem(client.put(PUT, data=b"abc", headers={"Content-Range": "bytes 0-1/1000"}), 413)
+    packed = {"Content-Range": "bytes 0-1/1000", "Content-Encoding": "gzip"}
+    assert_problem(client.put(PUT, data=b"abc", headers=packed), 422, "Content-Encoding")
+
+
+def test_half_sent_blobs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(half_sent, "EXPERIMENT_FILES", 3)
+    now = time.time()
+    for number in range(5):
+        half = HalfSent(tmp_path, "nova", f"{number:064}")
+        half.take(0, [b"x"])
+        os.utime(tmp_path / "nova" / f"{number:064}", (now + number, now + number))
+    HalfSent(tmp_path, "dune", "1" * 64).take(0, [b"x"])
+
+    half_sent.make_room(tmp_path, now=now + 100)
+    kept = sorted(path.name[-1] for path in (tmp_path / "nova").iterdir())
+    half_sent.make_room(tmp_path, now=now + half_sent.KEPT_SECONDS + 2.5)
+
+    assert kept == ["2", "3", "4"]
+    assert sorted(path.name[-1] for path in tmp_path.glob("*/*")) == ["3", "4"]
 
 
 def test_blob_whose_digest_differs_is_refused(client: FlaskClient, service: Service) -> None:
