@@ -28,7 +28,7 @@ def get_task_bundle(task_id: str) -> Response:
 
 @section.call(
     "GET",
-    "/campaigns/<path:campaign>/bundle",
+    "/campaigns/<campaign>/bundle",
     answers=_ANSWERS,
     parameters=parameters(ManyBundleQuery),
     errors=(300, 404, 409, 422),
