@@ -1,23 +1,32 @@
-"""`jobprov capsule`: keeps the environment of a release, as far as its jobs touch it, in a folder that reruns can live in."""
+"""`jobprov capsule`: keeps the environment of a release, as far as its jobs touch it, and registers it with the release."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from app.commands.opening import emit, json_option
+from app.commands.opening import data_option, emit, json_option, opened_service, settings_with, table
 from provenance.records.verdicts import LEVELS, REPRODUCED
+from provenance.services.capsules import find_capsule, list_capsules, register_capsule, store_capsule
 from provenance.services.isolation import apart
 from provenance.services.make_capsule import make_capsule
 
+_PIECE = 1 << 20
 
-@click.command()
+
+@click.group()
+def capsule() -> None:
+    """Keep the environments of releases, and register them, so that bundles name them."""
+
+
+@capsule.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.argument(
     "tars", metavar="TAR...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @json_option
-def capsule(*, folder: Path, tars: tuple[Path, ...], as_json: bool) -> None:
+def make(*, folder: Path, tars: tuple[Path, ...], as_json: bool) -> None:
     """Run bundles again under strace where their release still is; keep every file that they touch outside in FOLDER.
 
     Then each runs again inside FOLDER: exit code 0 where all come out as recorded. More bundles may be added later.
@@ -32,6 +41,71 @@ def capsule(*, folder: Path, tars: tuple[Path, ...], as_json: bool) -> None:
     lines.append(f"Rerun inside it: sh run.sh --capsule {folder}/data/root OUT")
     emit(report._asdict(), "\n".join(lines), as_json=as_json)
     sys.exit(0 if all(level in REPRODUCED for level in report.levels.values()) else 1)
+
+
+@capsule.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--job", "jobs", multiple=True, required=True, help="A job of the release: one of each stage that it serves."
+)
+@click.option("--name", help="What the capsule is called; the name of PATH by default.")
+@click.option("--experiment", help="Whose, where several have such a job.")
+@data_option
+@json_option
+def add(
+    *, path: Path, jobs: tuple[str, ...], name: str | None, experiment: str | None, data: str | None, as_json: bool
+) -> None:
+    """Keep a capsule's folder, or a container image in one file, in the archive, for all jobs with the software of these.
+
+    Bundles of these jobs, in the same stages, then reach level L3 and name the capsule by digest.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        stored = store_capsule(service.store, path)
+        answer = service.write(
+            lambda connection, known: register_capsule(
+                connection,
+                known,
+                service.store,
+                stored,
+                name=name or path.resolve().name,
+                jobs=jobs,
+                received_at=datetime.now(UTC),
+                experiment=experiment,
+            )
+        )
+    words = "is registered" if answer["is_new"] else "was registered already"
+    line = f"Capsule {answer['name']} {words}: {answer['size_bytes']} bytes, sha256 {answer['sha256']}."
+    emit(answer, f"{line}\n`jobprov serve` grades its jobs anew, `jobprov work` does so now.", as_json=as_json)
+
+
+@capsule.command("list")
+@data_option
+@json_option
+def list_them(*, data: str | None, as_json: bool) -> None:
+    """List the registered capsules, newest first."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        rows = list_capsules(connection)
+    shown = [{**row, "stages": ", ".join(row["stages"])} for row in rows]
+    titles = {"experiment": "EXPERIMENT", "name": "NAME", "stages": "STAGES", "size_bytes": "BYTES", "sha256": "SHA256"}
+    emit(rows, table(shown, titles) if rows else "No capsule is registered.", as_json=as_json)
+
+
+@capsule.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@data_option
+@json_option
+def get(*, name: str, file: Path, data: str | None, as_json: bool) -> None:
+    """Write the newest capsule of this NAME to FILE: the image, or a tar whose data/root is the environment."""
+    with opened_service(settings_with(data=data)) as service:
+        with service.reading() as connection:
+            found = find_capsule(connection, name)
+        with service.store.open(found["sha256"]) as held, file.open("wb") as written:
+            while piece := held.read(_PIECE):
+                written.write(piece)
+    emit(
+        {**found, "file": str(file)}, f"{file}: {found['size_bytes']} bytes, sha256 {found['sha256']}.", as_json=as_json
+    )
 
 
 COMMANDS = {"capsule": capsule}

@@ -225,6 +225,28 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_write_tokens')),
     sa.UniqueConstraint('sha256', name=op.f('uq_write_tokens_sha256'))
     )
+    op.create_table('capsule_uses',
+    sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.Column('software_set_sha256', sa.LargeBinary(32), nullable=False),
+    sa.Column('stage', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entries.id'], name=op.f('fk_capsule_uses_entry_id_ledger_entries')),
+    sa.PrimaryKeyConstraint('entry_id', 'software_set_sha256', 'stage', name=op.f('pk_capsule_uses')),
+    sqlite_with_rowid=False
+    )
+    op.create_table('capsules',
+    sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.Column('experiment_id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('kind', sa.String(length=10), nullable=False),
+    sa.Column('sha256', sa.LargeBinary(32), nullable=False),
+    sa.Column('size_bytes', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entries.id'], name=op.f('fk_capsules_entry_id_ledger_entries')),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_capsules_experiment_id_experiments')),
+    sa.PrimaryKeyConstraint('entry_id', name=op.f('pk_capsules'))
+    )
+    with op.batch_alter_table('capsules', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_capsules_experiment_id'), ['experiment_id'], unique=False)
+
     op.create_table('comparator_sets',
     sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
     sa.Column('experiment_id', sa.Integer(), nullable=False),
@@ -647,6 +669,11 @@ def downgrade() -> None:
     op.drop_table('identities')
     op.drop_table('entry_bodies')
     op.drop_table('comparator_sets')
+    with op.batch_alter_table('capsules', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_capsules_experiment_id'))
+
+    op.drop_table('capsules')
+    op.drop_table('capsule_uses')
     op.drop_table('write_tokens')
     op.drop_table('stages')
     with op.batch_alter_table('possessions', schema=None) as batch_op:

@@ -17,6 +17,10 @@ _ENVIRONMENT = ("os", "locale", "timezone", "umask", "limits")
 _LARGEST_LISTING = 4 * 1024 * 1024  # bytes; what is longer is kept, not read
 _LISTING_COLUMNS = 4
 _ENVIRONMENT_LEVEL = 3
+_HOW = {
+    "image": "sh run.sh --capsule FILE",
+    "files": "unpack it, then sh run.sh --capsule FOLDER/data/root",
+}
 _PACKAGE_KINDS = {"interpreter": "what ran the job's scripts", "pip": "installed for the job's Python"}
 
 
@@ -134,7 +138,7 @@ def _write_container(payload: Payload) -> None:
             _ENVIRONMENT_LEVEL,
             "capsule",
             capsule.name,
-            f"the environment ({capsule.kind}), a file of its own: sh run.sh --capsule FILE",
+            f"the environment ({capsule.kind}), a file of its own: {_HOW[capsule.kind]}",
             digest=capsule.sha256,
             size=capsule.size,
         )

@@ -38,10 +38,16 @@ def stream(plan: "Plan", reader: "Reader") -> Iterator[bytes]:
     written, waiting = 0, 0
     parts: list[bytes] = []
     for piece in _pieces(plan, reader):
+        if len(piece) >= PIECE:  # not copied: it may be a whole git pack
+            yield b"".join(parts)
+            yield piece
+            written, waiting = written + waiting + len(piece), 0
+            parts.clear()
+            continue
         parts.append(piece)
         waiting += len(piece)
         if waiting >= PIECE:
-            yield parts[0] if len(parts) == 1 else b"".join(parts)
+            yield b"".join(parts)
             written, waiting = written + waiting, 0
             parts.clear()
     written += waiting

@@ -2,7 +2,7 @@
 
 Each gap has a code (documented in docs/gaps.md), a sentence about this record, and what closes it. The *level* of a job is the
 highest closure level that the gaps leave complete: L0 description, L1 and code, fcl, scripts and environment, L2 and small inputs
-and conditions. L3 and L4 need an environment capsule, which no job of this version has.
+and conditions, L3 and the environment, L4 and all inputs. L3 and L4 need a capsule: an image or a registered one that is held.
 
 Source: record.md, bundle.md ("Closure levels").
 """
@@ -69,6 +69,8 @@ GAPS: dict[str, tuple[int, str]] = {
     "witness-contradiction": (9, "Look at the job page: witnesses say different things."),
 }
 
+_WITHOUT_CAPSULE, _HIGHEST = 2, 4  # closure levels
+
 
 class Gap(msgspec.Struct, frozen=True):
     """One gap of one job."""
@@ -91,6 +93,7 @@ class Findings(msgspec.Struct, frozen=True):
         unevaluated: why an entry of `configurations` cannot be evaluated, by position.
         differing: how an entry of `configurations` as run contradicts it as parsed, by position.
         pending: digests of the configurations that can be evaluated now and were not yet.
+        has_capsule: an environment capsule that serves the job is held.
     """
 
     missing_blobs: AbstractSet[str] = frozenset()
@@ -102,6 +105,7 @@ class Findings(msgspec.Struct, frozen=True):
     unevaluated: Mapping[int, str] = msgspec.field(default_factory=dict)
     differing: Mapping[int, str] = msgspec.field(default_factory=dict)
     pending: tuple[str, ...] = ()
+    has_capsule: bool = False
 
 
 def small_inputs(record: JobRecord) -> set[str]:
@@ -119,9 +123,26 @@ def find_gaps(record: JobRecord, findings: Findings) -> list[Gap]:
     return sorted(found, key=lambda gap: GAPS[gap.code][0])
 
 
-def level_of(gaps: list[Gap]) -> int:
-    """Return the highest closure level that is complete: 0, 1 or 2."""
-    return max(0, min([GAPS[gap.code][0] - 1 for gap in gaps] + [2]))
+def level_of(gaps: list[Gap], record: JobRecord, findings: Findings) -> int:
+    """Return the highest closure level that is complete, 0 to 4."""
+    if not findings.has_capsule:
+        return max(0, min([GAPS[gap.code][0] - 1 for gap in gaps] + [_WITHOUT_CAPSULE]))
+    # what is held of the environment is enough, however its image was named
+    levels = [GAPS[gap.code][0] - 1 for gap in gaps if GAPS[gap.code][0] != _WITHOUT_CAPSULE + 1]
+    return max(0, min([*levels, _HIGHEST if _is_small(record) else _HIGHEST - 1]))
+
+
+def _is_small(record: JobRecord) -> bool:
+    """Return whether all inputs are small, so that a bundle holds them all where none is a gap."""
+    inputs = record.inputs or ()
+    return all(file.sha256 and file.size_bytes is not None and file.size_bytes <= SMALL_INPUT_BYTES for file in inputs)
+
+
+def image_digest(record: JobRecord) -> str:
+    """Return the sha256 of the container image that a job ran in; empty where none is named by one."""
+    container = record.environment.container if record.environment else None
+    digest = (container.digest or "") if container else ""
+    return digest.removeprefix("sha256:") if digest.startswith("sha256:") else ""
 
 
 def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:

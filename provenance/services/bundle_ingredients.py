@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +17,9 @@ from sqlalchemy import Connection
 from provenance.bundle.comparators import OutputRule
 from provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from provenance.bundle.plan import SPEC_VERSION
+from provenance.db.queries.capsules import HeldCapsule, capsules_of, use_of
 from provenance.db.queries.job_details import resolutions_of
-from provenance.records.gaps import small_inputs
+from provenance.records.gaps import image_digest, small_inputs
 from provenance.records.job_record import FclConfiguration, JobRecord
 from provenance.services.bundle_blobs import Blobs, PossessedBlobs
 from provenance.services.comparators import comparators_of
@@ -80,14 +81,18 @@ def gather_all(
     experiment = jobs[0].found.experiment
     wanted = [_wanted(job) for job in jobs]
     possessed = possessed_blobs(connection, experiment, set().union(*wanted))
+    capsules = capsules_of(connection, [experiment])
     rules = comparators_of(connection, experiment)
     gathered = []
     for job, digests in zip(jobs, wanted, strict=True):
         resolutions = [resolution(document, place) for place, document in sorted(documents[job.found.key].items())]
         packs = {sha256 for found in resolutions for sha256 in _packs(found)}
+        use = use_of(job.reading.record)
+        registered = None if use is None else capsules.get((experiment, use))
         held = frozenset((digests & possessed) | packs)
-        digest = _digest_of(job, held, resolutions, rules, level)
-        capsule = _capsule(job.reading.record, store, held)
+        capsule = _capsule(job.reading.record, registered, store, held)
+        named = [] if registered is None else [registered.sha256]
+        digest = _digest_of(job, [*held, *named], resolutions, rules, level)
         gathered.append(Gathered(job, PossessedBlobs(store, held), resolutions, capsule, rules, digest))
     return gathered
 
@@ -96,20 +101,23 @@ def _wanted(job: ReadJob) -> set[str]:
     record = job.reading.record
     wanted = set(job.reading.references) | small_inputs(record)
     wanted |= {file.sha256 for file in [*(record.inputs or ()), *(record.outputs or ())] if file.sha256}
-    image = _image_digest(record)
+    image = image_digest(record)
     return wanted | {image} if image else wanted
 
 
-def _capsule(record: JobRecord, store: Blobs, held: AbstractSet[str]) -> Capsule | None:
-    image = _image_digest(record)
+def _capsule(record: JobRecord, registered: HeldCapsule | None, store: Blobs, held: AbstractSet[str]) -> Capsule | None:
+    """Return the image that the job ran in, where it is held, else the capsule that was registered for its release."""
+    image = image_digest(record)
     if image not in held:
-        return None
+        if registered is None:
+            return None
+        return Capsule(kind=registered.kind, name=registered.name, sha256=registered.sha256, size=registered.size_bytes)
     return Capsule(kind="image", name=_image_name(record), sha256=image, size=store.size(image))
 
 
 def _digest_of(
     job: ReadJob,
-    held: AbstractSet[str],
+    held: Iterable[str],
     resolutions: Sequence[Resolution],
     rules: Sequence[OutputRule],
     level: str | None,
@@ -166,12 +174,6 @@ def _packs(found: Resolution) -> list[str]:
 def _identity(found: Resolution) -> list[Any]:
     submodules = [_identity(submodule) for submodule in found.submodules]
     return [found.index, found.path, found.commit, found.tag_object, found.pack_sha256, submodules]
-
-
-def _image_digest(record: JobRecord) -> str:
-    container = record.environment.container if record.environment else None
-    digest = (container.digest or "") if container else ""
-    return digest.removeprefix("sha256:") if digest.startswith("sha256:") else ""
 
 
 def _image_name(record: JobRecord) -> str:

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 from provenance.db.base import table_of
 from provenance.db.driver import fetch
 from provenance.db.keys import KnownKeys
+from provenance.db.queries.capsules import capsules_of, use_of
 from provenance.db.recording.software_rows import repository_match_key, software_digests
 from provenance.db.selecting import select_by
 from provenance.db.tables import Possession, Resolution, SoftwareRow
-from provenance.records.gaps import Findings, small_inputs
+from provenance.records.gaps import Findings, image_digest, small_inputs
 from provenance.records.job_record import JobRecord, Software
 from provenance.services.evaluations import find_evaluations
 
@@ -47,10 +48,11 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
     inputs = [small_inputs(reading.record) for reading in readings]
     wanted: dict[str, set[str]] = {}
     for reading, blobs, small in zip(readings, referenced, inputs, strict=True):
-        wanted.setdefault(reading.record.experiment, set()).update(blobs, small)
+        wanted.setdefault(reading.record.experiment, set()).update(blobs, small, _image(reading.record))
     held = {name: _possessed(connection, notes, name, digests) for name, digests in wanted.items()}
     unresolved = _unresolved(connection, notes, [r.record.software for r in readings if r.record.software])
     unreferenced: set[str] = notes.get("unreferenced", set())
+    served = set(capsules_of(connection, wanted)) | notes.get("served", set())
     evaluations = find_evaluations(connection, notes, [reading.record for reading in readings], held)
     return [
         Findings(
@@ -67,9 +69,16 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
             unevaluated=evaluated.problems,
             differing=evaluated.differences,
             pending=evaluated.pending,
+            has_capsule=(reading.record.experiment, use_of(reading.record)) in served
+            or bool(_image(reading.record) & held[reading.record.experiment]),
         )
         for reading, blobs, small, evaluated in zip(readings, referenced, inputs, evaluations, strict=True)
     ]
+
+
+def _image(record: JobRecord) -> set[str]:
+    digest = image_digest(record)
+    return {digest} if digest else set()
 
 
 def pending_of(readings: Sequence[Reading], findings: Sequence[Findings]) -> set[tuple[str, str]]:

@@ -202,8 +202,9 @@ def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dic
         held, gaps = batch.held_of(submission), find_gaps(reading.record, found)
         received_at = _first_received(submission, held)
         key = held.key if held else new_keys[batch.key_of(submission)]
-        drafts.append(JobDraft(key, held is None, reading.record, received_at, level_of(gaps), gaps))
-        outcomes[place] = Outcome(reading.record.job_id, change, level_of(gaps), gaps, sorted(found.missing_blobs))
+        level = level_of(gaps, reading.record, found)
+        drafts.append(JobDraft(key, held is None, reading.record, received_at, level, gaps))
+        outcomes[place] = Outcome(reading.record.job_id, change, level, gaps, sorted(found.missing_blobs))
     unclaimed = write_jobs(batch.connection, batch.known, drafts)
     join_sightings(batch.connection, {draft.key: draft.record.job_id for draft in drafts}, unclaimed)
     _write_witnesses(batch, [draft.key for draft in drafts], submissions)
@@ -241,8 +242,9 @@ def _describe_unchanged(batch: _Batch, unchanged: list[tuple[int, Submission, Ch
     readings = [read_together(held.records_but(None)) for held in there.values()]
     for place, reading, found in zip(there, readings, find_for(batch.connection, batch.known, readings), strict=True):
         gaps = find_gaps(reading.record, found)
+        level = level_of(gaps, reading.record, found)
         outcomes[place] = Outcome(
-            outcomes[place].job_id, outcomes[place].change, level_of(gaps), gaps, sorted(found.missing_blobs)
+            outcomes[place].job_id, outcomes[place].change, level, gaps, sorted(found.missing_blobs)
         )
     return outcomes
 

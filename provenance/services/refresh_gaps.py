@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, update
 
 from provenance.db.keys import KnownKeys, chunks
+from provenance.db.queries.capsules import jobs_served
 from provenance.db.recording.writing import gap_document, intern_experiments, table_of
 from provenance.db.tables import AwaitedBlob, Closure, GapSet, Job, JobClosure, SoftwareRow, SoftwareSetMember
 from provenance.records.gaps import find_gaps, level_of
@@ -37,6 +38,11 @@ def configuration_evaluated(connection: Connection, key: str) -> None:
     enqueue(connection, REFRESH, f"configuration:{key}")
 
 
+def capsule_registered(connection: Connection, entry: int) -> None:
+    """Have the jobs looked at again that this registration serves."""
+    enqueue(connection, REFRESH, f"capsule:{entry}")
+
+
 def refresh(parts: Parts, key: str) -> None:
     """Bring grade and gaps of the jobs that `key` names up to date, some hundreds a transaction."""
     kind, _, sha256 = key.partition(":")
@@ -61,8 +67,9 @@ def refresh_jobs(connection: Connection, known: KnownKeys, store: Documents, job
     documents = [gap_document(found) for found in gaps]
     rows = {sha256: {"sha256": sha256, "document": document} for sha256, document in documents}
     sets = known.intern(connection, table_of(GapSet), ["sha256"], rows)
-    for key, found, (sha256, _) in zip(keys, gaps, documents, strict=True):
-        connection.execute(update(Job).where(Job.id == key).values(level=level_of(found), gap_set_id=sets[sha256]))
+    for key, reading, finding, found, (sha256, _) in zip(keys, readings, findings, gaps, documents, strict=True):
+        level = level_of(found, reading.record, finding)
+        connection.execute(update(Job).where(Job.id == key).values(level=level, gap_set_id=sets[sha256]))
     missing = {key: found.missing_blobs for key, found in zip(keys, findings, strict=True)}
     write_awaited(connection, missing, replace=keys)
     wanted = pending_of(readings, findings)
@@ -99,4 +106,13 @@ def jobs_configured(connection: Connection, key: str) -> list[int]:
     return [row[0] for row in connection.execute(query)]
 
 
-_FINDERS = {"blob": _jobs_awaiting, "software": _jobs_using, "configuration": jobs_configured}
+def _jobs_served(connection: Connection, entry: str) -> list[int]:
+    return jobs_served(connection, int(entry))
+
+
+_FINDERS = {
+    "blob": _jobs_awaiting,
+    "software": _jobs_using,
+    "configuration": jobs_configured,
+    "capsule": _jobs_served,
+}

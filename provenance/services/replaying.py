@@ -16,6 +16,7 @@ from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Job, LedgerEntry, Possession, RefObservation
 from provenance.records.decoding import decode_record
 from provenance.services.bundle_plans import write_plan_row
+from provenance.services.capsules import uses_in, write_capsule_rows
 from provenance.services.comparators import write_comparator_row
 from provenance.services.ledger import Documents, NewEntry, append_entries
 from provenance.services.post_verdict import write_verdict_row
@@ -37,10 +38,14 @@ class Replay:
         self._connection = connection
         self._known = known
         self._store = store
+        self._name = experiment
         self.experiment = intern_experiments(connection, known, {experiment})[experiment]
 
     def prepare(self, reader: SegmentReader) -> None:
-        """Learn which blobs are possessed and which code is resolved, before any record is read."""
+        """Learn which blobs are possessed, which code is resolved and which jobs a capsule serves, before any record is read."""
+        for position in reader.positions("capsule"):
+            uses = uses_in(json.loads(reader.body(position))["capsule"])
+            self._known.notes.setdefault("served", set()).update((self._name, use) for use in uses)
         for position in reader.positions("possession"):
             self._possess(json.loads(reader.body(position))["sha256"])
         for position in reader.positions("resolution"):
@@ -128,6 +133,9 @@ class Replay:
     def _comparators(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         write_comparator_row(self._connection, self.experiment, entry, body["comparators"])
 
+    def _capsule(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        write_capsule_rows(self._connection, self.experiment, entry, body["capsule"])
+
     def _plan(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         job = self._job(body["job_id"])
         if job is not None:
@@ -164,6 +172,7 @@ class Replay:
 _WRITERS: dict[str, Callable[[Replay, int, dict[str, Any], datetime], None]] = {
     "verdict": Replay._verdict,  # noqa: SLF001
     "comparators": Replay._comparators,  # noqa: SLF001
+    "capsule": Replay._capsule,  # noqa: SLF001
     "plan": Replay._plan,  # noqa: SLF001
     "resolution": Replay._resolution,  # noqa: SLF001
     "ref_observation": Replay._observation,  # noqa: SLF001

@@ -106,6 +106,7 @@ def show_job(
     reading = job.reading
     [found] = find_for(connection, None, [reading])
     gaps = find_gaps(reading.record, found)
+    level = level_of(gaps, reading.record, found)
     witnesses, revisions = witnesses_of(connection, key)
     records = job.held.records_but(None)
     inputs, outputs = _linked_files(connection, key, reading.raw)
@@ -123,8 +124,8 @@ def show_job(
         "configurations": reading.raw.get("configurations") or [],
         "inputs": inputs,
         "outputs": outputs,
-        "grade": f"L{level_of(gaps)}",
-        "level": level_of(gaps),
+        "grade": f"L{level}",
+        "level": level,
         "gaps": [{"code": gap.code, "message": gap.message, "how_to_close": gap.how_to_close} for gap in gaps],
         "missing_blobs": sorted(found.missing_blobs),
         "recipe_id": None if (recipe := recipe_of(reading.record)) is None else recipe_text(recipe),

@@ -1,6 +1,7 @@
 """Every table, by noun. What is derived from the ledger and what is not is said in each docstring; `rebuilding.py` relies on it."""
 
 from provenance.db.base import Base
+from provenance.db.tables.capsules import CapsuleRow, CapsuleUse
 from provenance.db.tables.comparators import ComparatorSet
 from provenance.db.tables.files import Claim, File, Identity, Mention, Parent, Producer, Sighting
 from provenance.db.tables.jobs import (
@@ -50,6 +51,8 @@ __all__ = [
     "AwaitedBlob",
     "Base",
     "BundlePlan",
+    "CapsuleRow",
+    "CapsuleUse",
     "ChainHead",
     "Claim",
     "Closure",

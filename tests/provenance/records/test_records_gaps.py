@@ -126,19 +126,31 @@ def test_gaps_that_cost_the_lowest_level_come_first() -> None:
     assert all(gap.how_to_close == GAPS[gap.code][1] for gap in found)
 
 
+LARGE = [{"name": "a", "sha256": digest(2), "size_bytes": 7 << 30}]
+BY_TAG = {"variables": {}, "container": {"image": "sl7"}}
+
+
 @pytest.mark.parametrize(
-    ("fields", "level"),
+    ("fields", "level", "with_capsule"),
     [
-        ({}, 2),
-        ({"task": None}, 2),
-        ({"environment": {"variables": {}, "container": {"image": "sl7"}}}, 2),
-        ({"inputs": [{"name": "a"}]}, 1),
-        ({"software": []}, 0),
-        ({"software": [], "inputs": [{"name": "a"}]}, 0),
+        ({}, 2, 4),
+        ({"task": None}, 2, 4),
+        ({"environment": BY_TAG}, 2, 4),
+        ({"inputs": [{"name": "a"}]}, 1, 1),
+        ({"software": []}, 0, 0),
+        ({"software": [], "inputs": [{"name": "a"}]}, 0, 0),
+        ({"inputs": LARGE}, 2, 3),
+        ({"inputs": LARGE, "environment": BY_TAG}, 2, 3),
     ],
 )
-def test_level_is_the_highest_that_the_gaps_leave_complete(fields: dict[str, Any], level: int) -> None:
-    assert level_of(find_gaps(msgspec.convert({**COMPLETE, **fields}, JobRecord), Findings())) == level
+def test_level_is_the_highest_that_the_gaps_leave_complete(
+    fields: dict[str, Any], level: int, with_capsule: int
+) -> None:
+    record = msgspec.convert({**COMPLETE, **fields}, JobRecord)
+    gaps = find_gaps(record, Findings())
+
+    assert level_of(gaps, record, Findings()) == level
+    assert level_of(gaps, record, Findings(has_capsule=True)) == with_capsule
 
 
 def test_small_inputs_are_those_with_digest_and_size_up_to_the_limit() -> None:

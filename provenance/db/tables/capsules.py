@@ -1,0 +1,28 @@
+"""Environment capsules that were registered, and the jobs that they serve. Derived: the documents are ledger entries."""
+
+from sqlalchemy import BigInteger, ForeignKey, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from provenance.db.base import Base, DigestBytes, NameText
+
+
+class CapsuleRow(Base):
+    """One registration: the blob that holds an environment; where several serve a job, the newest counts."""
+
+    __tablename__ = "capsules"
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(10))
+    sha256: Mapped[str] = mapped_column(DigestBytes)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class CapsuleUse(Base):
+    """Which jobs a registration serves: those with this software list in a stage of this name (empty: in none)."""
+
+    __tablename__ = "capsule_uses"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    software_set_sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
+    stage: Mapped[str] = mapped_column(NameText, primary_key=True)

@@ -1,0 +1,172 @@
+"""A capsule that is registered with a release: its jobs reach L3, their bundles name it, a rebuilt database knows it."""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledger_story import Production, job_id, record_of, tables_at
+from recorded_sample import EXPERIMENT, GOOD, make_repository, record_sample
+
+from archive.opening import open_store
+from provenance.db.comparing import differences
+from provenance.db.engines import Database
+from provenance.db.writer import Writer
+from provenance.errors import BadInputError, NotFoundError
+from provenance.services.background import HANDLERS
+from provenance.services.build_bundle import Bundle, build_bundle
+from provenance.services.capsules import find_capsule, list_capsules, register_capsule, store_capsule
+from provenance.services.rebuild_database import rebuild_database
+from provenance.services.repositories import register_repository
+from provenance.services.seal_ledger import seal_all
+from provenance.services.show_job import show_job
+from provenance.services.work import Parts, drain
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
+    store = open_store("memory:")
+    parts = Parts(database, Writer(database.writing), store, tmp_path / "mirrors")
+    record_sample(parts, store, make_repository(tmp_path / "joining"))
+    yield parts
+    parts.writer.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder as `jobprov capsule make` leaves it."""
+    root = tmp_path / "release-1" / "data" / "root"
+    (root / "bin").mkdir(parents=True)
+    (root / "bin" / "join").write_bytes(b"#!/bin/sh\n")
+    (root / "bin" / "link").symlink_to("join")
+    (tmp_path / "release-1" / "bagit.txt").write_text("BagIt-Version: 1.0\n")
+    return tmp_path / "release-1"
+
+
+def register(parts: Parts, path: Path, *jobs: str, name: str = "release-1", now: datetime = NOW) -> dict[str, Any]:
+    stored = store_capsule(parts.store, path)
+    answer = parts.writer.run(
+        lambda connection, known: register_capsule(
+            connection, known, parts.store, stored, name=name, jobs=jobs, received_at=now
+        )
+    )
+    drain(parts, HANDLERS)
+    return answer
+
+
+def build(parts: Parts, **more: Any) -> Bundle:
+    return build_bundle(parts.database, parts.writer, parts.store, GOOD, **more)
+
+
+def shown(parts: Parts, job: str = GOOD) -> dict[str, Any]:
+    with parts.database.reading.connect() as connection:
+        return show_job(connection, parts.store, job)
+
+
+def needs_of(bundle: Bundle) -> list[list[str]]:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(bundle.stream()))) as tar:
+        file = tar.extractfile(f"{GOOD}/data/NEEDS.tsv")
+        assert file is not None
+        return [line.split("\t") for line in file.read().decode().splitlines()]
+
+
+def test_bundle_reaches_the_level_and_names_the_capsule_by_digest(parts: Parts, folder: Path) -> None:
+    poor = build(parts)
+
+    answer = register(parts, folder, GOOD)
+    rich = build(parts)
+
+    assert (poor.level, rich.level, rich.number) == ("L2", "L4", 2)
+    [need] = [cells for cells in needs_of(rich) if cells[0] == "capsule"]
+    assert need[1:4] == ["release-1", answer["sha256"], str(answer["size_bytes"])]
+    assert "data/root" in need[4]
+    assert [cells for cells in needs_of(poor) if cells[0] == "capsule"] == []
+    assert build(parts, level="L2").level == "L2"
+
+
+def test_grade_is_that_of_the_bundle_before_and_after(parts: Parts, folder: Path) -> None:
+    before = shown(parts)
+
+    register(parts, folder, GOOD)
+    after = shown(parts)
+
+    assert (before["grade"], after["grade"]) == ("L2", "L4")
+    assert after["summary"]["grade"] == "L4"
+
+
+def test_same_folder_gives_the_same_bytes_and_changes_nothing_the_second_time(parts: Parts, folder: Path) -> None:
+    first, second = register(parts, folder, GOOD), register(parts, folder, GOOD)
+
+    assert (first["is_new"], second["is_new"]) == (True, False)
+    assert first["sha256"] == second["sha256"]
+    with tarfile.open(fileobj=io.BytesIO(parts.store.get(first["sha256"]))) as tar:
+        names = {member.name: member.linkname for member in tar}
+    assert names["data/root/bin/link"] == "join"
+    assert "data/root/bin/join" in names
+
+
+def test_newest_capsule_counts(parts: Parts, folder: Path, tmp_path: Path) -> None:
+    image = tmp_path / "release.sif"
+    image.write_bytes(b"image")
+    register(parts, folder, GOOD)
+
+    register(parts, image, GOOD, name="release-1-image")
+
+    [need] = [cells for cells in needs_of(build(parts)) if cells[0] == "capsule"]
+    assert need[1:3] == ["release-1-image", hashlib.sha256(b"image").hexdigest()]
+    assert "sh run.sh --capsule FILE" in need[4]
+    with parts.database.reading.connect() as connection:
+        assert [row["name"] for row in list_capsules(connection)] == ["release-1-image", "release-1"]
+        assert find_capsule(connection, "release-1")["experiment"] == EXPERIMENT
+        with pytest.raises(NotFoundError, match="No capsule release-2"):
+            find_capsule(connection, "release-2")
+
+
+def test_folder_that_is_no_capsule_is_refused(parts: Parts, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no data/root"):
+        store_capsule(parts.store, tmp_path)
+
+
+def test_other_stage_or_software_is_not_served_and_a_rebuilt_database_says_the_same(
+    database: Database, tmp_path: Path, folder: Path
+) -> None:
+    production = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
+    parts = Parts(production.database, production.writer, production.store, tmp_path / "git")
+    log, fcl = production.upload(b"log"), production.upload(b"a: 1\n")
+    repository = make_repository(tmp_path / "joining")
+    common: dict[str, Any] = {
+        "inputs": [],
+        "logs": [{"name": "out", "sha256": log}],
+        "configurations": [{"step": "art", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": fcl}]}],
+        "software": [{"name": "joining", "repository": str(repository), "requested_ref": "v1"}],
+    }
+    production.writer.run(lambda connection, known: register_repository(connection, known, "x", str(repository)))
+    task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
+    production.record(
+        record_of(1, **common),
+        record_of(2, **common, task={**task, "task_id": "t2", "campaign": "another"}),
+        record_of(3, **common, task={**task, "stage": "merge"}),
+        record_of(4, **{**common, "software": [{**common["software"][0], "requested_ref": "main"}]}),
+        record_of(5, **{**common, "software": []}),
+    )
+    production.work()
+
+    register(parts, folder, job_id(1))
+    production.record(record_of(6, **common))
+
+    grades = {number: shown(parts, job_id(number))["grade"] for number in range(1, 7)}
+    with pytest.raises(BadInputError, match="names no software"):
+        register(parts, folder, job_id(5))
+    seal_all(production.database, production.writer, production.store)
+    rebuilt = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    rebuild_database(production.store, rebuilt)
+    assert differences(production.tables(), tables_at(rebuilt)) == []
+    assert len(tables_at(rebuilt)["capsule_uses"]) == 1
+    production.close()
+    assert grades == {1: "L4", 2: "L4", 3: "L2", 4: "L2", 5: "L0", 6: "L4"}
