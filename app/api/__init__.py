@@ -12,6 +12,7 @@ from app.api import (
     job_views,
     jobs,
     lineage,
+    log_tails,
     operations,
     recipes,
     statistics,
@@ -40,6 +41,7 @@ SECTIONS = (
     statistics.section,
     tickets.section,
     blobs.section,
+    log_tails.section,
     operations.section,
 )
 _TYPES = (
@@ -57,6 +59,7 @@ _TYPES = (
     Waiver,
     SightedFile,
     tickets.TicketAnswer,
+    log_tails.TailAnswer,
     tickets.TicketBody,
 )
 

@@ -91,20 +91,27 @@ def check_record(grant: Grant, decoded: DecodedRecord) -> None:
     """
     if not grant.allows_record(decoded.experiment, decoded.task_id):
         raise ForbiddenError(refusal(grant, decoded))
-    for reason in check_jobs(grant, [decoded]).values():
-        raise ForbiddenError(reason)
+    check_job(grant, decoded.job_id)
 
 
-def check_jobs(grant: Grant, decoded: Sequence[DecodedRecord]) -> dict[str, str]:
+def check_jobs(grant: Grant, job_ids: Sequence[str]) -> dict[str, str]:
     """Return why a ticket may not write of some jobs, by job id: they are known as another task's. Tokens may, of all."""
-    if grant.task_id is None or grant.experiment is None or not decoded:
+    if grant.task_id is None or grant.experiment is None or not job_ids:
         return {}
     with get_service().reading() as connection:
-        job_ids = [record.job_id for record in decoded]
         others = jobs_of_other_tasks(connection, grant.experiment, grant.task_id, job_ids)
-    return {
-        job_id: f"The ticket is of {grant.names()}; job {job_id} is known as one of another task." for job_id in others
-    }
+    words = f"The ticket is of {grant.names()}; job {{}} is known as one of another task."
+    return {job_id: words.format(job_id) for job_id in others}
+
+
+def check_job(grant: Grant, job_id: str) -> None:
+    """Do nothing where the grant allows writing of a job as it is known.
+
+    Raises:
+        ForbiddenError: it is a ticket, and the job is another task's.
+    """
+    for reason in check_jobs(grant, [job_id]).values():
+        raise ForbiddenError(reason)
 
 
 def refusal(grant: Grant, decoded: DecodedRecord) -> str:

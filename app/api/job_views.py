@@ -30,6 +30,7 @@ from provenance.schemas.queries import (
 from provenance.services.build_bundle import Bundle, build_bundle, note_digest
 from provenance.services.compare_results import read_recipe
 from provenance.services.list_jobs import list_jobs
+from provenance.services.log_tails import TAILS, LogTails
 from provenance.services.post_verdict import PostedVerdict, post_verdict
 from provenance.services.read_configuration import evaluated_json, printed, read_configuration, source_of
 from provenance.services.read_log import read_log
@@ -60,7 +61,14 @@ def get_job(job_id: str) -> Response:
     query = asked(JobQuery)
     service = get_service()
     with service.reading() as connection:
-        return json_answer(show_job(connection, service.store, checked_name(job_id, "job_id"), **query))
+        shown = show_job(connection, service.store, checked_name(job_id, "job_id"), **query)
+    summary = shown["summary"]
+    tails = LogTails(service.settings.data / TAILS, summary["experiment"], summary["job_id"])
+    rows = [
+        {"name": tail.name, "start": tail.start, "end": tail.end, "received_at": tail.received_at}
+        for tail in tails.list()
+    ]
+    return json_answer({**shown, "log_tails": rows})
 
 
 @section.call(
@@ -99,15 +107,22 @@ def get_configuration(job_id: str, step: str) -> Response:
     errors=(300, 401, 404, 416, 422),
 )
 def get_log(job_id: str, name: str) -> Response:
-    """Return a log as text; `Range` is honoured, `tail` gives the last lines."""
+    """Return a log as text; `Range` is honoured, `tail` gives the last lines. Of a running job it is the end that came so far."""
     query = asked(LogQuery)
     tail, service = query.pop("tail", None), get_service()
     with service.reading() as connection:
-        log = read_log(connection, service.store, checked_name(job_id, "job_id"), checked_name(name), **query)
+        log = read_log(
+            connection,
+            service.store,
+            checked_name(job_id, "job_id"),
+            checked_name(name),
+            **query,
+            tails=service.settings.data / TAILS,
+        )
     if tail is not None:
         with log.stream:
             return Response(last_lines(log.stream, log.size_bytes, tail), content_type=TEXT)
-    etag = hashlib.sha256(f"{job_id} {name} {log.size_bytes}".encode()).hexdigest()
+    etag = hashlib.sha256(f"{job_id} {name} {log.size_bytes} {log.tail_at}".encode()).hexdigest()
     answer = send_stream(log.stream, log.size_bytes, TEXT, etag=etag)
     answer.headers["Cache-Control"] = "no-cache"
     return answer

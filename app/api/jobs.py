@@ -21,6 +21,7 @@ from app.api.answers import (
 from app.api.bodies import read_body
 from app.api.documenting import Section
 from app.api.guard import check_experiment, check_jobs, check_record, recording_grant, refusal, writing_grant
+from app.api.log_tails import forget_tails
 from app.api.secrets import refuse_secrets, refuse_secrets_of, secret_words
 from app.wiring import get_service
 from provenance.errors import BadInputError, ConflictError, LimitError, RecordError
@@ -94,6 +95,7 @@ def put_job(job_id: str) -> Response:
     outcome = get_service().record(Submission.packing(decoded, datetime.now(UTC), grant.submitter))
     if outcome.change == "conflict":
         raise ConflictError(conflict_words(outcome.job_id))
+    forget_tails(decoded)
     return json_answer(record_answer(outcome), STATUS[outcome.change])
 
 
@@ -114,7 +116,7 @@ def post_batch() -> Response:
             results[place] = taken
         else:
             submissions.append((place, taken))
-    others = check_jobs(grant, [submission.decoded for _, submission in submissions])
+    others = check_jobs(grant, [submission.decoded.job_id for _, submission in submissions])
     for place, submission in submissions if others else ():
         if reason := others.get(submission.decoded.job_id):
             results[place] = BatchResult(submission.decoded.job_id, 403, detail=reason)
@@ -122,6 +124,8 @@ def post_batch() -> Response:
     outcomes = get_service().record_many([submission for _, submission in submissions])
     for (place, _), outcome in zip(submissions, outcomes, strict=True):
         results[place] = batch_result(outcome)
+    for _, submission in submissions:
+        forget_tails(submission.decoded)
     _keep_letters(letters)
     return json_answer(BatchAnswer([result for result in results if result is not None]))
 

@@ -134,6 +134,12 @@ class LogQuery(ExperimentQuery):
     tail = _number(1, 100_000, "Only so many last lines.")
 
 
+class LogTailQuery(ExperimentQuery):
+    """Where some bytes of a log belong."""
+
+    offset = _number(0, 2**62, "Position of the first byte in the log; 0 by default.")
+
+
 class BundleQuery(ExperimentQuery):
     """Which bundle."""
 

@@ -1,5 +1,8 @@
 """The bytes of a job's log, to be read from anywhere in it."""
 
+import io
+from datetime import datetime
+from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from sqlalchemy import Connection
@@ -7,6 +10,7 @@ from sqlalchemy import Connection
 from provenance.errors import NotFoundError
 from provenance.services.findings import possessed_blobs
 from provenance.services.ledger import Documents
+from provenance.services.log_tails import LogTails
 from provenance.services.show_job import read_job
 
 
@@ -25,6 +29,7 @@ class OpenLog(NamedTuple):
 
     Attributes:
         is_truncated: whether the hook kept only head and tail.
+        tail_at: where it is only what the hook sent while the job ran: when the last of it came.
     """
 
     name: str
@@ -32,10 +37,21 @@ class OpenLog(NamedTuple):
     size_bytes: int
     is_truncated: bool
     stream: BinaryIO
+    tail_at: datetime | None = None
 
 
-def read_log(connection: Connection, store: Blobs, job_id: str, name: str, *, experiment: str | None = None) -> OpenLog:
+def read_log(
+    connection: Connection,
+    store: Blobs,
+    job_id: str,
+    name: str,
+    *,
+    experiment: str | None = None,
+    tails: Path | None = None,
+) -> OpenLog:
     """Return a job's log by name; the caller closes the stream.
+
+    Where no record brought it, the end that came while the job ran, from the folder `tails`.
 
     Raises:
         NotFoundError: no such job, no such log, or its bytes never came.
@@ -43,9 +59,13 @@ def read_log(connection: Connection, store: Blobs, job_id: str, name: str, *, ex
     job = read_job(connection, store, job_id, experiment=experiment)
     logs = job.reading.record.logs or []
     found = next((log for log in logs if log.name == name), None)
-    if found is None:
-        raise NotFoundError(f"Job {job_id} has no log {name}.", [log.name for log in logs])
-    if found.sha256 is None or not possessed_blobs(connection, job.found.experiment, [found.sha256]):
+    if found is None or found.sha256 is None or not possessed_blobs(connection, job.found.experiment, [found.sha256]):
+        tail = None if tails is None else LogTails(tails, job.found.experiment, job.found.job_id).read(name)
+        if tail is not None:
+            stream = io.BytesIO(tail.content)
+            return OpenLog(name, None, len(tail.content), tail.start > 0, stream, tail.received_at)
+        if found is None:
+            raise NotFoundError(f"Job {job_id} has no log {name}.", [log.name for log in logs])
         raise NotFoundError(f"The bytes of log {name} of job {job_id} were never uploaded.")
     size = store.size(found.sha256)
     return OpenLog(found.name, found.step, size, bool(found.is_truncated), store.open(found.sha256))

@@ -1,0 +1,129 @@
+"""Ends of logs of running jobs: appended, bounded, superseded by the record."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_records import JOB, a_record, assert_problem, sha256
+from flask.testing import FlaskClient
+
+from provenance.services import log_tails
+from provenance.services.log_tails import KEPT_BYTES, LogTails
+
+NewToken = Callable[..., dict[str, str]]
+PUT = f"/api/v1/jobs/{JOB}/logs/stdout"
+WHOLE = b"begins\nsecond line\nends\n"
+
+
+@pytest.fixture
+def running(client: FlaskClient) -> FlaskClient:
+    """Return a client of a service that knows of a running job."""
+    record = {key: value for key, value in a_record(state="running").items() if key not in ("ended_at", "exit")}
+    assert client.put(f"/api/v1/jobs/{JOB}", json=record).status_code == 201
+    return client
+
+
+def put(client: FlaskClient, data: bytes, offset: int, **more: Any) -> Any:
+    return client.put(f"{PUT}?offset={offset}", data=data, **more)
+
+
+def test_end_of_a_running_jobs_log_grows_and_is_shown_as_such(running: FlaskClient) -> None:
+    first = put(running, b"begins\n", 0)
+    second = put(running, b"second line\n", 7)
+    again = put(running, b"second line\n", 7)  # the client gave up before our answer came
+
+    assert [answer.get_json()["received_bytes"] for answer in (first, second, again)] == [7, 19, 19]
+    assert running.get(PUT).data == b"begins\nsecond line\n"
+    assert running.get(f"{PUT}?tail=1").data == b"second line\n"
+    [tail] = running.get(f"/api/v1/jobs/{JOB}").get_json()["log_tails"]
+    assert (tail["name"], tail["start"], tail["end"]) == ("stdout", 0, 19)
+    page = running.get(f"/jobs/{JOB}/logs/stdout").text
+    assert "while the job ran" in page
+    assert "The whole comes with the job&#39;s record" in page or "The whole comes with the job's record" in page
+    assert "second line" in page
+    assert "Logs so far" in running.get(f"/jobs/{JOB}").text
+
+
+def test_log_of_the_final_record_takes_its_place(running: FlaskClient) -> None:
+    put(running, b"begins\n", 0)
+    running.put(f"/api/v1/blobs/{sha256(WHOLE)}", data=WHOLE)
+    log = {"name": "stdout", "sha256": sha256(WHOLE), "size_bytes": len(WHOLE)}
+    assert running.put(f"/api/v1/jobs/{JOB}", json=a_record(logs=[log])).status_code == 200
+
+    late = put(running, b"second line\n", 7)
+
+    assert_problem(late, 409)
+    assert running.get(PUT).data == WHOLE
+    assert running.get(f"/api/v1/jobs/{JOB}").get_json()["log_tails"] == []
+    assert "while the job ran" not in running.get(f"/jobs/{JOB}/logs/stdout").text
+
+
+def test_killed_job_keeps_what_it_said_last(running: FlaskClient) -> None:
+    put(running, b"last words\n", 0)
+    killed = a_record(state="killed", witness="history", logs=None)
+    assert running.put(f"/api/v1/jobs/{JOB}", json=killed).status_code == 201
+
+    page = running.get(f"/jobs/{JOB}/logs/stdout").text
+
+    assert "last words" in page
+
+
+def test_last_256_kilobytes_are_kept_and_what_did_not_arrive_is_said(running: FlaskClient) -> None:
+    put(running, b"a" * KEPT_BYTES, 0)
+    answer = put(running, b"b" * 100, KEPT_BYTES + 50)
+
+    text = running.get(PUT).data
+    assert answer.get_json()["received_bytes"] == KEPT_BYTES + 150
+    assert len(text) == KEPT_BYTES
+    assert text.endswith(b"a\n[jobprov: 50 bytes did not arrive]\n" + b"b" * 100)
+    assert_problem(put(running, b"a" * (KEPT_BYTES + 1), 0), 413)
+
+
+def test_secret_is_refused(running: FlaskClient) -> None:
+    assert_problem(put(running, b"password=hunter2canary\n", 0), 422)
+    assert_problem(running.get(PUT), 404)
+
+
+@pytest.mark.parametrize("name", [".swept", "..", "a b", "x" * 101])
+def test_odd_name_is_refused(running: FlaskClient, name: str) -> None:
+    answer = running.put(f"/api/v1/jobs/{JOB}/logs/{name}?offset=0", data=b"x")
+
+    assert answer.status_code in (404, 405, 422)
+
+
+def test_job_has_so_many_logs_at_most(running: FlaskClient) -> None:
+    answers = [running.put(f"/api/v1/jobs/{JOB}/logs/log{number}", data=b"x").status_code for number in range(9)]
+
+    assert answers == [200] * 8 + [413]
+
+
+def test_only_who_may_record_the_job_may_add_to_its_logs(client: FlaskClient, new_token: NewToken) -> None:
+    nova, minerva = new_token(), new_token("minerva")
+    client.put(f"/api/v1/jobs/{JOB}", json=a_record(task={"task_id": "t2"}), headers=nova)
+    made = client.post("/api/v1/tasks/t1/tickets", json={"experiment": "nova"}, headers=nova).get_json()
+    ticket = {"Authorization": f"Bearer {made['ticket']}"}
+
+    assert_problem(put(client, b"x", 0), 401)
+    assert_problem(put(client, b"x", 0, headers=minerva), 404)
+    assert_problem(put(client, b"x", 0, headers=ticket), 403)
+    unknown = "/api/v1/jobs/00000000-0000-4000-8000-000000000000/logs/stdout"
+    assert_problem(client.put(unknown, data=b"x", headers=nova), 404)
+    assert put(client, b"x", 0, headers=nova).status_code == 200
+
+
+def test_what_nobody_wrote_to_for_a_month_goes_and_of_the_rest_the_oldest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_tails, "EXPERIMENT_BYTES", 250)
+    for number in range(4):
+        LogTails(tmp_path, "nova", f"job{number}").append("stdout", 0, b"x" * 98)
+        os.utime(tmp_path / "nova" / f"job{number}" / "stdout", (1e9 + number, 1e9 + number))
+
+    log_tails.sweep(tmp_path / "nova", 1e9 + 10)
+    kept = sorted(path.name for path in (tmp_path / "nova").glob("job*"))
+    log_tails.sweep(tmp_path / "nova", 1e9 + 2.5 + log_tails.KEPT_SECONDS)
+
+    assert kept == ["job2", "job3"]
+    assert sorted(path.name for path in (tmp_path / "nova").glob("job*")) == ["job3"]
