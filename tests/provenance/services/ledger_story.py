@@ -15,6 +15,7 @@ from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import build_bundle
+from provenance.services.capsules import StoredCapsule, register_capsule
 from provenance.services.comparators import declare_comparators
 from provenance.services.post_verdict import post_verdict
 from provenance.services.record_jobs import Outcome, Submission, record_jobs
@@ -98,6 +99,16 @@ class Production:
         document, now = {"output": list(rules)}, self.tick()
         self.writer.run(
             lambda connection, known: declare_comparators(connection, known, "nova", document, received_at=now)
+        )
+
+    def keep_capsule(self, data: bytes, *numbers: int) -> None:
+        """Register a capsule for the releases of these jobs."""
+        stored = StoredCapsule("image", str(self.store.put(data).sha256), len(data))
+        jobs, now = [job_id(number) for number in numbers], self.tick()
+        self.writer.run(
+            lambda connection, known: register_capsule(
+                connection, known, self.store, stored, name="release", jobs=jobs, received_at=now
+            )
         )
 
     def declare(self, task_id: str, **more: Any) -> None:
@@ -220,6 +231,7 @@ def play(production: Production) -> None:
     production.verdict(6, "R1")
     production.see("renamed.root", metadata={"prov.job_id": job_id(5), "prov.output": "f5.root"})
     production.bundle(6)
+    production.keep_capsule(b"image", 1, 6)
     production.record(record_of(6, software=code, exit={"code": 0, "message": "corrected"}), reason="a message")
     production.bundle(6)
     production.work()
