@@ -90,7 +90,10 @@ def _wrap(options, record):
     before = Background(record.before)
     before.wait(budget(options))
     beside = []
-    outcome = execution.execute(options.command, signals, lambda: _begin_beside(record, before, beside, signals))
+    outcome = execution.execute(
+        options.command, signals, lambda streams: _begin_beside(record, before, beside, signals, streams)
+    )
+    record.ended.set()
     outcome.was_told = bool(signals.passed_on)
     try:
         work = Background(lambda: record.after(before, beside, outcome, speaker))
@@ -102,9 +105,10 @@ def _wrap(options, record):
     execution.leave(outcome)
 
 
-def _begin_beside(record, before, beside, signals):
+def _begin_beside(record, before, beside, signals, streams):
     beside.append(Background(lambda: record.meanwhile(before)))
     Background(lambda: record.watch(signals.process.pid))
+    Background(lambda: record.tail(before, streams))
 
 
 def _wait_for(work, record, signals, speaker):

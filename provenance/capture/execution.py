@@ -81,7 +81,7 @@ class Signals:
 
 
 def execute(argv, signals, during):
-    """Run a command and return its Outcome; `during` is called once it runs, and must return at once."""
+    """Run a command and return its Outcome; `during` is called with its streams once it runs, and must return at once."""
     began.append(argv)
     outcome = Outcome()
     streams = _streams()
@@ -98,7 +98,7 @@ def execute(argv, signals, during):
         stream.begin()
     if process is not None:
         try:
-            during()
+            during(streams)
         except Exception as error:
             _say(error)
         _, status, outcome.usage = _wait(process)

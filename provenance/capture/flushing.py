@@ -98,6 +98,8 @@ def summary(answer):
 
 def announce(record, options, environment):
     """Send a `running` record at once, once, and unspooled: only the end of a job is a promise."""
+    from provenance.capture.job import redact_strings  # noqa: PLC0415 - loaded by then
+
     if not options.url:
         return
     fields = (
@@ -115,7 +117,7 @@ def announce(record, options, environment):
     running = {name: record[name] for name in fields if name in record}
     service = delivery.Service(options.url, delivery.read_token(options, environment), Clock(5.0))
     try:
-        body = delivery.gzip_bytes(spools.encode(running))
+        body = delivery.gzip_bytes(spools.encode(redact_strings(running)))
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         service.call("PUT", "/jobs/" + record["job_id"], body, headers)
     finally:

@@ -23,9 +23,21 @@ class Buffer:
 
     def __init__(self):
         self.head, self.tail, self.total = bytearray(), bytearray(), 0
+        self._lock = threading.Lock()
 
     def add(self, chunk):
         """Take more bytes of the stream."""
+        with self._lock:
+            self._add(chunk)
+
+    def peek(self, position, most):
+        """Return (position, bytes): what came from a position on, so many bytes at most, the last ones."""
+        with self._lock:
+            kept = self.tail if self.total > len(self.head) + len(self.tail) else self.head + self.tail
+            count = max(0, min(self.total - position, most, len(kept)))
+            return self.total - count, bytes(kept[len(kept) - count :])
+
+    def _add(self, chunk):
         self.total += len(chunk)
         room = HEAD_BYTES - len(self.head)
         if room > 0:
@@ -63,6 +75,14 @@ class FileStream:
     def begin(self):
         """Nothing to start: the job writes by itself."""
 
+    def peek(self, position, most):
+        """Return what `Buffer.peek` does."""
+        with open(self._path, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size - self._start
+            begin = max(position, size - most)
+            stream.seek(self._start + begin)
+            return begin, stream.read(max(0, min(most, size - begin)))
+
     def finish(self, _seconds):
         """Return the buffer with what was written since."""
         buffer = Buffer()
@@ -92,6 +112,10 @@ class PipeStream:
         """Start passing on, once the job holds the other end."""
         os.close(self.target)
         self._thread.start()
+
+    def peek(self, position, most):
+        """Return what `Buffer.peek` does."""
+        return self.buffer.peek(position, most)
 
     def finish(self, seconds):
         """Return the buffer; wait at most some seconds for children that still hold the stream."""
@@ -147,6 +171,14 @@ def open_streams():
         else:
             streams[number] = _open(number)
     return streams
+
+
+def named(streams):
+    """Return [(log name, stream)], a stream once."""
+    found = {}
+    for number in sorted(streams, reverse=True):
+        found[id(streams[number])] = (_NAMES[number], streams[number])
+    return list(found.values())
 
 
 def targets(streams):

@@ -26,6 +26,7 @@ ONE = [
     "budget-seconds",
     "hash-seconds",
     "leftovers",
+    "tail-seconds",
 ]
 MANY = [
     "input",

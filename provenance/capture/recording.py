@@ -12,6 +12,7 @@ import time
 from provenance.capture import glance
 from provenance.capture.background import budget, hash_seconds
 
+_TAIL_SECONDS = 60.0
 _CARRIED = ("output", "parent", "metadata", "seed", "log")  # said at `start`, meant for `end`
 
 
@@ -23,7 +24,7 @@ class OneCommand:
     def __init__(self, options, environment):
         self.options, self.environment = options, environment
         self.seen = self.job = self.step = self.spool = None
-        self.spooled, self.watching = threading.Event(), None
+        self.spooled, self.ended, self.watching = threading.Event(), threading.Event(), None
 
     def before(self):
         """Look at what the command is about to use; git checkouts, which it may change too, take the whole look."""
@@ -62,6 +63,22 @@ class OneCommand:
 
         self.watching = watching.Watch(process)
         self.watching.run()
+
+    def tail(self, before, streams):
+        """Send the ends of the logs while the command runs, where it runs for long."""
+        seconds = self.options.number("tail-seconds", _TAIL_SECONDS)
+        if not self.options.url or not seconds or self.ended.wait(seconds):
+            return
+        from provenance.capture import logs, tailing
+
+        before.thread.join()
+        while self.step is None:  # the record is opened while the command runs
+            if self.ended.wait(seconds):
+                return
+        record = self.job.draft.record
+        tailing.Tailer(logs.named(streams), self.prefix, record, self.options, self.environment).run(
+            self.ended, seconds
+        )
 
     def after(self, before, others, outcome, speaker):
         """Gather what the command left, spool the record, and send it."""

@@ -1,5 +1,6 @@
 """The hook as it is shipped, a folder to call it in, and a service to talk to."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,24 @@ from capture_service import Service
 
 from provenance.capture.packing import build
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "app"))
+
+from live_service import LiveService
+
 
 @pytest.fixture(scope="session")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> str:
     target = tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"
     build(str(target))
     return str(target)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    """Return a real service that all tests share."""
+    service = LiveService(tmp_path_factory.mktemp("service") / "var")
+    yield service
+    service.stop()
 
 
 @pytest.fixture

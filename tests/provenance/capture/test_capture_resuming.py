@@ -2,32 +2,19 @@
 
 import hashlib
 import os
-import sys
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 import requests
 from capture_runner import Runner
 from cutting_proxy import CuttingProxy
+from live_service import LiveService
 
 from provenance.capture import spool as spools
 from provenance.capture.draft import Draft
 from provenance.capture.options import Options
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "app"))
-from live_service import LiveService
-
 SIZE = 12 << 20
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
-    service = LiveService(tmp_path_factory.mktemp("service") / "var")
-    yield service
-    service.stop()
 
 
 def spool_with_large_blob(runner: Runner) -> str:
