@@ -132,6 +132,16 @@ def level_of(gaps: list[Gap], record: JobRecord, findings: Findings) -> int:
     return max(0, min([*levels, _HIGHEST if _is_small(record) else _HIGHEST - 1]))
 
 
+def needs_of_next(level: int, gaps: list[Gap]) -> list[str]:
+    """Return what the closure level after this one needs: codes of gaps, `capsule`, or `large-inputs`; nothing after the highest."""
+    if level == _HIGHEST:
+        return []
+    if level == _WITHOUT_CAPSULE:
+        return ["capsule"]
+    codes = dict.fromkeys(gap.code for gap in gaps if GAPS[gap.code][0] == level + 1)
+    return list(codes) or ["large-inputs"]
+
+
 def _is_small(record: JobRecord) -> bool:
     """Return whether all inputs are small, so that a bundle holds them all where none is a gap."""
     inputs = record.inputs or ()

@@ -21,7 +21,7 @@ from provenance.db.queries.job_details import (
 )
 from provenance.db.queries.jobs import job_summaries
 from provenance.errors import AmbiguousError, NotFoundError
-from provenance.records.gaps import find_gaps, level_of
+from provenance.records.gaps import find_gaps, level_of, needs_of_next
 from provenance.records.identity import witness_rank
 from provenance.records.merging import merge_witnesses
 from provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
@@ -126,6 +126,7 @@ def show_job(
         "outputs": outputs,
         "grade": f"L{level}",
         "level": level,
+        "next_level_needs": needs_of_next(level, gaps),
         "gaps": [{"code": gap.code, "message": gap.message, "how_to_close": gap.how_to_close} for gap in gaps],
         "missing_blobs": sorted(found.missing_blobs),
         "recipe_id": None if (recipe := recipe_of(reading.record)) is None else recipe_text(recipe),

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from production_samples import digest, job
 
-from provenance.records.gaps import GAPS, Findings, find_gaps, level_of, small_inputs
+from provenance.records.gaps import GAPS, Findings, find_gaps, level_of, needs_of_next, small_inputs
 from provenance.records.job_record import JobRecord
 
 COMPLETE = job(
@@ -151,6 +151,21 @@ def test_level_is_the_highest_that_the_gaps_leave_complete(
 
     assert level_of(gaps, record, Findings()) == level
     assert level_of(gaps, record, Findings(has_capsule=True)) == with_capsule
+
+
+def test_next_level_needs_what_stands_in_its_way() -> None:
+    def needs(findings: Findings, **fields: Any) -> list[str]:
+        record = msgspec.convert({**COMPLETE, **fields}, JobRecord)
+        gaps = find_gaps(record, findings)
+        return needs_of_next(level_of(gaps, record, findings), gaps)
+
+    held = Findings(has_capsule=True)
+    assert needs(Findings(), software=[], inputs=[{"name": "a"}]) == ["software-missing"]
+    assert needs(Findings(), inputs=[{"name": "a"}, {"name": "b"}]) == ["input-without-checksum"]
+    assert needs(Findings(), environment=BY_TAG) == ["capsule"]
+    assert needs(held, inputs=LARGE) == ["large-inputs"]
+    assert needs(held, inputs=[{"name": "a", "checksums": ["adler32:00000001"]}]) == ["input-checksum-short"]
+    assert needs(held) == []
 
 
 def test_small_inputs_are_those_with_digest_and_size_up_to_the_limit() -> None:

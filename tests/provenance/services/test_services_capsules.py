@@ -97,6 +97,7 @@ def test_grade_is_that_of_the_bundle_before_and_after(parts: Parts, folder: Path
     after = shown(parts)
 
     assert (before["grade"], after["grade"]) == ("L2", "L4")
+    assert (before["next_level_needs"], after["next_level_needs"]) == (["capsule"], [])
     assert after["summary"]["grade"] == "L4"
 
 
