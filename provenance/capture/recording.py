@@ -69,12 +69,12 @@ class OneCommand:
         seconds = self.options.number("tail-seconds", _TAIL_SECONDS)
         if not self.options.url or not seconds or self.ended.wait(seconds):
             return
-        from provenance.capture import logs, tailing
-
         before.thread.join()
         while self.step is None:  # the record is opened while the command runs
             if self.ended.wait(seconds):
                 return
+        from provenance.capture import logs, tailing
+
         record = self.job.draft.record
         tailing.Tailer(logs.named(streams), self.prefix, record, self.options, self.environment).run(
             self.ended, seconds

@@ -43,6 +43,9 @@ def test_end_of_a_running_jobs_log_grows_and_is_shown_as_such(running: FlaskClie
     assert "while the job ran" in page
     assert "The whole comes with the job&#39;s record" in page or "The whole comes with the job's record" in page
     assert "second line" in page
+    assert "The log so far" in page
+    assert "The whole log" not in page
+    assert "+00:00" not in page.split("while the job ran")[1][:60]
     assert "Logs so far" in running.get(f"/jobs/{JOB}").text
 
 
