@@ -60,9 +60,9 @@ def merge_witnesses(records: dict[str, dict[str, Any]]) -> tuple[dict[str, Any],
     """Return the merged record and the contradictions, from plain JSON records by witness.
 
     A final state goes before a provisional one whoever saw it: a witness that lost sight of the job does not
-    overrule one that saw it end.
+    overrule one that saw it end. That it runs, a witness says at its beginning: any other word is newer.
     """
-    ordered = sorted(records, key=lambda name: (records[name].get("state") in PROVISIONAL, witness_rank(name)))
+    ordered = sorted(records, key=lambda name: (_place_of(records[name].get("state")), witness_rank(name)))
     merged: dict[str, Any] = {}
     contradictions: list[Contradiction] = []
     for name in ordered:
@@ -71,6 +71,10 @@ def merge_witnesses(records: dict[str, dict[str, Any]]) -> tuple[dict[str, Any],
         finals = {name: records[name] for name in ordered if records[name].get("state") not in PROVISIONAL}
         contradictions = _contradictions(finals, "")
     return merged, contradictions
+
+
+def _place_of(state: Any) -> int:
+    return 2 if state == "running" else int(state in PROVISIONAL)
 
 
 def _fill(target: dict[str, Any], source: dict[str, Any]) -> None:

@@ -40,6 +40,11 @@ def test_final_state_goes_before_a_provisional_one_whoever_saw_it() -> None:
     assert (merged, found) == ({"state": "failed", "threads": 1}, {})
 
 
+def test_job_that_was_lost_no_longer_runs() -> None:
+    merged, found = merge(wrapper={"state": "running", "threads": 1}, history={"state": "lost", "host": {"a": 1}})
+    assert (merged, found) == ({"state": "lost", "threads": 1, "host": {"a": 1}}, {})
+
+
 def test_contradictions_are_listed_and_what_each_says_of_itself_is_none() -> None:
     _, found = merge(
         wrapper={"state": "succeeded", "witness": "wrapper", "sent_at": "1", "exit": {"code": 0, "signal": None}},
