@@ -1,5 +1,7 @@
 """Taking the ends of logs while their jobs run."""
 
+from collections.abc import Collection
+
 import msgspec
 from flask import Response, request
 
@@ -61,9 +63,11 @@ def put_log_tail(job_id: str, name: str) -> Response:
     return json_answer(TailAnswer(job.found.job_id, name, tail.end))
 
 
-def forget_tails(decoded: DecodedRecord) -> None:
-    """Remove the ends of logs that a record brought whole."""
+def forget_tails(decoded: DecodedRecord, missing: Collection[str]) -> None:
+    """Remove the ends of logs that a record brought whole, but for those whose bytes are missing."""
     logs = decoded.record.logs if decoded.record is not None else None
     if logs:
         folder = get_service().settings.data / TAILS
-        LogTails(folder, decoded.experiment, decoded.job_id).drop(log.name for log in logs if log.sha256)
+        LogTails(folder, decoded.experiment, decoded.job_id).drop(
+            log.name for log in logs if log.sha256 and log.sha256 not in missing
+        )

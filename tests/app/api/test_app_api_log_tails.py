@@ -63,6 +63,18 @@ def test_log_of_the_final_record_takes_its_place(running: FlaskClient) -> None:
     assert "while the job ran" not in running.get(f"/jobs/{JOB}/logs/stdout").text
 
 
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_end_stays_where_the_records_log_never_came(running: FlaskClient, *, is_batch: bool) -> None:
+    put(running, b"begins\n", 0)
+    record = a_record(logs=[{"name": "stdout", "sha256": sha256(WHOLE), "size_bytes": len(WHOLE)}])
+    if is_batch:
+        running.post("/api/v1/jobs/batch", json={"jobs": [record]})
+    else:
+        running.put(f"/api/v1/jobs/{JOB}", json=record)
+
+    assert running.get(PUT).data == b"begins\n"
+
+
 def test_killed_job_keeps_what_it_said_last(running: FlaskClient) -> None:
     put(running, b"last words\n", 0)
     killed = a_record(state="killed", witness="history", logs=None)
