@@ -4,7 +4,8 @@ Nothing is written into a checkout: the tree of a dirty one is made with a copy 
 folder. In a checkout that belongs to somebody else only the commit is read, since its filters would be foreign code.
 
 `objects_sha256` names a git pack (version 2, no deltas against anything outside): of a dirty tree the objects that its
-commit lacks; of a commit that no remote has, the commits not yet pushed; without any remote, the commit with its tree.
+commit lacks; of a commit that no remote has, the commits not yet pushed; without any remote, the commit with its tree;
+of a dirty tree on such a commit both.
 """
 
 import os
@@ -99,19 +100,27 @@ def _keep_dirty_tree(top, entry, draft, paths):
         )
         if len(patch) <= SMALL_BYTES:
             entry["dirty_patch_sha256"] = draft.add_text(patch, "patch of " + top)
-        new = git(top, "rev-list", "--objects", tree, "--not", entry["revision"], environment=environment)
-        _keep_objects(top, entry, draft, _ids(new), environment)
+        unpushed = _unpushed(top, entry["revision"])
+        wanted = [tree, *unpushed] if unpushed else [tree, "--not", entry["revision"]]
+        _keep_objects(
+            top, entry, draft, _ids(git(top, "rev-list", "--objects", *wanted, environment=environment)), environment
+        )
 
 
 def keep_unpushed(top, entry, draft):
     """Keep the objects of a commit that no remote has; without any remote, of the commit alone with its whole tree."""
-    if text(top, "for-each-ref", "--count=1", "--contains", entry["revision"], "refs/remotes"):
-        return
+    unpushed = _unpushed(top, entry["revision"])
+    if unpushed:
+        _keep_objects(top, entry, draft, _ids(git(top, "rev-list", "--objects", *unpushed)), {})
+
+
+def _unpushed(top, revision):
+    """Return what makes git list the commits that no remote has; empty where a remote has this one."""
+    if text(top, "for-each-ref", "--count=1", "--contains", revision, "refs/remotes"):
+        return []
     if text(top, "for-each-ref", "--count=1", "refs/remotes"):
-        listed = git(top, "rev-list", "--objects", entry["revision"], "--not", "--remotes")
-    else:
-        listed = git(top, "rev-list", "--objects", "--no-walk", entry["revision"])
-    _keep_objects(top, entry, draft, _ids(listed), {})
+        return [revision, "--not", "--remotes"]
+    return ["--no-walk", revision]
 
 
 def _ids(listed):

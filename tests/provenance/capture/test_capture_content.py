@@ -141,6 +141,27 @@ def test_commit_that_no_remote_has_travels_with_the_record(runner: Runner, check
     assert software["is_dirty"] is False
 
 
+def test_dirty_tree_on_a_commit_that_no_remote_has_travels_with_both(
+    runner: Runner, checkout: Path, tmp_path: Path
+) -> None:
+    (checkout / "fcl" / "base.fcl").write_text("a: 3\n")
+    git(checkout, "commit", "-q", "-a", "-m", "local")
+    (checkout / "fcl" / "new.fcl").write_text("b: 1\n")
+
+    run_in_checkout(runner, checkout)
+
+    record, blobs = only_entry(runner)
+    (software,) = record["software"]
+    clone = tmp_path / "clone"
+    subprocess.run([*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(clone)], check=True)
+    pack = blobs[software["objects_sha256"]]
+    subprocess.run([*GIT, "-C", str(clone), "index-pack", "--stdin"], input=pack, check=True, capture_output=True)
+    assert git(clone, "show", software["revision"] + ":fcl/base.fcl") == "a: 3"
+    assert git(clone, "show", software["worktree_tree"] + ":fcl/base.fcl") == "a: 3"
+    assert git(clone, "show", software["worktree_tree"] + ":fcl/new.fcl") == "b: 1"
+    assert software["is_dirty"] is True
+
+
 @pytest.mark.slow
 def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(
     runner: Runner, checkout: Path, tmp_path: Path

@@ -240,5 +240,38 @@ def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(parts: Parts, upstream
     assert state_of(checkout / ".git") == before
 
 
+def test_dirty_tree_on_a_commit_that_was_never_pushed_is_laid_out_as_it_ran(
+    parts: Parts, upstream: Upstream, tmp_path: Path
+) -> None:
+    register(parts, upstream.main, *upstream.libraries)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(upstream.main), "clone")
+    (clone / "main.txt").write_text("private\n")
+    _commit(clone)
+    commit = git(clone, "rev-parse", "HEAD")
+    (clone / "bin/run").write_text("#!/bin/sh\ncat main.txt > out.txt\n")
+    git(clone, "add", ".")
+    tree = git(clone, "write-tree")
+    listed = git(clone, "rev-list", "--objects", tree, commit, "--not", "--remotes")
+    ids = "\n".join(line.split(" ")[0] for line in listed.splitlines())
+    pack = subprocess.run(
+        ["git", "pack-objects", "--stdout", "-q", "--window=0"],  # as the hook does
+        cwd=clone,
+        input=ids.encode(),
+        capture_output=True,
+        check=True,
+    ).stdout
+
+    more = {"is_dirty": True, "worktree_tree": tree, "objects_sha256": _sha256(pack)}
+    job_id = record(parts, 1, upstream.main, blob=pack, revision=commit, **more)
+
+    data = unpacked(build(parts, job_id), tmp_path / "bundle")
+    for form in ("--from-src", "--from-git"):
+        ended = run(data, tmp_path / form, form)
+        assert ended.returncode == 0, ended.stderr
+        assert (tmp_path / form / "work/out.txt").read_text() == "private\n"
+    assert json.loads((data / "git/code/ref.json").read_text())["commit"] == commit
+
+
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

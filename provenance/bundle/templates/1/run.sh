@@ -94,8 +94,8 @@ check_out() { # NAME PLACE
   mkdir -p "$git_folder/objects/pack" "$git_folder/refs" "$git_folder/info" &&
     printf '* -text -eol -ident -filter -working-tree-encoding\n' >"$git_folder/info/attributes" &&
     printf 'ref: refs/heads/none\n' >"$git_folder/HEAD" &&
+    cp "$here/git/$1/shallow" "$git_folder/shallow" && # first: git asks for the parents otherwise
     plain_git index-pack --strict --stdin <"$here/git/$1/objects.pack" >/dev/null &&
-    cp "$here/git/$1/shallow" "$git_folder/shallow" &&
     IFS= read -r tree <"$here/git/$1/ran" &&
     plain_git --work-tree="$2" read-tree "$tree" &&
     plain_git --work-tree="$2" checkout-index --all --force
