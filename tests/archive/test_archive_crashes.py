@@ -13,6 +13,8 @@ from archive import fsck
 from archive.backends.local import LocalStore
 from archive.digest import digest_of
 
+pytestmark = pytest.mark.slow
+
 EARLIER = [b"packed %d" % number * 20 for number in range(3)]
 LOOSE = [hashlib.sha512(b"%d" % number).digest() * 2 for number in range(5)]  # larger than the pack, so it is merged
 

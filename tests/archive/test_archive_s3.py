@@ -6,7 +6,7 @@ from archive_behaviour import StoreBehaviour
 from archive.opening import open_store
 from archive.store import Store
 
-pytestmark = pytest.mark.xdist_group("s3")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from archive.errors import BlobDamagedError, DocumentDamagedError
 from archive.opening import open_store
 from archive.store import FindingKind
 
-pytestmark = pytest.mark.xdist_group("s3")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
 NOISE = random.Random(3).randbytes(PART_BYTES * 2 + 12345)  # noqa: S311 -- only has to be incompressible
 CONTENTS = [b"", b"packed", b"packed too" * 300]

@@ -18,7 +18,7 @@ from archive.digest import digest_of
 from archive.errors import ArchiveUnreachableError
 from archive.opening import open_store
 
-pytestmark = pytest.mark.xdist_group("s3")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
 
 def refusal(url: str) -> str:

@@ -15,7 +15,7 @@ from archive.backends.bucket import Bucket
 from archive.backends.s3 import S3Store
 from archive.digest import digest_of
 
-pytestmark = pytest.mark.xdist_group("s3")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
 EARLIER = [b"packed %d" % number * 20 for number in range(3)]
 LOOSE = [hashlib.sha512(b"%d" % number).digest() * 2 for number in range(5)]  # larger than the pack, so it is merged

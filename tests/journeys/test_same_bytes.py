@@ -22,6 +22,8 @@ from provenance.db.engines import open_database
 from provenance.db.writer import Writer
 from provenance.services.work import Parts
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PLAN_AND_BUILD_TWICE = f"""
 import hashlib, json, sys

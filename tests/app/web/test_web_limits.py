@@ -19,6 +19,8 @@ from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import Submission
 from provenance.services.write_tokens import create_token
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
 
 

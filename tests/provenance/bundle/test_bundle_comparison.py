@@ -15,6 +15,8 @@ from provenance.bundle import comparison
 from provenance.bundle.comparison import UndecidedError, compare, content_digest
 from provenance.bundle.templates import comparison_program
 
+pytestmark = pytest.mark.slow
+
 ENTRIES = 120_000  # more than two chunks
 
 

@@ -38,7 +38,12 @@ def message_of(read: Callable[[], object], kind: str = "limit") -> str:
         pytest.param("a: " + "1" * TEN_MEGABYTES, "number_length", id="10 MB of one number"),
         pytest.param("a: 0x" + "f" * TEN_MEGABYTES, "number_length", id="10 MB of one hexadecimal number"),
         pytest.param("a: [1,1]\n" + "a: [@local::a, @local::a]\n" * 64, "canonical_bytes", id="doubled 64 times"),
-        pytest.param("a: [1]\n" + "a: [@sequence::a, @sequence::a]\n" * 64, "work", id="spliced into itself 64 times"),
+        pytest.param(
+            "a: [1]\n" + "a: [@sequence::a, @sequence::a]\n" * 64,
+            "work",
+            id="spliced into itself 64 times",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("a[4294967295]: 1", "work", id="huge index"),
         pytest.param("a[99999999999999999999999]: 1", "work", id="index beyond 64 bits"),
     ],

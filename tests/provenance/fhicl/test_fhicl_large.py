@@ -31,6 +31,7 @@ def test_expansion_of_9_megabytes_in_1737_inclusions_is_evaluated_in_time(large:
     assert 9.4e6 < configuration.expanded_size < 9.9e6
 
 
+@pytest.mark.slow
 def test_text_without_its_includes_is_the_same_configuration(large: Path) -> None:
     configuration = fhicl.load(large, [large.parent])
 
@@ -40,6 +41,7 @@ def test_text_without_its_includes_is_the_same_configuration(large: Path) -> Non
     assert not fhicl.diff(flat, configuration)
 
 
+@pytest.mark.slow
 def test_threads_that_read_the_same_new_files_agree(large: Path) -> None:
     expected = fhicl.load(large, [large.parent]).parameter_set_id
     forget_sources()
@@ -63,6 +65,7 @@ def test_files_are_remembered_by_path_and_digest_up_to_a_limit() -> None:
     assert memory.split("a.fcl", "1", b"a: 1 # 12\n") is first
 
 
+@pytest.mark.slow
 def test_lines_are_found_in_files_of_many_lines() -> None:
     text = "".join(f"a{number}: {number}\n\n" for number in range(50_000))
 

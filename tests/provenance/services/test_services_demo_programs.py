@@ -18,6 +18,8 @@ import uproot
 from provenance import fhicl
 from provenance.services.demo_release import PROGRAMS
 
+pytestmark = pytest.mark.slow
+
 TOY = PROGRAMS / "bin" / "toy"
 FCL = PROGRAMS / "fcl"
 ENVIRONMENT = {

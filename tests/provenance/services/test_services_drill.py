@@ -25,6 +25,8 @@ from provenance.services.reproduction import reproduction_facts
 from provenance.services.show_job import show_job
 from provenance.services.work import Parts
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 ANY_AGE = DrillLimits(again_after=timedelta(0))
 

@@ -18,6 +18,8 @@ from provenance.services.isolation import apart
 from provenance.services.make_capsule import elf_interpreter, make_capsule, touched_path
 from provenance.services.work import Parts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tars(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:

@@ -19,7 +19,7 @@ from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all
 from provenance.services.work import Parts
 
-pytestmark = pytest.mark.xdist_group("s3")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
 
 @pytest.fixture

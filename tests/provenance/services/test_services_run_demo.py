@@ -19,7 +19,7 @@ from provenance.services.demo_production import Production
 from provenance.services.demo_release import PROGRAMS, Release
 from provenance.services.run_demo import DemoReport, run_demo
 
-pytestmark = pytest.mark.xdist_group("run_demo")  # one production serves every test here
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run_demo")]  # one production serves every test here
 
 
 class Handler(BaseHTTPRequestHandler):
