@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Build the job-end hook: `scripts/build_hook.py [TARGET]`, job-end-hook.pyz by default; prints its SHA-256."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from provenance.capture.packing import build
 
 def main() -> int:
     """Build it, and say what was built."""
-    target = sys.argv[1] if len(sys.argv) > 1 else "job-end-hook.pyz"
+    parser = argparse.ArgumentParser(description="Build the job-end hook, and print its SHA-256.")
+    parser.add_argument("target", nargs="?", default="job-end-hook.pyz", help="job-end-hook.pyz by default")
+    target = parser.parse_args().target
     print(f"{build(target)}  {target}")
     return 0
 

@@ -20,6 +20,7 @@ from provenance.capture.spool import encode
 
 _TRIES = 3
 _TAKEN, _REFUSED, _UNUSABLE = 2, 4, 422  # classes of HTTP status, and the one of a blob that may not be kept
+_TOO_LARGE = 413
 _CONTINUE = 308  # a part of a blob is there
 _LATER = frozenset([408, 425, 429])
 _CALL_SECONDS = 10.0
@@ -207,6 +208,8 @@ def _send_blob(entry, service, digest):
         try:
             _put_blob(service, digest, entry.blob(digest))
         except RefusedError as error:
+            if error.status == _TOO_LARGE:
+                return  # the record goes without it, and the service's answer names the gap
             if error.status != _UNUSABLE or "secret-found" not in json.dumps(error.answer):
                 raise
             digest = entry.withhold(digest, str(error.answer.get("detail") or "secret-found"))

@@ -127,6 +127,15 @@ def test_refused_record_is_put_aside_with_the_reason(runner: Runner, service: Se
 
 
 @pytest.mark.slow
+def test_blob_that_is_too_large_for_the_service_does_not_hold_the_record_back(runner: Runner, service: Service) -> None:
+    service.faults = [None, (413, {}, {"detail": "The blob is larger than the limit."})]
+
+    record_job(runner, service)
+
+    assert service.only_record()["state"] == "succeeded"
+    assert runner.entries() == runner.entries("rejected") == []
+
+
 def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(runner: Runner, service: Service) -> None:
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
