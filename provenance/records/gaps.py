@@ -7,6 +7,7 @@ and conditions, L3 and the environment, L4 and all inputs. L3 and L4 need a caps
 Source: record.md, bundle.md ("Closure levels").
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -15,6 +16,7 @@ import msgspec
 from provenance.records.identity import WITNESSES
 from provenance.records.job_record import JobRecord, Log, SourceFile
 
+_IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
 SMALL_INPUT_BYTES = 16 * 1024 * 1024
 ROLES = ("primary", "secondary", "shared", "configuration")
 STATUSES = ("written", "empty", "dropped", "copy_failed", "not_kept")
@@ -149,10 +151,10 @@ def _is_small(record: JobRecord) -> bool:
 
 
 def image_digest(record: JobRecord) -> str:
-    """Return the sha256 of the container image that a job ran in; empty where none is named by one."""
+    """Return the sha256 of the container image that a job ran in; empty where none is named by one, whatever else it says."""
     container = record.environment.container if record.environment else None
-    digest = (container.digest or "") if container else ""
-    return digest.removeprefix("sha256:") if digest.startswith("sha256:") else ""
+    found = _IMAGE.fullmatch((container.digest or "") if container else "")
+    return found[1] if found else ""
 
 
 def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:

@@ -228,3 +228,11 @@ def test_revision_stands_beside_the_first_and_feeds_the_job(client: FlaskClient)
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 2001])
 def test_revision_needs_a_reason(client: FlaskClient, reason: str) -> None:
     assert_problem(client.post(f"{PUT}/revisions", json={"record": a_record(), "reason": reason}), 422, "reason")
+
+
+@pytest.mark.parametrize("digest", ["sha256:1", "sha256:" + "G" * 64, "md5:1", "", "sha256:"])
+def test_image_digest_that_is_none_is_recorded_as_it_is(client: FlaskClient, digest: str) -> None:
+    record = a_record(environment={"variables": {}, "container": {"image": "sl7", "digest": digest}})
+
+    assert client.put(PUT, json=record).status_code == 201
+    assert client.get(PUT).get_json()["record"]["environment"]["container"]["digest"] == digest
