@@ -80,7 +80,10 @@ def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
         msgspec.ValidationError: a type is wrong beyond repair.
     """
     repairs: list[str] = []
-    return msgspec.convert(_repair(raw, "", repairs), JobRecord), tuple(repairs)
+    record = msgspec.convert(_repair(raw, "", repairs), JobRecord)
+    if repairs:  # a number may be left out only where a number belongs
+        msgspec.convert(_repair(raw, "", [], instead=1), JobRecord)
+    return record, tuple(repairs)
 
 
 def split_message(text: str) -> tuple[str, str]:
@@ -132,26 +135,26 @@ def unstorable_text(value: Any, path: str) -> str | None:
 _FREE = frozenset({"extra", "metadata", "limits", "runs", "hosts", "ranks", "variables"})
 
 
-def _repair(value: Any, path: str, repairs: list[str]) -> Any:
+def _repair(value: Any, path: str, repairs: list[str], *, instead: int | None = None) -> Any:
     if isinstance(value, dict):
         return {
-            key: item if key in _FREE else _repair(item, f"{path}.{key}" if path else key, repairs)
+            key: item if key in _FREE else _repair(item, f"{path}.{key}" if path else key, repairs, instead=instead)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_repair(item, f"{path}[{place}]", repairs) for place, item in enumerate(value)]
+        return [_repair(item, f"{path}[{place}]", repairs, instead=instead) for place, item in enumerate(value)]
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float) and not _in_range(value):
         repairs.append(path)
-        return None
+        return instead
     if isinstance(value, str) and path.endswith("_at"):
         return _plain_time(value)
     return value
 
 
 def _in_range(value: float) -> bool:
-    return math.isfinite(value) and -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER
+    return (isinstance(value, int) or math.isfinite(value)) and -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER
 
 
 def _plain_time(text: str) -> str:

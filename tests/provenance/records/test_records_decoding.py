@@ -156,6 +156,23 @@ def test_number_out_of_range_becomes_null_and_is_named() -> None:
     assert decode(threads=2**63 - 1).repairs == ()
 
 
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"outputs": 10**400}, "outputs"),
+        ({"software": 2**70}, "software"),
+        ({"configurations": [{"files": -(2**64)}]}, "configurations[0].files"),
+        ({"environment": 2**70}, "environment"),
+        ({"host": {"hostname": 2**70}}, "host.hostname"),
+    ],
+)
+def test_number_out_of_range_where_no_number_belongs_is_a_wrong_type(fields: dict[str, Any], path: str) -> None:
+    with pytest.raises(RecordError) as caught:
+        decode(**fields)
+
+    assert list(caught.value.fields) == [path]
+
+
 def test_record_of_a_later_version_is_kept_unread_if_its_names_hold() -> None:
     assert decode(schema_version=2, state=["new"], outputs="all").record is None
     assert "experiment" in refused(json.dumps({**job(1), "schema_version": 2, "experiment": "/"}).encode())
