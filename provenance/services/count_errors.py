@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from provenance.db.queries.errors import FACETS, CauseRow, cause_rows, over_count, place_counts
+from provenance.db.queries.errors import FACETS, CauseRow, cause_rows, place_counts
 from provenance.db.queries.jobs import JobFilters, job_summaries
 from provenance.db.queries.node_facts import code_versions, job_url
 from provenance.db.queries.walking import time_limit
@@ -51,14 +51,13 @@ def count_errors(
     _check("sort", sort, SORTS)
     with time_limit(connection, "narrow it down to a task, a campaign or a time"):
         rows = cause_rows(connection, filters, by, now=now or datetime.now(UTC), limit=_MOST_ROWS)
-        jobs, failures = over_count(connection, filters)
-        places = place_counts(connection, filters) if failures else []
+        places = place_counts(connection, filters)
     rows = _by_version(connection, rows) if by == "version" else rows
     shown = sorted(rows, key=_ORDERS[sort], reverse=True)[:MOST_CAUSES]
     examples = job_summaries(connection, [row.example for row in shown])
     return {
-        "jobs": jobs,
-        "failures": failures,
+        "jobs": sum(jobs for _, _, jobs, _ in places),
+        "failures": sum(failures for *_, failures in places),
         "cause_count": len(rows),
         "causes": [_cause(row, examples[row.example]) for row in shown],
         "outliers": _outliers(places),
@@ -125,20 +124,17 @@ def _cause(row: CauseRow, example: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _outliers(places: list[tuple[str, str, int, int]]) -> list[dict[str, Any]]:
+def _outliers(places: list[tuple[str | None, str | None, int, int]]) -> list[dict[str, Any]]:
     counts: dict[str, dict[str, Count]] = {
         "host": defaultdict(lambda: Count(0, 0)),
         "site": defaultdict(lambda: Count(0, 0)),
     }
     for host, site, jobs, failures in places:
         for kind, name in (("host", host), ("site", site)):
-            held = counts[kind][name]
-            counts[kind][name] = Count(held.jobs + jobs, held.failures + failures)
-    return [_shown(kind, outlier) for kind in ("site", "host") for outlier in find_outliers(_named(counts[kind]))]
-
-
-def _named(counts: dict[str, Count]) -> dict[str, Count]:
-    return {name: count for name, count in counts.items() if name}
+            if name:
+                held = counts[kind][name]
+                counts[kind][name] = Count(held.jobs + jobs, held.failures + failures)
+    return [_shown(kind, outlier) for kind in ("site", "host") for outlier in find_outliers(counts[kind])]
 
 
 def _shown(kind: str, outlier: Outlier) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Source: http.md, `GET /lineage/impact`.
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Subquery
 
 from provenance.db.queries.impact import (
     MOST_FILES,
@@ -14,6 +14,7 @@ from provenance.db.queries.impact import (
     TouchedFile,
     count_made,
     count_touched,
+    jobs_that,
     made_claims,
     touched_files,
     with_descendants,
@@ -56,10 +57,10 @@ def find_impact(
     if not 1 <= limit <= MOST_LISTED:
         raise BadInputError(f"limit: between 1 and {MOST_LISTED}.", {"limit": [f"between 1 and {MOST_LISTED}"]})
     after = read_cursor(cursor) or 0
-    condition = read_condition(filters.parameter, filters.value)
     with time_limit(connection, _ADVICE):
-        jobs, made = count_made(connection, filters, condition)
-        claims, direct = _touched(connection, filters, is_direct=is_direct)
+        chosen = _chosen(connection, filters)
+        jobs, made = count_made(connection, chosen) if chosen is not None else (0, 0)
+        claims, direct = _touched(connection, chosen, is_direct=is_direct)
         touched, touched_jobs = count_touched(connection, claims)
     rest = [claim for claim in claims if claim > after]
     shown = []
@@ -81,17 +82,22 @@ def find_impact(
 def stream_impact(connection: Connection, filters: JobFilters, *, is_direct: bool = False) -> Iterator[dict[str, Any]]:
     """Yield every file that is touched, as in `find_impact`."""
     with time_limit(connection, _ADVICE):
-        claims, direct = _touched(connection, filters, is_direct=is_direct)
+        claims, direct = _touched(connection, _chosen(connection, filters), is_direct=is_direct)
     for file in touched_files(connection, claims):
         yield _file(file, is_direct=file.claim in direct)
 
 
-def _touched(connection: Connection, filters: JobFilters, *, is_direct: bool) -> tuple[list[int], set[int]]:
-    """Return the claims that are touched, and those of them that the jobs themselves made."""
+def _chosen(connection: Connection, filters: JobFilters) -> Subquery | None:
     if filters == JobFilters():
         raise BadInputError("Say which jobs: by commit, parameter, host, file, task or time.", {"": ["no filter"]})
-    condition = read_condition(filters.parameter, filters.value)
-    direct = made_claims(connection, filters, condition, most=MOST_FILES if is_direct else MOST_SEEDS + 1)
+    return jobs_that(connection, filters, read_condition(filters.parameter, filters.value))
+
+
+def _touched(connection: Connection, jobs: Subquery | None, *, is_direct: bool) -> tuple[list[int], set[int]]:
+    """Return the claims that are touched, and those of them that the jobs themselves made."""
+    if jobs is None:
+        return [], set()
+    direct = made_claims(connection, jobs, most=MOST_FILES if is_direct else MOST_SEEDS + 1)
     if is_direct:
         return direct, set(direct)
     if len(direct) > MOST_SEEDS:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from provenance.db.queries.jobs import job_summaries
-from provenance.db.queries.neighbourhood import focus_of
 from provenance.db.queries.node_facts import file_url
 from provenance.db.queries.remaking import InputRow, inputs_of, outputs_of
 from provenance.db.queries.versions import versions_of
@@ -83,9 +82,8 @@ def plan_rebuild(
 
 
 def _maker_of(connection: Connection, file: int) -> int | None:
-    claim = focus_of(connection, file).claim_id
-    versions = versions_of(connection, [file]).get(file, [])
-    return next((version.job_id for version in versions if version.claim_id == claim), None)
+    versions = versions_of(connection, [file]).get(file)
+    return versions[-1].job_id if versions else None
 
 
 def _needed(connection: Connection, first: int, lost: set[str], *, from_scratch: bool) -> dict[int, list[_Input]]:

@@ -67,18 +67,11 @@ def cause_rows(
     return [CauseRow(row[0], STATES[row[1]], *row[2:]) for row in connection.execute(query)]
 
 
-def place_counts(connection: Connection, filters: JobFilters) -> list[tuple[str, str, int, int]]:
-    """Return (host, site, jobs that are over, failures) of every place that jobs ran at."""
+def place_counts(connection: Connection, filters: JobFilters) -> list[tuple[str | None, str | None, int, int]]:
+    """Return (host, site, jobs that are over, failures) of every place; without names for jobs that say none."""
     query = selected(Host.hostname, Host.site, func.count(), _count(_IS_BAD))
-    query = narrowed(query, filters).where(_IS_OVER, Job.rerun_of.is_(None), Job.host_id.is_not(None))
+    query = narrowed(query, filters).where(_IS_OVER, Job.rerun_of.is_(None))
     return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query.group_by(Host.hostname, Host.site))]
-
-
-def over_count(connection: Connection, filters: JobFilters) -> tuple[int, int]:
-    """Return how many jobs are over, and how many of them did not succeed."""
-    query = narrowed(selected(func.count(), _count(_IS_BAD)), filters).where(_IS_OVER, Job.rerun_of.is_(None))
-    row = connection.execute(query).one()
-    return row[0], row[1] or 0
 
 
 def _facet(connection: Connection, facet: str | None) -> Any:

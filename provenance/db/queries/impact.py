@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Subquery, func, select, text
 
 from provenance.db.keys import chunks
 from provenance.db.queries.jobs import JobFilters, narrowed, selected
@@ -41,26 +41,25 @@ class TouchedFile(NamedTuple):
     stage: str | None
 
 
-def count_made(connection: Connection, filters: JobFilters, condition: ParameterCondition | None) -> tuple[int, int]:
-    """Return how many jobs pass the filters, and how many files they made."""
-    jobs = _narrowed(connection, selected(Job.id.label("id")), filters, condition)
-    if jobs is None:
-        return 0, 0
-    chosen = jobs.order_by(None).subquery()
-    count = connection.execute(select(func.count()).select_from(chosen)).scalar_one()
-    files = select(func.count()).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
+def jobs_that(connection: Connection, filters: JobFilters, condition: ParameterCondition | None) -> Subquery | None:
+    """Return the jobs that pass the filters, as a subquery of their keys (`id`); None where no configuration holds the condition."""
+    query = narrowed(selected(Job.id.label("id")), filters).where(Job.rerun_of.is_(None))
+    if condition is None:
+        return query.subquery()
+    closures = closures_with(connection, condition)
+    return narrowed_to_closures(connection, query, closures).subquery() if closures else None
+
+
+def count_made(connection: Connection, jobs: Subquery) -> tuple[int, int]:
+    """Return how many jobs these are, and how many files they made."""
+    count = connection.execute(select(func.count()).select_from(jobs)).scalar_one()
+    files = select(func.count()).select_from(jobs).join(Claim, Claim.job_id == jobs.c.id)
     return count, connection.execute(files.where(Claim.alias_of.is_(None))).scalar_one()
 
 
-def made_claims(
-    connection: Connection, filters: JobFilters, condition: ParameterCondition | None, *, most: int
-) -> list[int]:
-    """Return the claims of the jobs that pass the filters, at most `most`."""
-    jobs = _narrowed(connection, selected(Job.id.label("id")), filters, condition)
-    if jobs is None:
-        return []
-    chosen = jobs.order_by(None).subquery()
-    query = select(Claim.id).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
+def made_claims(connection: Connection, jobs: Subquery, *, most: int) -> list[int]:
+    """Return the claims of these jobs, at most `most`."""
+    query = select(Claim.id).select_from(jobs).join(Claim, Claim.job_id == jobs.c.id)
     return [row[0] for row in connection.execute(query.order_by(Claim.id).limit(most))]
 
 
@@ -97,14 +96,3 @@ def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, i
             files += count
             jobs.add(job)
     return files, len(jobs)
-
-
-def _narrowed(
-    connection: Connection, query: Any, filters: JobFilters, condition: ParameterCondition | None
-) -> Any | None:
-    """Return the query narrowed; None where no configuration holds the condition."""
-    query = narrowed(query, filters).where(Job.rerun_of.is_(None))
-    if condition is None:
-        return query
-    closures = closures_with(connection, condition)
-    return narrowed_to_closures(connection, query, closures) if closures else None
