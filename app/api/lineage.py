@@ -1,7 +1,5 @@
 """Questions to the whole graph: what is touched by something, and what makes a lost file again."""
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,6 +9,7 @@ from flask import Response
 from app.api.answers import json_answer
 from app.api.asking import asked, checked_name, parameters
 from app.api.documenting import OBJECT, Section
+from app.csv_rows import CONTENT_TYPE, csv_lines
 from app.wiring import Service, get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.schemas.queries import ImpactQuery, RebuildQuery
@@ -19,7 +18,6 @@ from provenance.services.plan_rebuild import plan_rebuild
 
 section = Section("lineage", "Questions to the whole graph.")
 _COLUMNS = ("name", "namespace", "experiment", "job_id", "task_id", "stage", "is_direct")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _encode = msgspec.json.encode
 
 
@@ -79,20 +77,7 @@ def _again(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _write_csv(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """Yield lines of CSV; a cell that a spreadsheet would run gets a quote in front."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(row[name]) for name in _COLUMNS])
-        yield stream.getvalue().encode()
-        stream.seek(0)
-        stream.truncate()
-    yield stream.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return csv_lines(_COLUMNS, rows)
 
 
 def _write_ndjson(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
@@ -101,6 +86,6 @@ def _write_ndjson(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
 
 
 _STREAMS: dict[str, tuple[Callable[[Iterable[dict[str, Any]]], Iterator[bytes]], str]] = {
-    "csv": (_write_csv, "text/csv; charset=utf-8"),
+    "csv": (_write_csv, CONTENT_TYPE),
     "ndjson": (_write_ndjson, "application/x-ndjson"),
 }

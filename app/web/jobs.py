@@ -1,12 +1,11 @@
 """The list of jobs: filters, newest first, a page at a time, all in the address."""
 
-import csv
-import io
 from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
 
+from app.csv_rows import CONTENT_TYPE, csv_lines
 from app.web.cuts import address
 from app.web.formats import moment
 from app.web.frame import answer, asked, asked_number, here
@@ -48,7 +47,6 @@ _COLUMNS = (
     "code",
 )
 _MORE_COLUMNS = ("started_at", "ended_at", "exit_code", "signal", "failed_step", "error_class", "message")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -118,25 +116,13 @@ def first_line(count: int, filters: dict[str, str], *, is_more: bool) -> str:
 
 
 def _csv(jobs: list[dict[str, Any]]) -> Response:
-    """Return the same rows as CSV; a cell that a spreadsheet would run gets a quote in front."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow((*_COLUMNS, *_MORE_COLUMNS, "wall_seconds", "cpu_seconds", "max_rss_bytes", "grade"))
-    for job in jobs:
-        flat = {
-            **job,
-            **job["task"],
-            **job["host"],
-            **job["resources"],
-            **job["exit"],
-            "exit_code": job["exit"]["code"],
-        }
-        names = (*_COLUMNS, *_MORE_COLUMNS, "wall_seconds", "cpu_seconds", "max_rss_bytes", "grade")
-        writer.writerow([_cell(flat.get(name)) for name in names])
-    answer_ = Response(stream.getvalue(), content_type="text/csv; charset=utf-8")
+    """Return the same rows as CSV."""
+    names = (*_COLUMNS, *_MORE_COLUMNS, "wall_seconds", "cpu_seconds", "max_rss_bytes", "grade")
+    answer_ = Response(b"".join(csv_lines(names, map(_flat, jobs))), content_type=CONTENT_TYPE)
     answer_.headers["Content-Disposition"] = 'attachment; filename="jobs.csv"'
     return answer_
 
 
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+def _flat(job: dict[str, Any]) -> dict[str, Any]:
+    parts = {**job["task"], **job["host"], **job["resources"], **job["exit"]}
+    return {**job, **parts, "exit_code": job["exit"]["code"]}

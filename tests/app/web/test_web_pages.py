@@ -9,7 +9,7 @@ import page_samples as samples
 import pytest
 from flask.testing import FlaskClient
 
-from app.web.jobs import _cell
+from app.csv_rows import _cell
 
 FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
 SUCCEEDED = f"/jobs/{samples.job_id('reco-4')}"
