@@ -87,7 +87,7 @@ def stage_key(record: JobRecord) -> tuple[str, str] | None:
     return task.campaign or "", task.stage or ""
 
 
-def shared_document(value: FclConfiguration | Software | list[str]) -> tuple[str, bytes]:
+def shared_document(value: FclConfiguration | Software | list[Any]) -> tuple[str, bytes]:
     """Return digest and JSON of what many jobs share, in one canonical form."""
     body = _encode(value)
     return hashlib.sha256(body).hexdigest(), body

@@ -15,6 +15,7 @@ from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.file_rows import Removed, remove_files, unlink_claims, write_files
 from provenance.db.recording.job_rows import host_key, job_columns, stage_key
 from provenance.db.recording.linking import link_files
+from provenance.db.recording.module_rows import write_modules
 from provenance.db.recording.shared_rows import (
     SharedKeys,
     closure_digests,
@@ -66,7 +67,9 @@ def write_jobs(connection: Connection, known: KnownKeys, drafts: Sequence[JobDra
     _write_job_rows(connection, known, drafts, shared)
     after = _places(connection, replaced)
     place_again(connection, {task for job, (task, stage) in before.items() if task and (task, stage) != after[job]})
-    touched = write_files(connection, known, {draft.key: draft.record for draft in drafts}, shared.experiments)
+    records = {draft.key: draft.record for draft in drafts}
+    write_modules(connection, known, records, replaced)
+    touched = write_files(connection, known, records, shared.experiments)
     link_files(connection, removed.named | touched.files, touched.claims)
     return removed.claimed
 

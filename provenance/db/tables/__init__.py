@@ -28,6 +28,7 @@ from provenance.db.tables.ledger import (
     Possession,
     UnreadRecord,
 )
+from provenance.db.tables.modules import ModuleCost, ModuleSet
 from provenance.db.tables.operators import DeadLetter, Experiment, WorkItem, WriteToken
 from provenance.db.tables.parameters import (
     Evaluation,
@@ -72,6 +73,8 @@ __all__ = [
     "JobClosure",
     "LedgerEntry",
     "Mention",
+    "ModuleCost",
+    "ModuleSet",
     "Parameter",
     "ParameterKey",
     "ParameterSet",
