@@ -2,9 +2,10 @@
 
 A tree is 1000 raw files: raw -> artdaq -> reco -> pid one to one, caf 20:1, concat 50:1; 3051 successful jobs and 4051 files for
 a concat, as the measurements of comparable systems used. 3 % of the jobs fail and are retried. Added to those trees: a diamond at
-every caf (it reads reco and pid files of the same units), a hub (one flux file that every pid job of a tree reads), reco jobs with
-two or three outputs, reprocessing (5 % of reco units again, the same names with other checksums), and names that recur
-(`hist.root` of every hundredth job). Records arrive a little out of order.
+every caf (it reads reco and pid files of the same units), a hub (one flux file that every pid job of a tree reads), a calibration
+file that the reco jobs of ten trees share, reco jobs that skim into two or three outputs, two reprocessings with later code (5 % and
+2 % of reco units again, the same names with other checksums), names that recur (`hist.root` of every hundredth job), and names that
+a second experiment has too (1 % of reco units). Records arrive a little out of order.
 
 A record has 6 kB: 60 environment variables (48 of a site and stage, 12 of a job), a configuration of 15 fcl files (2 % of jobs have
 one of their own), two software entries, a log.
@@ -21,19 +22,23 @@ from typing import Any, NamedTuple
 
 SEED = 20260101
 EXPERIMENT = "nova"
+SECOND_EXPERIMENT = "sterile"
 UNITS = 1000  # raw files a tree
 CONCAT = "nova_concat_t{tree:04d}.root"
 
 _ARRIVAL_WINDOW = 40
 _FIRST_SECOND = 1_767_225_600  # 2026-01-01
+_REPROCESSINGS = {"r2": 0.05, "r3": 0.02}
+_RELEASES = {"": "S24-01-01", "r2": "S24-05-01", "r3": "S24-09-01"}
 _STAGES = ("artdaq", "reco", "pid", "caf", "concat")
 _SITES = ("FNAL", "UChicago", "Wisconsin", "Nebraska", "SMU", "Caltech")
 
 
 class GeneratedJob(NamedTuple):
-    """A record as a client would send it, and the blobs that it uploads before."""
+    """A record as a client would send it, whose it is, and the blobs that it uploads before."""
 
     body: bytes
+    experiment: str
     blobs: list[str]
 
 
@@ -47,6 +52,7 @@ class _Plan(NamedTuple):
     attempt: int = 0
     has_failed: bool = False
     variant: str = ""  # reprocessing writes the same names with other bytes
+    experiment: str = EXPERIMENT
 
 
 def generate_jobs(count: int, *, first: int = 0, seed: int = SEED) -> Iterator[GeneratedJob]:
@@ -69,17 +75,20 @@ def _shuffled(plans: list[_Plan], chance: random.Random) -> list[_Plan]:
 
 def _tree(tree: int, chance: random.Random) -> Iterator[_Plan]:
     flux = {"name": f"flux_t{tree:04d}.root", "role": "secondary"}
+    calibration = {"name": f"calibration_v{tree // 10:03d}.root", "role": "shared"}
     last: list[str] = []
     for unit in range(UNITS):
         name = f"nova_r{tree:05d}_s{unit:04d}"
         raw, daq, reco, pid = (f"{name}.{word}.root" for word in ("raw", "artdaq", "reco", "pid"))
         yield from _attempts(_Plan("artdaq", raw, [{"name": raw}], [daq]), chance)
-        more = [f"{name}.hist.root"] * (chance.random() < 0.2) + [f"{name}.calib.root"] * (chance.random() < 0.1)  # noqa: PLR2004
-        yield from _attempts(_Plan("reco", daq, [{"name": daq}], [reco, *more]), chance)
+        skims = [f"{name}.numu.root"] * (chance.random() < 0.2) + [f"{name}.nue.root"] * (chance.random() < 0.1)  # noqa: PLR2004
+        again = _Plan("reco", daq, [{"name": daq}, calibration], [reco])
+        yield from _attempts(again._replace(outputs=[reco, *skims]), chance)
         yield from _attempts(_Plan("pid", reco, [{"name": reco}, flux], [pid]), chance)
         last += [reco, pid]
-        if chance.random() < 0.05:  # noqa: PLR2004
-            yield _Plan("reco", daq, [{"name": daq}], [reco], variant="again")
+        yield from (again._replace(variant=name) for name, share in _REPROCESSINGS.items() if chance.random() < share)
+        if chance.random() < 0.01:  # noqa: PLR2004
+            yield again._replace(experiment=SECOND_EXPERIMENT)
         if unit % 20 == 19:  # noqa: PLR2004
             caf = f"nova_t{tree:04d}_m{unit // 20:03d}.caf.root"
             yield from _attempts(_Plan("caf", caf, [{"name": read} for read in last], [caf]), chance)
@@ -97,7 +106,9 @@ def _attempts(plan: _Plan, chance: random.Random) -> Iterator[_Plan]:
 
 
 def _job(plan: _Plan, tree: int, number: int) -> GeneratedJob:
-    key = f"{plan.stage}-{plan.unit}-{plan.attempt}-{plan.variant}"
+    owner = "" if plan.experiment == EXPERIMENT else f"{plan.experiment}-"
+    key = f"{owner}{plan.stage}-{plan.unit}-{plan.attempt}-{plan.variant}"
+    suffix = plan.variant and f"-{plan.variant}"
     dice = int(_sha256(key)[:15], 16)
     site, start = _SITES[dice % len(_SITES)], _FIRST_SECOND + tree * 86_400 + number * 20
     wall = 600 + dice % 9000 + dice % 1000 / 1000
@@ -107,14 +118,14 @@ def _job(plan: _Plan, tree: int, number: int) -> GeneratedJob:
     record: dict[str, Any] = {
         "schema_version": 1,
         "job_id": str(uuid.UUID(_sha256(f"job-{key}")[:32], version=5)),
-        "experiment": EXPERIMENT,
+        "experiment": plan.experiment,
         "witness": "wrapper",
         "state": "failed" if plan.has_failed else "succeeded",
         "started_at": _time(start),
         "ended_at": _time(start + int(wall)),
         "task": {
-            "task_id": f"nova-prod5-{plan.stage}{plan.variant and '-r2'}-{tree:04d}",
-            "campaign": f"prod5{plan.variant and '-r2'}",
+            "task_id": f"nova-prod5-{plan.stage}{suffix}-{tree:04d}",
+            "campaign": f"prod5{suffix}",
             "stage": plan.stage,
             "unit": plan.unit,
         },
@@ -126,7 +137,7 @@ def _job(plan: _Plan, tree: int, number: int) -> GeneratedJob:
         "command": {"argv": executable, "working_directory": "/srv"},
         "exit": {"code": 65, "message": "cet::exception caught in art"} if plan.has_failed else {"code": 0},
         "configurations": [configuration],
-        "software": _software(),
+        "software": _software(_RELEASES[plan.variant]),
         "environment": {"variables": {**_shared_variables(plan.stage, site), **_own_variables(key, dice)}},
         "host": {"hostname": f"wn{dice % 400:04d}.{site.lower()}.edu", "site": site, "cores": 1},
         "resources": {
@@ -136,12 +147,12 @@ def _job(plan: _Plan, tree: int, number: int) -> GeneratedJob:
             "max_rss_bytes": 1_500_000_000 + dice % 500_000_000,
         },
         "inputs": [_seen(file["name"], "", file.get("role", "primary")) for file in plan.inputs],
-        "outputs": [_made(name, key if name == "hist.root" else plan.variant) for name in plan.outputs],
+        "outputs": [_made(name, key if name == "hist.root" else owner + plan.variant) for name in plan.outputs],
         "logs": [{"name": f"{plan.stage}.out", "sha256": log, "size_bytes": 20_000 + dice % 9000}],
         "hook": {"version": "1", "python": "3.9.18"},
     }
     body = json.dumps(record, separators=(",", ":")).encode()
-    return GeneratedJob(body, [log, *own])
+    return GeneratedJob(body, plan.experiment, [log, *own])
 
 
 def shared_blobs() -> list[str]:
@@ -165,7 +176,7 @@ def _fcl_file(stage: str, place: int) -> dict[str, Any]:
 
 
 @cache
-def _software() -> list[dict[str, Any]]:
+def _software(release: str) -> list[dict[str, Any]]:
     address = "https://github.com/novaexperiment"
     return [
         {
@@ -174,10 +185,10 @@ def _software() -> list[dict[str, Any]]:
             "vcs": "git",
             "repository": f"{address}/{name}.git",
             "requested_ref": ref,
-            "revision": _sha256(name)[:40],
+            "revision": _sha256(f"{name}-{ref}")[:40],
             "is_dirty": False,
         }
-        for name, ref in (("novasoft", "S24-01-01"), ("production-scripts", "v2.31"))
+        for name, ref in (("novasoft", release), ("production-scripts", "v2.31"))
     ]
 
 

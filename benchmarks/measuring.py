@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select
 
 from app.config import load_settings
 from app.wiring import Service, open_service
 from benchmarks import limits, reading, recording, sizes
 from benchmarks.campaign import generate_jobs
-from benchmarks.places import Place
+from benchmarks.places import Place, open_place
 from benchmarks.processes import running_service, settle
 from benchmarks.report import Figure, print_figure
-from provenance.db.tables import WorkItem
+from provenance.db.tables import Job, WorkItem
 from provenance.services.seal_ledger import LedgerSeal, seal_ledger
 
 MARKS = {"batches": 3000, "singles": 800, "lookup": 2, "ancestors": 60, "sqlite": 2200, "postgresql": 2800}
@@ -33,9 +32,9 @@ class Limits:
 
 def measure(place: Place, jobs: int, wanted: Callable[[str], bool]) -> None:
     """Print the figures of one database; `wanted` says which parts."""
+    best = _measure_limits(place.kind)
     service = open_service(load_settings(place.settings))
     try:
-        best = _measure_limits(place, service, jobs)
         _fill(place, service, jobs, best)
         if wanted("sizes"):
             _measure_sizes(place, service, jobs)
@@ -47,20 +46,24 @@ def measure(place: Place, jobs: int, wanted: Callable[[str], bool]) -> None:
         _measure_http(place, jobs, best)
 
 
-def _measure_limits(place: Place, service: Service, jobs: int) -> Limits:
-    """Record the first jobs, then write their rows again by raw SQL into databases of their own."""
-    first = list(islice(generate_jobs(jobs), LIMIT_JOBS))
-    recording.record_in_process(service, first)
-    rows = limits.read_rows(service.database)
-    settle()
-    return Limits(
-        limits.raw_batches(place.another("batches"), rows), limits.raw_singles(place.another("singles"), rows)
-    )
+def _measure_limits(kind: str) -> Limits:
+    """Record some jobs, then write their rows again by raw SQL into databases of their own."""
+    with open_place(kind) as place:
+        service = open_service(load_settings(place.settings))
+        recording.record_in_process(service, generate_jobs(LIMIT_JOBS))
+        rows = limits.read_rows(service.database)
+        service.close()
+        settle()
+        return Limits(
+            limits.raw_batches(place.another("batches"), rows), limits.raw_singles(place.another("singles"), rows)
+        )
 
 
 def _fill(place: Place, service: Service, jobs: int, best: Limits) -> None:
-    """Record the rest of the campaign in process, sealing now and then."""
-    done, works, sealed = LIMIT_JOBS, [], LedgerSeal()
+    """Record what is not there of the campaign in process, sealing now and then."""
+    works, sealed = [], LedgerSeal()
+    with service.reading() as connection:
+        done: int = connection.execute(select(func.count()).select_from(Job)).scalar_one()
     while done < jobs:
         count = min(SEAL_EVERY, jobs - done)
         works.append(recording.record_in_process(service, generate_jobs(count, first=done), place.process))

@@ -138,7 +138,7 @@ def _jobs(count: int, configurations: list[dict[str, object]]) -> Iterator[Gener
     for place, job in enumerate(generate_jobs(count)):
         record = json.loads(job.body)
         record["configurations"] = [configurations[place // run % len(configurations)]]
-        yield GeneratedJob(json.dumps(record, separators=(",", ":")).encode(), [])
+        yield GeneratedJob(json.dumps(record, separators=(",", ":")).encode(), job.experiment, [])
 
 
 def _evaluate(service: Service, configurations: int) -> None:

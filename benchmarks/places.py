@@ -1,4 +1,4 @@
-"""Where a measurement happens: an empty database with the schema in it, and a data folder; all of it goes afterwards."""
+"""Where a measurement happens: a database with the schema in it, and a data folder; all of it goes afterwards, unless it is kept."""
 
 import tempfile
 from collections.abc import Iterator
@@ -58,15 +58,25 @@ class Place:
 
 
 @contextmanager
-def open_place(kind: str) -> Iterator[Place]:
-    """Yield a place with an empty database."""
-    with tempfile.TemporaryDirectory(prefix="jobprov-benchmark-") as name:
-        folder = Path(name)
-        if kind == "sqlite":
-            place = Place(kind, f"sqlite:///{folder / 'jobprov.db'}", folder, None)
-            upgrade(place.url)
+def open_place(kind: str, kept: Path | None = None) -> Iterator[Place]:
+    """Yield a place: with an empty database, or the one in the folder `kept`, which stays."""
+    if kept is not None:
+        folder = kept.absolute() / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        with _opened(kind, folder) as place:
             yield place
-            return
-        with running_postgresql(folder) as (url, process):
-            upgrade(url)
-            yield Place(kind, url, folder, process)
+        return
+    with tempfile.TemporaryDirectory(prefix="jobprov-benchmark-") as name, _opened(kind, Path(name)) as place:
+        yield place
+
+
+@contextmanager
+def _opened(kind: str, folder: Path) -> Iterator[Place]:
+    if kind == "sqlite":
+        place = Place(kind, f"sqlite:///{folder / 'jobprov.db'}", folder, None)
+        upgrade(place.url)
+        yield place
+        return
+    with running_postgresql(folder) as (url, process):
+        upgrade(url)
+        yield Place(kind, url, folder, process)

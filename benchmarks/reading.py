@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from benchmarks.campaign import CONCAT, UNITS
+from benchmarks.campaign import CONCAT, EXPERIMENT, UNITS
 from provenance.services.show_file import find_file, show_file
 from provenance.services.trace_lineage import list_ancestors, list_descendants
 
@@ -41,12 +41,12 @@ def file_names(trees: int) -> list[str]:
 
 def lookup_waits(connection: Connection, names: list[str]) -> list[float]:
     """Return the seconds that finding each file, its producer and configuration's job took."""
-    return [_timed(lambda name=name: find_file(connection, name)) for name in names]  # type: ignore[misc]
+    return [_timed(lambda name=name: find_file(connection, name, experiment=EXPERIMENT)) for name in names]  # type: ignore[misc]
 
 
 def page_waits(connection: Connection, names: list[str]) -> list[float]:
     """Return the seconds that everything which the page of each file shows took."""
-    return [_timed(lambda name=name: show_file(connection, name)) for name in names]  # type: ignore[misc]
+    return [_timed(lambda name=name: show_file(connection, name, experiment=EXPERIMENT)) for name in names]  # type: ignore[misc]
 
 
 def raw_lookup_waits(connection: Connection, names: list[str]) -> list[float]:
@@ -58,15 +58,15 @@ def raw_lookup_waits(connection: Connection, names: list[str]) -> list[float]:
 def ancestor_waits(connection: Connection, tree: int) -> tuple[list[float], int]:
     """Return the seconds of listing all ancestors of a concat, several times, and how many there are."""
     name = CONCAT.format(tree=tree)
-    return [_timed(lambda: list_ancestors(connection, name)) for _ in range(WALKS)], len(
-        list_ancestors(connection, name)
+    return [_timed(lambda: list_ancestors(connection, name, experiment=EXPERIMENT)) for _ in range(WALKS)], len(
+        list_ancestors(connection, name, experiment=EXPERIMENT)
     )
 
 
 def descendant_waits(connection: Connection, name: str) -> tuple[list[float], int]:
     """Return the seconds of listing all descendants of a file, several times, and how many there are."""
-    found = len(list_descendants(connection, name))
-    return [_timed(lambda: list_descendants(connection, name)) for _ in range(WALKS)], found
+    found = len(list_descendants(connection, name, experiment=EXPERIMENT))
+    return [_timed(lambda: list_descendants(connection, name, experiment=EXPERIMENT)) for _ in range(WALKS)], found
 
 
 def raw_ancestor_waits(connection: Connection, tree: int) -> list[float]:

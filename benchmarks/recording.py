@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from app.wiring import Service
-from benchmarks.campaign import EXPERIMENT, GeneratedJob, shared_blobs
+from benchmarks.campaign import EXPERIMENT, SECOND_EXPERIMENT, GeneratedJob, shared_blobs
 from benchmarks.clients import Answered, request_bytes, send_all
 from benchmarks.processes import cpu_seconds
 from provenance.records.decoding import decode_record
@@ -65,9 +65,11 @@ def chunked(jobs: Iterable[GeneratedJob], size: int) -> Iterator[list[GeneratedJ
 
 
 def possess(service: Service, jobs: Sequence[GeneratedJob]) -> None:
-    """Have the experiment possess what the jobs upload, as their hooks do before the record."""
-    blobs = [*shared_blobs(), *(sha256 for job in jobs for sha256 in job.blobs)]
-    uploads = [Upload(EXPERIMENT, sha256) for sha256 in blobs]
+    """Have the experiments possess what the jobs upload, as their hooks do before the record."""
+    uploads = [
+        Upload(experiment, sha256) for experiment in (EXPERIMENT, SECOND_EXPERIMENT) for sha256 in shared_blobs()
+    ]
+    uploads += [Upload(job.experiment, sha256) for job in jobs for sha256 in job.blobs]
     service.write(lambda connection, known: grant_possession(connection, known, uploads))
 
 
