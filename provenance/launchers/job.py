@@ -1,9 +1,10 @@
-"""What every launcher takes and gives back: a job to run, and its end.
+"""What runners and launchers take and give back: a job to run, and its end.
 
-Not a job record: a launcher starts programs and says how they ended; what happened inside is the hook's to tell.
+A runner's jobs end with it; a launcher's outlive it, and a new launcher finds them again by name. Neither makes records: they
+start programs and say how they ended; what happened inside is the hook's to tell.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,8 @@ class BatchJob:
         contents: small files to write there, by name.
         cpu_limit_seconds: CPU time that each process of the job may use; past it the process gets SIGXCPU.
         wall_limit_seconds: time after which the job gets SIGTERM and, soon after, SIGKILL.
+        memory_bytes: what to ask a batch system for; None for its default.
+        avoided_sites: sites that are not to run it, as the machines' `GLIDEIN_Site` names them.
     """
 
     name: str
@@ -30,6 +33,8 @@ class BatchJob:
     contents: Mapping[str, str] = field(default_factory=dict)
     cpu_limit_seconds: int | None = None
     wall_limit_seconds: float | None = None
+    memory_bytes: int | None = None
+    avoided_sites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ class JobEnd:
         return self.exit_code == 0 and self.problem is None
 
 
-class Launcher(Protocol):
-    """A place that runs jobs, a few at a time."""
+class Runner(Protocol):
+    """A place that runs jobs, a few at a time, as long as it is there itself."""
 
     def submit(self, job: BatchJob) -> str:
         """Queue a job and return the id that this place gave it.
@@ -77,4 +82,64 @@ class Launcher(Protocol):
 
     def cancel(self) -> None:
         """Drop what is queued, stop what runs, and return when all is gone."""
+        ...
+
+
+@dataclass(frozen=True)
+class LaunchEnd:
+    """How a launched job ended.
+
+    Attributes:
+        name: the job's.
+        folder: where its files are; what it made lies there.
+        exit_code: None where a signal ended it, or nobody knows.
+        signal: the signal's number, or None.
+        problem: what the place says where the job did not end by itself: held, removed, lost.
+    """
+
+    name: str
+    folder: Path
+    exit_code: int | None = None
+    signal: int | None = None
+    problem: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the job ended by itself with exit code 0."""
+        return self.exit_code == 0 and self.problem is None
+
+
+class Launcher(Protocol):
+    """A place that runs jobs, whatever becomes of this process: what was submitted is found again by the job's name.
+
+    A name is given once, for ever. To submit nothing twice, look for it by `find` first.
+    """
+
+    def submit(self, jobs: Sequence[BatchJob]) -> dict[str, str]:
+        """Submit jobs; return the id that this place gave each, by name. All of them, or an error and none.
+
+        Raises:
+            BadInputError: a job that cannot be run here.
+            UnreachableError: the place does not answer, or refuses.
+        """
+        ...
+
+    def find(self, names: Collection[str]) -> dict[str, str]:
+        """Return the ids of those of the jobs that this place has or had, by name: submitted by whoever, whenever.
+
+        Raises:
+            UnreachableError: the place does not answer.
+        """
+        ...
+
+    def ended(self, names: Collection[str]) -> list[LaunchEnd]:
+        """Return how those of the submitted jobs ended that are over. Asking again gives the same answer.
+
+        Raises:
+            UnreachableError: the place does not answer.
+        """
+        ...
+
+    def remove(self, names: Collection[str]) -> None:
+        """Stop those of the jobs that wait or run."""
         ...

@@ -16,8 +16,8 @@ from typing import Any
 import requests
 
 from provenance.errors import NotFoundError, ProvenanceError, UnreachableError
-from provenance.launchers.job import JobEnd, Launcher
-from provenance.launchers.local import LocalLauncher
+from provenance.launchers.job import JobEnd, Runner
+from provenance.launchers.local_runner import LocalRunner
 from provenance.services.demo_production import CAMPAIGN, EVENTS, STREAMS, UNITS, PlannedJob, Production, Stage
 from provenance.services.demo_release import NAME as EXPERIMENT
 from provenance.services.demo_release import VERSION, make_release
@@ -127,10 +127,10 @@ def run_demo(
         settings["JOBPROV_URL"] = url
         production = Production(number, release, run_folder / "files", hook.resolve(), settings, events, units)
         result = DemoReport(number, release.version, release.commit, production.merged_name(STREAMS[0]))
-        with LocalLauncher(scratch, slots) as launcher:
+        with LocalRunner(scratch, slots) as runner:
             for stage in _stages(production):
                 service.declare(stage, report)
-                _run_stage(stage, launcher, production.storage, result, report)
+                _run_stage(stage, runner, production.storage, result, report)
     result.histogram_file = result.jobs[-1].outputs[0]
     result.bytes_kept = sum(path.stat().st_size for path in production.storage.iterdir())
     result.unrecorded = [job.job_id for job in result.jobs if not service.knows(job.job_id)]
@@ -180,20 +180,20 @@ def _stages(production: Production) -> Iterator[Stage]:
 
 
 def _run_stage(
-    stage: Stage, launcher: Launcher, storage: Path, result: DemoReport, report: Callable[[str], None]
+    stage: Stage, runner: Runner, storage: Path, result: DemoReport, report: Callable[[str], None]
 ) -> None:
     planned = {job.job.name: job for job in stage.jobs}
     retries: set[str] = set()
     for job in stage.jobs:
-        launcher.submit(job.job)
-    for end in launcher.ends():
+        runner.submit(job.job)
+    for end in runner.ends():
         job = planned[end.job.name]
         result.jobs.append(_keep(stage, job, end, storage, is_retry=end.job.name in retries))
         report(_sentence(job, end))
         if not end.is_success and job.correction is not None:
             planned[job.correction.job.name] = job.correction
             retries.add(job.correction.job.name)
-            launcher.submit(job.correction.job)
+            runner.submit(job.correction.job)
     _check_stage(stage, result)
 
 

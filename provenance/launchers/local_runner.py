@@ -24,7 +24,7 @@ _UNLIMITED = 'ulimit -S -c 0; exec "$@"'
 _GRACE_SECONDS = 5.0
 
 
-class LocalLauncher:
+class LocalRunner:
     """Runs at most `slots` jobs at once under `folder`.
 
     A context manager: leaving it stops what still runs.
@@ -73,7 +73,7 @@ class LocalLauncher:
             yield done.result()
 
     def cancel(self) -> None:
-        """Drop what is queued, stop what runs, and return when all is gone; the launcher takes no more jobs."""
+        """Drop what is queued, stop what runs, and return when all is gone; the runner takes no more jobs."""
         with self._lock:
             self._is_cancelled = True
             for process in self._running:

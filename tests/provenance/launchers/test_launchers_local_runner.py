@@ -1,4 +1,4 @@
-"""The local launcher runs real processes in real folders."""
+"""The local runner runs real processes in real folders."""
 
 import os
 import signal
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import BadInputError, ConflictError
-from provenance.launchers.job import BatchJob, JobEnd, Launcher
-from provenance.launchers.local import LocalLauncher
+from provenance.launchers.job import BatchJob, JobEnd, Runner
+from provenance.launchers.local_runner import LocalRunner
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "GREETING": "hello"}
 
@@ -19,17 +19,17 @@ def shell(name: str, script: str, **more: object) -> BatchJob:
 
 
 def run_one(folder: Path, job: BatchJob) -> JobEnd:
-    with LocalLauncher(folder) as launcher:
-        launcher.submit(job)
-        (end,) = launcher.ends()
+    with LocalRunner(folder) as runner:
+        runner.submit(job)
+        (end,) = runner.ends()
     return end
 
 
-def test_local_launcher_is_a_launcher(tmp_path: Path) -> None:
-    launcher: Launcher = LocalLauncher(tmp_path)
+def test_local_runner_is_a_runner(tmp_path: Path) -> None:
+    runner: Runner = LocalRunner(tmp_path)
 
-    assert list(launcher.ends()) == []
-    launcher.cancel()
+    assert list(runner.ends()) == []
+    runner.cancel()
 
 
 def test_job_runs_in_its_own_folder_with_its_inputs(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_wall_limit_stops_the_whole_group(tmp_path: Path) -> None:
 
 
 def test_job_that_ignores_the_request_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provenance.launchers.local._GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("provenance.launchers.local_runner._GRACE_SECONDS", 0.2)
 
     end = run_one(tmp_path, shell("one", "trap '' TERM; while :; do sleep 1; done", wall_limit_seconds=0.3))
 
@@ -93,10 +93,10 @@ def test_job_that_ignores_the_request_is_killed(tmp_path: Path, monkeypatch: pyt
 def test_no_more_than_the_slots_run_at_once(tmp_path: Path) -> None:
     script = "mkdir ../../running-$$; ls -d ../../running-* | wc -l; sleep 0.2; rmdir ../../running-$$"
 
-    with LocalLauncher(tmp_path / "scratch", slots=2) as launcher:
+    with LocalRunner(tmp_path / "scratch", slots=2) as runner:
         for number in range(6):
-            launcher.submit(shell(f"job-{number}", script))
-        counts = [int(end.stdout.read_text()) for end in launcher.ends()]
+            runner.submit(shell(f"job-{number}", script))
+        counts = [int(end.stdout.read_text()) for end in runner.ends()]
 
     assert len(counts) == 6
     assert max(counts) == 2
@@ -105,12 +105,12 @@ def test_no_more_than_the_slots_run_at_once(tmp_path: Path) -> None:
 def test_jobs_submitted_while_waiting_are_waited_for(tmp_path: Path) -> None:
     seen = []
 
-    with LocalLauncher(tmp_path) as launcher:
-        launcher.submit(shell("first", "exit 1"))
-        for end in launcher.ends():
+    with LocalRunner(tmp_path) as runner:
+        runner.submit(shell("first", "exit 1"))
+        for end in runner.ends():
             seen.append((end.job.name, end.exit_code))
             if end.exit_code:
-                launcher.submit(shell("second", "exit 0"))
+                runner.submit(shell("second", "exit 0"))
 
     assert seen == [("first", 1), ("second", 0)]
 
@@ -131,29 +131,29 @@ def test_missing_input_is_told_as_a_problem(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "a\0b"])
 def test_name_that_is_no_plain_file_name_is_refused(tmp_path: Path, name: str) -> None:
-    with LocalLauncher(tmp_path) as launcher, pytest.raises(BadInputError):
-        launcher.submit(shell(name, "true"))
+    with LocalRunner(tmp_path) as runner, pytest.raises(BadInputError):
+        runner.submit(shell(name, "true"))
 
 
 def test_same_name_twice_is_refused(tmp_path: Path) -> None:
-    with LocalLauncher(tmp_path) as launcher:
-        launcher.submit(shell("one", "true"))
+    with LocalRunner(tmp_path) as runner:
+        runner.submit(shell("one", "true"))
 
         with pytest.raises(ConflictError, match="another name"):
-            launcher.submit(shell("one", "true"))
+            runner.submit(shell("one", "true"))
 
 
 def test_scratch_folder_of_an_earlier_run_is_never_reused(tmp_path: Path) -> None:
     run_one(tmp_path, shell("one", "true"))
 
-    with LocalLauncher(tmp_path) as launcher, pytest.raises(ConflictError):
-        launcher.submit(shell("one", "true"))
+    with LocalRunner(tmp_path) as runner, pytest.raises(ConflictError):
+        runner.submit(shell("one", "true"))
 
 
 def test_leaving_stops_what_runs_and_drops_what_waits(tmp_path: Path) -> None:
-    with LocalLauncher(tmp_path) as launcher:
-        launcher.submit(shell("runs", "echo $$; exec sleep 60"))
-        launcher.submit(shell("waits", "touch started"))
+    with LocalRunner(tmp_path) as runner:
+        runner.submit(shell("runs", "echo $$; exec sleep 60"))
+        runner.submit(shell("waits", "touch started"))
         output = tmp_path / "runs.out"
         while not (output.is_file() and output.read_text()):
             time.sleep(0.01)
