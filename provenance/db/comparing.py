@@ -26,6 +26,7 @@ NOT_DERIVED: Mapping[str, str] = {
     "repositories": "an operator's act: register them again with `jobprov repository add`",
     "work": "what the service had still to do; it finds that out again",
     "dead_letters": "bodies that could not be decoded: have them sent again, or take the table from a backup",
+    "folded_graphs": "how large campaigns look in the large; they are counted again",
     "provisional_records": "running and lost jobs: their final records will come",
 }
 """Tables that the ledger does not hold, and what becomes of them in a rebuilt database."""

@@ -4,6 +4,7 @@ from provenance.db.base import Base
 from provenance.db.tables.capsules import CapsuleRow, CapsuleUse
 from provenance.db.tables.comparators import ComparatorSet
 from provenance.db.tables.files import Claim, File, Identity, Mention, Parent, Producer, Sighting
+from provenance.db.tables.folded_graphs import FoldedGraphRow
 from provenance.db.tables.jobs import (
     AwaitedBlob,
     Closure,
@@ -66,6 +67,7 @@ __all__ = [
     "Evaluation",
     "Experiment",
     "File",
+    "FoldedGraphRow",
     "GapSet",
     "Host",
     "Identity",

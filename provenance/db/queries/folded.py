@@ -1,0 +1,198 @@
+"""A campaign folded to classes of jobs (stage, code version, state), and how many files went from one to another.
+
+Counting reads every job and every input of the campaign once: a second for some hundred thousand. What was counted for a large
+campaign is kept (`FoldedGraphRow`); `services/folded_graphs.py` decides when to count again.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select, text
+
+from provenance.db.base import table_of
+from provenance.db.keys import chunks
+from provenance.db.queries.node_facts import code_versions
+from provenance.db.recording.job_rows import STATES
+from provenance.db.tables import (
+    Experiment,
+    FoldedGraphRow,
+    Job,
+    LedgerEntry,
+    SoftwareRow,
+    SoftwareSetMember,
+    Stage,
+    TaskRow,
+)
+from provenance.lineage.graph import SHARED_ROLES
+from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded
+
+MOST_GROUPS = 20_000
+"""Groups of jobs, or of files between them, that are told apart by code version; beyond, versions are not told apart."""
+
+_SHARED = ", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))
+
+# CROSS JOIN: SQLite keeps the order of the loops, from the tasks on; PostgreSQL chooses its own
+_CLASSES = """
+SELECT t.stage_id, {job_set} AS software, j.state, count(*)
+FROM tasks t CROSS JOIN jobs j
+WHERE t.id {among} AND j.task_id = t.id
+GROUP BY t.stage_id, {job_set}, j.state LIMIT :most
+"""
+_FLOWS = f"""
+SELECT from_stage, from_set, from_state, to_stage, to_set, to_state, count(*) FROM (
+  SELECT DISTINCT c.id AS claim, pt.stage_id AS from_stage, {{from_set}} AS from_set, pj.state AS from_state,
+    t.stage_id AS to_stage, {{to_set}} AS to_set, j.state AS to_state
+  FROM tasks t CROSS JOIN jobs j CROSS JOIN mentions m CROSS JOIN producers p CROSS JOIN claims c CROSS JOIN jobs pj
+    CROSS JOIN tasks pt
+  WHERE t.id {{among}} AND j.task_id = t.id AND m.job_id = j.id AND p.identity_id = m.identity_id AND c.id = p.claim_id
+    AND pj.id = c.job_id AND pj.id <> j.id AND pt.id = pj.task_id AND pt.id {{among}}
+    AND coalesce(m.role, '') NOT IN ({_SHARED})
+) AS files
+GROUP BY from_stage, from_set, from_state, to_stage, to_set, to_state LIMIT :most
+"""  # noqa: S608 - roles are words of this package
+
+
+class KeptGraph(NamedTuple):
+    """A folded graph as it was counted; see `FoldedGraphRow`."""
+
+    entry_id: int
+    counted_at: datetime
+    seconds: float
+    document: str
+
+
+class LargeCampaign(NamedTuple):
+    """A campaign by its experiment's key and its name."""
+
+    experiment: int
+    campaign: str
+
+
+def newest_entry(connection: Connection) -> int:
+    """Return the key of the newest ledger entry, 0 where there is none: while it is the same, nothing final has changed."""
+    return connection.execute(select(func.max(LedgerEntry.id))).scalar() or 0
+
+
+def experiment_key(connection: Connection, experiment: str) -> int | None:
+    """Return the integer key of an experiment, None where nobody named it."""
+    return connection.execute(select(Experiment.id).where(Experiment.name == experiment)).scalar()
+
+
+def campaign_tasks(
+    connection: Connection, experiment: int, campaign: str, task_ids: Sequence[str] = ()
+) -> dict[int, str]:
+    """Return the tasks of a campaign, those of these ids where any are given: their ids by integer key."""
+    query = (
+        select(TaskRow.id, TaskRow.task_id)
+        .join(Stage, Stage.id == TaskRow.stage_id)
+        .where(Stage.experiment_id == experiment, Stage.campaign == campaign)
+    )
+    if task_ids:
+        query = query.where(TaskRow.task_id.in_(task_ids))
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def count_jobs(connection: Connection, tasks: Sequence[int], *, most: int) -> int:
+    """Return how many jobs these tasks have, `most` where they are as many or more; reads an index alone."""
+    statement = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE task_id {_among(connection)} LIMIT :most) AS some"  # noqa: S608
+    return int(connection.execute(text(statement), {"tasks": _keys(connection, tasks), "most": most}).scalar_one())
+
+
+def fold_tasks(connection: Connection, tasks: Sequence[int]) -> FoldedGraph:
+    """Return the jobs of these tasks, folded, and the files between them; shared inputs (calibration, geometry) are no flow."""
+    classes = _grouped(connection, _CLASSES, tasks, job_set="j.software_set_id")
+    flows = _grouped(connection, _FLOWS, tasks, from_set="pj.software_set_id", to_set="j.software_set_id")
+    if classes is None or flows is None:
+        none = "CAST(NULL AS INTEGER)"
+        classes = _grouped(connection, _CLASSES, tasks, job_set=none)
+        flows = _grouped(connection, _FLOWS, tasks, from_set=none, to_set=none)
+    place = {tuple(row[:3]): index for index, row in enumerate(classes or ())}
+    return bounded(
+        _job_classes(connection, classes or ()),
+        [Flow(place[tuple(row[:3])], place[tuple(row[3:6])], row[6]) for row in flows or ()],
+    )
+
+
+def read_kept(connection: Connection, experiment: int, campaign: str) -> KeptGraph | None:
+    """Return what was counted for a campaign, None where nothing was."""
+    row = connection.execute(
+        select(
+            FoldedGraphRow.entry_id, FoldedGraphRow.counted_at, FoldedGraphRow.seconds, FoldedGraphRow.document
+        ).where(FoldedGraphRow.experiment_id == experiment, FoldedGraphRow.campaign == campaign)
+    ).first()
+    return None if row is None else KeptGraph(*row)
+
+
+def keep(connection: Connection, campaign: LargeCampaign, kept: KeptGraph) -> None:
+    """Keep what was counted for a campaign, in the place of what was kept."""
+    table = table_of(FoldedGraphRow)
+    where = (table.c.experiment_id == campaign.experiment) & (table.c.campaign == campaign.campaign)
+    connection.execute(table.delete().where(where))
+    row = {"experiment_id": campaign.experiment, "campaign": campaign.campaign, **kept._asdict()}
+    connection.execute(table.insert().values(row))
+
+
+def campaigns_not_kept(connection: Connection) -> list[LargeCampaign]:
+    """Return the campaigns of which nothing was counted yet, the newest first, at most a thousand."""
+    query = (
+        select(Stage.experiment_id, Stage.campaign)
+        .outerjoin(
+            FoldedGraphRow,
+            (FoldedGraphRow.experiment_id == Stage.experiment_id) & (FoldedGraphRow.campaign == Stage.campaign),
+        )
+        .where(FoldedGraphRow.campaign.is_(None))
+        .group_by(Stage.experiment_id, Stage.campaign)
+        .order_by(func.max(Stage.id).desc())
+        .limit(1000)
+    )
+    return [LargeCampaign(*row) for row in connection.execute(query)]
+
+
+def _grouped(connection: Connection, statement: str, tasks: Sequence[int], **columns: str) -> list[Any] | None:
+    """Return the groups that a statement counts, None where they are too many."""
+    full = text(statement.format(among=_among(connection), **columns))
+    rows = connection.execute(full, {"tasks": _keys(connection, tasks), "most": MOST_GROUPS + 1}).all()
+    return None if len(rows) > MOST_GROUPS else list(rows)
+
+
+def _job_classes(connection: Connection, rows: Sequence[Any]) -> list[JobClass]:
+    sets = {row[1] for row in rows if row[1] is not None}
+    names, revisions = code_versions(connection, sets), _revisions(connection, sets)
+    stages = _stage_names(connection, {row[0] for row in rows if row[0] is not None})
+    return [
+        JobClass(stages.get(stage, ""), names.get(software, ""), STATES[state], jobs, revisions.get(software, ""))
+        for stage, software, state, jobs in rows
+    ]
+
+
+def _stage_names(connection: Connection, keys: set[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for part in chunks(sorted(keys)):
+        found.update(connection.execute(select(Stage.id, Stage.name).where(Stage.id.in_(part))).tuples())
+    return found
+
+
+def _revisions(connection: Connection, software_sets: set[int]) -> dict[int, str]:
+    """Return the ref or commit by which lists of jobs find those that ran the first entry of a software list."""
+    found: dict[int, str] = {}
+    for part in chunks(sorted(software_sets)):
+        query = (
+            select(SoftwareSetMember.software_set_id, SoftwareRow.requested_ref, SoftwareRow.revision)
+            .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+            .where(SoftwareSetMember.software_set_id.in_(part))
+            .order_by(SoftwareSetMember.software_set_id, SoftwareSetMember.position)
+        )
+        for software_set, ref, revision in connection.execute(query):
+            found.setdefault(software_set, ref or revision or "")
+    return found
+
+
+def _among(connection: Connection) -> str:
+    is_sqlite = connection.dialect.name == "sqlite"
+    return "IN (SELECT value FROM json_each(:tasks))" if is_sqlite else "= ANY(CAST(:tasks AS bigint[]))"
+
+
+def _keys(connection: Connection, tasks: Sequence[int]) -> Any:
+    return json.dumps(list(tasks)) if connection.dialect.name == "sqlite" else list(tasks)
