@@ -36,6 +36,7 @@ COMMANDS = {
     "lookup": "asking",
     "migrate": "serving",
     "missing": "tasks",
+    "modules": "modules",
     "ready": "tasks",
     "rebuild-database": "rebuild",
     "rebuild-file": "impact",

@@ -7,9 +7,10 @@ from app.api.asking import asked, parameters
 from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
-from provenance.schemas.queries import ErrorsQuery, EstimateQuery, ResourcesQuery
+from provenance.schemas.queries import ErrorsQuery, EstimateQuery, ModulesQuery, ResourcesQuery
 from provenance.services.count_errors import count_errors
 from provenance.services.estimate import estimate
+from provenance.services.sum_modules import sum_modules
 from provenance.services.sum_resources import sum_resources
 
 section = Section("statistics", "Sums over a task, stage, campaign, version or site.")
@@ -46,3 +47,18 @@ def get_resources() -> Response:
     by = query.pop("by")
     with get_service().reading() as connection:
         return json_answer(sum_resources(connection, JobFilters(**query), by=by))
+
+
+@section.call(
+    "GET",
+    "/statistics/modules",
+    answers={200: OBJECT},
+    parameters=parameters(ModulesQuery),
+    errors=(401, 404, 413, 422),
+)
+def get_modules() -> Response:
+    """Return what art's modules took in successful jobs: `{jobs, by, groups, comparison}`."""
+    query = asked(ModulesQuery)
+    how = {name: query.pop(name) for name in ("by", "first", "second") if name in query}
+    with get_service().reading() as connection:
+        return json_answer(sum_modules(connection, JobFilters(**query), **how))

@@ -10,6 +10,7 @@ from app.web import (
     campaigns,
     comparison,
     configurations,
+    divergence,
     errors,
     files,
     home,
@@ -18,6 +19,7 @@ from app.web import (
     jobs,
     lineage,
     logs,
+    modules,
     recipes,
     resources,
     searching,
@@ -34,6 +36,7 @@ _PAGES = (
     jobs,
     job,
     comparison,
+    divergence,
     configurations,
     logs,
     tasks,
@@ -41,6 +44,7 @@ _PAGES = (
     errors,
     impact,
     resources,
+    modules,
     recipes,
 )
 

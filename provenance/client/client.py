@@ -113,6 +113,10 @@ class Client:
         """Return why jobs did not succeed; the query is that of `GET /statistics/errors`."""
         return self._read("/statistics/errors", **query)
 
+    def modules(self, **query: Any) -> dict[str, Any]:
+        """Return what art's modules took; the query is that of `GET /statistics/modules`."""
+        return self._read("/statistics/modules", **query)
+
     def estimate(self, **query: Any) -> dict[str, Any]:
         """Return what it would take to do so many files or events again; the query is that of `GET /estimate`."""
         return self._read("/estimate", **query)

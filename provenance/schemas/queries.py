@@ -14,6 +14,10 @@ CONFIGURATION_FORMS = ("expanded", "canonical", "compact", "indented", "annotate
 """What a configuration can be printed as: with its includes in, evaluated in the forms of `fhicl-dump`, as the program wrote it itself."""
 
 
+STATES = ("running", "succeeded", "failed", "killed", "lost")
+_AS_OF = "Only what had been recorded at this time."
+
+
 def _text(words: str) -> fields.String:
     return fields.String(validate=validate.Length(min=1, max=_LONGEST), metadata={"description": words})
 
@@ -88,6 +92,14 @@ class ResourcesQuery(SomeJobsQuery):
     """Jobs that succeeded, and what they are told apart by."""
 
     by = fields.String(validate=validate.OneOf(["stage", "site", "host", "version"]), load_default="stage")
+
+
+class ModulesQuery(SomeJobsQuery):
+    """Jobs that succeeded, what they are told apart by, and which two groups are compared."""
+
+    by = fields.String(validate=validate.OneOf(["stage", "site", "host", "version"]), load_default="version")
+    first = _text("The group to compare with, by name; of the two largest the older one by default.")
+    second = _text("The group that is compared, by name.")
 
 
 class EstimateQuery(SomeJobsQuery):
@@ -185,8 +197,20 @@ class LineageQuery(FileQuery):
         validate=validate.Range(min=1, max=1000), load_default=200, metadata={"description": "Nodes at most."}
     )
     version = _number(1, 2**31 - 1, "Which version of the file; the newest by default.")
+    kind = fields.String(
+        validate=validate.OneOf(["file", "job"]), metadata={"description": "Only files, or only jobs, joined directly."}
+    )
+    role = _text("Files that a job used so (primary, secondary, shared, configuration), and these jobs.")
+    stage = _text("Jobs of this stage, and the files that they made.")
+    state = fields.String(validate=validate.OneOf(STATES), metadata={"description": "Jobs in this state, and their files."})
+    started_after = _moment("Jobs that started at or after this time, and their files.")
+    started_before = _moment("Jobs that started before this time, and their files.")
+    software = _text("Jobs that used code of this name, and their files; with `revision`, of that code.")
+    revision = _text("Jobs that ran this commit or tag, and their files.")
+    as_of = _moment(_AS_OF)
     format = fields.String(
-        validate=validate.OneOf(["json", "dot", "svg", "prov-json", "prov-n", "text"]), load_default="json"
+        validate=validate.OneOf(["json", "dot", "svg", "prov-json", "prov-n", "openlineage", "csv", "text"]),
+        load_default="json",
     )
 
 
@@ -218,6 +242,13 @@ class CampaignQuery(Schema):
     experiment = fields.String(
         required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": "Of this experiment."}
     )
+
+
+class CampaignGraphQuery(CampaignQuery):
+    """Whose campaign, which of its tasks, in which form."""
+
+    task_id = _text("Only these tasks, with commas between them.")
+    format = fields.String(validate=validate.OneOf(["json", "svg", "dot"]), load_default="json")
 
 
 class MissingQuery(ExperimentQuery):

@@ -41,6 +41,7 @@ EVERY_PAGE = (
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
     "/resources?measure=max_rss_bytes",
+    "/modules",
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     "/tasks/%3Cb%3Etask",
@@ -377,3 +378,12 @@ def test_static_files_are_served(pages: FlaskClient) -> None:
     ):
         with pages.get(f"/static/{name}") as answer:
             assert answer.content_type.startswith(kind)
+
+
+def test_the_page_of_modules_says_which_takes_most(pages: FlaskClient) -> None:
+    first = lead(pages, "/modules?stage=reco")
+
+    assert first.startswith("smear takes most: ")
+    assert ", 84% of the time, in " in first  # 612.75 of 726.95 s in every job
+    assert "No job that succeeded" in lead(pages, "/modules?stage=gen")
+    assert pages.get("/modules?first=nobody").status_code == 404

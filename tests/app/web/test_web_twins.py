@@ -21,6 +21,7 @@ PAGES = (
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
     "/resources?measure=max_rss_bytes",
+    "/modules",
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",

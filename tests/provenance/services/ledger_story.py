@@ -21,6 +21,7 @@ from provenance.services.post_verdict import post_verdict
 from provenance.services.record_jobs import Outcome, Submission, record_jobs
 from provenance.services.record_sighting import record_sighting
 from provenance.services.repositories import register_repository
+from provenance.services.rule_tables import declare_rules, reclassify
 from provenance.services.store_blobs import settle_blob
 from provenance.services.task_declarations import declare_task
 from provenance.services.tasks import find_task
@@ -53,6 +54,7 @@ def record_of(number: int, **changes: Any) -> dict[str, Any]:
         "host": {"hostname": f"wn{number % 3}", "site": "FNAL"},
         "inputs": [{"name": f"f{number - 1}.root", "size_bytes": number, "checksums": [f"adler32:{number:08x}"]}],
         "outputs": [{"name": f"f{number}.root", "size_bytes": number + 1, "checksums": [f"adler32:{number + 1:08x}"]}],
+        "modules": [{"path": "p", "label": "slicer", "type": "Slicer", "events": 5, "seconds_total": number / 8}],
         "logs": [{"name": "out", "sha256": f"{number:064x}"}],
     }
     return {**record, **changes}
@@ -128,6 +130,21 @@ class Production:
                 connection, self.store, find_task(connection, task_id, experiment="nova"), document, received_at=now
             )
         )
+
+    def declare_rules(self, *rules: dict[str, Any], **more: Any) -> None:
+        """Declare the experiment's rules of triage."""
+        document, now = {"rules": list(rules), "who": "shifter", "why": "seen last night", **more}, self.tick()
+        self.writer.run(lambda connection, known: declare_rules(connection, known, "nova", document, received_at=now))
+
+    def reclassify(self, task_id: str | None = None) -> None:
+        """Have failures read again by the rules of now."""
+        now = self.tick()
+        self.writer.run(
+            lambda connection, known: reclassify(
+                connection, known, "nova", received_at=now,
+                task=find_task(connection, task_id, experiment="nova") if task_id else None,
+            )
+        )  # fmt: skip
 
     def see(self, name: str, **more: Any) -> None:
         """Take a sighting of a file."""
@@ -222,6 +239,7 @@ def play(production: Production) -> None:
     production.waive("t1", "b", withdrawn=True)
     production.waive("t1", "c", who="Eve")
     production.work()
+    triage(production)
     move_tag(repository)
     production.record(record_of(11, software=[{**code[0], "requested_ref": "main"}]))
     production.work()
@@ -234,6 +252,27 @@ def play(production: Production) -> None:
     production.keep_capsule(b"image", 1, 6)
     production.record(record_of(6, software=code, exit={"code": 0, "message": "corrected"}), reason="a message")
     production.bundle(6)
+    production.work()
+
+
+def triage(production: Production) -> None:
+    """Let jobs fail before, between and after two versions of the rules; have those of one task read again."""
+    production.declare_rules({"name": "code", "class": "data", "words": "the file is bad", "exit_code": [65]})
+    log = production.upload(b"begun\n\x1b[31mdb down\x1b[0m\nended\n")
+    late = [{"name": "err", "sha256": _digest(b"db down later\n")}]
+    production.record(record_of(50, state="failed", exit={"code": 65}, logs=[{"name": "out", "sha256": log}]))
+    production.declare_rules(
+        {"name": "db", "class": "database", "words": "the database is down", "transient": True, "pattern": "db down"}
+    )
+    production.record(record_of(51, state="failed", exit={"code": 65}, logs=late))
+    other = {"task_id": "t9", "campaign": "c", "stage": "reco"}
+    production.record(record_of(52, state="failed", exit={"code": 65}, logs=[{"name": "out", "sha256": log}], task=other))
+    production.record(record_of(53, state="failed", exit={"code": 12}, command={"argv": ["tool"]}, configurations=[]))
+    production.record(record_of(54, state="killed", exit={"signal": 9}, witness="history"))
+    production.record(record_of(54))
+    production.work()
+    production.upload(b"db down later\n")
+    production.reclassify("t1")
     production.work()
 
 
