@@ -8,7 +8,7 @@ edge is in an arrow, inside a box or in a badge.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from provenance.lineage.cycles import strong_components
 from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, Node, neighbours
@@ -27,10 +27,11 @@ class Box:
     """What is drawn as one thing.
 
     Attributes:
-        key: the key of its first member; giving it to `fold` as `expanded` opens the box.
+        key: the key of its first member.
         members: keys of the graph's nodes, in the graph's order; in chains upstream first.
         lanes: how many alike siblings (or alike chains) it stands for.
         badges: keys of the shared inputs of its jobs, in the graph's order.
+        opened_by: the handle of the box that was opened to show this one; empty where none was.
     """
 
     key: str
@@ -38,6 +39,15 @@ class Box:
     members: tuple[str, ...]
     lanes: int = 1
     badges: tuple[str, ...] = ()
+    opened_by: str = ""
+
+    @property
+    def handle(self) -> str:
+        """What `fold` takes as `expanded` to open the box; empty where nothing is folded in it.
+
+        A chain of groups opens into its groups, and a group into its members, so a handle says the kind as well.
+        """
+        return _handle(self.kind, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +80,19 @@ class View:
 
 
 def fold(graph: Graph, *, expanded: Collection[str] = ()) -> View:
-    """The view of a graph; the boxes of the nodes in `expanded` are taken apart."""
+    """The view of a graph.
+
+    Args:
+        graph: what to fold.
+        expanded: handles of boxes to open where they stand, the others stay as they are; or keys of nodes that are to
+            stand alone. What names nothing is passed over.
+    """
     shared = shared_files(graph)
     edges = [edge for edge in graph.inner_edges() if edge.source not in shared]
     badges = _badges(graph, shared)
     nodes = {key: node for key, node in graph.by_key().items() if key not in shared}
     groups = _Folding(nodes, edges, graph.focus, frozenset(expanded)).groups()
-    boxes = [_box(kind, members, lanes, badges) for kind, members, lanes in groups]
+    boxes = [_box(group, badges) for group in groups]
     box_of = {key: box.key for box in boxes for key in box.members}
     arrows, inside = _arrows(edges, box_of)
     badge_edges = len(graph.inner_edges()) - len(edges)
@@ -105,9 +121,16 @@ def _badges(graph: Graph, shared: Collection[str]) -> dict[str, list[str]]:
     return badges
 
 
-def _box(kind: BoxKind, members: Sequence[str], lanes: int, badges: Mapping[str, Sequence[str]]) -> Box:
-    own = dict.fromkeys(badge for member in members for badge in badges.get(member, ()))
-    return Box(members[0], kind, tuple(members), lanes, tuple(own))
+_SUFFIXES: Mapping[str, str] = {"chain": "~", "files": "*", "jobs": "*", "cycle": "@"}
+
+
+def _handle(kind: str, key: str) -> str:
+    return f"{key}{_SUFFIXES[kind]}" if kind in _SUFFIXES else ""
+
+
+def _box(group: "_Group", badges: Mapping[str, Sequence[str]]) -> Box:
+    own = dict.fromkeys(badge for member in group.members for badge in badges.get(member, ()))
+    return Box(group.members[0], group.kind, tuple(group.members), group.lanes, tuple(own), group.opened_by)
 
 
 def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[tuple[Arrow, ...], int]:
@@ -123,7 +146,11 @@ def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[tuple[Arr
     return tuple(arrows), inside
 
 
-_Group = tuple[BoxKind, list[str], int]
+class _Group(NamedTuple):
+    kind: BoxKind
+    members: list[str]
+    lanes: int = 1
+    opened_by: str = ""
 
 
 class _Folding:
@@ -137,9 +164,12 @@ class _Folding:
         order = {key: place for place, key in enumerate(nodes)}
         components = [sorted(some, key=order.__getitem__) for some in strong_components(nodes, after)]
         components.sort(key=lambda some: order[some[0]])
-        self.cycle = {some[0]: some for some in components if len(some) > 1}
-        self.units = [some[0] for some in components]
-        unit_of = {key: some[0] for some in components for key in some}
+        cycles = [some for some in components if len(some) > 1]
+        self.opened = {key: _handle("cycle", some[0]) for some in cycles for key in some if self._is_open("cycle", some)}
+        parts = [part for some in components for part in self._parts(some)]
+        self.cycle = {some[0]: some for some in parts if len(some) > 1}
+        self.units = [some[0] for some in parts]
+        unit_of = {key: some[0] for some in parts for key in some}
         links = {(unit_of[edge.source], unit_of[edge.target]): None for edge in edges}
         self.after, self.before = neighbours(ends for ends in links if ends[0] != ends[1])
         self.focus_unit = unit_of.get(focus, focus)
@@ -148,10 +178,15 @@ class _Folding:
         if self._is_small():
             return [self._single(unit) for unit in self.units]
         facts = {unit: self._facts(unit) for unit in self.units}
-        alone = {self.focus_unit, *self.cycle, *self.expanded}
+        alone = {self.focus_unit, *self.cycle, *self.opened, *self.expanded}
         siblings = alike(facts, self.after, self.before, alone=alone)
-        siblings = [part for some in siblings for part in self._opened(some)]
-        return self._with_chains(siblings)
+        return self._with_chains([part for some in siblings for part in _large_alone(some)])
+
+    def _is_open(self, kind: str, members: Sequence[str]) -> bool:
+        return _handle(kind, members[0]) in self.expanded
+
+    def _parts(self, component: list[str]) -> list[list[str]]:
+        return [[key] for key in component] if component[0] in self.opened else [component]
 
     def _is_small(self) -> bool:
         links = [(source, target) for source, targets in self.after.items() for target in targets]
@@ -163,32 +198,41 @@ class _Folding:
             return ("file", node.experiment, node.data_tier, node.role, node.is_placeholder)
         return ("job", node.campaign, node.stage, node.code_version, node.state)
 
-    def _opened(self, members: list[str]) -> list[list[str]]:
-        return [members] if len(members) >= MINIMUM else [[member] for member in members]
-
     def _single(self, unit: str) -> _Group:
         if unit in self.cycle:
-            return "cycle", self.cycle[unit], 1
-        return ("file" if isinstance(self.nodes[unit], FileNode) else "job"), [unit], 1
+            return _Group("cycle", self.cycle[unit])
+        return _Group("file" if isinstance(self.nodes[unit], FileNode) else "job", [unit], 1, self.opened.get(unit, ""))
 
-    def _sibling(self, members: list[str]) -> _Group:
+    def _siblings(self, members: list[str], opened_by: str = "") -> list[_Group]:
+        """A group as one box, or as many where it is opened."""
         if len(members) == 1:
-            return self._single(members[0])
-        return ("files" if isinstance(self.nodes[members[0]], FileNode) else "jobs"), members, len(members)
+            single = self._single(members[0])
+            return [single._replace(opened_by=single.opened_by or opened_by)]
+        kind: BoxKind = "files" if isinstance(self.nodes[members[0]], FileNode) else "jobs"
+        if not self._is_open(kind, members):
+            return [_Group(kind, members, len(members), opened_by)]
+        return [self._single(member)._replace(opened_by=_handle(kind, members[0])) for member in members]
 
     def _with_chains(self, siblings: list[list[str]]) -> list[_Group]:
         by_first = {members[0]: members for members in siblings}
         first_of = {member: members[0] for members in siblings for member in members}
         link = {first: after for first in by_first if (after := self._one_to_one(by_first, first_of, first))}
         chains = self._chains(link)
-        hidden = {part for run in chains.values() for part in run[1:]}
+        hidden = {part for run in chains.values() for part in run}
         groups: list[_Group] = []
         for first, members in by_first.items():
             if first in chains:
-                groups.append(("chain", [key for part in chains[first] for key in by_first[part]], len(members)))
+                groups += self._chain([by_first[part] for part in chains[first]])
             elif first not in hidden:
-                groups.append(self._sibling(members))
+                groups += self._siblings(members)
         return groups
+
+    def _chain(self, parts: list[list[str]]) -> list[_Group]:
+        """A chain as one box, or its parts where it is opened."""
+        if not self._is_open("chain", parts[0]):
+            return [_Group("chain", [key for part in parts for key in part], len(parts[0]))]
+        handle = _handle("chain", parts[0][0])
+        return [group for part in parts for group in self._siblings(part, handle)]
 
     def _chains(self, link: Mapping[str, str]) -> dict[str, list[str]]:
         """Runs of job, file, job, ... that go 1:1, by their first job; runs of one job are left out."""
@@ -216,6 +260,10 @@ class _Folding:
     def _may_hide(self, unit: str) -> bool:
         node = self.nodes[unit]
         around = {*self.after.get(self.focus_unit, ()), *self.before.get(self.focus_unit, ()), self.focus_unit}
-        if unit in around or unit in self.cycle or unit in self.expanded:
+        if unit in around or unit in self.cycle or unit in self.opened or unit in self.expanded:
             return False
         return isinstance(node, FileNode) or node.state == "succeeded"
+
+
+def _large_alone(members: list[str]) -> list[list[str]]:
+    return [members] if len(members) >= MINIMUM else [[member] for member in members]

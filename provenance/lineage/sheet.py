@@ -18,7 +18,7 @@ def _nowhere(_key: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where folded things lead: `expand` and `more` take the key of a box or node and return a URL or None."""
+    """Where folded things lead: `expand` takes the handle of a box, `more` the key of a node; both return a URL or None."""
 
     expand: Callable[[str], str | None] = _nowhere
     more: Callable[[str], str | None] = _nowhere
@@ -71,7 +71,7 @@ def sheet_of(view: View, links: Links, *, label_width: int) -> Sheet:
     for box in view.boxes:
         text = texts[box.key]
         if len(box.members) > 1:
-            text = replace(text, url=safe_url(links.expand(box.key)))
+            text = replace(text, url=safe_url(links.expand(box.handle)))
         sheet.items[box.key] = Item(text, box.kind, box.key == view.focus)
     omitted = view.graph.omitted
     for box in view.boxes:
