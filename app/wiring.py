@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-from flask import current_app
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,6 +19,7 @@ from archive.store import Store
 from provenance.db.engines import Database, open_database
 from provenance.db.keys import KnownKeys
 from provenance.db.writer import Writer
+from provenance.services.excerpts import Excerpts
 from provenance.services.record_jobs import Outcome, Submission, record_jobs
 from provenance.services.store_blobs import Unclaimed
 from provenance.services.write_tokens import TokenBook
@@ -34,6 +34,7 @@ class Service:
     Attributes:
         tokens: what write tokens allow.
         unclaimed: blobs that came before the record that says whose they are.
+        excerpts: what records have in common, sent once.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class Service:
     writer: Writer
     tokens: TokenBook
     unclaimed: Unclaimed
+    excerpts: Excerpts
     _record: "Callable[[Connection, KnownKeys, Sequence[Submission]], list[Outcome]]" = field(repr=False)
 
     @contextmanager
@@ -104,9 +106,11 @@ def open_service(settings: Settings) -> Service:
         unclaimed.adopt(connection, known, [submission.decoded for submission in submissions])
         return record_jobs(connection, known, store, submissions)
 
-    return Service(settings, database, store, Writer(database.writing), tokens, unclaimed, record)
+    return Service(settings, database, store, Writer(database.writing), tokens, unclaimed, Excerpts(), record)
 
 
 def get_service() -> Service:
     """Return the service of the running application."""
+    from flask import current_app  # noqa: PLC0415 - commands that open the service do without a web server's 12 MB
+
     return cast("Service", current_app.extensions["jobprov"])

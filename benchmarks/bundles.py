@@ -18,9 +18,7 @@ from typing import Any
 from app.config import load_settings
 from app.wiring import Service, open_service
 from benchmarks.report import Figure, print_figure, print_heading
-from provenance.db.migrating import upgrade
 from provenance.records.decoding import decode_record
-from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import Bundle, build_bundle
 from provenance.services.build_campaign import Wanted, build_campaign
 from provenance.services.record_jobs import Submission, record_jobs
@@ -38,6 +36,8 @@ _PIECE = 1 << 20
 
 def main() -> None:
     """Print all figures."""
+    from provenance.db.migrating import upgrade  # noqa: PLC0415 - what builds bundles does without
+
     with tempfile.TemporaryDirectory(prefix="jobprov-bundles-") as name:
         folder = Path(name)
         settings = {"JOBPROV_DATA": str(folder / "var"), "JOBPROV_DATABASE_URL": f"sqlite:///{folder / 'jobprov.db'}"}
@@ -51,6 +51,8 @@ def main() -> None:
 
 
 def _record(settings: dict[str, str], folder: Path) -> None:
+    from provenance.services.background import HANDLERS  # noqa: PLC0415 - as above
+
     repository, commit = _make_repository(folder / "release")
     service = open_service(load_settings(settings))
     parts = Parts(service.database, service.writer, service.store, folder / "var" / "git")

@@ -46,8 +46,8 @@ class Blobs:
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}
 
-    def write(self, data: bytes) -> str:
-        sha256 = hashlib.sha256(data).hexdigest()
+    def write(self, data: bytes, sha256: str = "", /) -> str:
+        sha256 = sha256 or hashlib.sha256(data).hexdigest()
         self.stored[sha256] = data
         return sha256
 

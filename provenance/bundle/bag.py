@@ -24,8 +24,7 @@ def add_bag(
     draft: Draft, *, identifier: str, spec_version: int, level: int, mtime: int, record_sha256: str | None = None
 ) -> None:
     """Write bagit.txt and bag-info.txt, and note what the writer will make; to be called when the payload is whole."""
-    payload = list(draft.everything("data/"))
-    lengths = sum(len(member.path) for member in payload)
+    count, size_bytes, path_bytes = draft.payload_sums()
     draft.add("bagit.txt", b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
     facts = {
         "Bag-Software-Agent": f"jobprov bundle specification {spec_version}",
@@ -33,7 +32,7 @@ def add_bag(
         "Bundle-Spec-Version": str(spec_version),
         "Closure-Level": f"L{level}",
         "External-Identifier": percent(identifier),
-        "Payload-Oxum": f"{sum(member.size for member in payload)}.{len(payload)}",
+        "Payload-Oxum": f"{size_bytes}.{count}",
     }
     if record_sha256 is not None:
         facts["Record-Digest"] = f"sha256:{record_sha256}"
@@ -50,7 +49,7 @@ def add_bag(
             tags = [len(member.path) for member in draft.own() if not member.path.startswith(("data/", "tagmanifest-"))]
             draft.add_derived(name, len(tags) * _before(name) + sum(tags))
         else:
-            draft.add_derived(name, len(payload) * _before(name) + lengths)
+            draft.add_derived(name, count * _before(name) + path_bytes)
 
 
 def manifest_lines(name: str, members: Iterable[Member]) -> bytes:

@@ -5,13 +5,13 @@ repeat the record are left out. What run.sh obeys is one file a job, `jobs/ID.sh
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from provenance.bundle.bag import add_bag
 from provenance.bundle.crate import CONTEXT, FAILED, PROCESS, STATUS, descriptor, profile
-from provenance.bundle.draft import Draft
+from provenance.bundle.draft import Draft, WriteBlob
 from provenance.bundle.environment import variable_lines
 from provenance.bundle.fields import mapping, readable_json, text
 from provenance.bundle.ingredients import Ingredients, Reader
@@ -78,7 +78,7 @@ class _Common:
 def make_campaign(
     jobs: Iterable[Ingredients],
     reader: Reader,
-    write_blob: Callable[[bytes], str],
+    write_blob: WriteBlob,
     *,
     name: str,
     level: str | None = None,
@@ -135,7 +135,7 @@ def _finished(draft: Draft, planned: Sequence[_JobPayload], *, name: str, top: s
         level=f"L{reached}",
         mtime=mtime,
         own=tuple(draft.own()),
-        fragments=dict(draft.fragments),
+        fragments=draft.fragments,
     )
 
 

@@ -9,6 +9,7 @@ import zlib
 
 _TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _ALL_ONES = 0xFFFFFFFF
+_PIECE = 1 << 16  # turned at once: the copy of a whole git pack would count
 
 
 class PosixCksum:
@@ -20,7 +21,8 @@ class PosixCksum:
 
     def update(self, data: bytes) -> None:
         """Take the next piece."""
-        self._crc = zlib.crc32(data.translate(_TURNED), self._crc)
+        for start in range(0, len(data), _PIECE):
+            self._crc = zlib.crc32(data[start : start + _PIECE].translate(_TURNED), self._crc)
         self._size += len(data)
 
     def value(self) -> int:

@@ -54,7 +54,7 @@ def _add_tree(payload: Payload, resolution: Resolution, name: str, place: Place)
     """Write a tree and lay it out; then its submodules, each as a repository of its own that lies inside."""
     pack = resolution.pack_sha256 or ""
     tree = code_tree(payload.draft, pack, resolution.ran, name=name, top=payload.top)
-    payload.draft.add_fragment(tree.fragment, tree.members, [tree.modes])
+    payload.draft.add_fragment(tree.fragment)
     for path, member in tree.licences.items():
         stored = payload.shelf.take("LICENSES", f"{name}-{path}", member.sha256)
         payload.draft.add_member(replace(member, path=f"data/{stored}", mode=0o644))

@@ -4,6 +4,7 @@ Its files are not stored again: a member names the git pack that holds it, and w
 nothing but the pack, the tree, the repository's name and the length of the top folder decides what it is.
 """
 
+import hashlib
 import json
 import re
 from collections import OrderedDict
@@ -13,7 +14,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from provenance.bundle.draft import Draft, Member, by_path, member_of
+from provenance.bundle.draft import Draft, Fragment, Member, by_path, member_of
 from provenance.bundle.fields import canonical_json
 from provenance.bundle.ingredients import GITLINK, SYMLINK
 from provenance.bundle.names import Shelf, percent
@@ -34,9 +35,7 @@ class CodeTree:
     """A planned tree.
 
     Attributes:
-        members: of the fragment, sorted; below `data/src/`.
-        fragment: the fragment as a blob.
-        modes: the table of modes, which is one of the members.
+        fragment: its members, below `data/src/`; the table of modes is one of them.
         paths: everything that a copy of the tree holds, by path in the repository.
         scripts: first bytes of files that begin with `#!`.
         programs: paths of executable files that are stored under their own name.
@@ -46,9 +45,7 @@ class CodeTree:
         licences: members that tell a licence, by path in the repository.
     """
 
-    members: tuple[Member, ...]
-    fragment: bytes
-    modes: bytes
+    fragment: Fragment
     paths: frozenset[str]
     scripts: Mapping[str, bytes]
     programs: tuple[str, ...]
@@ -94,7 +91,7 @@ def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str)
             _recent.move_to_end(key)
             return known
     made = _Tree(pack_sha256, name, top).plan(iterate_tree(draft.reader.get(pack_sha256), tree))
-    if len(made.members) <= _LARGEST_REMEMBERED:
+    if len(made.fragment.members) <= _LARGEST_REMEMBERED:
         with _lock:
             _recent[key] = made
             while len(_recent) > _REMEMBERED:
@@ -131,9 +128,7 @@ class _Tree:
         self._keep(member_of(f"data/{self._folder}.modes.tsv", modes))
         members = tuple(sorted(self._members.values(), key=by_path))
         return CodeTree(
-            members=members,
-            fragment=self._fragment(members),
-            modes=modes,
+            fragment=self._fragment(members, modes),
             paths=frozenset(line[2] for line in self._modes),
             scripts=self._scripts,
             programs=tuple(self._programs),
@@ -172,6 +167,11 @@ class _Tree:
     def _keep(self, member: Member) -> None:
         self._members.setdefault(member.path, member)
 
-    def _fragment(self, members: tuple[Member, ...]) -> bytes:
+    def _fragment(self, members: tuple[Member, ...], modes: bytes) -> Fragment:
         rows = [[getattr(member, field) for field in _FIELDS] for member in members]
-        return canonical_json({"pack": self._pack, "members": rows})
+        blobs = {
+            hashlib.sha256(data).hexdigest(): data
+            for data in (modes, canonical_json({"pack": self._pack, "members": rows}))
+        }
+        size_bytes, path_bytes = sum(member.size for member in members), sum(len(member.path) for member in members)
+        return Fragment(list(blobs)[-1], members, blobs, size_bytes, path_bytes)

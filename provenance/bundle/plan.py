@@ -19,7 +19,7 @@ from provenance.bundle.code_tree import read_fragment
 from provenance.bundle.command import add_command
 from provenance.bundle.configuration import add_configurations
 from provenance.bundle.crate import add_crate
-from provenance.bundle.draft import Draft, Member, by_path
+from provenance.bundle.draft import Draft, Member, WriteBlob, by_path
 from provenance.bundle.environment import add_environment
 from provenance.bundle.exports import add_exports
 from provenance.bundle.fields import canonical_json, text
@@ -125,7 +125,7 @@ def _stored(member: Member) -> dict[str, Any]:
 
 
 def make_plan(
-    ingredients: Ingredients, reader: Reader, write_blob: Callable[[bytes], str], *, level: str | None = None
+    ingredients: Ingredients, reader: Reader, write_blob: WriteBlob, *, level: str | None = None
 ) -> Plan:
     """The plan of a job's bundle, its generated members written through `write_blob`, which gives their SHA-256 back.
 
@@ -168,7 +168,7 @@ def make_plan(
         level=f"L{reached}",
         mtime=mtime,
         own=tuple(draft.own()),
-        fragments=dict(draft.fragments),
+        fragments=draft.fragments,
     )
 
 

@@ -140,7 +140,7 @@ def read_plan(store: Blobs, sha256: str) -> Plan:
     Raises:
         BundleError: it cannot be read.
     """
-    return Plan.from_bytes(store.get(sha256), store.get)
+    return Plan.from_bytes(store.get(sha256), PlannedBlobs(store).get)
 
 
 def stream_plan(plan: Plan, store: Blobs) -> Iterator[bytes]:

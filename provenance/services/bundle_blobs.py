@@ -113,9 +113,9 @@ class GeneratedBlobs:
     def __init__(self) -> None:
         self._made: dict[str, bytes] = {}
 
-    def keep(self, data: bytes) -> str:
-        """Hold a member; return its SHA-256."""
-        sha256 = hashlib.sha256(data).hexdigest()
+    def keep(self, data: bytes, sha256: str = "", /) -> str:
+        """Hold a member; return its SHA-256, which spares computing it where it is given."""
+        sha256 = sha256 or hashlib.sha256(data).hexdigest()
         self._made[sha256] = data
         return sha256
 

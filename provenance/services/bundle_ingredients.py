@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -52,7 +51,7 @@ class Gathered:
         return Ingredients(
             record_bytes=self.job.body_of(),
             record=self.job.reading.raw,
-            received_at=datetime.fromisoformat(str(self.job.held.received_at)),
+            received_at=self.job.held.received_at,
             revision=_revision(self.job),
             resolutions=self.resolutions,
             expanded=expanded,

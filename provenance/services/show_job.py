@@ -81,8 +81,7 @@ def read_job(connection: Connection, store: Documents, job_id: str, *, experimen
         NotFoundError: no such job is recorded.
     """
     found = find_job(connection, job_id, experiment=experiment)
-    summary = job_summaries(connection, [found.key])[found.key]
-    held = HeldJob(found.key, summary["received_at"], {}, {})
+    held = HeldJob(found.key, found.received_at, {}, {})
     fill_records(connection, store, {found.key: held})
     return ReadJob(found, held, read_together(held.records_but(None)))
 

@@ -1,6 +1,7 @@
 """What the page of one job needs beyond its record: attempts, edges of its files, code found, verdicts."""
 
 import json
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, func, literal, select
@@ -31,18 +32,19 @@ MOST_ATTEMPTS = 50
 
 
 class FoundJob(NamedTuple):
-    """A job's integer key and what names it."""
+    """A job's integer key, what names it, and when the service first heard of it."""
 
     key: int
     job_id: str
     experiment: str
     experiment_key: int
+    received_at: datetime
 
 
 def find_jobs(connection: Connection, job_id: str, experiment: str | None) -> list[FoundJob]:
     """Return the jobs with this id; more than one only where experiments share it."""
     query = (
-        select(Job.id, Job.uuid, Experiment.name, Experiment.id)
+        select(Job.id, Job.uuid, Experiment.name, Experiment.id, Job.received_at)
         .join(Experiment, Experiment.id == Job.experiment_id)
         .where(Job.uuid == job_id)
         .order_by(Experiment.name)
@@ -55,7 +57,7 @@ def find_jobs(connection: Connection, job_id: str, experiment: str | None) -> li
 def find_batch_job(connection: Connection, batch_id: str) -> list[FoundJob]:
     """Return the jobs with this batch id, newest first."""
     query = (
-        select(Job.id, Job.uuid, Experiment.name, Experiment.id)
+        select(Job.id, Job.uuid, Experiment.name, Experiment.id, Job.received_at)
         .join(Experiment, Experiment.id == Job.experiment_id)
         .where(Job.batch_id == batch_id)
         .order_by(Job.id.desc())
