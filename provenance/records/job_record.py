@@ -24,6 +24,9 @@ State = Literal["running", "succeeded", "failed", "killed", "lost"]
 PROVISIONAL: frozenset[str] = frozenset({"running", "lost"})
 """States that a later record of the same witness replaces."""
 
+FAILED: frozenset[str] = frozenset({"failed", "killed", "lost"})
+"""States of jobs that are over and did not succeed."""
+
 
 class Task(Struct, kw_only=True):
     """What was submitted; (experiment, task_id) is its identity."""

@@ -16,6 +16,7 @@ from provenance.db.migrating import upgrade
 from provenance.db.tables import Experiment, Job, LedgerEntry, Repository, WriteToken
 from provenance.errors import ConflictError
 from provenance.services.chains import ListedDocuments, archived_experiments, note_tip, read_chain
+from provenance.services.classify_jobs import classify_waiting
 from provenance.services.evaluate_configurations import evaluate_waiting
 from provenance.services.read_configuration import Blobs
 from provenance.services.replaying import Replay
@@ -91,6 +92,7 @@ def _rebuild(database: Database, store: Archive, told: Callable[[str, int, int],
             told(experiment, reader.head["segment"], len(reader))
     _finish(database, known, store, experiments)
     evaluate_waiting(database, known, store)
+    classify_waiting(database, known, store)
     with database.reading.connect() as connection:
         jobs = connection.execute(select(func.count()).select_from(Job)).scalar_one()
     return RebuildReport(len(experiments), segments, entries, jobs)

@@ -29,7 +29,8 @@ from provenance.db.tables import (
 )
 from provenance.records.decoding import DecodedRecord
 from provenance.records.gaps import Gap, find_gaps, level_of
-from provenance.records.job_record import PROVISIONAL
+from provenance.records.job_record import FAILED, PROVISIONAL
+from provenance.services.classification_work import enqueue_failures
 from provenance.services.evaluation_work import enqueue_evaluations
 from provenance.services.findings import Reading, find_for, pending_of
 from provenance.services.held_jobs import HeldJob, load_held, read_together
@@ -210,6 +211,8 @@ def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dic
     _write_witnesses(batch, [draft.key for draft in drafts], submissions)
     missing = {draft.key: found.missing_blobs for draft, found in zip(drafts, findings, strict=True)}
     write_awaited(batch.connection, missing, replace=[draft.key for draft in drafts if not draft.is_new])
+    if failures := [draft.key for draft in drafts if draft.record.state in FAILED]:
+        enqueue_failures(batch.connection, failures)
     if any(found.unresolved for found in findings):
         enqueue_resolutions(batch.connection)
     if any(found.pending for found in findings):

@@ -9,6 +9,8 @@ from provenance.db.queries.capsules import jobs_served
 from provenance.db.recording.writing import gap_document, intern_experiments, table_of
 from provenance.db.tables import AwaitedBlob, Closure, GapSet, Job, JobClosure, SoftwareRow, SoftwareSetMember
 from provenance.records.gaps import find_gaps, level_of
+from provenance.records.job_record import FAILED
+from provenance.services.classification_work import enqueue_failures
 from provenance.services.evaluation_work import enqueue_evaluations
 from provenance.services.findings import find_for, pending_of
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
@@ -72,6 +74,8 @@ def refresh_jobs(connection: Connection, known: KnownKeys, store: Documents, job
         connection.execute(update(Job).where(Job.id == key).values(level=level, gap_set_id=sets[sha256]))
     missing = {key: found.missing_blobs for key, found in zip(keys, findings, strict=True)}
     write_awaited(connection, missing, replace=keys)
+    if failures := [key for key, reading in zip(keys, readings, strict=True) if reading.record.state in FAILED]:
+        enqueue_failures(connection, failures)  # what came may be a log
     wanted = pending_of(readings, findings)
     experiments = intern_experiments(connection, known, {name for name, _ in wanted})
     enqueue_evaluations(connection, experiments, wanted)

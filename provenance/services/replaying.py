@@ -23,6 +23,7 @@ from provenance.services.post_verdict import write_verdict_row
 from provenance.services.record_jobs import Submission, record_jobs
 from provenance.services.record_sighting import write_sighting_row
 from provenance.services.resolve_software import write_observation_row, write_resolution_row
+from provenance.services.rule_tables import write_reclassification_row, write_rules_row
 from provenance.services.segments import SealedEntry, SegmentReader
 from provenance.services.task_declarations import intern_task, write_task_row
 from provenance.services.waivers import write_waiver_rows
@@ -165,6 +166,16 @@ class Replay:
     def _sighting(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
         write_sighting_row(self._connection, self._known, body["file"], entry=entry, received_at=received_at)
 
+    def _rules(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
+        write_rules_row(self._connection, self.experiment, entry, body, received_at)
+
+    def _reclassification(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
+        name = body["task_id"]
+        task = intern_task(self._connection, self._known, self.experiment, name) if name else None
+        write_reclassification_row(
+            self._connection, self.experiment, entry, version=body["version"], task=task, received_at=received_at
+        )
+
     def _possession(self, _entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         self._possess(body["sha256"])
 
@@ -179,6 +190,8 @@ _WRITERS: dict[str, Callable[[Replay, int, dict[str, Any], datetime], None]] = {
     "task": Replay._task,  # noqa: SLF001
     "waiver": Replay._waiver,  # noqa: SLF001
     "sighting": Replay._sighting,  # noqa: SLF001
+    "rules": Replay._rules,  # noqa: SLF001
+    "reclassification": Replay._reclassification,  # noqa: SLF001
     "possession": Replay._possession,  # noqa: SLF001
 }
 

@@ -68,6 +68,7 @@ def write_jobs(connection: Connection, known: KnownKeys, drafts: Sequence[JobDra
     after = _places(connection, replaced)
     place_again(connection, {task for job, (task, stage) in before.items() if task and (task, stage) != after[job]})
     records = {draft.key: draft.record for draft in drafts}
+    change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(connection, known, records, replaced)
     touched = write_files(connection, known, records, shared.experiments)
     link_files(connection, removed.named | touched.files, touched.claims)

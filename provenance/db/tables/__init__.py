@@ -47,6 +47,7 @@ from provenance.db.tables.software import (
     SoftwareSet,
     SoftwareSetMember,
 )
+from provenance.db.tables.triage import FailureClass, Reclassification, RuleTableRow
 from provenance.db.tables.waivers import WaivedUnit
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "EnvironmentBase",
     "Evaluation",
     "Experiment",
+    "FailureClass",
     "File",
     "FoldedGraphRow",
     "GapSet",
@@ -86,9 +88,11 @@ __all__ = [
     "Possession",
     "Producer",
     "ProvisionalRecord",
+    "Reclassification",
     "RefObservation",
     "Repository",
     "Resolution",
+    "RuleTableRow",
     "Sighting",
     "SoftwareRow",
     "SoftwareSet",

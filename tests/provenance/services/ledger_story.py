@@ -266,7 +266,9 @@ def triage(production: Production) -> None:
     )
     production.record(record_of(51, state="failed", exit={"code": 65}, logs=late))
     other = {"task_id": "t9", "campaign": "c", "stage": "reco"}
-    production.record(record_of(52, state="failed", exit={"code": 65}, logs=[{"name": "out", "sha256": log}], task=other))
+    production.record(
+        record_of(52, state="failed", exit={"code": 65}, logs=[{"name": "out", "sha256": log}], task=other)
+    )
     production.record(record_of(53, state="failed", exit={"code": 12}, command={"argv": ["tool"]}, configurations=[]))
     production.record(record_of(54, state="killed", exit={"signal": 9}, witness="history"))
     production.record(record_of(54))

@@ -1,0 +1,206 @@
+"""Rules that say in plain words what a failure was: conditions as data, the first rule that fits decides.
+
+Patterns are plain text with `*` for anything, found anywhere in a line: no regular expressions, so that no rule can keep the
+service busy. What a payload's exit code means only the payload's rules say; a code is never read as an `errno` of the system.
+"""
+
+import re
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+
+from provenance.errors import BadInputError
+from provenance.records.documents import read_document
+
+MOST_RULES = 500
+LONGEST_LINE = 2000
+_LEAST_PATTERN = 4
+
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,59}$(?!\n)")]
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+_Code = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**32)]
+_BadState = Literal["failed", "killed", "lost"]
+
+
+class Rule(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Conditions, all of which must hold, and what a failure is where they do.
+
+    Attributes:
+        name: of the rule, once a table.
+        class_name: one word for failures of this kind, such as `memory`; `class` in JSON.
+        words: what happened, for people.
+        advice: what to do about it.
+        transient: whether the same job may succeed when it is tried again; None where nobody knows.
+        state: of the job, one of these.
+        exit_code: the payload's, one of these.
+        signal: by number or name, one of these.
+        step: the step that failed, `*` for anything.
+        program: the program of that step, `*` for anything; `art` is every program that read FHiCL.
+        error_class: as the hook read it, `*` for anything.
+        pattern: text in a line of the exit message or of a log.
+    """
+
+    name: _Name
+    class_name: _Name = msgspec.field(name="class")
+    words: _Text
+    advice: _Text | None = None
+    transient: bool | None = None
+    state: Annotated[list[_BadState], msgspec.Meta(min_length=1, max_length=3)] | None = None
+    exit_code: Annotated[list[_Code], msgspec.Meta(min_length=1, max_length=256)] | None = None
+    signal: Annotated[list[_Code | _Text], msgspec.Meta(min_length=1, max_length=64)] | None = None
+    step: _Text | None = None
+    program: _Text | None = None
+    error_class: _Text | None = None
+    pattern: _Text | None = None
+
+
+class RuleTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The rules of an experiment, in the order in which they are tried, with who wrote them and why.
+
+    Attributes:
+        who: the person who changed them last.
+        why: the reason, for whoever asks in a year.
+    """
+
+    rules: Annotated[list[Rule], msgspec.Meta(max_length=MOST_RULES)]
+    who: _Text
+    why: _Text
+
+
+class Failure(NamedTuple):
+    """What is known of a job that did not succeed; `program` is None where the record was not looked at."""
+
+    state: str
+    exit_code: int | None = None
+    signal: int | None = None
+    step: str | None = None
+    program: str | None = None
+    error_class: str | None = None
+    message: str | None = None
+
+
+class LogEnd(NamedTuple):
+    """The end of a log: its lines with the position of each in the log, in bytes."""
+
+    name: str
+    lines: Sequence[tuple[int, str]]
+
+
+class Match(NamedTuple):
+    """The rule that fits, and the line of a log that its pattern was found in."""
+
+    rule: Rule
+    log: str | None = None
+    at: int | None = None
+
+
+def read_rules(document: Mapping[str, Any]) -> RuleTable:
+    """Return the typed reading of an experiment's table.
+
+    Raises:
+        BadInputError: a field is missing or wrong, a name stands twice, or a rule fits everything; `fields` says which.
+    """
+    table = read_document(document, RuleTable, "The table of rules")
+    problems: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for place, rule in enumerate(table.rules):
+        if message := _problem(rule, seen):
+            problems[f"rules[{place}]"] = [f"rule {rule.name}: {message}"]
+        seen.add(rule.name)
+    if problems:
+        path, messages = next(iter(problems.items()))
+        raise BadInputError(f"{path}: {messages[0]}.", problems)
+    return table
+
+
+def _problem(rule: Rule, seen: set[str]) -> str | None:
+    conditions = (rule.state, rule.exit_code, rule.signal, rule.step, rule.program, rule.error_class, rule.pattern)
+    if rule.name.startswith("built-in."):
+        return "names that begin with built-in. are the service's own"
+    if rule.name in seen:
+        return "the name stands twice"
+    if all(condition is None for condition in conditions):
+        return "it has no condition and would fit every failure"
+    for word in rule.signal or ():
+        if isinstance(word, str) and word not in signal.Signals.__members__:
+            return f"no signal is called {word}"
+    if rule.pattern is not None and max(map(len, rule.pattern.split("*"))) < _LEAST_PATTERN:
+        return f"the pattern has no piece of {_LEAST_PATTERN} characters"
+    return None
+
+
+def find_rule(rules: Iterable[Rule], failure: Failure, logs: Sequence[LogEnd] = ()) -> Match | None:
+    """Return the first rule that fits; None where none does. Of several lines with a pattern, the last one counts."""
+    for rule in rules:
+        if not _fits(rule, failure):
+            continue
+        if rule.pattern is None:
+            return Match(rule)
+        if (found := _find_line(rule.pattern, logs)) is not None:
+            return Match(rule, *found)
+        if any(holds(rule.pattern, line) for line in (failure.message or "").split("\n")):
+            return Match(rule)
+    return None
+
+
+def _fits(rule: Rule, failure: Failure) -> bool:
+    return (
+        (rule.state is None or failure.state in rule.state)
+        and (rule.exit_code is None or failure.exit_code in rule.exit_code)
+        and (rule.signal is None or failure.signal in [_signal_number(word) for word in rule.signal])
+        and _is_like(rule.step, failure.step)
+        and _is_like(rule.program, failure.program)
+        and _is_like(rule.error_class, failure.error_class)
+    )
+
+
+def _signal_number(word: int | str) -> int:
+    return word if isinstance(word, int) else int(signal.Signals[word])
+
+
+def _is_like(wanted: str | None, value: str | None) -> bool:
+    """Return whether a whole value is like a text with `*` for anything."""
+    if wanted is None:
+        return True
+    if value is None:
+        return False
+    first, *others = wanted.split("*")
+    if not others:
+        return value == wanted
+    last = others.pop()
+    rest = value[len(first) :]
+    return value.startswith(first) and rest.endswith(last) and holds("*".join(others), rest[: len(rest) - len(last)])
+
+
+def holds(pattern: str, line: str) -> bool:
+    """Return whether the pieces of a pattern stand in a line one after the other."""
+    at = 0
+    for piece in pattern.split("*"):
+        found = line.find(piece, at, LONGEST_LINE)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
+
+
+def _find_line(pattern: str, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
+    for log in logs:
+        for at, line in reversed(log.lines):
+            if holds(pattern, line):
+                return log.name, at
+    return None
+
+
+_ESCAPE = re.compile(rb"\x1b\[[0-9;]{0,64}[A-Za-z]")
+
+
+def log_end(name: str, content: bytes, start: int) -> LogEnd:
+    """Return the lines of a log's end, colours taken out; `start` is its position in the log, in bytes."""
+    lines = []
+    at = start
+    for raw in content.split(b"\n"):
+        lines.append((at, _ESCAPE.sub(b"", raw[: 4 * LONGEST_LINE]).decode("utf-8", "replace")))
+        at += len(raw) + 1
+    return LogEnd(name, lines)

@@ -1,0 +1,115 @@
+"""Rules of triage: what fits, what is refused, and what the built-in ones say."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from provenance.errors import BadInputError
+from provenance.triage.built_in import built_in_rules
+from provenance.triage.rules import Failure, LogEnd, Rule, find_rule, holds, log_end, read_rules
+
+
+def rule(**conditions: Any) -> dict[str, Any]:
+    return {"name": "one", "class": "data", "words": "it is so", **conditions}
+
+
+def table(*rules: dict[str, Any]) -> dict[str, Any]:
+    return {"rules": list(rules), "who": "Ada", "why": "seen"}
+
+
+def built_in(failure: Failure, *lines: str) -> tuple[str, bool | None] | None:
+    found = find_rule(built_in_rules(), failure, [LogEnd("out", list(enumerate(lines)))])
+    return (found.rule.class_name, found.rule.transient) if found else None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "is_there"),
+    [
+        ("disk full", "E: disk full now", True),
+        ("open*root://", "cannot open file root://x", True),
+        ("open*root://", "root://x cannot open", False),
+        ("a*b*c", "acb", False),
+        ("(.*)+", "aaaa", False),
+    ],
+)
+def test_pieces_of_a_pattern_stand_one_after_the_other(pattern: str, line: str, *, is_there: bool) -> None:
+    assert holds(pattern, line) is is_there
+
+
+@pytest.mark.parametrize(
+    ("conditions", "fits"),
+    [
+        ({"exit_code": [64, 65]}, True),
+        ({"exit_code": [1]}, False),
+        ({"step": "reco*"}, True),
+        ({"step": "*stage*"}, False),
+        ({"step": "reco1"}, True),
+        ({"error_class": "cet*tion", "exit_code": [65]}, True),
+        ({"error_class": "cet*tion", "exit_code": [66]}, False),
+        ({"state": ["killed"]}, False),
+        ({"signal": ["SIGKILL"]}, False),
+        ({"pattern": "no such run"}, True),
+    ],
+)
+def test_all_conditions_of_a_rule_must_hold(conditions: dict[str, Any], *, fits: bool) -> None:
+    failure = Failure("failed", 65, None, "reco1", "art", "cet::exception", "error: no such run in the database")
+    found = find_rule([msgspec.convert(rule(**conditions), Rule)], failure)
+
+    assert (found is not None) is fits
+
+
+def test_last_line_with_the_pattern_counts_and_says_where_it_is() -> None:
+    content = b"db down\nok\n\x1b[31mdb\x1b[0m down again\nbye\n"
+    found = find_rule(
+        read_rules(table(rule(pattern="db down"))).rules, Failure("failed"), [log_end("out", content, 100)]
+    )
+
+    assert found is not None
+    assert (found.log, found.at) == ("out", 100 + content.index(b"\x1b[31m"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "field"),
+    [
+        ([rule(exit_code=[1]), rule(exit_code=[2])], "rules[1]"),
+        ([rule()], "rules[0]"),
+        ([rule(signal=["SIGNONE"])], "rules[0]"),
+        ([rule(pattern="*a*")], "rules[0]"),
+        ([rule(exit_code=["65"])], "rules[0].exit_code[0]"),
+        ([rule(exit_code=[1], advise="x")], "rules[0]"),
+        ([rule(exit_code=[1], name="built-in.art")], "rules[0]"),
+    ],
+)
+def test_bad_rule_is_refused_with_its_place(rules: list[dict[str, Any]], field: str) -> None:
+    with pytest.raises(BadInputError) as problem:
+        read_rules(table(*rules))
+
+    assert list(problem.value.fields) == [field]
+
+
+@pytest.mark.parametrize(
+    ("failure", "read_as"),
+    [
+        (Failure("failed", 65, program="art"), ("code", None)),
+        (Failure("failed", 90, program="art"), ("configuration", False)),
+        (Failure("failed", 24, program="art"), ("network", True)),
+        (Failure("failed", 139, program="art"), ("code", False)),
+        (Failure("killed", None, 9), ("killed", True)),
+        (Failure("lost"), ("lost", True)),
+        (Failure("failed", 1, step="stage_in_files"), ("storage", True)),
+        (Failure("failed", 1, error_class="std::bad_alloc"), ("memory", True)),
+        (Failure("failed", None, 7), ("node", True)),
+    ],
+)
+def test_built_in_rules_know_art_signals_and_steps(failure: Failure, read_as: tuple[str, bool | None]) -> None:
+    assert built_in(failure) == read_as
+
+
+@pytest.mark.parametrize("code", [2, 5, 12, 13, 28, 65, 110, 111])
+def test_code_of_a_payload_that_nobody_explained_is_not_read_as_errno(code: int) -> None:
+    assert built_in(Failure("failed", code, program="mytool")) is None
+
+
+def test_what_the_log_says_goes_before_the_code() -> None:
+    assert built_in(Failure("failed", 1, program="art"), "write: No space left on device") == ("storage", True)
