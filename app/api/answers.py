@@ -44,10 +44,11 @@ class BatchAnswer(msgspec.Struct):
     results: list[BatchResult]
 
 
-class MissingAnswer(msgspec.Struct):
-    """Digests of blobs that are not here yet."""
+class MissingAnswer(msgspec.Struct, omit_defaults=True):
+    """Digests of blobs that are not here yet, and of the excerpts asked about those that are known."""
 
     missing: list[str]
+    excerpts: list[str] | None = None
 
 
 class BlobAnswer(msgspec.Struct):

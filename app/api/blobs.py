@@ -15,6 +15,7 @@ from app.api.sending import send_blob
 from app.errors import SecretFoundError, problem_of
 from app.wiring import get_service
 from provenance.errors import BadInputError, ConflictError, LimitError, NotFoundError
+from provenance.services.excerpts import MOST_EXCERPTS
 from provenance.services.half_sent import HalfSent
 from provenance.services.store_blobs import find_secret, holders_of, missing_of, settle_blob, settle_unclaimed
 
@@ -28,9 +29,10 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Digests(msgspec.Struct):
-    """Digests to be asked about, 10,000 at most."""
+    """Digests to be asked about, 10,000 at most; and excerpts of the record that comes next, 16 at most."""
 
     sha256: list[str]
+    excerpts: list[str] | None = None
 
 
 _digests = msgspec.json.Decoder(Digests)
@@ -38,15 +40,18 @@ _digests = msgspec.json.Decoder(Digests)
 
 @section.call("POST", "/blobs/missing", body=Digests, answers={200: MissingAnswer}, errors=(413, 415, 422), writes=True)
 def ask_missing() -> Response:
-    """Return which of some blobs the experiment has not sent yet."""
+    """Return which of some blobs the experiment has not sent yet, and which excerpts a record may name instead of holding them."""
     grant = recording_grant()
-    asked = _read_digests()
-    service = get_service()
+    read = _read_digests()
+    asked, service = read.sha256, get_service()
+    excerpts = None if read.excerpts is None else service.excerpts.known(grant.experiment, read.excerpts)
+    if not asked:
+        return json_answer(MissingAnswer([], excerpts))
     if grant.experiment is None:
         absent = service.store.missing(asked)
-        return json_answer(MissingAnswer([sha256 for sha256 in dict.fromkeys(asked) if sha256 in absent]))
+        return json_answer(MissingAnswer([sha256 for sha256 in dict.fromkeys(asked) if sha256 in absent], excerpts))
     with service.reading() as connection:
-        return json_answer(MissingAnswer(missing_of(connection, grant.experiment, asked)))
+        return json_answer(MissingAnswer(missing_of(connection, grant.experiment, asked), excerpts))
 
 
 @section.call(
@@ -143,19 +148,22 @@ def _store_whole(sha256: str, data: bytes) -> tuple[int, bool]:
     return stored.size_bytes, stored.is_new
 
 
-def _read_digests() -> list[str]:
+def _read_digests() -> Digests:
     try:
-        asked = _digests.decode(read_body(_LIST_BYTES)).sha256
+        read = _digests.decode(read_body(_LIST_BYTES))
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise BadInputError(f"The body cannot be read: {problem}.", {"sha256": ["a list of digests"]}) from None
+    asked = read.sha256
     if len(asked) > ASKED_AT_ONCE:
         raise LimitError(f"{len(asked)} digests are asked about; {ASKED_AT_ONCE} is the limit.", ASKED_AT_ONCE)
+    if len(read.excerpts or ()) > MOST_EXCERPTS:
+        raise LimitError(f"A record has {MOST_EXCERPTS} excerpts at most.", MOST_EXCERPTS)
     for place, sha256 in enumerate(asked):
         if not _DIGEST.fullmatch(sha256):
             raise BadInputError(
                 "A digest is 64 lower-case hex digits.", {f"sha256[{place}]": ["not a SHA-256 in lower-case hex"]}
             )
-    return asked
+    return read
 
 
 def _check_digest(sha256: str) -> None:

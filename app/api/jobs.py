@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from flask import Response
+from flask import Response, request
 
 from app.api.answers import (
     BatchAnswer,
@@ -28,6 +28,7 @@ from provenance.errors import BadInputError, ConflictError, LimitError, RecordEr
 from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
 from provenance.records.job_record import JobRecord
 from provenance.services.dead_letters import Undecoded, keep_letters
+from provenance.services.excerpts import CONTENT_TYPE, HEAD_BYTES
 from provenance.services.find_secrets import secrets_in_record, without_secrets
 from provenance.services.record_jobs import STATUS, Submission
 from provenance.services.write_tokens import Grant
@@ -82,9 +83,10 @@ def put_job(job_id: str) -> Response:
 
     201 where it is new; 200 where it is the same again, replaces a provisional record, or is a late provisional one; 202 where
     it is of a later version, kept unread; 409 where another final record of the same witness is held. Sending again is harmless.
+    A body of type `application/vnd.jobprov.excerpts` names excerpts by digest; 422 `unknown-excerpt` asks for the whole record.
     """
     grant = recording_grant()
-    body = read_body(LIMIT_BYTES)
+    body, new_excerpts = _read_record(grant)
     try:
         decoded = _checked(decode_record(body), job_id)
     except RecordError as problem:
@@ -96,6 +98,7 @@ def put_job(job_id: str) -> Response:
     if outcome.change == "conflict":
         raise ConflictError(conflict_words(outcome.job_id))
     forget_tails(decoded, outcome.missing_blobs)
+    get_service().excerpts.remember(grant.experiment, new_excerpts, outcome.missing_blobs)
     return json_answer(record_answer(outcome), STATUS[outcome.change])
 
 
@@ -156,6 +159,13 @@ def post_revision(job_id: str) -> Response:
     return json_answer(
         record_answer(outcome), 201 if outcome.change in ("created", "replaced") else STATUS[outcome.change]
     )
+
+
+def _read_record(grant: Grant) -> tuple[bytes, list[bytes]]:
+    """Return the record's exact bytes, and the excerpts in them that the client marked."""
+    if request.mimetype != CONTENT_TYPE:
+        return read_body(LIMIT_BYTES), []
+    return get_service().excerpts.unfold(grant.experiment, read_body(LIMIT_BYTES + HEAD_BYTES))
 
 
 def _take(grant: Grant, body: bytes, now: datetime, letters: list[Undecoded]) -> BatchResult | Submission:

@@ -5,7 +5,6 @@ refuses for good (4xx but 408, 425, 429) is not tried again. Each call is harmle
 """
 
 import gzip
-import hashlib
 import http.client
 import io
 import json
@@ -15,8 +14,8 @@ import time
 import zipfile
 from urllib.parse import quote, urlsplit
 
-from provenance.capture import VERSION, redaction
-from provenance.capture.spool import encode
+from provenance.capture import VERSION, excerpts
+from provenance.capture.entry import Entry
 
 _TRIES = 3
 _TAKEN, _REFUSED, _UNUSABLE = 2, 4, 422  # classes of HTTP status, and the one of a blob that may not be kept
@@ -128,64 +127,8 @@ def _send_file(path, service):
         raise RefusedError("the spooled entry cannot be read: {}".format(error)) from error
 
 
-class Entry:
-    """An opened entry of the spool: its record, and its blobs by digest."""
-
-    def __init__(self, archive):
-        self._archive = archive
-        self._replaced = {}
-        self.record = json.loads(archive.read("record.json").decode("utf-8"))
-        self.record_bytes = archive.read("record.json")
-        names = (name for name in archive.namelist() if name.startswith("blobs/"))
-        self.digests = [name[6:] for name in names]
-
-    def blob(self, digest):
-        """Return a blob's bytes."""
-        if digest in self._replaced:
-            return self._replaced[digest]
-        return self._archive.read("blobs/" + digest)
-
-    def withhold(self, digest, rule):
-        """Put redacted bytes in a blob's place, name them in the record, and return their digest."""
-        content, hits = redaction.redact(self.blob(digest))
-        if not hits:
-            content = b"[withheld: the service found a secret in this file]\n"
-        new = hashlib.sha256(content).hexdigest()
-        self._replaced[new] = content
-        text = self.record_bytes.decode("utf-8").replace(digest, new)
-        self.record = json.loads(text)
-        notes = self.record.setdefault("extra", {}).setdefault("hook_notes", [])
-        notes.append("a blob was redacted, since the service found a secret in it ({}): {}".format(rule, new))
-        self.record_bytes = encode(self.record)
-        return new
-
-    def withhold_fields(self, paths):
-        """Take out of the record what the service names as secrets, by field path."""
-        for path in sorted(paths):
-            self.record = _without(self.record, path)
-        notes = self.record.setdefault("extra", {}).setdefault("hook_notes", [])
-        notes.append("the service found secrets, which were taken out: {}".format(", ".join(sorted(paths))[:1000]))
-        self.record_bytes = encode(self.record)
-
-
-def _without(value, path):
-    """Return the value with the text at a path, such as `software[0].repository`, replaced; names may hold dots."""
-    if not path:
-        return "<redacted:service>"
-    if isinstance(value, list):
-        number, _, rest = path[1:].partition("]")
-        if number.isdigit() and int(number) < len(value):
-            value[int(number)] = _without(value[int(number)], rest.lstrip("."))
-    elif isinstance(value, dict):
-        for key in sorted(value, key=len, reverse=True):
-            if path == key or path.startswith((key + ".", key + "[")):
-                value[key] = _without(value[key], path[len(key) :].lstrip("."))
-                break
-    return value
-
-
 def _send(entry, service):
-    wanted = _missing(service, entry.digests)
+    wanted = _ask(entry, service)
     for digest in [digest for digest in entry.digests if digest in wanted]:
         _send_blob(entry, service, digest)
     answer = _send_record(entry, service)
@@ -195,12 +138,28 @@ def _send(entry, service):
     return _send_record(entry, service) if late else answer
 
 
-def _missing(service, digests):
-    if not digests:
-        return frozenset()
-    body = gzip_bytes(json.dumps({"sha256": digests}).encode())
+def _ask(entry, service):
+    """Return the digests of blobs to send, and note at the entry which of its excerpts the service knows.
+
+    Of the blobs that such an excerpt names none is missing; else the answer to the record says so.
+    """
+    found = excerpts.find(entry.record, entry.record_bytes)
+    named = b"".join(excerpt.content for excerpt in found)
+    own = [digest for digest in entry.digests if digest.encode("ascii") not in named]
+    wanted, entry.known = _missing(service, own, [excerpt.sha256 for excerpt in found])
+    rest = b"".join(excerpt.content for excerpt in found if excerpt.sha256 not in (entry.known or ()))
+    return wanted | _missing(service, [digest for digest in entry.digests if digest.encode("ascii") in rest])[0]
+
+
+def _missing(service, digests, asked=()):
+    if not digests and not asked:
+        return frozenset(), None
+    question = dict({"sha256": digests}, **({"excerpts": asked} if asked else {}))
+    body = gzip_bytes(json.dumps(question, separators=(",", ":")).encode())
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-    return frozenset(service.call("POST", "/blobs/missing", body, headers)[1].get("missing") or ())
+    answer = service.call("POST", "/blobs/missing", body, headers)[1]
+    known = answer.get("excerpts")
+    return frozenset(answer.get("missing") or ()), None if known is None else frozenset(known)
 
 
 def _send_blob(entry, service, digest):
@@ -237,18 +196,27 @@ def _put_blob(service, digest, content):
 
 
 def _send_record(entry, service):
-    try:
-        return _put_record(entry, service)
-    except RefusedError as error:
-        if error.status != _UNUSABLE or "secret-found" not in json.dumps(error.answer):
-            raise
-        entry.withhold_fields(error.answer.get("errors") or {})
-        return _put_record(entry, service)
+    for _ in range(2):
+        try:
+            return _put_record(entry, service)
+        except RefusedError as error:
+            said = json.dumps(error.answer) if error.status == _UNUSABLE else ""
+            if "unknown-excerpt" in said:
+                entry.known = frozenset()
+            elif "secret-found" in said:
+                entry.withhold_fields(error.answer.get("errors") or {})
+            else:
+                raise
+    return _put_record(entry, service)
 
 
 def _put_record(entry, service):
-    body = gzip_bytes(entry.record_bytes)  # as spooled: another byte in a second try would be another record
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    """Send the record as it was spooled: another byte in a second try would be another record."""
+    body, headers = entry.record_bytes, {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    if entry.known is not None:
+        body = excerpts.fold(body, excerpts.find(entry.record, body), entry.known)
+        headers["Content-Type"] = excerpts.CONTENT_TYPE
+    body = gzip_bytes(body)
     return service.call("PUT", "/jobs/" + quote(entry.record["job_id"], safe=""), body, headers)[1]
 
 

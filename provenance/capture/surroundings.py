@@ -10,7 +10,7 @@ import re
 import resource
 import socket
 
-from provenance.capture import redaction
+from provenance.capture import excerpts, redaction
 from provenance.capture.draft import without_empty
 
 _NAME_AND_VERSION = 2
@@ -33,7 +33,7 @@ def describe_environment(draft, environment, ad, allowed=()):
     kept, withheld = redaction.split_environment(environment, allowed)
     return without_empty(
         {
-            "variables": kept,
+            "variables": {name: kept[name] for name in excerpts.order(kept)},
             "withheld": withheld,
             "container": draft.attempt("container", _container, environment, ad),
             "os": draft.attempt("operating system", _system),
