@@ -10,20 +10,31 @@ from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
 from app.api.secrets import refuse_secrets
+from app.csv_rows import CONTENT_TYPE as CSV
+from app.csv_rows import csv_lines
 from app.wiring import get_service
 from provenance.db.queries.file_lists import FileFilters
 from provenance.lineage.dot import to_dot
 from provenance.lineage.graph import Graph
+from provenance.lineage.openlineage import to_openlineage
 from provenance.lineage.prov_json import to_prov_json, to_prov_n
 from provenance.lineage.svg import draw
+from provenance.lineage.table import COLUMNS, node_rows
 from provenance.lineage.text import render_text
 from provenance.records.repairing import parse_object
 from provenance.schemas.queries import FileQuery, FilesQuery, LineageQuery, SearchQuery
+from provenance.services.filter_lineage import take_filters
 from provenance.services.list_files import list_files
 from provenance.services.record_sighting import SightedFile, read_sighting, record_sighting
 from provenance.services.search import search
 from provenance.services.show_file import show_file
 from provenance.services.trace_lineage import trace_lineage
+
+
+def to_csv(graph: Graph) -> str:
+    """Return a graph as CSV: a row a node."""
+    return b"".join(csv_lines(COLUMNS, node_rows(graph))).decode()
+
 
 section = Section("files", "Files and their lineage.")
 _SIGHTING_BYTES = 1024 * 1024
@@ -32,6 +43,8 @@ _FORMS = {
     "svg": ("image/svg+xml; charset=utf-8", draw),
     "prov-json": ("application/json", to_prov_json),
     "prov-n": ("text/provenance-notation; charset=utf-8", to_prov_n),
+    "openlineage": ("application/x-ndjson", to_openlineage),
+    "csv": (CSV, to_csv),
     "text": ("text/plain; charset=utf-8", render_text),
 }
 
@@ -65,9 +78,9 @@ def get_file(name: str) -> Response:
 def get_lineage(name: str) -> Response:
     """Return the graph around a file, nearest first: nodes, edges and what was omitted; or drawn, or exported."""
     query = asked(LineageQuery)
-    form = query.pop("format")
+    form, filters = query.pop("format"), take_filters(query)
     with get_service().reading() as connection:
-        graph = trace_lineage(connection, checked_name(name), **query)
+        graph = trace_lineage(connection, checked_name(name), filters=filters, **query)
     return _formed(graph, form)
 
 

@@ -51,8 +51,9 @@ class JobNode:
         label: what people call it, the batch id where there is one.
         state: a word of the record's `state`, or `silent`.
         code_version: what it ran, shortest name that tells releases apart.
-        started_at: aware UTC.
+        started_at: aware UTC, as the two that follow.
         url: its page; drawings link to it.
+        received_at: when the first of it was recorded.
     """
 
     key: str
@@ -65,6 +66,8 @@ class JobNode:
     code_version: str | None = None
     started_at: datetime | None = None
     url: str | None = None
+    ended_at: datetime | None = None
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Omitted:
         descendants: nodes left out after it.
         inputs_of: direct neighbours left out before a node that is in the graph, by its key.
         outputs_of: the same after it.
+        hidden: nodes that filters do not show; the walk went through them.
     """
 
     by_stage: Mapping[str, int] = field(default_factory=dict)
@@ -101,6 +105,7 @@ class Omitted:
     descendants: int = 0
     inputs_of: Mapping[str, int] = field(default_factory=dict)
     outputs_of: Mapping[str, int] = field(default_factory=dict)
+    hidden: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The object under `omitted` of the lineage call, keys sorted."""
@@ -111,6 +116,7 @@ class Omitted:
             "descendants": self.descendants,
             "inputs_of": dict(sorted(self.inputs_of.items())),
             "outputs_of": dict(sorted(self.outputs_of.items())),
+            "hidden": self.hidden,
         }
 
 
@@ -163,7 +169,7 @@ class Graph:
         """The answer of the lineage call (http.md): `nodes`, `edges`, `omitted`."""
         return {
             "focus": self.focus,
-            "nodes": [_node_json(node) for node in self.nodes],
+            "nodes": [node_json(node) for node in self.nodes],
             "edges": [
                 {"source": edge.source, "target": edge.target, "is_sure": edge.is_sure, "role": edge.role}
                 for edge in self.inner_edges()
@@ -192,7 +198,8 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _node_json(node: Node) -> dict[str, Any]:
+def node_json(node: Node) -> dict[str, Any]:
+    """A node as the lineage call answers it."""
     if isinstance(node, FileNode):
         return {
             "key": node.key,

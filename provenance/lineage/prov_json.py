@@ -7,13 +7,32 @@ notation" (30 April 2013), section 3.7.1 for the characters of qualified names.
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, utc_text
 from provenance.lineage.words import full_name, shown
 
 PREFIXES = {"file": "urn:jobprov:file:", "job": "urn:jobprov:job:", "jobprov": "urn:jobprov:terms:"}
+
+
+class _Relation(NamedTuple):
+    """What an edge is in PROV: its name, the first letter of its ids, what its ends are called, what PROV-N leaves open."""
+
+    name: str
+    letter: str
+    target: str
+    source: str
+    rest: str
+
+
+_RELATIONS = {
+    (False, True): _Relation("used", "u", "prov:activity", "prov:entity", ", -"),
+    (True, False): _Relation("wasGeneratedBy", "g", "prov:entity", "prov:activity", ", -"),
+    (False, False): _Relation("wasDerivedFrom", "d", "prov:generatedEntity", "prov:usedEntity", ", -, -, -"),
+    (True, True): _Relation("wasInformedBy", "i", "prov:informed", "prov:informant", ""),
+}
+"""By whether source and target are jobs; the last two join what only nodes that are not shown lie between."""
 
 
 def to_prov_json(graph: Graph) -> str:
@@ -24,28 +43,35 @@ def to_prov_json(graph: Graph) -> str:
 def prov_document(graph: Graph) -> dict[str, Any]:
     """The document as JSON values."""
     names = qualified_names(graph)
-    used, generated = _relations(graph)
-    return {
+    document: dict[str, Any] = {
         "prefix": PREFIXES,
         "entity": {names[file.key]: _entity(file) for file in graph.files()},
         "activity": {names[job.key]: _activity(job) for job in graph.jobs()},
-        "used": {f"_:u{index}": _relation(edge.target, edge.source, edge, names) for index, edge in enumerate(used, 1)},
-        "wasGeneratedBy": {
-            f"_:g{index}": _relation(edge.source, edge.target, edge, names) for index, edge in enumerate(generated, 1)
-        },
+        "used": {},
+        "wasGeneratedBy": {},
     }
+    for relation, edges in _relations(graph):
+        document[relation.name] = {
+            f"_:{relation.letter}{index}": {
+                relation.target: names[edge.target],
+                relation.source: names[edge.source],
+                **_edge_facts(edge),
+            }
+            for index, edge in enumerate(edges, 1)
+        }
+    return document
 
 
 def to_prov_n(graph: Graph) -> str:
     """A PROV-N document; ends with a line break."""
     names = qualified_names(graph)
-    used, generated = _relations(graph)
     lines = [f"  prefix {prefix} <{iri}>" for prefix, iri in sorted(PREFIXES.items())]
     lines += sorted(f"  entity({names[file.key]}{_attributes(_entity(file))})" for file in graph.files())
     lines += sorted(f"  activity({names[job.key]}, {_start(job)}, -{_attributes(_rest(job))})" for job in graph.jobs())
-    lines += [f"  used({names[edge.target]}, {names[edge.source]}, -{_edge_attributes(edge)})" for edge in used]
     lines += [
-        f"  wasGeneratedBy({names[edge.target]}, {names[edge.source]}, -{_edge_attributes(edge)})" for edge in generated
+        f"  {relation.name}({names[edge.target]}, {names[edge.source]}{relation.rest}{_attributes(_edge_facts(edge))})"
+        for relation, edges in _relations(graph)
+        for edge in edges
     ]
     return "\n".join(["document", *lines, "endDocument"]) + "\n"
 
@@ -77,15 +103,14 @@ def _local(text: str) -> str:
     return encoded[:-1] + "%2E" if encoded.endswith(".") else encoded
 
 
-def _relations(graph: Graph) -> tuple[list[Edge], list[Edge]]:
+def _relations(graph: Graph) -> list[tuple[_Relation, list[Edge]]]:
+    """The edges by what they say in PROV, each sorted; the first two kinds may be empty, the others are left out then."""
     nodes = graph.by_key()
-    edges = sorted(graph.inner_edges(), key=lambda edge: (edge.source, edge.target))
-    used = [edge for edge in edges if isinstance(nodes[edge.target], JobNode)]
-    return used, [edge for edge in edges if isinstance(nodes[edge.target], FileNode)]
-
-
-def _relation(job: str, file: str, edge: Edge, names: dict[str, str]) -> dict[str, Any]:
-    return {"prov:activity": names[job], "prov:entity": names[file], **_edge_facts(edge)}
+    found: dict[tuple[bool, bool], list[Edge]] = {kind: [] for kind in list(_RELATIONS)[:2]}
+    for edge in sorted(graph.inner_edges(), key=lambda edge: (edge.source, edge.target)):
+        kind = (isinstance(nodes[edge.source], JobNode), isinstance(nodes[edge.target], JobNode))
+        found.setdefault(kind, []).append(edge)
+    return [(relation, found[kind]) for kind, relation in _RELATIONS.items() if kind in found]
 
 
 def _edge_facts(edge: Edge) -> dict[str, Any]:
@@ -139,10 +164,6 @@ def _start(job: JobNode) -> str:
 def _attributes(facts: dict[str, Any]) -> str:
     told = ", ".join(f"{name}={_literal(value)}" for name, value in sorted(facts.items()))
     return f", [{told}]" if told else ""
-
-
-def _edge_attributes(edge: Edge) -> str:
-    return _attributes(_edge_facts(edge))
 
 
 def _literal(value: Any) -> str:

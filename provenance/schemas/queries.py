@@ -202,7 +202,9 @@ class LineageQuery(FileQuery):
     )
     role = _text("Files that a job used so (primary, secondary, shared, configuration), and these jobs.")
     stage = _text("Jobs of this stage, and the files that they made.")
-    state = fields.String(validate=validate.OneOf(STATES), metadata={"description": "Jobs in this state, and their files."})
+    state = fields.String(
+        validate=validate.OneOf(STATES), metadata={"description": "Jobs in this state, and their files."}
+    )
     started_after = _moment("Jobs that started at or after this time, and their files.")
     started_before = _moment("Jobs that started before this time, and their files.")
     software = _text("Jobs that used code of this name, and their files; with `revision`, of that code.")

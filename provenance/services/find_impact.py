@@ -17,11 +17,10 @@ from provenance.db.queries.impact import (
     jobs_that,
     made_claims,
     touched_files,
-    with_descendants,
 )
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.node_facts import file_url, job_url
-from provenance.db.queries.walking import time_limit
+from provenance.db.queries.walking import time_limit, with_descendants
 from provenance.errors import BadInputError, LimitError
 from provenance.services.ask_parameters import read_condition
 from provenance.services.list_jobs import read_cursor
@@ -102,7 +101,7 @@ def _touched(connection: Connection, jobs: Subquery | None, *, is_direct: bool) 
         return direct, set(direct)
     if len(direct) > MOST_SEEDS:
         raise LimitError(f"These jobs made more than {MOST_SEEDS} files; {_ADVICE}.", MOST_SEEDS)
-    return with_descendants(connection, direct) if direct else [], set(direct)
+    return with_descendants(connection, direct, most=MOST_FILES) if direct else [], set(direct)
 
 
 def _file(file: TouchedFile, *, is_direct: bool) -> dict[str, Any]:

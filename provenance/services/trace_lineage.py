@@ -1,14 +1,21 @@
 """The history around a file, as a graph that can be drawn, printed or exported."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection
 
+from provenance.db.queries.files import FoundFile
+from provenance.db.queries.histories import History, known_at, read_history, was_mentioned
 from provenance.db.queries.neighbourhood import DIRECTIONS, draw_neighbourhood, focus_of
-from provenance.db.queries.walking import Counts, WalkedFile, count_walk, walk_ancestors, walk_descendants
-from provenance.errors import BadInputError
+from provenance.db.queries.walking import Counts, WalkedFile, count_walk, time_limit, walk_ancestors, walk_descendants
+from provenance.db.recording.job_rows import STATES
+from provenance.errors import BadInputError, NotFoundError
 from provenance.lineage.graph import Graph
+from provenance.services.filter_lineage import NodeFilters, filter_history
 from provenance.services.show_file import find_file
 
 MOST_NODES = 1000
+_ALL = NodeFilters()
 
 
 def trace_lineage(
@@ -21,11 +28,25 @@ def trace_lineage(
     direction: str = "both",
     depth: int | None = None,
     limit: int = 200,
+    filters: NodeFilters = _ALL,
+    as_of: datetime | None = None,
 ) -> Graph:
     """Return the graph around a file, at most `limit` nodes, nearest first, with counts of what is left out.
 
+    Args:
+        connection: where from.
+        name: of the file.
+        experiment: where several know the name.
+        namespace: where several know the name.
+        version: which version of the file; the newest by default.
+        direction: `ancestors`, `descendants` or `both`.
+        depth: so many jobs away at most.
+        limit: most nodes.
+        filters: what is shown; the walk goes on behind what is not.
+        as_of: only jobs that had been recorded then.
+
     Raises:
-        NotFoundError: no record mentions the file.
+        NotFoundError: no record mentions the file, or none did then.
         AmbiguousError: several experiments or namespaces know the name.
         BadInputError: a direction, depth or limit that is none.
         LimitError: counting took more than five seconds.
@@ -35,8 +56,38 @@ def trace_lineage(
     if not 1 <= limit <= MOST_NODES:
         raise BadInputError(f"limit: between 1 and {MOST_NODES}.", {"limit": [f"between 1 and {MOST_NODES}"]})
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    focus = focus_of(connection, file.id, version)
-    return draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
+    if filters.jobs.state is not None and filters.jobs.state not in STATES:
+        raise BadInputError(f"state: one of {', '.join(STATES)}.", {"state": [f"one of {', '.join(STATES)}"]})
+    if as_of is None and filters == _ALL:
+        focus = focus_of(connection, file.id, version)
+        return draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
+    history = trace_history(connection, file, version=version, direction=direction, as_of=as_of)
+    with time_limit(connection):
+        return filter_history(connection, history, filters, depth=depth, limit=limit)
+
+
+def trace_history(
+    connection: Connection,
+    file: FoundFile,
+    *,
+    version: int | None = None,
+    direction: str = "ancestors",
+    as_of: datetime | None = None,
+) -> History:
+    """Return the whole history of a file, at most a hundred thousand files each way.
+
+    Raises:
+        NotFoundError: no record had mentioned the file at `as_of`.
+        LimitError: it took more than five seconds.
+    """
+    with time_limit(connection, "ask for one direction, or for a file in between"):
+        focus = focus_of(connection, file.id, version, as_of=as_of)
+        history = read_history(connection, focus, direction=direction)
+        if as_of is None:
+            return history
+        if focus.claim_id is None and not was_mentioned(connection, file.id, as_of):
+            raise NotFoundError(f"No record had mentioned {file.name} at {as_of.isoformat()}.")
+        return known_at(connection, history, as_of)
 
 
 def list_ancestors(

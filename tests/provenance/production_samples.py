@@ -72,10 +72,12 @@ class Production:
         self.store = open_store("memory:")
         self.known = KnownKeys()
 
-    def record(self, *records: dict[str, Any], reason: str | None = None) -> list[Outcome]:
+    def record(
+        self, *records: dict[str, Any], reason: str | None = None, received_at: datetime = MOMENT
+    ) -> list[Outcome]:
         """Record all of these in one batch."""
         submissions = [
-            Submission(decode_record(json.dumps(record).encode()), MOMENT, "tester", reason) for record in records
+            Submission(decode_record(json.dumps(record).encode()), received_at, "tester", reason) for record in records
         ]
         return self.write(lambda connection: record_jobs(connection, self.known, self.store, submissions))
 

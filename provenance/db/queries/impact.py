@@ -1,10 +1,9 @@
 """Files that some jobs made, and all that was made from these."""
 
-import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Subquery, func, select, text
+from sqlalchemy import Connection, Subquery, func, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.jobs import JobFilters, narrowed, selected
@@ -13,20 +12,6 @@ from provenance.db.tables import Claim, Experiment, File, Job, Stage, TaskRow
 
 MOST_SEEDS = 100_000
 MOST_FILES = 1_000_000
-
-_SEEDS = {"sqlite": "SELECT value FROM json_each(:seeds)", "postgresql": "SELECT unnest(CAST(:seeds AS bigint[]))"}
-_FROM_SEEDS = """
-WITH RECURSIVE met(claim_id) AS (
-    {seeds}
-    UNION
-    SELECT p.claim_id
-    FROM met
-    CROSS JOIN producers AS r
-    CROSS JOIN parents AS p
-    WHERE r.claim_id = met.claim_id AND p.identity_id = r.identity_id
-)
-SELECT claim_id FROM met LIMIT :most
-"""
 
 
 class TouchedFile(NamedTuple):
@@ -61,14 +46,6 @@ def made_claims(connection: Connection, jobs: Subquery, *, most: int) -> list[in
     """Return the claims of these jobs, at most `most`."""
     query = select(Claim.id).select_from(jobs).join(Claim, Claim.job_id == jobs.c.id)
     return [row[0] for row in connection.execute(query.order_by(Claim.id).limit(most))]
-
-
-def with_descendants(connection: Connection, claims: Sequence[int], *, most: int = MOST_FILES) -> list[int]:
-    """Return these claims and all that was made from them at any depth, in the order of keys; at most `most`."""
-    dialect = connection.dialect.name
-    seeds: Any = json.dumps(list(claims)) if dialect == "sqlite" else list(claims)
-    statement = text(_FROM_SEEDS.format(seeds=_SEEDS[dialect]))
-    return sorted(row[0] for row in connection.execute(statement, {"seeds": seeds, "most": most}))
 
 
 def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[TouchedFile]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.node_facts import code_versions, job_url
@@ -26,7 +26,12 @@ from provenance.db.tables import (
 
 
 class JobFilters(NamedTuple):
-    """What a list of jobs is narrowed to; None for what does not matter."""
+    """What a list of jobs is narrowed to; None for what does not matter.
+
+    Attributes:
+        software: name of code that the job used; with `revision`, of the code that was at it.
+        commits: one of these, whole.
+    """
 
     experiment: str | None = None
     task_id: str | None = None
@@ -48,6 +53,8 @@ class JobFilters(NamedTuple):
     received_after: datetime | None = None
     parameter: str | None = None
     value: str | None = None
+    software: str | None = None
+    commits: frozenset[str] | None = None
 
 
 _COLUMNS: tuple[Any, ...] = (
@@ -117,6 +124,12 @@ def _that_ran(
     return list(_summaries(connection, list(rows.values())[:limit]).items())
 
 
+def jobs_among(connection: Connection, filters: JobFilters, keys: Sequence[int]) -> set[int]:
+    """Return those of these jobs, by integer key, that pass the filters."""
+    query = narrowed(selected(Job.id), filters).where(among(connection, Job.id, keys))
+    return {row[0] for row in connection.execute(query)}
+
+
 def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
     """Return a query over jobs, `selected` with experiment, task, stage and host, that passes only what the filters let through."""
     equal = {
@@ -144,23 +157,32 @@ def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
         query = query.where(Job.started_at < filters.started_before)
     if filters.received_after is not None:
         query = query.where(Job.received_at >= filters.received_after)
-    if filters.revision is not None:
-        query = query.where(_uses_revision(filters.revision))
+    if used := _software_conditions(filters):
+        query = query.where(_uses_software(used))
     if filters.file is not None:
         query = query.where(_touches_file(filters.file))
     return query
 
 
-def _uses_revision(revision: str) -> Any:
-    """Return the condition that a job used code at this commit, given whole or by its first digits, or at this ref."""
-    end = revision[:-1] + chr(ord(revision[-1]) + 1) if revision else revision
-    match = ((SoftwareRow.revision >= revision) & (SoftwareRow.revision < end)) | (
-        SoftwareRow.requested_ref == revision
-    )
+def _software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
+    """Return what must hold of one entry of a job's list of software."""
+    found: list[ColumnElement[bool]] = []
+    if filters.software is not None:
+        found.append(SoftwareRow.name == filters.software)
+    if filters.commits is not None:
+        found.append(SoftwareRow.revision.in_(sorted(filters.commits)))
+    if (revision := filters.revision) is not None:  # a commit, whole or by its first digits, or a ref
+        end = revision[:-1] + chr(ord(revision[-1]) + 1) if revision else revision
+        is_commit = (SoftwareRow.revision >= revision) & (SoftwareRow.revision < end)
+        found.append(is_commit | (SoftwareRow.requested_ref == revision))
+    return found
+
+
+def _uses_software(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
     sets = (
         select(SoftwareSetMember.software_set_id)
         .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
-        .where(match)
+        .where(*conditions)
     )
     return Job.software_set_id.in_(sets)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -10,7 +11,7 @@ from provenance.db.keys import chunks
 from provenance.db.queries.node_facts import file_nodes, job_nodes
 from provenance.db.queries.versions import versions_of
 from provenance.db.queries.walking import Counts, count_walk
-from provenance.db.tables import Claim, Identity, Mention, Parent, Producer
+from provenance.db.tables import Claim, Identity, Job, Mention, Parent, Producer
 from provenance.lineage.graph import SHARED_ROLES, Edge, Graph, Node, Omitted
 
 DIRECTIONS = ("ancestors", "descendants", "both")
@@ -219,9 +220,15 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
     )
 
 
-def focus_of(connection: Connection, file_id: int, version: int | None = None) -> Focus:
-    """Return the focus for a file: its newest version, or the one with this number."""
+def focus_of(
+    connection: Connection, file_id: int, version: int | None = None, *, as_of: datetime | None = None
+) -> Focus:
+    """Return the focus for a file: its newest version, or the one with this number; with `as_of`, of those recorded then."""
     claims = versions_of(connection, [file_id]).get(file_id, [])
+    if as_of is not None:
+        query = select(Job.id).where(Job.id.in_([claim.job_id for claim in claims]), Job.received_at <= as_of)
+        known = {row[0] for row in connection.execute(query)}
+        claims = [claim for claim in claims if claim.job_id in known]
     if not claims:
         return Focus(file_id, None)
     chosen = next((claim for claim in claims if claim.number == version), claims[-1])

@@ -86,7 +86,7 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
         query = (
             select(
                 Job.id, Job.uuid, Job.batch_id, Job.state, Stage.name, TaskRow.task_id, Stage.campaign,
-                Job.software_set_id, Job.started_at,
+                Job.software_set_id, Job.started_at, Job.ended_at, Job.received_at,
             )
             .outerjoin(TaskRow, TaskRow.id == Job.task_id)
             .outerjoin(Stage, Stage.id == TaskRow.stage_id)
@@ -94,7 +94,7 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
         )  # fmt: skip
         rows = connection.execute(query).all()
         code = code_versions(connection, {row[7] for row in rows if row[7] is not None})
-        for key, uuid, batch, state, stage, task, campaign, software, started in rows:
+        for key, uuid, batch, state, stage, task, campaign, software, started, ended, received in rows:
             version = code.get(software) if software is not None else None
             nodes.append(
                 JobNode(
@@ -108,6 +108,8 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
                     version,
                     started,
                     job_url(uuid),
+                    ended,
+                    received,
                 )
             )
     return nodes

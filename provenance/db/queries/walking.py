@@ -6,9 +6,10 @@ table (450 times slower on mid-size tables; docs/decisions/0003-cross-join-after
 """
 
 import contextlib
+import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
@@ -20,21 +21,40 @@ MOST_FILES = 100_000
 SECONDS = 5
 _FEWER = "ask for fewer levels with depth=, or one direction"
 
-# The limit stands outside the recursion, since PostgreSQL takes none inside; both evaluate no more rows than are asked for.
-_ANCESTORS = """
-WITH RECURSIVE met(identity_id) AS (
-    SELECT identity_id FROM parents WHERE claim_id = :claim
-    UNION
+_STEPS = {
+    "identity_id": """
     SELECT p.identity_id
     FROM met
     CROSS JOIN producers AS r
     CROSS JOIN parents AS p
     WHERE r.identity_id = met.identity_id AND p.claim_id = r.claim_id
-), up AS (SELECT identity_id FROM met LIMIT :most)
-"""
+""",
+    "claim_id": """
+    SELECT p.claim_id
+    FROM met
+    CROSS JOIN producers AS r
+    CROSS JOIN parents AS p
+    WHERE r.claim_id = met.claim_id AND p.identity_id = r.identity_id
+""",
+}
+"""One step of the walk: to the identities that others were made from, or to the claims that were made from others."""
 
-_DESCENDANTS = """
-WITH RECURSIVE met(claim_id) AS (
+
+def _walk_from(seeds: str, column: str, name: str) -> str:
+    """Return the beginning of a statement: `name` holds what is met from the seeds on, at most `:most`.
+
+    The limit stands outside the recursion, since PostgreSQL takes none inside; both evaluate no more rows than are asked for.
+    """
+    return (
+        f"WITH RECURSIVE met({column}) AS ({seeds} UNION {_STEPS[column]}), "  # noqa: S608 - texts of this module
+        f"{name} AS (SELECT {column} FROM met LIMIT :most)\n"
+    )
+
+
+_ANCESTORS = _walk_from("SELECT identity_id FROM parents WHERE claim_id = :claim", "identity_id", "up")
+
+_DESCENDANTS = _walk_from(
+    """
     SELECT p.claim_id
     FROM (
         SELECT r.identity_id
@@ -47,14 +67,12 @@ WITH RECURSIVE met(claim_id) AS (
     ) AS seed
     CROSS JOIN parents AS p
     WHERE p.identity_id = seed.identity_id
-    UNION
-    SELECT p.claim_id
-    FROM met
-    CROSS JOIN producers AS r
-    CROSS JOIN parents AS p
-    WHERE r.claim_id = met.claim_id AND p.identity_id = r.identity_id
-), down AS (SELECT claim_id FROM met LIMIT :most)
-"""
+""",
+    "claim_id",
+    "down",
+)
+
+_LISTED = {"sqlite": "SELECT value FROM json_each(:seeds)", "postgresql": "SELECT unnest(CAST(:seeds AS bigint[]))"}
 
 _ANCESTOR_ROWS = (
     _ANCESTORS
@@ -77,6 +95,26 @@ FROM down
 CROSS JOIN claims AS c
 CROSS JOIN files AS f
 WHERE c.id = down.claim_id AND f.id = c.file_id
+"""
+)
+
+# `CROSS JOIN ... LEFT JOIN`: an identity that nobody claims is a placeholder, and stays
+_ANCESTOR_EDGES = (
+    _ANCESTORS
+    + """
+SELECT up.identity_id, i.file_id, r.claim_id, r.is_sure, c.job_id
+FROM up
+CROSS JOIN identities AS i
+LEFT JOIN producers AS r ON r.identity_id = up.identity_id
+LEFT JOIN claims AS c ON c.id = r.claim_id
+WHERE i.id = up.identity_id
+"""
+)
+
+_DESCENDANT_CLAIMS = (
+    _DESCENDANTS
+    + """
+SELECT down.claim_id, c.job_id FROM down CROSS JOIN claims AS c WHERE c.id = down.claim_id
 """
 )
 
@@ -112,6 +150,16 @@ class WalkedFile(NamedTuple):
     name: str
     namespace: str
     claim_id: int | None
+    job_id: int | None
+
+
+class MetIdentity(NamedTuple):
+    """An identity that something was made from, with one claim that it resolves to; the last three are None for a placeholder."""
+
+    identity_id: int
+    file_id: int
+    claim_id: int | None
+    is_sure: bool | None
     job_id: int | None
 
 
@@ -153,6 +201,28 @@ def count_walk(
     with time_limit(connection):
         row = connection.execute(text(_COUNTS[direction]), _start(claim, file, most)).one()
     return Counts(row[0], row[1])
+
+
+def met_identities(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[MetIdentity]:
+    """Return every identity that the claim was made from, at any depth, once for each claim that it resolves to."""
+    rows = connection.execute(text(_ANCESTOR_EDGES), {"claim": claim, "most": most}).all()
+    return [MetIdentity(*row) for row in rows]
+
+
+def met_claims(
+    connection: Connection, claim: int | None, *, file: int | None = None, most: int = MOST_FILES
+) -> dict[int, int]:
+    """Return the job of every claim that was made from the claim, or from a `file` that nobody claims, at any depth."""
+    rows = connection.execute(text(_DESCENDANT_CLAIMS), _start(claim, file, most))
+    return {row[0]: row[1] for row in rows}
+
+
+def with_descendants(connection: Connection, claims: Sequence[int], *, most: int) -> list[int]:
+    """Return these claims and all that was made from them at any depth, in the order of keys; at most `most`."""
+    dialect = connection.dialect.name
+    seeds: Any = json.dumps(list(claims)) if dialect == "sqlite" else list(claims)
+    statement = text(f"{_walk_from(_LISTED[dialect], 'claim_id', 'down')} SELECT claim_id FROM down")  # noqa: S608
+    return sorted(row[0] for row in connection.execute(statement, {"seeds": seeds, "most": most}))
 
 
 def _start(claim: int | None, file: int | None, most: int) -> dict[str, int]:
