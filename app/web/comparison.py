@@ -115,7 +115,7 @@ def _shown(facet: dict[str, Any], wanted: str | None) -> dict[str, Any]:
         or asked("facet") == facet["name"]
         or cut.is_whole_asked
         or bool(wanted),
-        "shown": _row,
+        "shown": shown_row,
     }
 
 
@@ -124,7 +124,7 @@ def _holds(row: dict[str, Any], wanted: str) -> bool:
     return any(wanted in str(text).lower() for text in texts if text is not None)
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
+def shown_row(row: dict[str, Any]) -> dict[str, Any]:
     """Return a difference as its row says it: both values cut around the place where they part."""
     values = [_value(row["key"], row.get(side)) for side in ("before", "after")]
     if all(values):

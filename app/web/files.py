@@ -39,6 +39,7 @@ def show_page(name: str) -> Response:
         twin=f"/files/{quote(file['name'], safe='')}{query}",
         lineage=f"/lineage/{quote(file['name'], safe='')}{query}",
         rebuild=f"/rebuild/{quote(file['name'], safe='')}{query}",
+        diverge=address("/diverge", {"a": _full_name(file), "experiment": file["experiment"]}),
         impact=address("/impact", {"experiment": file["experiment"], "file": file["name"]}),
         file=file,
         shown=shown,
@@ -54,6 +55,10 @@ def show_page(name: str) -> Response:
         metadata=cut_rows("metadata", sorted((output.get("metadata") or {}).items()), 40),
         sightings=cut_rows("sightings", shown["sightings"], 5),
     )
+
+
+def _full_name(file: dict[str, Any]) -> str:
+    return f"{file['namespace']}:{file['name']}" if file["namespace"] else str(file["name"])
 
 
 def first_line(shown: dict[str, Any], job: dict[str, Any] | None) -> Markup:

@@ -7,15 +7,23 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from provenance.db.keys import chunks
+from provenance.db.queries.companions import companions_of
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.neighbourhood import focus_of
 from provenance.db.queries.walking import MOST_FILES, walk_ancestors
-from provenance.db.tables import Claim, Job, Stage, TaskRow
+from provenance.db.tables import Claim, Experiment, File, Job, Stage, TaskRow
 from provenance.errors import LimitError
 from provenance.records.recipes import recipe_text
 from provenance.services.show_file import find_file
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
+_MOST_ALIKE = 6
+WHY_ALIKE = {
+    "attempt": "Made by another attempt at the same unit",
+    "sibling": "Made in the same task",
+    "recipe": "Made by the same recipe at another time",
+    "stage": "Made in the task before, at the same stage",
+}
 
 
 class _Maker(NamedTuple):
@@ -47,6 +55,46 @@ def find_divergence(
             shown = [None if maker is None else _summary(connection, maker) for maker in pair]
             return {"common_jobs": len(common), "stage": stage, "a": shown[0], "b": shown[1]}
     return {"common_jobs": len(common), "stage": None, "a": None, "b": None}
+
+
+def find_alike_files(connection: Connection, name: str, *, experiment: str | None = None) -> dict[str, Any]:
+    """Return `{file, alike: [{why, words, files}]}`: with which files one would compare the history of a file, a few of each kind.
+
+    Raises:
+        NotFoundError: the file is not known.
+        AmbiguousError: several experiments have it.
+    """
+    file = find_file(connection, name, experiment=experiment)
+    claim = focus_of(connection, file.id).claim_id
+    if claim is None:
+        return {"file": file.to_json(), "alike": []}
+    job, tier = connection.execute(select(Claim.job_id, Claim.data_tier).where(Claim.id == claim)).one()
+    chosen = companions_of(connection, job)
+    made = _made(connection, [found["job_id"] for jobs in chosen.values() for found in jobs], file.experiment, tier)
+    alike = [
+        {"why": why, "words": words, "files": files[:_MOST_ALIKE]}
+        for why, words in WHY_ALIKE.items()
+        if (files := [each for found in chosen.get(why, ()) for each in made.get(found["job_id"], ())])
+    ]
+    return {"file": file.to_json(), "alike": alike}
+
+
+def _made(connection: Connection, jobs: list[str], experiment: str, tier: str | None) -> dict[str, list[str]]:
+    """Return the names of the files of a data tier that these jobs made, by job."""
+    query = (
+        select(Job.uuid, File.namespace, File.name)
+        .join(Claim, Claim.job_id == Job.id)
+        .join(File, File.id == Claim.file_id)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .where(Job.uuid.in_(jobs), Experiment.name == experiment, Claim.alias_of.is_(None))
+        .order_by(Claim.id)
+    )
+    if tier is not None:
+        query = query.where(Claim.data_tier == tier)
+    made: dict[str, list[str]] = {}
+    for job, namespace, name in connection.execute(query):
+        made.setdefault(str(job), []).append(f"{namespace}:{name}" if namespace else name)
+    return made
 
 
 def _makers(connection: Connection, name: str, experiment: str | None) -> dict[int, _Maker]:
