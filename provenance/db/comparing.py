@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Table, select
 
 from provenance.db.base import Base
 from provenance.db.recording.environments import SharedVariables
+from provenance.db.tables.parameters import sets_in
 
 NOT_DERIVED: Mapping[str, str] = {
     "write_tokens": "an operator's act: make new ones with `jobprov token create`",
@@ -48,13 +49,17 @@ _NATURAL = {
     "parameter_sets": ("identity",),
     "parameter_tables": ("key",),
     "parameter_keys": ("name",),
+    "parameter_values": ("key_id", "canonical"),
     "files": ("experiment_id", "namespace", "name"),
     "identities": ("file_id", "size_bytes", "checksums"),
     "jobs": ("experiment_id", "uuid"),
     "claims": ("job_id", "position", "file_id"),
     "ledger_entries": ("experiment_id", "segment", "position", "kind", "received_at"),
 }
-_REFERENCES_WITHOUT_CONSTRAINT = {("claims", "alias_of"): "claims"}
+_REFERENCES_WITHOUT_CONSTRAINT = {
+    ("claims", "alias_of"): "claims",
+    ("parameter_set_tables", "set_id"): "parameter_sets",
+}
 _SHARED = frozenset(
     {
         "experiments",
@@ -69,6 +74,7 @@ _SHARED = frozenset(
         "parameter_sets",
         "parameter_tables",
         "parameter_keys",
+        "parameter_values",
         "files",
         "identities",
     }
@@ -98,6 +104,11 @@ class _Logical:
         self._tables = {table.name: table for table in Base.metadata.sorted_tables}
         self._rows = {name: [dict(row) for row in connection.execute(select(table)).mappings()] for name, table in
                       self._tables.items()}  # fmt: skip
+        self._rows["parameter_set_tables"] = [
+            {"table_id": row["table_id"], "set_id": key}
+            for row in self._rows["parameter_set_tables"]
+            for key in sets_in(row["block"], row["members"])
+        ]
         self._by_id = {name: {row["id"]: row for row in rows if "id" in row} for name, rows in self._rows.items()}
         self._names: dict[tuple[str, int], tuple[Any, ...]] = {}
         self._used: set[tuple[str, int]] = set()
@@ -184,7 +195,7 @@ class _Logical:
 
 def _target(table: Table, column: str) -> str | None:
     """Return the table that a column refers to."""
-    for key in table.c[column].foreign_keys:
+    for key in table.c[column].foreign_keys if column in table.c else ():
         return key.column.table.name
     return _REFERENCES_WITHOUT_CONSTRAINT.get((table.name, column))
 

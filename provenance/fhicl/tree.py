@@ -69,6 +69,21 @@ def leaves(root: TableBody) -> Iterator[tuple[str, str, Value]]:
             names.pop()
 
 
+def atoms_and_sequences(root: TableBody) -> Iterator[tuple[str, str]]:
+    """Yield (path, canonical text) of every atom, of every sequence beside its elements, and of every empty table, in the order of print."""
+    names: list[str] = []
+    for action, key, _, value in walk(root):
+        if action == ATOM:
+            yield "".join(names) + key, value.text
+        elif action == ENTER:
+            if value.kind == SEQUENCE or not len(value.body):
+                yield "".join(names) + key, str(value.body.canonical)
+            if value.kind == TABLE:
+                names.append(f"{key}.")
+        elif value.kind == TABLE:
+            names.pop()
+
+
 def tree_of(root: TableBody) -> dict[str, Any]:
     """Return the set as JSON has it: dict, list, str, int, float, bool and None; infinities and complex numbers as their text."""
     tree: dict[str, Any] = {}

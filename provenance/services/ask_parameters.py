@@ -8,16 +8,17 @@ from provenance.errors import BadInputError
 from provenance.fhicl import FhiclError, loads
 from provenance.fhicl.canonical_atoms import NotCanonicalError, canonical_single
 
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 _KEY = re.compile(r"[\w.\[\]*]+", re.ASCII)
-_VALUE = re.compile(r"\s*([<>=!]*)\s*(.*?)\s*", re.DOTALL)
+_VALUE = re.compile(r"\s*([<>=!~]*)\s*(.*?)\s*", re.DOTALL)
 _NAME = "value"
 
 
 def read_condition(parameter: str | None, value: str | None) -> ParameterCondition | None:
     """Return the condition that a key (`*` for any letters) and a value (with an operator before it) say; None without a key.
 
-    Values are those of FHiCL: `5`, `0x10`, `true`, `@nil`, `"quoted"`; what is nothing of these is a string.
+    Values are those of FHiCL: `5`, `0x10`, `true`, `@nil`, `"quoted"`, `[1, 2, 3]`; what is nothing of these is a string. Behind `~`
+    stands a string with `*` for any letters and `?` for one.
 
     Raises:
         BadInputError: a key, an operator or a value that is none, or a value without a key.
@@ -36,6 +37,9 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
         raise _bad("value", f"{operator[:10]!r} is no operator; known are {' '.join(OPERATORS)}")
     if not text:
         raise _bad("value", f'nothing stands behind {operator}; write {operator}5, or "" for the empty string')
+    if operator == "~":
+        unquoted = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+        return ParameterCondition(parameter, operator, _string(unquoted))
     canonical = _canonical(text)
     number = number_in(canonical)
     if operator[0] in "<>" and number is None:
@@ -45,13 +49,22 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
 
 def _canonical(text: str) -> str:
     try:
-        atoms = list(loads(f"{_NAME}: {text}\n").parameters())
+        read = loads(f"{_NAME}: {text}\n")
     except FhiclError:
-        atoms = []
-    if len(atoms) == 1 and atoms[0].path == _NAME:
-        return atoms[0].canonical
+        read = None
+    if read is not None and list(read.root.members) == [_NAME]:
+        canonical = read.canonical_value(_NAME)
+        if canonical == "{}" or not canonical.startswith("{"):
+            return canonical
     if text.startswith(("[", "{", "(")):
-        raise _bad("value", f"{text[:60]!r} is no single value; ask for an element by its key: a.b[2], or a.b[*]")
+        raise _bad(
+            "value",
+            f"{text[:60]!r} is no single value and no whole sequence as FHiCL writes them; of a table ask for what is in it: a.b.c",
+        )
+    return _string(text)
+
+
+def _string(text: str) -> str:
     try:
         return canonical_single(text)
     except NotCanonicalError as problem:

@@ -1,7 +1,9 @@
 """Which configurations have a parameter with such a value, and which of their jobs are the newest.
 
-A condition leads from keys to tables, from tables to sets, from sets to closures: some thousands of rows whatever the number of jobs.
-Each step is a statement of its own, and so is each stretch of jobs: a planner that guesses wrongly at one step is lost in the next.
+A condition leads from keys to values, from values to tables, from tables to sets, from sets to closures: some thousands of rows whatever
+the number of jobs. Each step is a statement of its own, and so is each stretch of jobs: a planner that guesses wrongly at one step is
+lost in the next. What holds nearly everywhere would lead through nearly every row, so values and tables are followed in parts that
+grow, until every set is found: those met first are the common ones, as the first set that was indexed has them.
 """
 
 import json
@@ -12,13 +14,18 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, Connection, Select, and
 
 from provenance.db.driver import fetch
 from provenance.db.queries.patterns import matches
-from provenance.db.tables import Evaluation, Job, JobClosure, Parameter, ParameterKey, ParameterSetTable
+from provenance.db.tables import Evaluation, Job, JobClosure, ParameterKey, ParameterSet, ParameterValue
+from provenance.db.tables.parameters import sets_in
 
 _FEW_JOBS = 2_000
 """Jobs that are rather gathered and sorted than met by going through the newest."""
 _LONGEST_STRETCH = 10_000
 _LAST = 2**62
+_FIRST_PART = 100
+_GROWTH = 8
 
+_TABLES = "SELECT DISTINCT table_id FROM parameters WHERE value_id {among}"
+_SETS = "SELECT block, members FROM parameter_set_tables WHERE table_id {among}"
 _COUNT = "SELECT count(*) FROM (SELECT 1 FROM job_closures WHERE closure_id {among} LIMIT ?) AS counted"
 _STRETCH = """
 SELECT m.job_id, m.closure_id, j.experiment_id
@@ -43,8 +50,8 @@ class ParameterCondition(NamedTuple):
 
     Attributes:
         pattern: of the key, `*` for any letters.
-        operator: one of = != < <= > >=; None asks for the key alone.
-        canonical: text of the value, as the index keeps it.
+        operator: one of = != < <= > >= ~; None asks for the key alone.
+        canonical: text of the value, as the index keeps it; of `~` with `*` and `?` in it.
         number: the value of a comparison by size.
     """
 
@@ -60,18 +67,59 @@ Ran = set[tuple[int, int]]
 
 def configurations_with(connection: Connection, condition: ParameterCondition) -> Ran:
     """Return the configurations in which the condition holds for at least one parameter, each with an experiment that knows it."""
-    keys = select(ParameterKey.id).where(*matches(connection.dialect.name, ParameterKey.name, condition.pattern))
-    found = [row[0] for row in connection.execute(keys)]
-    for wanted, by, conditions in (
-        (Parameter.table_id, Parameter.key_id, _holds(condition)),
-        (ParameterSetTable.set_id, ParameterSetTable.table_id, []),
-    ):
-        if not found:
-            return set()
-        query = select(wanted).where(among(connection, by, found), *conditions).distinct()
-        found = [row[0] for row in connection.execute(query)]
+    found = _sets_with(connection, _values_with(connection, condition))
+    if not found:
+        return set()
     told = select(Evaluation.experiment_id, Evaluation.closure_id).where(among(connection, Evaluation.set_id, found))
     return {(row[0], row[1]) for row in connection.execute(told)}
+
+
+def _values_with(connection: Connection, condition: ParameterCondition) -> list[int]:
+    """Return the integer keys of the values for which the condition holds, those entered first before others."""
+    query = select(ParameterValue.id).where(*_holds(connection.dialect.name, condition))
+    if condition.pattern != "*":
+        keys = select(ParameterKey.id).where(*matches(connection.dialect.name, ParameterKey.name, condition.pattern))
+        found = [row[0] for row in connection.execute(keys)]
+        if not found:
+            return []
+        query = query.where(among(connection, ParameterValue.key_id, found))
+    return sorted(row[0] for row in connection.execute(query))
+
+
+def _sets_with(connection: Connection, values: list[int]) -> list[int]:
+    """Return the integer keys of the parameter sets that have one of these values."""
+    if not values:
+        return []
+    total: int = connection.execute(select(func.count()).select_from(ParameterSet)).scalar_one()
+    met: set[int] = set()
+    blocks: dict[int, int] = {}
+    for part in _growing(values):
+        tables = {row[0] for row in _fetch_among(connection, _TABLES, part)} - met
+        met |= tables
+        for few in _growing(sorted(tables)):
+            for block, members in _fetch_among(connection, _SETS, few):
+                blocks[block] = blocks.get(block, 0) | members
+            if sum(map(int.bit_count, blocks.values())) >= total:
+                return _members(blocks)
+    return _members(blocks)
+
+
+def _members(blocks: dict[int, int]) -> list[int]:
+    return [key for block, members in blocks.items() for key in sets_in(block, members)]
+
+
+def _growing(keys: list[int]) -> Iterator[list[int]]:
+    start, length = 0, _FIRST_PART
+    while start < len(keys):
+        yield keys[start : start + length]
+        start, length = start + length, length * _GROWTH
+
+
+def _fetch_among(connection: Connection, statement: str, keys: list[int]) -> list[Any]:
+    dialect = connection.dialect.name
+    return fetch(
+        connection, statement.format(among=_AMONG[dialect]), (json.dumps(keys) if dialect == "sqlite" else keys,)
+    )
 
 
 def closures_with(connection: Connection, condition: ParameterCondition) -> list[int]:
@@ -96,17 +144,22 @@ def narrowed_to_closures(connection: Connection, query: Select[Any], closures: S
     return query.where(Job.id.in_(ran))
 
 
-def _holds(condition: ParameterCondition) -> list[ColumnElement[bool]]:
-    number = Parameter.number
+def _holds(dialect: str, condition: ParameterCondition) -> list[ColumnElement[bool]]:
+    """Return the condition on a value."""
+    canonical, number = ParameterValue.canonical, ParameterValue.number
+    if condition.operator is None:
+        return []
+    if condition.operator == "~":
+        return matches(dialect, canonical, condition.canonical)
     comparisons = {
-        "=": Parameter.canonical == condition.canonical,
-        "!=": Parameter.canonical != condition.canonical,
+        "=": canonical == condition.canonical,
+        "!=": canonical != condition.canonical,
         "<": number < condition.number,
         "<=": number <= condition.number,
         ">": number > condition.number,
         ">=": number >= condition.number,
     }
-    return [] if condition.operator is None else [comparisons[condition.operator]]
+    return [comparisons[condition.operator]]
 
 
 def newest_that_ran(connection: Connection, ran: Ran, *, before: int | None, length: int) -> Iterator[list[int]]:

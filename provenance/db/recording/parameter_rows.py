@@ -1,42 +1,53 @@
 """Writes evaluated configurations into the index of parameters: each distinct table once, whatever the number of sets that have it."""
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from provenance.db.driver import change
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys, chunks
 from provenance.db.recording.writing import table_of
-from provenance.db.tables import Parameter, ParameterKey, ParameterSet, ParameterSetTable, ParameterTable
+from provenance.db.tables import Parameter, ParameterKey, ParameterSet, ParameterTable, ParameterValue
+from provenance.db.tables.parameters import SETS_A_BLOCK
 from provenance.fhicl import Configuration
-from provenance.fhicl.tree import leaves
+from provenance.fhicl.tree import atoms_and_sequences
 
 LONGEST_KEPT = 400
 _BEGINNING = 300
+_ENTER = {
+    dialect: f"INSERT INTO parameter_set_tables (table_id, block, members) {rows}"
+    " ON CONFLICT (table_id, block) DO UPDATE SET members = parameter_set_tables.members | excluded.members"
+    for dialect, rows in (
+        ("sqlite", "SELECT value, ?, ? FROM json_each(?) WHERE true"),
+        ("postgresql", "SELECT key, ?::bigint, ?::bigint FROM (SELECT unnest(?::bigint[]) AS key) AS among"),
+    )
+}
 _NUMBER = re.compile(r"-?\d|[+-]infinity$")
 
 
 class IndexedTable(NamedTuple):
-    """One table of a set: its key, and (path, canonical text) of each atom directly in it."""
+    """One table of a set: its key, and (path, canonical text) of each atom and sequence directly in it."""
 
     key: bytes
-    atoms: tuple[tuple[str, str], ...]
+    values: tuple[tuple[str, str], ...]
 
 
 def indexed_tables(configuration: Configuration) -> list[IndexedTable]:
     """Return the tables of a configuration that have parameters directly in them."""
-    atoms = leaves(configuration.root)
-    placed = sorted((path.rpartition(".")[0], path, indexed_text(canonical)) for path, canonical, _ in atoms)
+    values = atoms_and_sequences(configuration.root)
+    placed = sorted((path.rpartition(".")[0], path, indexed_text(canonical)) for path, canonical in values)
     return [_table([(path, text) for _, path, text in inside]) for _, inside in groupby(placed, lambda each: each[0])]
 
 
-def _table(atoms: Sequence[tuple[str, str]]) -> IndexedTable:
-    written = "\n".join(f"{path}:{text}" for path, text in atoms)  # neither holds a newline
-    return IndexedTable(hashlib.sha256(written.encode()).digest()[:16], tuple(atoms))
+def _table(values: Sequence[tuple[str, str]]) -> IndexedTable:
+    written = "\n".join(f"{path}:{text}" for path, text in values)  # neither holds a newline
+    return IndexedTable(hashlib.sha256(written.encode()).digest()[:16], tuple(values))
 
 
 def indexed_text(canonical: str) -> str:
@@ -57,17 +68,27 @@ def write_tables(connection: Connection, known: KnownKeys, tables: Sequence[Inde
         connection,
         table_of(ParameterKey),
         ["name"],
-        {path: {"name": path} for table in tables for path, _ in table.atoms},
+        {path: {"name": path} for table in tables for path, _ in table.values},
     )
     unmet = [each for each in tables if known.get(table_of(ParameterTable), each.key) is None]
     fresh = unwritten_tables(connection, unmet)
     numbers = known.intern(
         connection, table_of(ParameterTable), ["key"], {each.key: {"key": each.key} for each in tables}
     )
+    values = known.intern(
+        connection,
+        table_of(ParameterValue),
+        ["key_id", "canonical"],
+        {
+            (keys[path], text): {"key_id": keys[path], "canonical": text, "number": number_in(text)}
+            for table in fresh
+            for path, text in table.values
+        },
+    )
     rows = [
-        {"key_id": keys[path], "table_id": numbers[table.key], "number": number_in(text), "canonical": text}
+        {"value_id": values[keys[path], text], "table_id": numbers[table.key]}
         for table in fresh
-        for path, text in table.atoms
+        for path, text in table.values
     ]
     # on PostgreSQL another process may have written the same table since
     insert_rows(connection, table_of(Parameter), rows, skip_known=connection.dialect.name == "postgresql")
@@ -93,8 +114,15 @@ def write_set(connection: Connection, known: KnownKeys, identity: str, tables: S
         return found
     numbers = write_tables(connection, known, tables)
     [number] = allocate_keys(connection, table, 1)
-    row = {"id": number, "identity": identity, "parameter_count": sum(len(each.atoms) for each in tables)}
+    row = {"id": number, "identity": identity, "parameter_count": sum(map(_count, tables))}
     insert_rows(connection, table, [row])
-    links = [{"table_id": each, "set_id": number} for each in sorted(set(numbers.values()))]
-    insert_rows(connection, table_of(ParameterSetTable), links)
+    among = sorted(set(numbers.values()))  # the same order in every process, so that two cannot wait for each other
+    keys: Any = json.dumps(among) if connection.dialect.name == "sqlite" else among
+    block, place = divmod(number, SETS_A_BLOCK)
+    change(connection, _ENTER[connection.dialect.name], (block, 1 << place, keys))
     return number
+
+
+def _count(table: IndexedTable) -> int:
+    """Return how many parameters stand in a table; a sequence is none, its elements are."""
+    return sum(text == "[]" or not text.startswith("[") for _, text in table.values)

@@ -38,6 +38,7 @@ from provenance.db.tables.parameters import (
     ParameterSet,
     ParameterSetTable,
     ParameterTable,
+    ParameterValue,
 )
 from provenance.db.tables.software import (
     RefObservation,
@@ -84,6 +85,7 @@ __all__ = [
     "ParameterSet",
     "ParameterSetTable",
     "ParameterTable",
+    "ParameterValue",
     "Parent",
     "Possession",
     "Producer",

@@ -1,11 +1,12 @@
 """Evaluated configurations, indexed once, for the search by parameter. All derived: from closures and the bytes of their fcl files.
 
 A *parameter set* is what a configuration evaluates to. Sets differ in few of their tables, so the index keeps each table once: a
-*parameter table* is one path with the atoms that stand directly in it. 1,143 real configurations with 427,906 parameters have 3,925
-distinct tables with 21,494.
+*parameter table* is one path with the atoms and sequences that stand directly in it. 1,143 real configurations with 427,906
+parameters have 3,925 distinct tables with 21,494. What people ask for is a *value* of a key, of which there are fewer still: a
+condition looks at distinct values, and goes from those that hold to tables, and from tables to sets.
 """
 
-from sqlalchemy import Float, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import BigInteger, Float, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provenance.db.base import Base, Key, NameText
@@ -17,7 +18,7 @@ class ParameterSet(Base):
     __tablename__ = "parameter_sets"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     identity: Mapped[str] = mapped_column(String(40), unique=True)
-    parameter_count: Mapped[int]
+    parameter_count: Mapped[int]  # atoms, and empty tables and sequences
 
 
 class ParameterTable(Base):
@@ -28,14 +29,27 @@ class ParameterTable(Base):
     key: Mapped[bytes] = mapped_column(LargeBinary(16), unique=True)
 
 
+SETS_A_BLOCK = 62
+"""Bits of a signed 64-bit integer that need no care."""
+
+
 class ParameterSetTable(Base):
-    """A parameter set has this table."""
+    """Which parameter sets have this table, `SETS_A_BLOCK` of them a row: bit n of `members` is the set with id block * 62 + n.
+
+    Most tables are in most sets: a row a set and table would be sixteen times as many, read by every question.
+    """
 
     __tablename__ = "parameter_set_tables"
     table_id: Mapped[int] = mapped_column(ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False)
-    set_id: Mapped[int] = mapped_column(ForeignKey("parameter_sets.id"), primary_key=True, autoincrement=False)
+    block: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    members: Mapped[int] = mapped_column(BigInteger)
 
     __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+def sets_in(block: int, members: int) -> list[int]:
+    """Return the integer keys of the parameter sets that a row of `ParameterSetTable` stands for, or many rows of one block together."""
+    return [block * SETS_A_BLOCK + place for place in range(SETS_A_BLOCK) if members >> place & 1]
 
 
 class ParameterKey(Base):
@@ -46,17 +60,27 @@ class ParameterKey(Base):
     name: Mapped[str] = mapped_column(NameText, unique=True)
 
 
-class Parameter(Base):
-    """An atom of a parameter table: its canonical text, which tells its type, and the number that it is, if it is one.
+class ParameterValue(Base):
+    """A value that some table gives a key: its canonical text, which tells its type, and the number that it is, if it is one.
 
-    One key has as many rows as there are tables with it, at most one a parameter set, so that values need no index.
+    Text that is too long for an index stands here by its beginning and digest (`parameter_rows.indexed_text`).
     """
 
-    __tablename__ = "parameters"
-    key_id: Mapped[int] = mapped_column(ForeignKey("parameter_keys.id"), primary_key=True, autoincrement=False)
-    table_id: Mapped[int] = mapped_column(ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False)
-    number: Mapped[float | None] = mapped_column(Float)
+    __tablename__ = "parameter_values"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    key_id: Mapped[int] = mapped_column(ForeignKey("parameter_keys.id"))
     canonical: Mapped[str] = mapped_column(Text)
+    number: Mapped[float | None] = mapped_column(Float)
+
+    __table_args__ = (UniqueConstraint("key_id", "canonical"),)
+
+
+class Parameter(Base):
+    """A parameter table has this value, of an atom or of a whole sequence."""
+
+    __tablename__ = "parameters"
+    value_id: Mapped[int] = mapped_column(ForeignKey("parameter_values.id"), primary_key=True, autoincrement=False)
+    table_id: Mapped[int] = mapped_column(ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False)
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from archive.opening import open_store
 from provenance.db.engines import Database
+from provenance.db.migrating import downgrade, stamp, upgrade
 from provenance.db.queries import parameters
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.tables import Evaluation, GapSet, Job, ParameterSet, ParameterTable, WorkItem
@@ -79,6 +80,63 @@ def test_jobs_are_found_by_the_values_that_they_ran_with(production: Production)
     assert found(production, parameter="physics.*.threshold", value="<5", task_id="t1") == [3]
     assert found(production, parameter="physics.*.threshold", value="<5", state="failed") == []
     assert found(production, parameter="Physics.*") == []
+
+
+def test_whole_sequences_their_elements_and_globs_of_text_are_found(production: Production) -> None:
+    production.record(
+        configured(production, 1, BASE),
+        configured(production, 2, BASE + b"physics.producers.fit.steps: [1, 2]\n"),
+        configured(production, 3, BASE + b"physics.producers.fit.steps: [[1, 2], {a: 1}]\n"),
+        configured(production, 4, BASE + b"physics.producers.slicer.mode: 'fast%_[1]'\n"),
+        configured(production, 5, BASE + b"physics.producers.fit.steps: [%s]\n" % b",".join([b"7"] * 999)),
+        configured(production, 6, BASE + b"physics.producers.fit.steps: [%s]\n" % b",".join([b"7"] * 998)),
+    )
+    production.work()
+    key, mode = "physics.producers.fit.steps", "physics.producers.slicer.mode"
+
+    assert found(production, parameter=key, value="[1,2,3]") == [1, 4]
+    assert found(production, parameter=key, value="!= [1, 2, 3]") == [2, 3, 5, 6]
+    assert found(production, parameter="*.steps", value="[1,2]") == [2]
+    assert found(production, parameter=f"{key}[0]", value="[1,2]") == [3]
+    assert found(production, parameter=f"{key}[2]", value="3") == [1, 4]
+    assert found(production, parameter=f"{key}[1].a", value="1") == [3]
+    assert found(production, parameter=key, value=f"[{','.join(['7'] * 999)}]") == [5]
+    assert found(production, parameter=key) == [1, 2, 3, 4, 5, 6]
+    assert found(production, parameter=mode, value="~fa*") == [1, 2, 3, 4, 5, 6]
+    assert found(production, parameter=mode, value="~*%_[?]") == [4]
+    assert found(production, parameter=mode, value="~Fa*") == []
+    with production.database.reading.connect() as connection:
+        counts = sorted(connection.execute(select(ParameterSet.parameter_count)).scalars())
+    assert counts == [4, 5, 5, 5, 1000, 1001]
+
+
+def test_more_sets_than_a_block_holds_are_told_apart(production: Production) -> None:
+    """Common values end the search as soon as every set is met, rare ones lead to their sets, over several blocks of sets."""
+    texts = [BASE + b"physics.producers.slicer.threshold: %d\n" % number for number in range(1, 131)]
+    production.record(*[configured(production, number, text) for number, text in enumerate(texts, 1)])
+    production.work()
+
+    assert found(production, parameter="*.threshold", value="<=64") == list(range(1, 65))
+    assert len(paged(production, parameter="*.mode", value="fast")) == 130
+    assert paged(production, parameter="*") == list(range(130, 0, -1))
+    assert found(production, parameter="*", value="126") == [126]
+
+
+def test_an_index_of_before_is_made_anew_by_its_migration(production: Production, tmp_path: Path) -> None:
+    production.record(configured(production, 1, BASE), configured(production, 2, b"a: @local::nowhere\n"))
+    production.work()
+    url = production.database.writing.url.render_as_string(hide_password=False)
+
+    stamp(url)  # the fixture makes the tables without a revision
+    downgrade(url, "0004")
+    upgrade(url)
+    assert found(production, parameter="*.mode") == []
+    started_anew = Production(production.database, production.store, tmp_path / "again")
+    started_anew.work()
+    started_anew.close()
+
+    assert found(production, parameter="*.steps", value="[1,2,3]") == [1]
+    assert gaps_of(production, 2) == ["configuration-unevaluated"]
 
 
 @pytest.mark.parametrize("few", [0, 10_000])
