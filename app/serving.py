@@ -21,11 +21,13 @@ from app.factory import create_app
 from app.wiring import Service
 from provenance.errors import BadInputError
 from provenance.services.background import HANDLERS
+from provenance.services.fold_campaign import enqueue_large
 from provenance.services.seal_ledger import seal_all
 from provenance.services.work import Parts, drain
 
 DRAIN_SECONDS = 30
 SEAL_SECONDS = 3600.0
+FOLD_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is there, gunicorn's heartbeat costs no disk
 _log = logging.getLogger("jobprov.serving")
@@ -95,11 +97,15 @@ def _address(arbiter: Any) -> str:
 
 
 def work_until(service: Service, stop: threading.Event) -> None:
-    """Do background work as it becomes due, and seal the ledger every hour, until told to stop."""
+    """Do background work as it becomes due, look for large campaigns every minute, seal the ledger every hour, until told to stop."""
     parts = Parts(service.database, service.writer, service.store, service.settings.git_mirrors)
     seal_at = time.monotonic() + SEAL_SECONDS
+    fold_at = time.monotonic()
     while not stop.is_set():
         try:
+            if time.monotonic() > fold_at:
+                enqueue_large(parts)
+                fold_at = time.monotonic() + FOLD_SECONDS
             drain(parts, HANDLERS, until=stop.is_set)
             if time.monotonic() > seal_at:
                 seal_all(parts.database, parts.writer, service.store)

@@ -7,6 +7,7 @@ use cases of `provenance.services` answer, `app.web` says it.
 from flask import Flask
 
 from app.web import (
+    campaign_lineage,
     campaigns,
     comparison,
     configurations,
@@ -21,6 +22,7 @@ from app.web import (
     logs,
     modules,
     recipes,
+    reports,
     resources,
     searching,
     tasks,
@@ -41,11 +43,13 @@ _PAGES = (
     logs,
     tasks,
     campaigns,
+    campaign_lineage,
     errors,
     impact,
     resources,
     modules,
     recipes,
+    reports,
 )
 
 

@@ -6,11 +6,13 @@ from flask import Blueprint, Response, request
 
 from app.web.cuts import address, cut_rows
 from app.web.frame import answer, asked, asked_number, here
-from app.web.pictures import draw_picture
+from app.web.pictures import asked_drawing, draw_picture
 from app.wiring import get_service
-from provenance.errors import BadInputError
+from provenance.lineage.folding import fold
 from provenance.lineage.graph import FileNode, Graph
+from provenance.lineage.map_view import map_of_view
 from provenance.lineage.sheet import Links
+from provenance.lineage.svg import draw_view
 from provenance.lineage.words import summary
 from provenance.services.trace_lineage import trace_lineage
 
@@ -18,6 +20,7 @@ DIRECTIONS = {"ancestors": "What made it", "descendants": "What came of it", "bo
 DEPTHS = (1, 2, 3, 5)
 FORMATS = {"json": "JSON", "dot": "DOT", "svg": "SVG", "prov-json": "PROV-JSON", "prov-n": "PROV-N", "text": "text"}
 _ROWS = 60
+_NOT_OF_THE_GRAPH = frozenset({"picture", "whole", "from", "at", "start", "end", "find"})
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -41,9 +44,13 @@ def show_page(name: str) -> Response:
             limit=limit,
         )
     expanded = frozenset(request.args.getlist("expanded"))
-    picture = draw_picture(graph, expanded=expanded, links=_links(graph, depth))
-    if (wanted := asked("picture")) is not None:
-        return _drawing(wanted, picture.right, picture.down)
+    view, links = fold(graph, expanded=expanded), _links(graph, depth)
+
+    def draw(direction: str) -> str:
+        return draw_view(view, direction="down" if direction == "down" else "right", links=links)
+
+    if (drawing := asked_drawing(draw, lambda: map_of_view(view, links))) is not None:
+        return drawing
     focus = graph.by_key()[graph.focus]
     words = {"experiment": focus.experiment, "namespace": focus.namespace} if isinstance(focus, FileNode) else {}
     query = {**words, "direction": direction, "depth": str(depth or "")}
@@ -57,9 +64,10 @@ def show_page(name: str) -> Response:
         file_url=f"/files/{quote(name, safe='')}{address('', words)}",
         graph=graph,
         first_line=summary(graph),
-        picture=picture,
-        right_url=here(picture="right"),
-        down_url=here(picture="down"),
+        picture=draw_picture(draw, len(view.boxes)),
+        map_url=_drawing_address("map"),
+        right_url=_drawing_address("right"),
+        down_url=_drawing_address("down"),
         nodes=cut_rows("nodes", graph.nodes, _ROWS),
         direction=direction,
         depth=depth,
@@ -88,11 +96,12 @@ def _links(graph: Graph, depth: int | None) -> Links:
     return Links(expand=expand, more=more)
 
 
+def _drawing_address(form: str) -> str:
+    """Return where a drawing of this graph is; the script of the map adds itself which boxes are opened."""
+    dropped = _NOT_OF_THE_GRAPH | ({"expanded"} if form == "map" else set())
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in dropped]
+    return f"{quote(request.path)}?{_query([*kept, ('picture', form)])}"
+
+
 def _query(words: list[tuple[str, str]]) -> str:
     return "&".join(f"{quote(name)}={quote(value, safe='')}" for name, value in dict.fromkeys(words))
-
-
-def _drawing(wanted: str, right: str, down: str) -> Response:
-    if wanted not in ("right", "down"):
-        raise BadInputError(f"picture: {wanted[:40]!r} is neither right nor down.", {"picture": ["right or down"]})
-    return Response(right if wanted == "right" else down, content_type="image/svg+xml; charset=utf-8")

@@ -1,27 +1,61 @@
-"""Pictures of lineage on a page: inside it where they are small, else beside it, as a file of their own."""
+"""Pictures of lineage on a page: inside it where they are small, else beside it, as a file of their own; and as values for the map."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import msgspec
+from flask import Response
 from markupsafe import Markup
 
-from provenance.lineage.graph import Graph
-from provenance.lineage.sheet import Links
-from provenance.lineage.svg import draw
+from app.web.frame import asked
+from provenance.errors import BadInputError
 
 INLINE_BYTES = 44_000
 """Both pictures together: with a table of 60 rows and the frame a page stays under 80 kB."""
+INLINE_BOXES = 70
+"""Pictures of more boxes are surely larger, so they are not even drawn for the page."""
+FORMS = ("right", "down", "map")
 
 
 class Picture(NamedTuple):
-    """A graph drawn for wide pages and for narrow ones; `is_inline` where both may stand in the page."""
+    """A graph drawn for wide pages and for narrow ones, where both may stand in the page; else both are empty."""
 
-    right: str
-    down: str
-    is_inline: bool
+    right: str = ""
+    down: str = ""
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the picture stands in the page."""
+        return bool(self.right)
 
 
-def draw_picture(graph: Graph, *, expanded: frozenset[str] = frozenset(), links: Links | None = None) -> Picture:
-    """Return the picture of a graph. The drawings escape every name themselves, so they are markup."""
-    right = Markup(draw(graph, expanded=expanded, links=links))  # noqa: S704 - ElementTree wrote it
-    down = Markup(draw(graph, direction="down", expanded=expanded, links=links))  # noqa: S704
-    return Picture(right, down, len(right.encode()) + len(down.encode()) <= INLINE_BYTES)
+def draw_picture(draw: Callable[[str], str], boxes: int) -> Picture:
+    """Return the picture of so many boxes. The drawings escape every name themselves, so they are markup.
+
+    Args:
+        draw: takes `right` or `down`.
+        boxes: how many it has.
+    """
+    if boxes > INLINE_BOXES:
+        return Picture()
+    right, down = draw("right"), draw("down")
+    if len(right.encode()) + len(down.encode()) > INLINE_BYTES:
+        return Picture()
+    return Picture(Markup(right), Markup(down))  # noqa: S704 - ElementTree wrote them
+
+
+def asked_drawing(draw: Callable[[str], str], view_map: Callable[[], dict[str, Any]]) -> Response | None:
+    """Return what `picture=` asks for, a drawing alone or the values of the map; None where it asks for the page.
+
+    Raises:
+        BadInputError: it asks for something else.
+    """
+    wanted = asked("picture")
+    if wanted is None:
+        return None
+    if wanted not in FORMS:
+        choices = f"{', '.join(FORMS[:-1])} or {FORMS[-1]}"
+        raise BadInputError(f"picture: {wanted[:40]!r} is none of {', '.join(FORMS)}.", {"picture": [choices]})
+    if wanted == "map":
+        return Response(msgspec.json.encode(view_map()), content_type="application/json")
+    return Response(draw(wanted), content_type="image/svg+xml; charset=utf-8")

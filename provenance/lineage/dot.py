@@ -3,10 +3,13 @@
 Source: Graphviz, The DOT language, "Quoted strings": a backslash and a double quote are escaped.
 """
 
+from collections.abc import Mapping
+
 from provenance.lineage.captions import safe_url
 from provenance.lineage.graph import Edge, FileNode, Graph, Node
 from provenance.lineage.marks import COLOURS, UNKNOWN_COLOUR
-from provenance.lineage.words import full_name, shown, title
+from provenance.lineage.quotient import FoldedGraph, JobClass
+from provenance.lineage.words import counted, full_name, shown, title
 
 SHAPES = {"failed": "triangle", "killed": "square", "running": "doublecircle", "lost": "diamond"}
 
@@ -21,6 +24,17 @@ def to_dot(graph: Graph) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
+def classes_to_dot(folded: FoldedGraph) -> str:
+    """A campaign's folded graph as a digraph: a node for each stage, code version and state; ends with a line break."""
+    lines = ["digraph campaign {", "  rankdir=LR;", '  node [fontname="sans-serif", fontsize=10];']
+    lines += [f"  {index} [{_attributes(_class_look(some))}];" for index, some in enumerate(folded.classes)]
+    lines += [
+        f"  {flow.source} -> {flow.target} [{_attributes({'label': counted(flow.files, 'file')})}];"
+        for flow in folded.flows
+    ]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
 def quoted(text: str) -> str:
     """The text as a DOT string."""
     escaped = shown(text).replace("\\", "\\\\").replace('"', '\\"')
@@ -32,16 +46,28 @@ def _node(node: Node, *, is_focus: bool) -> str:
         style = "rounded,dashed" if node.is_placeholder else "rounded,bold" if is_focus else "rounded"
         attributes = {"label": full_name(node), "shape": "box", "style": style}
     else:
-        attributes = {
-            "label": node.stage or node.label or node.job_id,
-            "shape": SHAPES.get(node.state, "ellipse"),
-            "style": "dashed" if node.state == "silent" else "solid",
-            "color": COLOURS.get(node.state, UNKNOWN_COLOUR),
-        }
+        attributes = {"label": node.stage or node.label or node.job_id, **_state_look(node.state)}
     attributes["tooltip"] = title(node)
     if url := safe_url(node.url):
         attributes["URL"] = url
-    return f"{quoted(node.key)} [{', '.join(f'{name}={quoted(value)}' for name, value in attributes.items())}];"
+    return f"{quoted(node.key)} [{_attributes(attributes)}];"
+
+
+def _class_look(some: JobClass) -> dict[str, str]:
+    words = (some.stage or "no stage", f"{counted(some.jobs, 'job')} {some.state}", some.code_version)
+    return {"label": " · ".join(word for word in words if word), **_state_look(some.state)}
+
+
+def _state_look(state: str) -> dict[str, str]:
+    return {
+        "shape": SHAPES.get(state, "ellipse"),
+        "style": "dashed" if state == "silent" else "solid",
+        "color": COLOURS.get(state, UNKNOWN_COLOUR),
+    }
+
+
+def _attributes(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={quoted(value)}" for name, value in values.items())
 
 
 def _edge(edge: Edge) -> str:

@@ -165,7 +165,9 @@ class _Folding:
         components = [sorted(some, key=order.__getitem__) for some in strong_components(nodes, after)]
         components.sort(key=lambda some: order[some[0]])
         cycles = [some for some in components if len(some) > 1]
-        self.opened = {key: _handle("cycle", some[0]) for some in cycles for key in some if self._is_open("cycle", some)}
+        self.opened = {
+            key: _handle("cycle", some[0]) for some in cycles for key in some if self._is_open("cycle", some)
+        }
         parts = [part for some in components for part in self._parts(some)]
         self.cycle = {some[0]: some for some in parts if len(some) > 1}
         self.units = [some[0] for some in parts]

@@ -97,7 +97,9 @@ def bounded(classes: Sequence[JobClass], flows: Sequence[Flow], *, most: int = M
     folded = merged(classes, flows)
     if len(folded.classes) > most:
         versions = Counter((some.stage, some.state) for some in folded.classes)
-        folded = merged([_without_version(some, versions[some.stage, some.state]) for some in folded.classes], folded.flows)
+        folded = merged(
+            [_without_version(some, versions[some.stage, some.state]) for some in folded.classes], folded.flows
+        )
     if len(folded.classes) > most:
         return _largest(folded, most)
     return folded

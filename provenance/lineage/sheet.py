@@ -85,7 +85,8 @@ def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int) -> 
     total = sum(some.jobs for some in folded.classes)
     words = f"{counted(total, 'job')} by stage, code version and state"
     arrows = {(str(flow.source), str(flow.target)): True for flow in folded.flows if flow.source != flow.target}
-    sheet = Sheet(arrows=arrows, words=words)
+    left_out = f"Not shown: {counted(folded.omitted_jobs, 'job')} of {number(folded.omitted_classes)} smaller classes."
+    sheet = Sheet(arrows=arrows, words=words, notes=[left_out] * (folded.omitted_classes > 0))
     for index, some in enumerate(folded.classes):
         state = "" if some.state == "succeeded" else f"{shown(some.state)} · "
         detail = f"{state}{counted(some.jobs, 'job')}" + (f" · {shown(some.code_version)}" if some.code_version else "")
@@ -93,12 +94,12 @@ def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int) -> 
             label=elided(some.stage or "no stage", label_width),
             detail=elided(detail, label_width + 4),
             title=shown(
-                f"{counted(some.jobs, 'job')} of {some.stage or 'no stage'}, {some.state}, {some.code_version}"
+                f"{counted(some.jobs, 'job')} of {some.stage or 'no stage'}, {some.state}, {some.code_version or 'no code said'}"
             ),
             state=some.state,
             url=safe_url(links.expand(str(index))),
         )
-        sheet.items[str(index)] = Item(text, "jobs")
+        sheet.items[str(index)] = Item(text, "job" if some.jobs == 1 else "jobs")
     return sheet
 
 

@@ -87,7 +87,7 @@ def _drawn(sheet_for: Callable[[int], Sheet], direction: Direction) -> str:
 
 
 def _columns_element(sheet: Sheet) -> ET.Element:
-    sizes = {key: _size(item) for key, item in sheet.items.items()}
+    sizes = {key: item_size(item) for key, item in sheet.items.items()}
     layout = lay_out(sizes, sheet.arrows, spacing=Spacing(38.0, 14.0))
     width, height = max(layout.along, LEAST_WIDTH), layout.across + LINE
     legend = Legend(sheet.notes, sheet.states())
@@ -100,7 +100,8 @@ def _columns_element(sheet: Sheet) -> ET.Element:
     return root
 
 
-def _size(item: Item) -> Size:
+def item_size(item: Item) -> Size:
+    """The room that a box of the picture takes, in pixels."""
     text = item.text
     room = 2 * PADDING + (MARK_ROOM if text.state else 0.0)
     if item.kind == "stub":

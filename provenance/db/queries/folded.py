@@ -18,7 +18,6 @@ from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (
     Experiment,
     FoldedGraphRow,
-    Job,
     LedgerEntry,
     SoftwareRow,
     SoftwareSetMember,
@@ -63,8 +62,8 @@ class KeptGraph(NamedTuple):
     document: str
 
 
-class LargeCampaign(NamedTuple):
-    """A campaign by its experiment's key and its name."""
+class CampaignKey(NamedTuple):
+    """A campaign by its experiment's integer key and its name."""
 
     experiment: int
     campaign: str
@@ -80,14 +79,24 @@ def experiment_key(connection: Connection, experiment: str) -> int | None:
     return connection.execute(select(Experiment.id).where(Experiment.name == experiment)).scalar()
 
 
-def campaign_tasks(
-    connection: Connection, experiment: int, campaign: str, task_ids: Sequence[str] = ()
-) -> dict[int, str]:
+def first_stage(connection: Connection, campaign: CampaignKey) -> int | None:
+    """Return the integer key of the first stage of a campaign, which is shorter than its name; None where there is none."""
+    where = (Stage.experiment_id == campaign.experiment) & (Stage.campaign == campaign.campaign)
+    return connection.execute(select(func.min(Stage.id)).where(where)).scalar()
+
+
+def campaign_of_stage(connection: Connection, stage: int) -> CampaignKey | None:
+    """Return the campaign of a stage, None where there is no such stage."""
+    row = connection.execute(select(Stage.experiment_id, Stage.campaign).where(Stage.id == stage)).first()
+    return None if row is None else CampaignKey(*row)
+
+
+def campaign_tasks(connection: Connection, campaign: CampaignKey, task_ids: Sequence[str] = ()) -> dict[int, str]:
     """Return the tasks of a campaign, those of these ids where any are given: their ids by integer key."""
     query = (
         select(TaskRow.id, TaskRow.task_id)
         .join(Stage, Stage.id == TaskRow.stage_id)
-        .where(Stage.experiment_id == experiment, Stage.campaign == campaign)
+        .where(Stage.experiment_id == campaign.experiment, Stage.campaign == campaign.campaign)
     )
     if task_ids:
         query = query.where(TaskRow.task_id.in_(task_ids))
@@ -115,17 +124,17 @@ def fold_tasks(connection: Connection, tasks: Sequence[int]) -> FoldedGraph:
     )
 
 
-def read_kept(connection: Connection, experiment: int, campaign: str) -> KeptGraph | None:
+def read_kept(connection: Connection, campaign: CampaignKey) -> KeptGraph | None:
     """Return what was counted for a campaign, None where nothing was."""
     row = connection.execute(
         select(
             FoldedGraphRow.entry_id, FoldedGraphRow.counted_at, FoldedGraphRow.seconds, FoldedGraphRow.document
-        ).where(FoldedGraphRow.experiment_id == experiment, FoldedGraphRow.campaign == campaign)
+        ).where(FoldedGraphRow.experiment_id == campaign.experiment, FoldedGraphRow.campaign == campaign.campaign)
     ).first()
     return None if row is None else KeptGraph(*row)
 
 
-def keep(connection: Connection, campaign: LargeCampaign, kept: KeptGraph) -> None:
+def keep(connection: Connection, campaign: CampaignKey, kept: KeptGraph) -> None:
     """Keep what was counted for a campaign, in the place of what was kept."""
     table = table_of(FoldedGraphRow)
     where = (table.c.experiment_id == campaign.experiment) & (table.c.campaign == campaign.campaign)
@@ -134,7 +143,7 @@ def keep(connection: Connection, campaign: LargeCampaign, kept: KeptGraph) -> No
     connection.execute(table.insert().values(row))
 
 
-def campaigns_not_kept(connection: Connection) -> list[LargeCampaign]:
+def campaigns_not_kept(connection: Connection) -> list[CampaignKey]:
     """Return the campaigns of which nothing was counted yet, the newest first, at most a thousand."""
     query = (
         select(Stage.experiment_id, Stage.campaign)
@@ -147,7 +156,7 @@ def campaigns_not_kept(connection: Connection) -> list[LargeCampaign]:
         .order_by(func.max(Stage.id).desc())
         .limit(1000)
     )
-    return [LargeCampaign(*row) for row in connection.execute(query)]
+    return [CampaignKey(*row) for row in connection.execute(query)]
 
 
 def _grouped(connection: Connection, statement: str, tasks: Sequence[int], **columns: str) -> list[Any] | None:
@@ -170,7 +179,7 @@ def _job_classes(connection: Connection, rows: Sequence[Any]) -> list[JobClass]:
 def _stage_names(connection: Connection, keys: set[int]) -> dict[int, str]:
     found: dict[int, str] = {}
     for part in chunks(sorted(keys)):
-        found.update(connection.execute(select(Stage.id, Stage.name).where(Stage.id.in_(part))).tuples())
+        found |= {row[0]: row[1] for row in connection.execute(select(Stage.id, Stage.name).where(Stage.id.in_(part)))}
     return found
 
 

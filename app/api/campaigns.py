@@ -1,0 +1,52 @@
+"""Campaigns over HTTP: one in the large, as a graph of classes of jobs."""
+
+from flask import Response
+
+from app.api.answers import json_answer
+from app.api.asking import asked, checked_word, parameters
+from app.api.documenting import OBJECT, Section
+from app.wiring import get_service
+from provenance.lineage.dot import classes_to_dot
+from provenance.lineage.svg import draw_classes
+from provenance.schemas.queries import CampaignGraphQuery
+from provenance.services.fold_campaign import FoldedCampaign, class_links, fold_campaign, follow_up
+
+section = Section("campaigns", "Campaigns in the large.")
+
+
+@section.call(
+    "GET",
+    "/campaigns/<path:campaign>/graph",
+    answers={200: OBJECT},
+    parameters=parameters(CampaignGraphQuery),
+    errors=(401, 404, 413, 422),
+)
+def get_graph(campaign: str) -> Response:
+    """Return a campaign folded to stage, code version and state, with counts of jobs and of the files between them."""
+    query = asked(CampaignGraphQuery)
+    tasks = [word for word in query.get("task_id", "").split(",") if word]
+    service = get_service()
+    with service.reading() as connection:
+        folded = fold_campaign(connection, query["experiment"], checked_word(campaign, "campaign"), task_ids=tasks)
+    if folded.needs_follow_up:
+        service.write(lambda connection, known: follow_up(connection, known, folded))
+    if query["format"] == "dot":
+        return Response(classes_to_dot(folded.graph), content_type="text/vnd.graphviz; charset=utf-8")
+    if query["format"] == "svg":
+        picture = draw_classes(folded.graph, links=class_links(folded))
+        return Response(picture, content_type="image/svg+xml; charset=utf-8")
+    return json_answer(_body(folded))
+
+
+def _body(folded: FoldedCampaign) -> dict[str, object]:
+    links = class_links(folded)
+    body = folded.graph.to_json()
+    nodes = [{**node, "url": links.expand(str(index))} for index, node in enumerate(body["nodes"])]
+    return {
+        "experiment": folded.experiment,
+        "campaign": folded.campaign,
+        "counted_at": folded.counted_at.isoformat().replace("+00:00", "Z"),
+        "is_current": folded.is_current,
+        **body,
+        "nodes": nodes,
+    }

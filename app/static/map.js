@@ -1,0 +1,389 @@
+// The picture as a map: open and fold boxes where they stand, find, choose, follow a path, by mouse and by keys. What is opened, chosen
+// and followed is in the address, so that a link shows the same; the server decides the boxes. Without this file its drawing stands there.
+"use strict";
+import { imageOf, outer, palette, styleOf } from "./map_boxes.js";
+import { showBox, showNothing, spoken } from "./map_panel.js";
+
+const NARROW = matchMedia("(max-width: 40rem)"), DARK = matchMedia("(prefers-color-scheme: dark)"), STILL = matchMedia("(prefers-reduced-motion: reduce)");
+const MOVE = 220;
+const DOUBLE = 350;
+
+class Place {
+  constructor(element) {
+    this.element = element;
+    this.drawing = element.querySelector(".picture");
+    this.cached = new Map();
+    this.shown = new URL(location.href).searchParams;
+  }
+
+  async begin() {
+    const [cytoscape, dagre, view] = await Promise.all([import(this.element.dataset.cytoscape), import(this.element.dataset.dagre), this.ask()]);
+    this.dagre = dagre;
+    this.element.insertBefore(this.element.querySelector("template").content.cloneNode(true), this.drawing);
+    for (const name of ["bar", "main", "canvas", "panel", "find", "found", "legend"]) this[name] = this.element.querySelector(`.map-${name}`);
+    this.status = this.element.querySelector("[role=status]");
+    // cytoscape writes a rule into the page unless this id is there; the page's policy forbids that, and the rule is in jobprov.css
+    document.querySelector("link[rel=stylesheet]").id ||= "__________cytoscape_stylesheet";
+    this.element.classList.add("is-map");
+    this.cy = cytoscape.default({ container: this.canvas, minZoom: 0.08, maxZoom: 2, boxSelectionEnabled: false, autoungrabify: true, autounselectify: true });
+    this.show(view);
+    this.fit();
+    this.listen();
+    this.follow(new URL(location.href).searchParams);
+    this.cy.once("render", () => requestAnimationFrame(() => this.element.setAttribute("data-ready", Math.round(performance.now()))));
+  }
+
+  // -- what the server says
+
+  get words() {
+    return new URL(location.href).searchParams;
+  }
+
+  async ask() {
+    const address = new URL(this.element.dataset.map, location.href);
+    for (const handle of this.words.getAll("expanded")) address.searchParams.append("expanded", handle);
+    if (!this.cached.has(address.href)) {
+      const answer = await fetch(address);
+      if (!answer.ok) throw new Error(`${address.pathname}: ${answer.status}`);
+      this.cached.set(address.href, await answer.json());
+    }
+    return this.cached.get(address.href);
+  }
+
+  // -- drawing
+
+  show(view, from) {
+    this.view = view;
+    this.boxes = new Map(view.boxes.map((box) => [box.id, box]));
+    this.colours = palette(DARK.matches && !this.isPrinting);
+    const places = this.layOut(view);
+    const held = from && this.cy.getElementById(from).nonempty() ? this.cy.getElementById(from).position() : null;
+    const anchor = held && places.get(from) ? { x: held.x - places.get(from).x, y: held.y - places.get(from).y } : { x: 0, y: 0 };
+    const was = new Map(this.cy.nodes().map((node) => [node.id(), { ...node.position() }]));
+    this.cy.batch(() => {
+      this.cy.elements().remove();
+      this.cy.style(styleOf(this.colours));
+      this.cy.add(view.boxes.map((box) => this.nodeOf(box)));
+      this.cy.add(view.arrows.map(([source, target, count, isSure]) => ({ group: "edges", data: { id: `${source}>${target}`, source, target, label: this.view.unit && count ? `${count.toLocaleString("en").replaceAll(",", "\u2009")} ${this.view.unit}${count === 1 ? "" : "s"}` : "", isPossible: !isSure, bends: [0, 0], weights: [0.3, 0.7] } })));
+    });
+    this.moves = 0;
+    for (const node of this.cy.nodes()) {
+      const place = places.get(node.id()), to = { x: place.x + anchor.x, y: place.y + anchor.y };
+      if (from && !STILL.matches && this.cy.nodes().length < 300) {
+        node.position(was.get(node.id()) || held || to);
+        node.animate({ position: to }, { duration: MOVE });
+      } else node.position(to);
+    }
+    if (from && !STILL.matches) setTimeout(() => this.curve(), MOVE + 40);
+    this.curve();
+    this.showLegend();
+  }
+
+  nodeOf(box) {
+    return { group: "nodes", data: { id: box.id, ...outer(box), image: imageOf(box, this.colours) } };
+  }
+
+  layOut(view) {
+    const graph = new this.dagre.Graph();
+    graph.setGraph({ rankdir: NARROW.matches ? "TB" : "LR", nodesep: 12, ranksep: 46, edgesep: 8, marginx: 8, marginy: 8 });
+    graph.setDefaultEdgeLabel(() => ({}));
+    for (const box of view.boxes) graph.setNode(box.id, outer(box));
+    for (const [source, target] of view.arrows) graph.setEdge(source, target);
+    this.dagre.layout(graph);
+    return new Map(view.boxes.map((box) => [box.id, graph.node(box.id)]));
+  }
+
+  // Lines leave and arrive along the direction of history.
+  curve() {
+    this.cy.batch(() => {
+      for (const edge of this.cy.edges()) {
+        const a = edge.source().position(), b = edge.target().position();
+        const across = NARROW.matches ? a.x - b.x : b.y - a.y;
+        const length = Math.hypot(b.x - a.x, b.y - a.y) || 1, along = Math.abs(NARROW.matches ? b.y - a.y : b.x - a.x);
+        const bend = (Math.min(Math.abs(across), 60) * Math.sign(across) * along) / length / 3.2;
+        edge.data("bends", [bend, -bend]);
+      }
+      this.cy.edges().style(NARROW.matches ? { "source-endpoint": "180deg", "target-endpoint": "0deg" } : {});
+    });
+  }
+
+  showLegend() {
+    this.legend.replaceChildren(...this.view.states.map((state) => {
+      const item = document.createElement("span");
+      const known = ["succeeded", "failed", "killed", "running", "silent", "lost"].includes(state) ? state : "unknown";
+      item.className = "state";
+      item.innerHTML = `<svg class="mark is-${known}" aria-hidden="true"><use href="#mark-${known}"/></svg>`;
+      item.append(state);
+      return item;
+    }));
+  }
+
+  // As high as the picture needs, so that what is below it is not pushed away; higher ones are moved about in.
+  fit() {
+    const room = this.cy.elements().boundingBox(), zoom = Math.min(1, Math.max(0.55, this.canvas.clientWidth / (room.w + 24)));
+    this.main.style.setProperty("--wanted", `${Math.ceil(room.h * zoom) + 40}px`);
+    this.cy.resize();
+    this.cy.fit(undefined, 12);
+    if (this.cy.zoom() > 1) this.cy.zoom(1);
+    const tooSmall = 0.55;
+    if (this.cy.zoom() >= tooSmall) return this.cy.center();
+    this.cy.zoom(tooSmall);
+    this.reveal(this.boxes.has(this.view.focus) ? this.view.focus : this.view.boxes[0].id, true);
+  }
+
+  reveal(id, isAlways = false) {
+    const node = this.cy.getElementById(id), seen = this.cy.extent(), box = node.boundingBox();
+    const isSeen = box.x1 > seen.x1 && box.x2 < seen.x2 && box.y1 > seen.y1 && box.y2 < seen.y2;
+    if (isAlways || !isSeen) this.cy.center(node);
+  }
+
+  // -- choosing, finding, following
+
+  remember(changes, isStep) {
+    const address = new URL(location.href);
+    for (const [name, value] of Object.entries(changes)) {
+      address.searchParams.delete(name);
+      for (const word of [value].flat()) if (word) address.searchParams.append(name, word);
+    }
+    if (isStep) history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
+  }
+
+  choose(id, { isTold = true } = {}) {
+    this.chosen = this.boxes.has(id) ? id : null;
+    this.cy.nodes().removeClass("is-chosen");
+    this.remember({ at: this.chosen });
+    const path = this.showPath();
+    if (!this.chosen) return showNothing(this.panel, this.view);
+    const box = this.boxes.get(this.chosen);
+    this.cy.getElementById(this.chosen).addClass("is-chosen");
+    this.reveal(this.chosen);
+    const acts = { open: (handle) => this.open(handle), close: (handle) => this.fold(handle), start: () => this.startPath(), end: () => this.endPath(), forget: () => this.forgetPath() };
+    const had = this.panel.contains(document.activeElement);
+    showBox(this.panel, box, path, acts);
+    if (had) this.panel.querySelector("h3").focus({ preventScroll: true });
+    if (isTold) this.tell(spoken(box));
+  }
+
+  tell(words) {
+    this.status.textContent = words;
+  }
+
+  async open(handle) {
+    await this.change([...new Set([...this.words.getAll("expanded"), handle])], this.chosen, "Opened");
+  }
+
+  async fold(handle) {
+    await this.change(this.words.getAll("expanded").filter((one) => one !== handle), handle.slice(0, -1), "Folded");
+  }
+
+  async change(expanded, stay, words) {
+    this.remember({ expanded }, true);
+    this.element.setAttribute("aria-busy", "true");
+    try {
+      const before = this.boxes.size;
+      this.show(await this.ask(), stay);
+      this.follow(this.words);
+      this.tell(`${words}: ${Math.abs(this.boxes.size - before)} boxes ${this.boxes.size < before ? "fewer" : "more"}.`);
+    } catch {
+      location.reload();
+    } finally {
+      this.element.removeAttribute("aria-busy");
+    }
+  }
+
+  // Draws what the address says beside the boxes: search, path, choice.
+  follow(words) {
+    this.find.value = words.get("find") || "";
+    this.mark();
+    this.choose(this.boxHolding(words.get("at")), { isTold: false });
+  }
+
+  boxHolding(key) {
+    if (!key || this.boxes.has(key)) return key;
+    return this.view.boxes.find((box) => (box.keys || []).includes(key))?.id || null;
+  }
+
+  mark() {
+    const words = this.find.value.trim().toLowerCase();
+    const texts = (box) => [box.label, box.detail, box.title, box.badge, ...(box.facts || []).map((fact) => fact[1]), ...(box.members || []).map((one) => one[0]), ...(box.shared || []).map((one) => one[0])];
+    this.hits = words ? this.view.boxes.filter((box) => texts(box).some((text) => text && text.toLowerCase().includes(words))).map((box) => box.id) : [];
+    this.cy.elements().removeClass("is-found is-dim");
+    if (words) {
+      this.cy.elements().addClass("is-dim");
+      for (const id of this.hits) this.cy.getElementById(id).removeClass("is-dim").addClass("is-found");
+    }
+    this.found.textContent = words ? `${this.hits.length || "no"} ${this.hits.length === 1 ? "box" : "boxes"}` : "";
+  }
+
+  startPath() {
+    this.remember({ start: this.chosen, end: null });
+    this.choose(this.chosen, { isTold: false });
+    this.tell("The path starts here; choose the other end.");
+  }
+
+  endPath() {
+    this.remember({ end: this.chosen });
+    this.choose(this.chosen, { isTold: false });
+    this.tell(this.panel.querySelector(".note")?.textContent || "");
+  }
+
+  forgetPath() {
+    this.remember({ start: null, end: null });
+    this.choose(this.chosen, { isTold: false });
+    this.tell("No path.");
+  }
+
+  showPath() {
+    const start = this.boxHolding(this.words.get("start")), end = this.boxHolding(this.words.get("end"));
+    this.cy.elements().removeClass("is-on-path");
+    if (!this.find.value.trim()) this.cy.elements().removeClass("is-dim");
+    if (!start) return {};
+    const name = this.boxes.get(start).label;
+    if (!end) return { start, words: `A path starts at ${name}: choose its other end.` };
+    const from = this.cy.getElementById(start), to = this.cy.getElementById(end);
+    const between = (first, last) => first.successors().union(first).intersection(last.predecessors().union(last));
+    const way = [between(from, to), between(to, from)].find((some) => some.contains(from) && some.contains(to));
+    if (!way) return { start, words: `No path joins ${name} and ${this.boxes.get(end).label} in this picture.` };
+    this.cy.elements().difference(way).addClass("is-dim");
+    way.removeClass("is-dim").addClass("is-on-path");
+    return { start, words: `${way.nodes().length} boxes lie on the paths between ${name} and ${this.boxes.get(end).label}.` };
+  }
+
+  // -- mouse and keys
+
+  listen() {
+    let last = { id: null, at: 0 };
+    this.cy.on("tap", (event) => {
+      const id = event.target === this.cy ? null : event.target.isNode() ? event.target.id() : null;
+      const isTwice = id && id === last.id && event.timeStamp - last.at < DOUBLE;
+      last = { id, at: event.timeStamp };
+      this.choose(id);
+      if (isTwice) this.enter();
+    });
+    this.cy.on("mouseover", "node", (event) => {
+      this.canvas.title = this.boxes.get(event.target.id()).title;
+      this.canvas.classList.add("is-over");
+    });
+    this.cy.on("mouseout", "node", () => {
+      this.canvas.title = "";
+      this.canvas.classList.remove("is-over");
+    });
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.find.addEventListener("input", () => {
+      this.remember({ find: this.find.value.trim() });
+      this.mark();
+      this.tell(this.found.textContent);
+    });
+    this.find.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !this.hits.length) return;
+      this.choose(this.hits[(this.hits.indexOf(this.chosen) + 1) % this.hits.length]);
+    });
+    this.bar.addEventListener("click", (event) => {
+      const wanted = event.target.dataset?.do;
+      if (wanted === "fit") this.fit();
+      else if (wanted) this.cy.zoom({ level: this.cy.zoom() * (wanted === "in" ? 1.25 : 0.8), renderedPosition: { x: this.cy.width() / 2, y: this.cy.height() / 2 } });
+    });
+    addEventListener("popstate", async () => {
+      this.show(await this.ask(), this.chosen);
+      this.follow(this.words);
+    });
+    DARK.addEventListener("change", () => this.recolour());
+    matchMedia("print").addEventListener("change", (event) => this.print(event.matches));
+    addEventListener("beforeprint", () => this.print(true));
+    addEventListener("afterprint", () => this.print(false));
+    for (const row of document.querySelectorAll("tr[data-keys]")) this.addButton(row);
+  }
+
+  enter() {
+    const box = this.boxes.get(this.chosen);
+    if (box?.open) this.open(box.open);
+    else if (box?.url) location.assign(box.url);
+  }
+
+  key(event) {
+    const along = NARROW.matches ? { ArrowDown: 1, ArrowUp: -1 } : { ArrowRight: 1, ArrowLeft: -1 };
+    const aside = NARROW.matches ? { ArrowRight: 1, ArrowLeft: -1 } : { ArrowDown: 1, ArrowUp: -1 };
+    const box = this.boxes.get(this.chosen);
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key in along || event.key in aside) this.step(along[event.key] || 0, aside[event.key] || 0);
+    else if (event.key === "Enter") this.enter();
+    else if (event.key === "Backspace" && box?.close) this.fold(box.close);
+    else if (event.key === "Escape") this.choose(null);
+    else if (event.key.toLowerCase() === "p" && box) this.words.get("start") && this.words.get("start") !== box.id ? this.endPath() : this.startPath();
+    else if (event.key === "Home" && this.boxes.has(this.view.focus)) this.choose(this.view.focus);
+    else if (event.key === "+" || event.key === "-") this.bar.querySelector(`[data-do=${event.key === "+" ? "in" : "out"}]`).click();
+    else return;
+    event.preventDefault();
+  }
+
+  step(along, aside) {
+    if (!this.chosen) return this.choose(this.boxes.has(this.view.focus) ? this.view.focus : this.view.boxes[0].id);
+    const node = this.cy.getElementById(this.chosen), place = node.position();
+    const isNarrow = NARROW.matches, main = (p) => (isNarrow ? p.y : p.x), cross = (p) => (isNarrow ? p.x : p.y);
+    const near = along ? (along > 0 ? node.outgoers("node") : node.incomers("node")) : this.cy.nodes().filter((one) => one !== node && (cross(one.position()) - cross(place)) * aside > 1);
+    const cost = (one) => Math.abs(cross(one.position()) - cross(place)) + (along ? 0 : 3 * Math.abs(main(one.position()) - main(place)));
+    const next = near.toArray().sort((a, b) => cost(a) - cost(b))[0];
+    if (next) this.choose(next.id());
+    else this.tell(along ? (along > 0 ? "Nothing came of this here." : "Nothing is before this here.") : "No box there.");
+  }
+
+  addButton(row) {
+    const show = document.createElement("button");
+    show.type = "button";
+    show.className = "map-show";
+    show.textContent = "show";
+    show.setAttribute("aria-label", `Show ${row.cells[1].innerText.trim()} in the picture`);
+    show.addEventListener("click", () => {
+      this.choose(this.boxHolding(row.dataset.keys) || this.badgeHolding(row));
+      this.canvas.focus({ preventScroll: true });
+      this.element.scrollIntoView({ block: "nearest", behavior: STILL.matches ? "auto" : "smooth" });
+    });
+    row.cells[0].append(" ", show);
+  }
+
+  badgeHolding(row) {
+    const name = row.cells[1].innerText.trim();
+    return this.view.boxes.find((box) => (box.shared || []).some((one) => one[0].endsWith(name)))?.id || null;
+  }
+
+  recolour() {
+    this.colours = palette(DARK.matches && !this.isPrinting);
+    this.cy.style(styleOf(this.colours));
+    for (const node of this.cy.nodes()) node.data("image", imageOf(this.boxes.get(node.id()), this.colours));
+  }
+
+  // On paper: the whole picture in the colours of day, as an image of its own.
+  print(isPrinting) {
+    if (this.isPrinting === isPrinting) return;
+    this.isPrinting = isPrinting;
+    this.element.querySelector(".map-paper")?.remove();
+    if (!isPrinting) return this.recolour();
+    this.recolour();
+    const paper = document.createElement("img");
+    paper.className = "map-paper";
+    paper.alt = this.view.words;
+    paper.src = this.cy.png({ full: true, scale: 2, maxWidth: 6000, maxHeight: 6000, bg: "#ffffff" });
+    this.element.append(paper);
+  }
+}
+
+for (const element of document.querySelectorAll(".map-place")) {
+  const begin = () => new Place(element).begin().catch((problem) => {
+    element.classList.remove("is-map");
+    const kept = element.querySelector("noscript");
+    if (kept) kept.outerHTML = kept.textContent;
+    console.warn(`The map could not be drawn; the server's picture stands instead. ${problem}`);
+  });
+  const start = element.querySelector(".map-start button");
+  const kept = element.querySelector("noscript");
+  if (!NARROW.matches || new URL(location.href).searchParams.has("at")) begin();
+  else {
+    if (kept) kept.outerHTML = kept.textContent;
+    start.hidden = false;
+    start.addEventListener("click", () => {
+      start.hidden = true;
+      begin();
+    });
+  }
+}

@@ -1,0 +1,90 @@
+// How the map draws: the look of a box as an image, the same as the server's own drawing, and of lines. Words and sizes come from the server.
+"use strict";
+
+const SHIFT = 3;
+const PALETTES = {
+  light: { ink: "#1b1f24", muted: "#57606a", line: "#8c959f", hair: "#d0d7de", paper: "#ffffff", file: "#f3f5f8", focus: "#0072b2", focusFill: "#ddeefa", badge: "#eceff2",
+    succeeded: "#009e73", failed: "#d55e00", killed: "#b8588f", running: "#0072b2", silent: "#b87a00", lost: "#2f8fc4", unknown: "#767676", found: "#f0c000" },
+  dark: { ink: "#e6edf3", muted: "#9da7b1", line: "#6e7681", hair: "#3d444d", paper: "#0d1117", file: "#1b222b", focus: "#56b4e9", focusFill: "#12304a", badge: "#262d36",
+    succeeded: "#20c997", failed: "#ff7b39", killed: "#cc79a7", running: "#4aa8e0", silent: "#e69f00", lost: "#56b4e9", unknown: "#9da7b1", found: "#f0c000" },
+};
+const MONO = "ui-monospace,'DejaVu Sans Mono',monospace";
+const SANS = "system-ui,'DejaVu Sans',sans-serif";
+const escaped = (text) => text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+
+export const palette = (isDark) => PALETTES[isDark ? "dark" : "light"];
+
+const mark = (state, x, y, colours) => {
+  const colour = colours[state] || colours.unknown;
+  const ring = (dashes) => `<circle cx="${x}" cy="${y}" r="5" fill="none" stroke="${colour}" stroke-width="2.5" stroke-dasharray="${dashes}"/>`;
+  const drawn = {
+    succeeded: `<circle cx="${x}" cy="${y}" r="6" fill="${colour}"/>`,
+    failed: `<path d="M${x} ${y - 7}L${x + 7} ${y + 6}L${x - 7} ${y + 6}z" fill="${colour}"/>`,
+    killed: `<path d="M${x - 6} ${y - 6}h12v12h-12z" fill="${colour}"/>`,
+    running: ring("none"),
+    silent: ring("3.5 2.8"),
+    lost: `<text x="${x}" y="${y + 6}" text-anchor="middle" font-size="17" font-weight="700" fill="${colour}">?</text>`,
+  };
+  return drawn[state] || `<path d="M${x} ${y - 7}L${x + 7} ${y}L${x} ${y + 7}L${x - 7} ${y}z" fill="${colour}"/>`;
+};
+
+const look = (box, colours) => {
+  if (box.kind === "stub") return { fill: colours.paper, stroke: colours.line, dashes: "3 3", width: 1 };
+  if (box.is_focus) return { fill: colours.focusFill, stroke: colours.focus, dashes: "none", width: 2.5 };
+  if (box.is_placeholder) return { fill: colours.paper, stroke: colours.muted, dashes: "4 3", width: 1 };
+  const isUnhappy = box.state && box.state !== "succeeded" && box.state !== "running";
+  if (isUnhappy) return { fill: colours.paper, stroke: colours[box.state] || colours.unknown, dashes: "none", width: 2.5 };
+  return { fill: box.state ? colours.paper : colours.file, stroke: colours.line, dashes: "none", width: 1 };
+};
+
+// Room for the outline, and for the sheets of a stack.
+export const outer = (box) => {
+  const more = (box.is_folded ? 2 * SHIFT : 0) + 4;
+  return { width: box.width + more, height: box.height + more };
+};
+
+export const imageOf = (box, colours) => {
+  const { width, height } = outer(box);
+  const { fill, stroke, dashes, width: line } = look(box, colours);
+  const radius = box.kind === "stub" ? 11 : box.state ? 3 : 9;
+  const sheet = (shift, style) => `<rect x="${2 + shift}" y="${2 + shift}" width="${box.width}" height="${box.height}" rx="${radius}" ${style}/>`;
+  const plain = `fill="${fill}" stroke="${stroke}" stroke-width="${line}" stroke-dasharray="${dashes}"`;
+  const stack = box.is_folded ? [2 * SHIFT, SHIFT].map((shift) => sheet(shift, `fill="${fill}" stroke="${colours.line}"`)).join("") : "";
+  const left = box.state ? 34 : 12;
+  const isBold = box.is_focus || box.state;
+  const parts = [`<text x="${left}" y="${box.kind === "stub" ? 17 : 20}" font-family="${MONO}" font-weight="${isBold ? 700 : 400}" fill="${colours.ink}">${escaped(box.label)}</text>`];
+  let top = 20;
+  if (box.detail) parts.push(`<text x="${left}" y="${(top += 16)}" font-size="11" fill="${colours.muted}">${escaped(box.detail)}</text>`);
+  if (box.badge) {
+    const room = box.badge.length * 6.1 + 12;
+    parts.push(`<rect x="${left}" y="${top + 7}" width="${room}" height="16" rx="8" fill="${colours.badge}"/><text x="${left + 6}" y="${top + 19}" font-size="10" fill="${colours.muted}">${escaped(box.badge)}</text>`);
+  }
+  if (box.state) parts.push(mark(box.state, 18, 16, colours));
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${SANS}" font-size="12">${stack}${sheet(0, plain)}${parts.join("")}</svg>`;
+  return `data:image/svg+xml;utf8,${encodeURIComponent(svg)}`;
+};
+
+export const styleOf = (colours) => [
+  {
+    selector: "node",
+    style: {
+      shape: "round-rectangle", width: "data(width)", height: "data(height)", "background-opacity": 0, "border-width": 0,
+      "background-image": "data(image)", "background-width": "100%", "background-height": "100%", "background-image-smoothing": "yes",
+      "background-image-containment": "over", "outline-offset": 2,
+    },
+  },
+  {
+    selector: "edge",
+    style: {
+      width: 1.4, "line-color": colours.line, "target-arrow-shape": "vee", "target-arrow-color": colours.line, "arrow-scale": 0.8,
+      label: "data(label)", "font-size": 10, "font-family": "system-ui, sans-serif", color: colours.muted, "text-background-color": colours.paper, "text-background-opacity": 0.85, "text-background-padding": 2,
+      "source-endpoint": "90deg", "target-endpoint": "270deg", "curve-style": "unbundled-bezier", "control-point-distances": "data(bends)", "control-point-weights": "data(weights)",
+    },
+  },
+  { selector: "edge[?isPossible]", style: { "line-style": "dashed" } },
+  { selector: ".is-found", style: { "outline-width": 3, "outline-color": colours.found, "outline-style": "dashed" } },
+  { selector: ".is-dim", style: { opacity: 0.25 } },
+  { selector: "edge.is-on-path", style: { width: 4, "line-color": colours.focus, "target-arrow-color": colours.focus } },
+  { selector: "node.is-on-path", style: { "outline-width": 2, "outline-color": colours.focus } },
+  { selector: "node.is-chosen", style: { "outline-width": 4, "outline-color": colours.focus, "outline-style": "solid" } },
+];

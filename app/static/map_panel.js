@@ -1,0 +1,72 @@
+// What stands beside the map: the facts of the box that is chosen, what it holds, and what can be done with it. All text is set as text.
+"use strict";
+
+const make = (name, text, attributes = {}) => {
+  const element = document.createElement(name);
+  if (text) element.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
+};
+
+const link = (words, address) => (address ? make("a", words, { href: address }) : make("span", words));
+
+const button = (words, act) => {
+  const made = make("button", words, { type: "button" });
+  made.addEventListener("click", act);
+  return made;
+};
+
+const list = (title, items, more) => {
+  const section = make("div");
+  section.append(make("h3", title));
+  const rows = make("ul", "", { class: "hits" });
+  for (const [words, address] of items) {
+    const row = make("li", "", { class: "name" });
+    row.append(link(words, address));
+    rows.append(row);
+  }
+  if (more) rows.append(make("li", `and ${more} more`, { class: "quiet" }));
+  section.append(rows);
+  return section;
+};
+
+const facts = (rows) => {
+  const listed = make("dl", "", { class: "facts" });
+  for (const [name, value, address] of rows) {
+    const row = make("div"), said = make("dd");
+    said.append(link(value, address));
+    row.append(make("dt", name), said);
+    listed.append(row);
+  }
+  return listed;
+};
+
+// In words, for those who hear it.
+export const spoken = (box) => {
+  const state = box.state ? `${box.state}, ` : "";
+  const shared = box.badge ? `, shares ${box.badge}` : "";
+  return `${state}${box.label}${box.detail ? `, ${box.detail}` : ""}${shared}${box.is_folded && box.open ? ", folded" : ""}`;
+};
+
+export const showNothing = (panel, view) => {
+  panel.replaceChildren(make("p", view.words, { class: "map-words" }), ...view.notes.map((note) => make("p", note, { class: "quiet" })),
+    make("p", "Choose a box to see what it is.", { class: "quiet" }));
+};
+
+// `acts`: open(handle), close(handle), start(), end(), forget(); `path`: {start, end, words}, what is known of the path.
+export const showBox = (panel, box, path, acts) => {
+  const actions = make("p", "", { class: "actions" });
+  if (box.open) actions.append(button("Open", () => acts.open(box.open)));
+  if (box.close) actions.append(button("Fold again", () => acts.close(box.close)));
+  if (box.url && box.action) actions.append(make("a", box.action, { class: "button", href: box.url }));
+  if (box.lineage && !box.is_focus) actions.append(make("a", "Lineage of this file", { href: box.lineage }));
+  const way = make("p", "", { class: "actions" });
+  if (path.start && path.start !== box.id) way.append(button("Show the way to here", acts.end));
+  way.append(button("Start a path here", acts.start));
+  if (path.start) way.append(button("Forget the path", acts.forget));
+  panel.replaceChildren(make("h3", box.label, { class: "name", tabindex: "-1" }), actions, facts(box.facts || []));
+  if (path.words) panel.append(make("p", path.words, { class: "note" }));
+  panel.append(way);
+  if (box.members) panel.append(list("Holds", box.members, box.more));
+  if (box.shared) panel.append(list("Shared inputs", box.shared));
+};

@@ -1,0 +1,93 @@
+"""The page of a campaign in the large: its jobs by stage, code version and state, and the files between them, as a picture."""
+
+from collections import Counter
+from urllib.parse import quote
+
+from flask import Blueprint, Response
+
+from app.web import campaigns
+from app.web.cuts import address, cut_rows
+from app.web.formats import counted, number
+from app.web.frame import answer, asked, here
+from app.web.pictures import asked_drawing, draw_picture
+from app.wiring import get_service
+from provenance.errors import NotFoundError
+from provenance.lineage.graph import UNHAPPY_STATES
+from provenance.lineage.map_view import map_of_classes
+from provenance.lineage.quotient import FoldedGraph
+from provenance.lineage.svg import draw_classes
+from provenance.services.fold_campaign import class_links, fold_campaign, follow_up
+
+_ROWS = 100
+_FORMATS = {"json": "JSON", "dot": "DOT", "svg": "SVG"}
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    rule = "/campaigns/<experiment>/<path:name>/lineage"
+    blueprint.add_url_rule(rule, view_func=show_page, endpoint="campaign_lineage")
+
+
+def show_page(experiment: str, name: str) -> Response:
+    """Show a campaign in the large, or with `picture=` its drawing alone."""
+    service = get_service()
+    tasks = [word for word in (asked("task_id") or "").split(",") if word]
+    try:
+        with service.reading() as connection:
+            folded = fold_campaign(connection, experiment, name, task_ids=tasks)
+    except NotFoundError:
+        return campaigns.show_page(experiment, f"{name}/lineage")  # a campaign may be called so
+    if folded.needs_follow_up:
+        service.write(lambda connection, known: follow_up(connection, known, folded))
+    graph, links = folded.graph, class_links(folded)
+
+    def draw(direction: str) -> str:
+        return draw_classes(graph, direction="down" if direction == "down" else "right", links=links)
+
+    if (drawing := asked_drawing(draw, lambda: map_of_classes(graph, links))) is not None:
+        return drawing
+    twin = f"/campaigns/{quote(name, safe='')}/graph"
+    words = {"experiment": experiment, "task_id": ",".join(tasks)}
+    files_in, files_out = _files(graph)
+    rows = [
+        {"some": some, "url": links.expand(str(index)), "read": files_in[index], "made": files_out[index]}
+        for index, some in enumerate(graph.classes)
+    ]
+    return answer(
+        "campaign_lineage.html",
+        twin=twin + address("", words),
+        exports={title: f"/api/v1{twin}{address('', {**words, 'format': kind})}" for kind, title in _FORMATS.items()},
+        experiment=experiment,
+        name=name,
+        tasks=tasks,
+        folded=folded,
+        first_line=first_line(graph),
+        picture=draw_picture(draw, len(graph.classes)),
+        map_url=here(picture="map"),
+        right_url=here(picture="right"),
+        down_url=here(picture="down"),
+        classes=cut_rows("classes", rows, _ROWS),
+    )
+
+
+def first_line(graph: FoldedGraph) -> str:
+    """Return how many jobs of how many stages there are, and how many did not end well."""
+    states: Counter[str] = Counter()
+    for some in graph.classes:
+        states[some.state] += some.jobs
+    total = sum(states.values()) + graph.omitted_jobs
+    stages = len({some.stage for some in graph.classes})
+    versions = len({some.code_version for some in graph.classes if some.code_version})
+    mishaps = ", ".join(f"{number(states[state])} {state}" for state in UNHAPPY_STATES if states[state])
+    with_code = f" with {counted(versions, 'code version')}" if versions else ""
+    return f"{counted(total, 'job')} in {counted(stages, 'stage')}{with_code}" + (f"; {mishaps}." if mishaps else ".")
+
+
+def _files(graph: FoldedGraph) -> tuple[Counter[int], Counter[int]]:
+    """Return how many files the jobs of each class got from others of the campaign, and gave to them."""
+    read: Counter[int] = Counter()
+    made: Counter[int] = Counter()
+    for flow in graph.flows:
+        read[flow.target] += flow.files
+        made[flow.source] += flow.files
+    return read, made

@@ -1,0 +1,174 @@
+"""The folded graph of a campaign: what it looks like in the large, whatever its size.
+
+Small campaigns, and chosen tasks, are counted when asked for. What was counted for a large one is kept; it is counted again in the
+background when somebody asks for it and anything was recorded since, at most a twentieth of the time.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+
+from provenance.db.keys import KnownKeys
+from provenance.db.queries.folded import (
+    CampaignKey,
+    KeptGraph,
+    campaign_of_stage,
+    campaign_tasks,
+    campaigns_not_kept,
+    count_jobs,
+    experiment_key,
+    first_stage,
+    fold_tasks,
+    keep,
+    newest_entry,
+    read_kept,
+)
+from provenance.errors import LimitError, NotFoundError
+from provenance.lineage.quotient import FoldedGraph
+from provenance.lineage.sheet import Links
+from provenance.services.work import Parts, enqueue, enqueue_all
+
+FOLD = "fold"
+MOST_COUNTED_AT_ONCE = 20_000
+"""Jobs: counting more takes longer than a page may, so their graph is kept."""
+MOST_OF_TASKS = 100_000
+MOST_NOT_KEPT = 2_000_000
+"""Jobs that are counted for whoever asks first, in some ten seconds; the graph of more comes from the background alone."""
+_LEAST_PAUSE = timedelta(seconds=10)
+_SHARE = 20
+
+
+class FoldedCampaign(NamedTuple):
+    """A campaign in the large.
+
+    Attributes:
+        counted_at: when; aware UTC.
+        is_current: False where something was recorded since.
+        key: the campaign's, where its graph is kept.
+        to_keep: what was counted now and is to be kept; see `follow_up`.
+    """
+
+    experiment: str
+    campaign: str
+    graph: FoldedGraph
+    counted_at: datetime
+    is_current: bool = True
+    key: CampaignKey | None = None
+    to_keep: KeptGraph | None = None
+    recount_at: datetime | None = None
+
+    @property
+    def needs_follow_up(self) -> bool:
+        """Whether `follow_up` has anything to write."""
+        return self.to_keep is not None or not self.is_current
+
+
+def fold_campaign(
+    connection: Connection, experiment: str, campaign: str, *, task_ids: Sequence[str] = ()
+) -> FoldedCampaign:
+    """Return the folded graph of a campaign, or of some of its tasks.
+
+    Raises:
+        NotFoundError: the experiment has no such campaign, or the campaign no such task.
+        LimitError: the tasks have more than 100,000 jobs; or the campaign has millions and was never counted yet.
+    """
+    number = experiment_key(connection, experiment)
+    if number is None:
+        raise NotFoundError(f"No job or task names an experiment {experiment}.")
+    key = CampaignKey(number, campaign)
+    if not task_ids and (kept := read_kept(connection, key)):
+        return _from_kept(connection, key, experiment, kept)
+    tasks = campaign_tasks(connection, key, task_ids)
+    if missing := sorted(set(task_ids) - set(tasks.values())):
+        raise NotFoundError(f"Campaign {campaign} of experiment {experiment} has no task {missing[0]}.")
+    if not tasks:
+        raise NotFoundError(f"No task of experiment {experiment} names a campaign {campaign}.")
+    jobs = count_jobs(connection, list(tasks), most=MOST_NOT_KEPT + 1)
+    _check_size(jobs, is_whole=not task_ids)
+    graph, counted = _count(connection, list(tasks))
+    is_kept = jobs > MOST_COUNTED_AT_ONCE and not task_ids
+    return FoldedCampaign(
+        experiment, campaign, graph, counted.counted_at, key=key, to_keep=counted if is_kept else None
+    )
+
+
+def follow_up(connection: Connection, _known: KnownKeys, folded: FoldedCampaign) -> None:
+    """Keep what was counted for a large campaign, or note that it is to be counted again."""
+    if folded.key is None:
+        return
+    if folded.to_keep is not None:
+        keep(connection, folded.key, folded.to_keep)
+    elif stage := first_stage(connection, folded.key):
+        enqueue(connection, FOLD, str(stage), due_at=folded.recount_at)
+
+
+def count_again(parts: Parts, key: str) -> None:
+    """Count a campaign, named by its first stage, and keep that: the handler of the work `fold`."""
+    with parts.database.reading.connect() as connection:
+        campaign = campaign_of_stage(connection, int(key))
+        tasks = campaign_tasks(connection, campaign) if campaign else {}
+        counted = _count(connection, list(tasks))[1] if tasks else None
+    if campaign and counted:
+        parts.writer.run(lambda writing, _known: keep(writing, campaign, counted))
+
+
+def enqueue_large(parts: Parts) -> int:
+    """Have large campaigns counted that never were, so that nobody waits for them; return how many there are."""
+    most = MOST_COUNTED_AT_ONCE + 1
+    with parts.database.reading.connect() as connection:
+        keys = [
+            str(first_stage(connection, campaign))
+            for campaign in campaigns_not_kept(connection)
+            if count_jobs(connection, list(campaign_tasks(connection, campaign)), most=most) == most
+        ]
+    if keys:
+        parts.writer.run(lambda writing, _known: enqueue_all(writing, FOLD, keys))
+    return len(keys)
+
+
+def class_links(folded: FoldedCampaign) -> Links:
+    """Return where the boxes of the folded graph lead: to the list of their jobs."""
+
+    def jobs(index: str) -> str:
+        some = folded.graph.classes[int(index)]
+        words = {"stage": some.stage, "state": some.state, "revision": some.revision}
+        query = {"experiment": folded.experiment, "campaign": folded.campaign, **words}
+        return f"/jobs?{urlencode({name: value for name, value in query.items() if value})}"
+
+    return Links(expand=jobs)
+
+
+def _from_kept(connection: Connection, key: CampaignKey, experiment: str, kept: KeptGraph) -> FoldedCampaign:
+    graph = FoldedGraph.from_json(json.loads(kept.document))
+    pause = max(_LEAST_PAUSE, timedelta(seconds=_SHARE * kept.seconds))
+    is_current = newest_entry(connection) == kept.entry_id
+    return FoldedCampaign(
+        experiment, key.campaign, graph, kept.counted_at, is_current, key, recount_at=kept.counted_at + pause
+    )
+
+
+def _check_size(jobs: int, *, is_whole: bool) -> None:
+    if not is_whole and jobs > MOST_OF_TASKS:
+        raise LimitError(
+            f"The tasks have more than {MOST_OF_TASKS:,} jobs; name fewer, or ask for the whole campaign.",
+            MOST_OF_TASKS,
+        )
+    if jobs > MOST_NOT_KEPT:
+        raise LimitError(
+            f"The campaign has more than {MOST_NOT_KEPT:,} jobs and was not counted yet; that happens in the background: "
+            "ask again in some minutes.",
+            MOST_NOT_KEPT,
+        )
+
+
+def _count(connection: Connection, tasks: Sequence[int]) -> tuple[FoldedGraph, KeptGraph]:
+    start = time.monotonic()
+    entry = newest_entry(connection)
+    graph = fold_tasks(connection, tasks)
+    document = json.dumps(graph.to_json(), separators=(",", ":"))
+    return graph, KeptGraph(entry, datetime.now(UTC), time.monotonic() - start, document)
