@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from app.commands.opening import emit, json_option
-from provenance.catalogs.file_metadata import ask_metacat, ask_sam
+from provenance.catalogs.http import Access
+from provenance.catalogs.metacat import MetaCat
+from provenance.catalogs.sam import Sam
 from provenance.errors import NotFoundError
 
 _OURS = ("prov.job_id", "prov.task_id", "prov.output")
@@ -70,9 +72,11 @@ def _compare(
     try:
         if catalog["metacat"]:
             namespace = content.get("namespace") or catalog["namespace"] or ""
-            kept = ask_metacat(catalog["metacat"], f"{namespace}:{name}", catalog["token"])
+            kept = MetaCat(Access(catalog["metacat"], catalog["token"], attempts=2)).read_metadata(
+                f"{namespace}:{name}"
+            )
         else:
-            kept = ask_sam(catalog["sam"], name)
+            kept = Sam(Access(catalog["sam"], attempts=2)).read_metadata(name)
     except NotFoundError as problem:
         result["problems"].append(str(problem))
         return

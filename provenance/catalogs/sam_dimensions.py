@@ -3,11 +3,14 @@
 Source: SAM dimension grammar: predicates `name value`, values quoted, lists by commas, `%` and `?` as wildcards.
 """
 
+import re
 from collections.abc import Iterable
 
 from provenance.errors import BadInputError
 
 _UNSAYABLE = frozenset("'%?\\")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]{0,99}:?")
+_DIMENSIONS = {"application.family": "family", "application.name": "appl_name", "application.version": "version"}
 
 
 def files_dimension(names: Iterable[str]) -> str:
@@ -23,3 +26,15 @@ def files_dimension(names: Iterable[str]) -> str:
             raise BadInputError(f"format: {message}; ask for format=plain.", {"format": [message]})
         quoted.append(f"'{name}'")
     return f"file_name {','.join(quoted)}" if quoted else "file_id 0"
+
+
+def dimension(name: str, value: str) -> str:
+    """Return the predicate that a field or parameter has a value.
+
+    Raises:
+        BadInputError: name or value cannot be said.
+    """
+    if not _NAME.fullmatch(name) or _UNSAYABLE & set(value):
+        message = f"{name} {value!r} cannot be said in a SAM dimension"
+        raise BadInputError(f"{message}: it holds a quote, a backslash, a wildcard, or is no name.", {name: [message]})
+    return f"{_DIMENSIONS.get(name, name)} '{value}'"

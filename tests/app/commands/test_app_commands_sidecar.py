@@ -107,7 +107,7 @@ def test_other_value_and_unknown_file_are_told(output: Path, catalog: Catalog) -
 
     catalog.answer = (404, {})
     code, told = run(output, "--metacat", catalog.url)
-    assert (code, "does not know :out.dat" in told) == (1, True)
+    assert (code, "does not know file :out.dat" in told) == (1, True)
 
 
 def test_sidecars_that_cannot_work_are_told(tmp_path: Path) -> None:

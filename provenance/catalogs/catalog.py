@@ -1,0 +1,113 @@
+"""What the service asks of a file catalog, whichever it is: names by a query, files with their parents, processes of projects.
+
+The catalogs only read. Names are a catalog's own: bare in SAM, `namespace:name` in MetaCat.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+MOST_NAMES = 1_000_000
+"""Names that one query may give; what selects more is no list of inputs."""
+
+
+class CatalogFile(NamedTuple):
+    """A file as a catalog knows it.
+
+    Attributes:
+        name: as the catalog says it: `namespace:name` in MetaCat.
+        checksums: as `algorithm:value`, sorted.
+        parents: names of its parents, as far as they are known.
+        process_id: of the SAM process that wrote it.
+        task_id: of the task, as its metadata say; None where that was lost on the way.
+        job_id: of the job, by the hook's sidecar.
+        is_retired: whether the catalog gave it up.
+    """
+
+    name: str
+    size_bytes: int | None = None
+    checksums: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    process_id: int | None = None
+    task_id: str | None = None
+    job_id: str | None = None
+    is_retired: bool = False
+
+
+class Process(NamedTuple):
+    """A consumer process of a SAM project: one batch job, where its description says so.
+
+    Attributes:
+        description: JOBSUBJOBID, as jobs of Fermilab set it.
+        status: `completed`, `bad`, …; as SAM says it.
+    """
+
+    process_id: int
+    description: str | None
+    node: str | None
+    status: str | None
+
+
+class ProjectSummary(NamedTuple):
+    """A SAM project: its definition, how many files it has, their counts by status, and its processes."""
+
+    definition: str | None
+    file_count: int | None
+    file_counts: Mapping[str, int]
+    processes: tuple[Process, ...]
+
+
+class Source(NamedTuple):
+    """Where a list of inputs is frozen from; exactly one of them."""
+
+    definition: str | None = None
+    snapshot_id: int | None = None
+    dataset: str | None = None
+    query: str | None = None
+
+
+class Catalog(Protocol):
+    """A file catalog; every call raises NotFoundError, BadInputError, ForbiddenError or UnreachableError."""
+
+    kind: str
+
+    def list_names(self, query: str) -> Iterator[str]:
+        """Yield the names that a query in the catalog's language selects.
+
+        Raises:
+            LimitError: they are more than a million.
+        """
+
+    def source_query(self, source: Source) -> str:
+        """Return a source as a query; refuse those that only another catalog has."""
+
+    def task_query(self, task_id: str) -> str:
+        """Return the query for the files whose metadata name a task."""
+
+    def unprocessed_query(self, source: str, outputs: Mapping[str, str]) -> str:
+        """Return the query for the files of another query that have no child like this."""
+
+    def read_files(self, names: Iterable[str]) -> list[CatalogFile]:
+        """Return these files; those that the catalog does not know are left out."""
+
+    def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
+        """Return the children of these files whose metadata are like this, retired ones left out; `parents` are among `names`."""
+
+    def read_metadata(self, name: str) -> dict[str, Any]:
+        """Return a file's metadata as the catalog has them, flat.
+
+        Raises:
+            NotFoundError: it does not know the file.
+        """
+
+
+class ProjectCatalog(Catalog, Protocol):
+    """A catalog that hands files out to jobs, as SAM does."""
+
+    def read_project(self, project: str) -> ProjectSummary:
+        """Return a project with its processes."""
+
+    def read_inputs(self, process_id: int) -> list[str]:
+        """Return the names that a process was given."""
+
+    def recovery_query(self, project: str) -> str:
+        """Return the query for the files of a project that are still to be processed."""

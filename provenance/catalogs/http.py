@@ -1,0 +1,161 @@
+"""HTTP as the catalogs speak it: time limits, retries of what may go by itself, errors in our words, no redirects.
+
+Redirects are refused, so that a token goes nowhere but to the server that it is for.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import requests
+
+from provenance.errors import (
+    BadInputError,
+    ForbiddenError,
+    LimitError,
+    NotFoundError,
+    ProvenanceError,
+    UnreachableError,
+)
+
+MOST_BYTES = 256 << 20
+_RETRIED = frozenset({429, 500, 502, 503, 504})
+_LONGEST_PAUSE = 30.0
+_PIECE = 1 << 16
+_SHOWN = 300
+
+
+class Access(NamedTuple):
+    """How a catalog is reached.
+
+    Attributes:
+        url: its base address.
+        token: sent with each call.
+        certificate: path of a client certificate or proxy (PEM).
+        key: path of its key, where the certificate's file does not hold it.
+        ca: path of the certificates that the server's is checked by; None for the system's.
+        seconds: to wait for the server between two pieces of an answer.
+        attempts: calls in all, before the catalog counts as unreachable.
+        pause: seconds before the second call, doubled each time.
+        patience: seconds for a call with all its attempts.
+    """
+
+    url: str
+    token: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    ca: str | None = None
+    seconds: float = 30.0
+    attempts: int = 4
+    pause: float = 1.0
+    patience: float = 300.0
+
+
+class Transport:
+    """Calls to one catalog, over connections that are kept.
+
+    Args:
+        access: how to reach it.
+        headers: sent with each call.
+    """
+
+    def __init__(self, access: Access, headers: dict[str, str]) -> None:
+        self._access = access
+        self._url = access.url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False  # no .netrc: its password would go out instead of the token
+        self._session.headers.update(headers)
+        self._session.verify = access.ca or True
+        if access.certificate:
+            self._session.cert = (access.certificate, access.key) if access.key else access.certificate
+
+    def get(self, path: str, *, what: str, **query: Any) -> bytes:
+        """Return the body of an answer; `what` was asked for, for the error's sentence."""
+        return b"".join(self._ask("GET", path, what, params=query))
+
+    def lines(self, method: str, path: str, *, what: str, **options: Any) -> Iterator[str]:
+        """Yield the lines of an answer as they come, at most 256 MB."""
+        rest = b""
+        for piece in self._ask(method, path, what, **options):
+            *whole, rest = (rest + piece).split(b"\n")
+            yield from (line.decode("utf-8", "replace") for line in whole)
+        if rest:
+            yield rest.decode("utf-8", "replace")
+
+    def post(self, path: str, *, what: str, **options: Any) -> bytes:
+        """Return the body of an answer to a form (`data`) or a document (`json`)."""
+        return b"".join(self._ask("POST", path, what, **options))
+
+    def _ask(self, method: str, path: str, what: str, **options: Any) -> Iterator[bytes]:
+        """Yield the pieces of an answer. What failed before its first byte is asked again, where it may go by itself."""
+        until = time.monotonic() + self._access.patience
+        answer = self._reach(method, path, what, until, options)
+        size = 0
+        with answer:
+            try:
+                for piece in answer.iter_content(_PIECE):
+                    size += len(piece)
+                    if size > MOST_BYTES:
+                        raise LimitError(
+                            f"The catalog's answer to {what} is larger than {MOST_BYTES} bytes.", MOST_BYTES
+                        )
+                    if time.monotonic() > until:
+                        raise UnreachableError(self._slow(what))
+                    yield piece
+            except requests.RequestException as problem:
+                raise UnreachableError(
+                    f"The catalog at {self._url} broke off its answer to {what}: {type(problem).__name__}."
+                ) from None
+
+    def _reach(self, method: str, path: str, what: str, until: float, options: dict[str, Any]) -> requests.Response:
+        trouble, pause = "", self._access.pause
+        for attempt in range(self._access.attempts):
+            if attempt:
+                left = until - time.monotonic()
+                if left < pause:
+                    raise UnreachableError(f"{self._slow(what)} Last: {trouble}.")
+                time.sleep(pause)
+            pause = min(_LONGEST_PAUSE, self._access.pause * 2**attempt * random.uniform(1, 1.5))  # noqa: S311 - no secret
+            try:
+                answer = self._session.request(
+                    method,
+                    self._url + path,
+                    timeout=self._access.seconds,
+                    allow_redirects=False,
+                    stream=True,
+                    **options,
+                )
+            except requests.RequestException as problem:
+                trouble = type(problem).__name__
+                continue
+            if answer.status_code not in _RETRIED:
+                return self._checked(answer, what)
+            trouble, asked = f"status {answer.status_code}", answer.headers.get("Retry-After", "")
+            pause = max(pause, min(_LONGEST_PAUSE, float(asked))) if asked.isdigit() else pause
+            answer.close()
+        raise UnreachableError(
+            f"The catalog at {self._url} does not answer ({trouble}, {self._access.attempts} attempts); asked for {what}."
+        )
+
+    def _checked(self, answer: requests.Response, what: str) -> requests.Response:
+        if answer.status_code == requests.codes.ok:
+            return answer
+        with answer:
+            said = answer.raw.read(_SHOWN * 4, decode_content=True).decode("utf-8", "replace").strip()[:_SHOWN]
+        raise self._error(answer.status_code, said, what)
+
+    def _error(self, status: int, said: str, what: str) -> ProvenanceError:
+        if status == requests.codes.bad_request:
+            return BadInputError(f"The catalog at {self._url} refuses {what}: {said}", {"query": [said]})
+        if status in (requests.codes.unauthorized, requests.codes.forbidden):
+            return ForbiddenError(
+                f"The catalog at {self._url} does not give {what} (status {status}): renew the certificate or token that it is "
+                f"asked with. It says: {said}"
+            )
+        if status == requests.codes.not_found:
+            return NotFoundError(f"The catalog at {self._url} does not know {what}.")
+        return UnreachableError(f"The catalog at {self._url} does not answer as one does: status {status} for {what}.")
+
+    def _slow(self, what: str) -> str:
+        return f"The catalog at {self._url} took more than {self._access.patience:g} seconds for {what}."

@@ -1,0 +1,177 @@
+"""MetaCat, read over HTTP.
+
+Source: the calls and JSON keys of the public client (metacat.webapi), MQL as MetaCat's documentation has it. Metadata keys are
+dotted; parents and children are file ids, which are asked for by batch.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Source
+from provenance.catalogs.http import Access, Transport
+from provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
+
+_AT_ONCE = 200
+_TASK_KEYS = ("prov.task_id", "POMS.SUBMISSION_ID", "poms.submission_id")
+_UNSAYABLE = frozenset("'\"\\\n")
+_SEPARATOR = "\x1e"  # RFC 7464: how MetaCat separates the files of a long answer
+
+
+class MetaCat:
+    """A MetaCat server; the address of `access` is what its clients call METACAT_SERVER_URL."""
+
+    kind = "metacat"
+
+    def __init__(self, access: Access) -> None:
+        headers = {"Accept": "application/json"}
+        if access.token:
+            headers["X-Authentication-Token"] = access.token
+        self._transport = Transport(access, headers)
+
+    def list_names(self, query: str) -> Iterator[str]:
+        """Yield the names, `namespace:name`, that an MQL query selects."""
+        what = f"the query {query[:200]!r}"
+        more = {"with_meta": "no", "with_provenance": "no"}
+        lines = self._transport.lines("GET", "/data/query", what=what, params={"query": query, **more})
+        for count, file in enumerate(_records(lines), 1):
+            if count > MOST_NAMES:
+                raise LimitError(f"The query selects more than {MOST_NAMES} files.", MOST_NAMES)
+            yield _name(file)
+
+    def source_query(self, source: Source) -> str:
+        """Return a source as MQL."""
+        if source.dataset is not None:
+            return f"files from {_did(source.dataset)}"
+        if source.query is not None:
+            return source.query
+        raise BadInputError(
+            "units: MetaCat has datasets and queries, no definitions or snapshots.",
+            {"units": ["say dataset or query"]},
+        )
+
+    def task_query(self, task_id: str) -> str:
+        """Return the MQL for the files whose metadata name a task."""
+        return f"files where {_like({'prov.task_id': task_id})}"
+
+    def unprocessed_query(self, source: str, outputs: Mapping[str, str]) -> str:
+        """Return the MQL for the files without a child like this."""
+        where = f" where {_like(outputs)}" if outputs else ""
+        return f"({source}) - parents(files{where})"
+
+    def read_files(self, names: Iterable[str]) -> list[CatalogFile]:
+        """Return these files, 200 a call; `parents` are names, as far as they are among the files asked for."""
+        raw = self._read([_lookup(name) for name in names])
+        by_id = {file.get("fid"): _name(file) for file in raw}
+        return [_file(file, by_id) for file in raw]
+
+    def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
+        """Return the children of these files whose metadata are like this."""
+        parents = self._read([_lookup(name) for name in names])
+        by_id = {file.get("fid"): _name(file) for file in parents}
+        wanted = dict.fromkeys(fid for file in parents for fid in _ids(file.get("children")))
+        children = [file for file in self._read([{"fid": fid} for fid in wanted]) if _is_like(file, outputs)]
+        return [child for child in (_file(file, by_id) for file in children) if not child.is_retired]
+
+    def read_metadata(self, name: str) -> dict[str, Any]:
+        """Return a file's metadata, by dotted keys."""
+        body = self._transport.get("/data/file", what=f"file {name}", name=name, with_metadata="yes")
+        found = _parsed(body.decode("utf-8", "replace"))
+        if not isinstance(found, dict):
+            raise NotFoundError(f"MetaCat does not know file {name}.")
+        metadata = found.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
+
+    def read_dataset(self, did: str) -> dict[str, Any]:
+        """Return a dataset: `file_count`, `frozen`, `metadata` and more.
+
+        Raises:
+            NotFoundError: MetaCat does not know it.
+        """
+        body = self._transport.get("/data/dataset", what=f"dataset {did}", dataset=_did(did))
+        found = _parsed(body.decode("utf-8", "replace"))
+        if not isinstance(found, dict):
+            raise NotFoundError(f"MetaCat does not know dataset {did}.")
+        return found
+
+    def _read(self, lookups: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(lookups), _AT_ONCE):
+            part = lookups[start : start + _AT_ONCE]
+            path = "/data/files?with_metadata=yes&with_provenance=yes"
+            body = self._transport.post(path, what=f"{len(part)} files", json=part)
+            found += _records(iter(body.decode("utf-8", "replace").split("\n")))
+        return found
+
+
+def _records(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """Yield the files of an answer: one JSON list, or one record a line."""
+    for line in lines:
+        text = line.strip().strip(_SEPARATOR)
+        if not text:
+            continue
+        found = _parsed("\n".join([text, *lines])) if text.startswith("[") else [_parsed(text)]
+        for file in found:
+            if not isinstance(file, dict):
+                raise UnreachableError("MetaCat answers with something that is no file.")
+            yield file
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise UnreachableError("MetaCat answers with something that is no JSON.") from None
+
+
+def _name(file: dict[str, Any]) -> str:
+    return f"{file.get('namespace')}:{file.get('name')}"
+
+
+def _lookup(name: str) -> dict[str, str]:
+    namespace, _, bare = name.partition(":")
+    return {"namespace": namespace, "name": bare}
+
+
+def _ids(said: Any) -> list[str]:
+    """Return file ids: MetaCat gives them as text, older servers as `{"fid": …}`."""
+    return [each["fid"] if isinstance(each, dict) else str(each) for each in said or ()]
+
+
+def _file(file: dict[str, Any], names: Mapping[Any, str]) -> CatalogFile:
+    metadata = file.get("metadata") or {}
+    checksums = file.get("checksums") or {}
+    process = metadata.get("core.process_id")
+    task = next((metadata[key] for key in _TASK_KEYS if metadata.get(key) not in (None, "")), None)
+    return CatalogFile(
+        _name(file),
+        size if isinstance(size := file.get("size"), int) else None,
+        tuple(sorted(f"{kind}:{value}" for kind, value in checksums.items())),
+        tuple(names[fid] for fid in _ids(file.get("parents")) if fid in names),
+        process if isinstance(process, int) else None,
+        None if task is None else str(task),
+        job if isinstance(job := metadata.get("prov.job_id"), str) else None,
+        bool(file.get("retired")),
+    )
+
+
+def _is_like(file: dict[str, Any], outputs: Mapping[str, str]) -> bool:
+    metadata = file.get("metadata") or {}
+    return all(str(metadata.get(name)) == value for name, value in outputs.items())
+
+
+def _like(outputs: Mapping[str, str]) -> str:
+    for name, value in outputs.items():
+        if "." not in name or _UNSAYABLE & {*name, *value}:
+            message = f"{name} {value!r} cannot be said in MQL"
+            raise BadInputError(
+                f"{message}: it holds a quote or a backslash, or the name has no dot.", {name: [message]}
+            )
+    return " and ".join(f"{name} = '{value}'" for name, value in outputs.items())
+
+
+def _did(name: str) -> str:
+    namespace, _, bare = name.partition(":")
+    if not namespace or not bare or _UNSAYABLE & {*name} or " " in name:
+        raise BadInputError(f"{name!r} is no dataset: say namespace:name.", {"dataset": ["namespace:name"]})
+    return name

@@ -1,0 +1,219 @@
+"""SAM, read over HTTP.
+
+Source: the calls, parameters and JSON keys of the public clients (samweb_client, POMS, ifdhc); the dimensions in
+`sam_dimensions.py`. Keys that no client reads are guessed where a comment says so.
+"""
+
+import getpass
+import json
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Process, ProjectSummary, Source
+from provenance.catalogs.http import Access, Transport
+from provenance.catalogs.sam_dimensions import dimension, files_dimension
+from provenance.errors import BadInputError, LimitError, UnreachableError
+
+_LONGEST_QUERY = 1024
+"""Characters of a dimension in an address; longer ones go in a form, as samweb_client does."""
+_AT_ONCE = 200
+_TASK_KEYS = ("prov.task_id", "POMS.SUBMISSION_ID", "poms.submission_id")
+LINEAGES = ("parents", "children", "ancestors", "descendants", "rawancestors")
+
+
+class Sam:
+    """A SAM catalog; the address of `access` ends in `/sam/<experiment>/api`."""
+
+    kind = "sam"
+
+    def __init__(self, access: Access) -> None:
+        headers = {"Accept": "application/json", "From": f"{getpass.getuser()}@{socket.gethostname()}"}
+        if access.token:
+            headers["Authorization"] = f"Bearer {access.token}"
+        self._transport = Transport(access, headers)
+
+    def list_names(self, query: str) -> Iterator[str]:
+        """Yield the names that a dimension selects."""
+        count = 0
+        for line in self._query("/files/list", query, format="plain"):
+            if line.strip():
+                count += 1
+                if count > MOST_NAMES:
+                    raise LimitError(f"The dimension selects more than {MOST_NAMES} files.", MOST_NAMES)
+                yield line.strip()
+
+    def count_files(self, query: str) -> int:
+        """Return how many files a dimension selects."""
+        text = "".join(self._query("/files/count", query, format="plain")).strip()
+        if not text.isdigit():
+            raise UnreachableError(f"SAM does not count files as it does: {text[:100]!r}.")
+        return int(text)
+
+    def source_query(self, source: Source) -> str:
+        """Return a source as a dimension."""
+        if source.definition is not None:
+            return dimension("defname:", source.definition)
+        if source.snapshot_id is not None:
+            return f"snapshot_id {source.snapshot_id}"
+        if source.query is not None:
+            return source.query
+        raise BadInputError(
+            "units: SAM has definitions, snapshots and dimensions (`query`), no datasets.",
+            {"units.dataset": ["SAM has none"]},
+        )
+
+    def task_query(self, task_id: str) -> str:
+        """Return the dimension of the files whose metadata name a task."""
+        return dimension("prov.task_id", task_id)
+
+    def unprocessed_query(self, source: str, outputs: Mapping[str, str]) -> str:
+        """Return the dimension of the files without a child like this: the draining list."""
+        return f"( {source} ) minus isparentof: ( {_like(outputs)} )"
+
+    def read_files(self, names: Iterable[str]) -> list[CatalogFile]:
+        """Return these files, 200 a call; SAM leaves out those that it does not know."""
+        return [_file(each) for part in _parts(names) for each in self._metadata(part)]
+
+    def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
+        """Return the children of these files that are like this."""
+        found: dict[str, CatalogFile] = {}
+        for part in _parts(names):
+            query = f"ischildof: ( {files_dimension(part)} )" + (f" and {_like(outputs)}" if outputs else "")
+            for child in self.read_files(self.list_names(query)):
+                held = found.get(child.name)
+                parents = {*child.parents} & {*names} if held is None else {*held.parents}
+                found[child.name] = child._replace(parents=tuple(sorted(parents)))
+        return list(found.values())
+
+    def read_metadata(self, name: str) -> dict[str, Any]:
+        """Return a file's metadata, parameters among the fields as SAM has them."""
+        path = f"/files/name/{quote(name, safe='')}/metadata"
+        return _object(self._transport.get(path, what=f"file {name}", format="json"), f"file {name}")
+
+    def read_lineage(self, name: str, direction: str) -> list[str]:
+        """Return the names of a file's parents, children, ancestors, descendants or rawancestors, each once."""
+        if direction not in LINEAGES:
+            raise BadInputError(f"direction: one of {', '.join(LINEAGES)}.", {"direction": ["unknown"]})
+        path = f"/files/name/{quote(name, safe='')}/lineage/{direction}"
+        return list(dict.fromkeys(_nested(_parsed(self._transport.get(path, what=f"the lineage of {name}"), name))))
+
+    def read_definition(self, name: str) -> dict[str, Any]:
+        """Return what SAM describes a definition with: `dimensions`, `username`, `create_date` and more."""
+        path = f"/definitions/name/{quote(name, safe='')}/describe"
+        return _object(self._transport.get(path, what=f"definition {name}", format="json"), f"definition {name}")
+
+    def read_project(self, project: str) -> ProjectSummary:
+        """Return a project with all its processes."""
+        path, what = f"/projects/name/{quote(project, safe='')}/summary", f"project {project}"
+        summary = _object(self._transport.get(path, what=what, format="json", process_limit=0), what)
+        counts = summary.get("file_counts")
+        return ProjectSummary(
+            summary.get("dataset_def_name"),
+            summary.get("files_in_snapshot"),
+            {name: count for name, count in counts.items() if isinstance(count, int)}
+            if isinstance(counts, dict)
+            else {},
+            tuple(filter(None, map(_process, summary.get("processes") or ()))),
+        )
+
+    def read_inputs(self, process_id: int) -> list[str]:
+        """Return the names that a process was given."""
+        return list(self.list_names(f"consumer_process_id {process_id}"))
+
+    def recovery_query(self, project: str) -> str:
+        """Return the dimension of the files that a project did not consume, as SAM makes it."""
+        path = f"/projects/name/{quote(project, safe='')}/recovery_dimensions"
+        answer = self._transport.get(path, what=f"the recovery of project {project}", useFiles=1, useProcess=1)
+        return answer.decode("utf-8", "replace").strip().strip('"')
+
+    def _query(self, path: str, query: str, **more: str) -> Iterator[str]:
+        what = f"the dimension {query[:200]!r}"
+        if len(query) > _LONGEST_QUERY:
+            return self._transport.lines("POST", path, what=what, params=more, data={"dims": query})
+        return self._transport.lines("GET", path, what=what, params={"dims": query, **more})
+
+    def _metadata(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        form = [("file_name", name) for name in names]
+        body = self._transport.post("/files/metadata", what=f"the metadata of {len(names)} files", data=form)
+        found = _parsed(body, "files")
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _parts(names: Iterable[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    for name in names:
+        part.append(name)
+        if len(part) == _AT_ONCE:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _like(outputs: Mapping[str, str]) -> str:
+    """Return the dimension of files with these metadata; all that are there for none."""
+    return " and ".join(dimension(name, value) for name, value in outputs.items()) or "file_id > 0"
+
+
+def _file(metadata: dict[str, Any]) -> CatalogFile:
+    parents = [parent.get("file_name") for parent in metadata.get("parents") or () if isinstance(parent, dict)]
+    process = metadata.get("process_id")
+    task = next((metadata[key] for key in _TASK_KEYS if metadata.get(key) not in (None, "")), None)
+    return CatalogFile(
+        str(metadata.get("file_name")),
+        size if isinstance(size := metadata.get("file_size"), int) else None,
+        _checksums(metadata),
+        tuple(name for name in parents if isinstance(name, str)),
+        process if isinstance(process, int) else None,
+        None if task is None else str(task),
+        job if isinstance(job := metadata.get("prov.job_id"), str) else None,
+        bool(metadata.get("retired_date") or metadata.get("retired")),
+    )
+
+
+def _checksums(metadata: dict[str, Any]) -> tuple[str, ...]:
+    found = metadata.get("checksum")
+    if isinstance(found, list):
+        return tuple(sorted(word for word in found if isinstance(word, str) and ":" in word))
+    crc = metadata.get("crc")  # the older form; "adler 32 crc type" is enstore's sum, which starts at 0
+    if isinstance(crc, dict) and crc.get("crc_type") == "adler 32 crc type" and crc.get("crc_value") is not None:
+        return (f"enstore:{crc['crc_value']}",)
+    return ()
+
+
+def _process(said: Any) -> Process | None:
+    """Return a process of a summary. No public client reads its id, node and description there: these keys are guessed."""
+    if not isinstance(said, dict):
+        return None
+    number = said.get("process_id", said.get("id"))
+    if not isinstance(number, int):
+        return None
+    node = said.get("node", said.get("node_name"))
+    return Process(number, said.get("description"), node, said.get("status"))
+
+
+def _nested(found: Any) -> Iterator[str]:
+    """Yield the names in a lineage, whose entries hold `parents` or `children` in turn."""
+    waiting = list(reversed(found)) if isinstance(found, list) else []
+    while waiting:
+        entry = waiting.pop()
+        if isinstance(entry, dict):
+            if isinstance(name := entry.get("file_name"), str):
+                yield name
+            waiting += [*(entry.get("parents") or ()), *(entry.get("children") or ())]
+
+
+def _parsed(body: bytes, what: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise UnreachableError(f"SAM answers with something that is no JSON: {what}.") from None
+
+
+def _object(body: bytes, what: str) -> dict[str, Any]:
+    found = _parsed(body, what)
+    if not isinstance(found, dict):
+        raise UnreachableError(f"SAM answers with something that is no object: {what}.")
+    return found

@@ -1,0 +1,348 @@
+"""HTTP servers that speak as SAM and MetaCat do, over a shelf of files.
+
+From the sources of their public clients: paths, parameters, request and answer shapes of every call here, status codes, plain lists,
+dimensions (grammar of SAM's parser), json-seq answers (RFC 7464). Assumed: the keys `process_id`, `node` and `description` of the
+processes in a project's summary (no public client reads them there), MetaCat's text of errors.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from catalog_shelf import Shelf, ShelfFile
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+class CatalogServer:
+    """A server of one kind on a free port of loopback.
+
+    Attributes:
+        faults: statuses to answer with before it behaves again; `slow` waits a second, `broken` sends half a list.
+        asked: method and path of each call.
+        token: what a caller must bring; None for nothing.
+    """
+
+    prefix = ""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.faults: list[int | str] = []
+        self.asked: list[str] = []
+        self.token: str | None = None
+        self._server = make_server(
+            "127.0.0.1", 0, Request.application(self._serve), threaded=True, request_handler=_Quiet
+        )
+        self.url = f"http://127.0.0.1:{self._server.server_port}{self.prefix}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """End it."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _serve(self, request: Request) -> Response:
+        self.asked.append(f"{request.method} {request.path}")
+        fault = self.faults.pop(0) if self.faults else None
+        if fault == "slow":
+            time.sleep(1)
+        elif fault == "broken":
+            return Response("half of a", headers={"Content-Length": "100"})
+        elif fault is not None:
+            return Response("out of order", int(fault), headers={"Retry-After": "0", "Location": "http://127.0.0.1:1/"})
+        if self.token is not None and not self.is_allowed(request):
+            return Response("no valid credential", 401)
+        path = unquote(request.path)[len(self.prefix) :]
+        for pattern, answer in self.routes().items():
+            if found := re.fullmatch(pattern, f"{request.method} {path}"):
+                return answer(request, *found.groups())
+        return Response("no such call", 404)
+
+    def is_allowed(self, request: Request) -> bool:
+        """Return whether the caller brought the token."""
+        raise NotImplementedError
+
+    def routes(self) -> dict[str, Callable[..., Response]]:
+        """Return what answers, by method and path."""
+        raise NotImplementedError
+
+
+def _json(found: Any, status: int = 200) -> Response:
+    return Response(json.dumps(found), status, mimetype="application/json")
+
+
+class SamServer(CatalogServer):
+    """SAM, as far as jobprov asks it."""
+
+    prefix = "/sam/nova/api"
+
+    def is_allowed(self, request: Request) -> bool:
+        """A bearer token; a certificate would be the server's TLS to check."""
+        return request.headers.get("Authorization") == f"Bearer {self.token}"
+
+    def routes(self) -> dict[str, Callable[..., Response]]:
+        """Return SAM's calls."""
+        return {
+            "(GET|POST) /files/list": self._list,
+            "(GET|POST) /files/count": self._count,
+            "GET /files/name/([^/]+)/metadata": self._one,
+            "POST /files/metadata": self._many,
+            "GET /files/name/([^/]+)/lineage/(parents|children|ancestors|descendants)": self._lineage,
+            "GET /definitions/name/([^/]+)/describe": self._describe,
+            "GET /projects/name/([^/]+)/summary": self._summary,
+            "GET /projects/name/([^/]+)/recovery_dimensions": self._recovery,
+        }
+
+    def _list(self, request: Request, _method: str) -> Response:
+        try:
+            names = sorted(Dimensions(self.shelf, request.values["dims"]).names())
+        except (ValueError, KeyError) as problem:
+            return Response(f"DimensionError: {problem}", 400)
+        return Response("".join(f"{name}\n" for name in names), mimetype="text/plain")
+
+    def _count(self, request: Request, _method: str) -> Response:
+        return Response(f"{len(Dimensions(self.shelf, request.values['dims']).names())}\n")
+
+    def _one(self, _request: Request, name: str) -> Response:
+        file = self.shelf.files.get(name)
+        return _json(self._metadata(file)) if file else Response(f"FileNotFound: {name}", 404)
+
+    def _many(self, request: Request) -> Response:
+        names = request.form.getlist("file_name")
+        return _json([self._metadata(self.shelf.files[name]) for name in names if name in self.shelf.files])
+
+    def _metadata(self, file: ShelfFile) -> dict[str, Any]:
+        return {
+            "file_name": file.name,
+            "file_id": file.number,
+            "file_size": file.size_bytes,
+            "checksum": [f"{kind}:{value}" for kind, value in file.checksums.items()],
+            "parents": [{"file_name": name, "file_id": self.shelf.files[name].number} for name in file.parents],
+            **({"process_id": file.process_id} if file.process_id else {}),
+            **({"retired_date": "2026-01-01T00:00:00"} if file.is_retired else {}),
+            **file.metadata,
+        }
+
+    def _lineage(self, _request: Request, name: str, direction: str) -> Response:
+        if name not in self.shelf.files:
+            return Response(f"FileNotFound: {name}", 404)
+        step = self.shelf.parents if direction in ("parents", "ancestors") else self.shelf.children
+        key = "parents" if direction in ("parents", "ancestors") else "children"
+
+        def nested(of: str) -> list[dict[str, Any]]:
+            more = direction in ("ancestors", "descendants")
+            return [
+                {
+                    "file_name": other,
+                    "file_id": self.shelf.files[other].number,
+                    **({key: nested(other)} if more else {}),
+                }
+                for other in sorted(step({of}))
+            ]
+
+        return _json(nested(name))
+
+    def _describe(self, _request: Request, name: str) -> Response:
+        if name not in self.shelf.lists:
+            return Response(f"DefinitionNotFound: {name}", 404)
+        return _json({"defname": name, "dimensions": "data_tier raw", "username": "novapro"})
+
+    def _summary(self, _request: Request, project: str) -> Response:
+        if project not in self.shelf.projects:
+            return Response(f"ProjectNotFound: {project}", 404)
+        snapshot, processes = self.shelf.projects[project]
+        statuses = [status for process in processes for status in process.files.values()]
+        return _json(
+            {
+                "project_name": project,
+                "dataset_def_name": "raw",
+                "files_in_snapshot": len(self.shelf.snapshots[snapshot]),
+                "file_counts": {status: statuses.count(status) for status in set(statuses)},
+                "process_counts": {"completed": len(processes)},
+                "processes": [
+                    {
+                        "process_id": process.number,
+                        "description": process.description,
+                        "node": process.node,
+                        "status": process.status,
+                        "counts": {
+                            status: list(process.files.values()).count(status) for status in process.files.values()
+                        },
+                    }
+                    for process in processes
+                ],
+            }
+        )
+
+    def _recovery(self, _request: Request, project: str) -> Response:
+        text = f"snapshot_for_project_name {project} minus ( project_name {project} and consumed_status co% )"
+        return Response(text, mimetype="text/plain")
+
+
+class Dimensions:
+    """SAM's dimensions, as far as jobprov says them: predicates, lists, `and`, `or`, `minus`, one step of lineage."""
+
+    def __init__(self, shelf: Shelf, text: str) -> None:
+        self._shelf = shelf
+        self._words: list[str] = re.findall(r"'[^']*'|[(),]|[^\s(),']+", text)
+
+    def names(self) -> set[str]:
+        """Return what is selected; a ValueError where the text says nothing that SAM would understand."""
+        found = self._sets()
+        if self._words:
+            raise ValueError(f"not understood from {self._words[0]}")
+        return found
+
+    def _take(self) -> str:
+        if not self._words:
+            raise ValueError("ends too soon")
+        return self._words.pop(0)
+
+    def _sets(self) -> set[str]:
+        found = self._conditions()
+        while self._words and self._words[0] == "minus":
+            self._take()
+            found -= self._conditions()
+        return found
+
+    def _conditions(self) -> set[str]:
+        found = self._one()
+        while self._words and self._words[0] in ("and", "or"):
+            word = self._take()
+            found = found & self._one() if word == "and" else found | self._one()
+        return found
+
+    def _one(self) -> set[str]:
+        name = self._take()
+        if name == "(":
+            found = self._sets()
+            if self._take() != ")":
+                raise ValueError("a parenthesis is open")
+            return found
+        if name in ("ischildof:", "isparentof:"):
+            if self._take() != "(":
+                raise ValueError(f"{name} needs a parenthesis")
+            inner = self._sets()
+            self._take()
+            return self._shelf.children(inner) if name == "ischildof:" else self._shelf.parents(inner)
+        if self._words[:1] == [">"]:
+            self._take()
+        values = [self._take().strip("'")]
+        while self._words[:1] == [","]:
+            self._take()
+            values.append(self._take().strip("'"))
+        return self._having(name, values)
+
+    def _having(self, name: str, values: list[str]) -> set[str]:
+        shelf, value = self._shelf, values[0]
+        lists: dict[str, Callable[[], list[str]]] = {
+            "defname:": lambda: shelf.lists[value],
+            "snapshot_id": lambda: shelf.snapshots[int(value)],
+            "snapshot_for_project_name": lambda: shelf.snapshots[shelf.projects[value][0]],
+            "file_name": lambda: [file.name for file in shelf.there() if file.name in values],
+            "file_id": lambda: [file.name for file in shelf.there() if file.number > int(value)],
+        }
+        if name in lists:
+            return set(lists[name]())
+        if name in ("project_name", "consumed_status", "consumer_process_id", "consumer_process_description"):
+            return {
+                file
+                for project, (_, processes) in shelf.projects.items()
+                for process in processes
+                for file, status in process.files.items()
+                if value == project
+                or (value.endswith("%") and status.startswith(value[:-1]))
+                or value in (str(process.number), process.description, status)
+            }
+        return {file.name for file in shelf.there() if str(file.metadata.get(name)) in values}
+
+
+class MetaCatServer(CatalogServer):
+    """MetaCat, as far as jobprov asks it; file ids are the numbers of the shelf as text."""
+
+    def is_allowed(self, request: Request) -> bool:
+        """MetaCat's own header."""
+        return request.headers.get("X-Authentication-Token") == self.token
+
+    def routes(self) -> dict[str, Callable[..., Response]]:
+        """Return MetaCat's calls."""
+        return {
+            "GET /data/file": self._one,
+            "POST /data/files": self._many,
+            "GET /data/query": self._query,
+            "GET /data/dataset": self._dataset,
+        }
+
+    def _file(self, file: ShelfFile) -> dict[str, Any]:
+        namespace, _, name = file.name.partition(":")
+        children = [other for other in self.shelf.there() if file.name in other.parents]
+        return {
+            "fid": str(file.number),
+            "namespace": namespace,
+            "name": name,
+            "creator": "dunepro",
+            "created_timestamp": 1767225600.25,
+            "retired": file.is_retired,
+            "size": file.size_bytes,
+            "checksums": file.checksums,
+            "parents": [str(self.shelf.files[parent].number) for parent in file.parents],
+            "children": [str(child.number) for child in children],
+            "metadata": {**file.metadata, **({"core.process_id": file.process_id} if file.process_id else {})},
+        }
+
+    def _one(self, request: Request) -> Response:
+        file = self.shelf.files.get(request.args["name"])
+        return _json(self._file(file)) if file else Response("File not found", 404)
+
+    def _many(self, request: Request) -> Response:
+        by_number = {str(file.number): file for file in self.shelf.files.values()}
+        found = []
+        for said in request.get_json():
+            name = f"{said['namespace']}:{said['name']}" if "name" in said else ""
+            file = by_number.get(said["fid"]) if "fid" in said else self.shelf.files.get(name)
+            found += [self._file(file)] if file else []
+        return _json(found)
+
+    def _query(self, request: Request) -> Response:
+        try:
+            names = self._mql(request.args["query"])
+        except ValueError as problem:
+            return Response(f"Syntax error: {problem}", 400)
+        lines = (
+            "\x1e" + json.dumps({"fid": str(self.shelf.files[n].number), **_split(n)}) + "\n" for n in sorted(names)
+        )
+        return Response(lines, mimetype="application/json-seq")
+
+    def _mql(self, text: str) -> set[str]:
+        if both := re.fullmatch(r"\((.+)\) - parents\((.+)\)", text):
+            return self._mql(both[1]) - self.shelf.parents(self._mql(both[2]))
+        found = re.fullmatch(r"files(?: from (\S+))?(?: where (.+))?", text)
+        if found is None or (found[1] and found[1] not in self.shelf.lists):
+            raise ValueError(text)
+        names = set(self.shelf.lists[found[1]]) if found[1] else {file.name for file in self.shelf.there()}
+        wanted = re.findall(r"(\S+) = '([^']*)'", found[2] or "")
+        return {
+            name
+            for name in names
+            if all(str(self.shelf.files[name].metadata.get(key)) == value for key, value in wanted)
+        }
+
+    def _dataset(self, request: Request) -> Response:
+        did = request.args["dataset"]
+        if did not in self.shelf.lists:
+            return Response("Dataset not found", 404)
+        return _json({**_split(did), "file_count": len(self.shelf.lists[did]), "frozen": False, "metadata": {}})
+
+
+def _split(name: str) -> dict[str, str]:
+    namespace, _, bare = name.partition(":")
+    return {"namespace": namespace, "name": bare}

@@ -1,0 +1,230 @@
+"""Both catalogs behave alike: one suite; and what only SAM has."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catalog_server import CatalogServer, MetaCatServer, SamServer
+from catalog_shelf import Shelf, ShelfProcess
+
+from provenance.catalogs.catalog import Catalog, Source
+from provenance.catalogs.http import Access
+from provenance.catalogs.metacat import MetaCat
+from provenance.catalogs.opening import open_catalog, read_catalogs
+from provenance.catalogs.sam import Sam
+from provenance.errors import BadInputError, ForbiddenError, NotFoundError, UnreachableError
+
+RECO = {"sam": {"data_tier": "reco"}, "metacat": {"core.data_tier": "reco"}}
+
+
+class Story:
+    """A catalog with raw files a1 to a450, of which the first three have children, over HTTP."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.shelf = Shelf()
+        self.raw = [self.named(f"a{number}.root") for number in range(1, 451)]
+        for number, name in enumerate(self.raw):
+            self.shelf.add(name, size_bytes=number, checksums={"adler32": f"{number:08x}"})
+        more: dict[str, Any] = {"metadata": {**RECO[kind], "prov.task_id": "t1", "prov.job_id": "j1"}, "process_id": 7}
+        self.shelf.add(self.named("b1.root"), parents=self.raw[:1], **more)
+        self.shelf.add(self.named("b2.root"), parents=self.raw[1:2], metadata=RECO[kind])
+        self.shelf.add(self.named("h3.root"), parents=self.raw[2:3])
+        self.shelf.add(self.named("old.root"), parents=self.raw[3:4], metadata=RECO[kind], is_retired=True)
+        self.shelf.lists[self.named("raw")] = self.raw
+        self.shelf.snapshots[71] = self.raw[:10]
+        self.server: CatalogServer = SamServer(self.shelf) if kind == "sam" else MetaCatServer(self.shelf)
+
+    def named(self, name: str) -> str:
+        """Return a name as the catalog has it."""
+        return name if self.kind == "sam" else f"dune:{name}"
+
+    def catalog(self, **how: Any) -> Catalog:
+        """Open it."""
+        access = Access(self.server.url, **{"seconds": 0.5, "pause": 0.01, **how})
+        return Sam(access) if self.kind == "sam" else MetaCat(access)
+
+    @property
+    def source(self) -> Source:
+        """The raw files as a definition or dataset."""
+        return Source(definition="raw") if self.kind == "sam" else Source(dataset="dune:raw")
+
+
+@pytest.fixture(scope="module", params=["sam", "metacat"])
+def shared(request: pytest.FixtureRequest) -> Iterator[Story]:
+    story = Story(request.param)
+    yield story
+    story.server.close()
+
+
+@pytest.fixture
+def story(shared: Story) -> Story:
+    shared.server.faults, shared.server.token = [], None
+    shared.server.asked.clear()
+    return shared
+
+
+def test_source_is_listed_whole(story: Story) -> None:
+    catalog = story.catalog()
+
+    assert sorted(catalog.list_names(catalog.source_query(story.source))) == sorted(story.raw)
+
+
+def test_files_are_read_by_batches_and_unknown_ones_left_out(story: Story) -> None:
+    found = story.catalog().read_files([*story.raw, story.named("nowhere.root")])
+
+    assert [file.name for file in found] == story.raw
+    assert (found[3].size_bytes, found[3].checksums) == (3, ("adler32:00000003",))
+    assert len(story.server.asked) == 3
+
+
+def test_children_name_their_parents_task_job_and_process(story: Story) -> None:
+    found = story.catalog().read_children(story.raw, RECO[story.kind])
+
+    assert sorted((file.name, file.parents) for file in found) == [
+        (story.named("b1.root"), (story.raw[0],)),
+        (story.named("b2.root"), (story.raw[1],)),
+    ]
+    first = next(file for file in found if file.name == story.named("b1.root"))
+    assert (first.task_id, first.job_id, first.process_id) == ("t1", "j1", 7)
+    assert [file.name for file in story.catalog().read_children(story.raw[2:3], {})] == [story.named("h3.root")]
+
+
+def test_draining_list_is_what_has_no_child_like_this(story: Story) -> None:
+    catalog = story.catalog()
+    query = catalog.unprocessed_query(catalog.source_query(story.source), RECO[story.kind])
+
+    assert set(story.raw) - set(catalog.list_names(query)) == set(story.raw[:2])
+
+
+def test_files_of_a_task_are_found_by_its_id(story: Story) -> None:
+    catalog = story.catalog()
+
+    assert list(catalog.list_names(catalog.task_query("t1"))) == [story.named("b1.root")]
+
+
+def test_what_goes_by_itself_is_asked_again(story: Story) -> None:
+    story.server.faults = [503, 500, 429]
+
+    assert story.catalog().read_metadata(story.raw[0]) is not None
+    assert len(story.server.asked) == 4
+
+
+def test_slow_server_is_given_up_after_its_attempts(story: Story) -> None:
+    story.server.faults = ["slow", "slow"]
+    began = time.monotonic()
+
+    with pytest.raises(UnreachableError, match="ReadTimeout, 2 attempts"):
+        story.catalog(seconds=0.1, attempts=2).read_metadata(story.raw[0])
+
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "words"),
+    [
+        (400, BadInputError, "out of order"),
+        (401, ForbiddenError, "renew the certificate or token"),
+        (403, ForbiddenError, "renew"),
+        (404, NotFoundError, "does not know"),
+        (302, UnreachableError, "status 302"),
+        ("broken", UnreachableError, "broke off|no JSON"),
+    ],
+)
+def test_errors_are_told_apart_and_not_asked_again(
+    story: Story, fault: Any, error: type[Exception], words: str
+) -> None:
+    story.server.faults = [fault]
+
+    with pytest.raises(error, match=words):
+        story.catalog().read_metadata(story.raw[0])
+
+    assert len(story.server.asked) == 1
+
+
+def test_token_is_sent_and_its_lack_is_told(story: Story) -> None:
+    story.server.token = "secret"  # noqa: S105 - of a test
+
+    assert story.catalog(token="secret").read_files(story.raw[:1])  # noqa: S106
+    with pytest.raises(ForbiddenError, match="no valid credential"):
+        story.catalog().read_files(story.raw[:1])
+
+
+def test_hostile_values_are_refused_before_they_are_asked(story: Story) -> None:
+    with pytest.raises(BadInputError):
+        story.catalog().task_query("x' or file_id > '0")
+    assert story.server.asked == []
+
+
+def test_query_that_is_none_is_told_with_the_servers_words(story: Story) -> None:
+    with pytest.raises(BadInputError, match="refuses the"):
+        list(story.catalog().list_names("nothing that ( is"))
+
+
+@pytest.fixture(scope="module")
+def sam() -> Iterator[Story]:
+    story = Story("sam")
+    processes = [
+        ShelfProcess(
+            7, "81.0@sched", "wn1.fnal.gov", "completed", {story.raw[0]: "consumed", story.raw[1]: "completed"}
+        ),
+        ShelfProcess(8, "81.1@sched", "wn2.fnal.gov", "bad", {story.raw[2]: "delivered"}),
+    ]
+    story.shelf.projects["p1"] = (71, processes)
+    story.shelf.add("c1.root", parents=["b1.root"])
+    yield story
+    story.server.close()
+
+
+def test_project_says_its_files_and_processes(sam: Story) -> None:
+    catalog = sam.catalog()
+    assert isinstance(catalog, Sam)
+    summary = catalog.read_project("p1")
+
+    assert (summary.definition, summary.file_count) == ("raw", 10)
+    assert summary.file_counts == {"consumed": 1, "completed": 1, "delivered": 1}
+    assert [(each.process_id, each.description, each.node, each.status) for each in summary.processes] == [
+        (7, "81.0@sched", "wn1.fnal.gov", "completed"),
+        (8, "81.1@sched", "wn2.fnal.gov", "bad"),
+    ]
+    assert catalog.read_inputs(8) == [sam.raw[2]]
+
+
+def test_recovery_selects_what_was_not_consumed(sam: Story) -> None:
+    catalog = sam.catalog()
+    assert isinstance(catalog, Sam)
+
+    assert set(catalog.list_names(catalog.recovery_query("p1"))) == set(sam.raw[2:10])
+
+
+def test_lineage_definition_snapshot_and_count_are_read(sam: Story) -> None:
+    catalog = sam.catalog()
+    assert isinstance(catalog, Sam)
+
+    assert catalog.read_lineage("a1.root", "descendants") == ["b1.root", "c1.root"]
+    assert catalog.read_lineage("c1.root", "parents") == ["b1.root"]
+    assert catalog.read_definition("raw")["username"] == "novapro"
+    assert catalog.count_files(catalog.source_query(Source(snapshot_id=71))) == 10
+    with pytest.raises(NotFoundError):
+        catalog.read_definition("none")
+
+
+def test_catalogs_are_named_in_a_file_and_mistakes_told(tmp_path: Path) -> None:
+    path = tmp_path / "catalogs.toml"
+    path.write_text('[nova]\nkind = "sam"\nurl = "https://sam.example.org/sam/nova/api"\n')
+    assert open_catalog(read_catalogs(path), "nova").kind == "sam"
+    with pytest.raises(NotFoundError, match="JOBPROV_CATALOGS"):
+        open_catalog(read_catalogs(path), "dune")
+
+    for text, words in [
+        ('[nova]\nkind = "x"\nurl = "https://a"\n', "kind"),
+        ('[nova]\nkind = "sam"\nurl = "ftp://a"\n', "no http"),
+        ('[nova]\nkind = "sam"\nurl = "http://a.org"\ntoken_file = "t"\n', "needs https"),
+        ('[nova]\nkind = "sam"\nurl = "https://a.org"\nfile = "t"\n', "file"),
+        ("[nova\n", "catalogs.toml"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(BadInputError, match=words):
+            read_catalogs(path)
