@@ -28,6 +28,7 @@ NOT_DERIVED: Mapping[str, str] = {
     "work": "what the service had still to do; it finds that out again",
     "dead_letters": "bodies that could not be decoded: have them sent again, or take the table from a backup",
     "folded_graphs": "how large campaigns look in the large; they are counted again",
+    "order_leases": "who was about to submit an order; it is taken again, and looked for in the batch system first",
     "provisional_records": "running and lost jobs: their final records will come",
 }
 """Tables that the ledger does not hold, and what becomes of them in a rebuilt database."""
@@ -53,6 +54,8 @@ _NATURAL = {
     "files": ("experiment_id", "namespace", "name"),
     "identities": ("file_id", "size_bytes", "checksums"),
     "jobs": ("experiment_id", "uuid"),
+    "workflows": ("experiment_id", "name", "version"),
+    "orders": ("uuid",),
     "claims": ("job_id", "position", "file_id"),
     "ledger_entries": ("experiment_id", "segment", "position", "kind", "received_at"),
 }

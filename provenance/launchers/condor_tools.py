@@ -32,10 +32,15 @@ def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterato
         "history": ["condor_history", *place, "-json", "-since", f"EnteredCurrentStatus < {since}"],
         "queue": ["condor_q", *place, "-allusers", "-json", "-constraint", _QUEUED],
     }[source]
-    return _ads_of(words)
+    return ads_of(words)
 
 
-def _ads_of(words: Sequence[str]) -> Iterator[Ad]:
+def ads_of(words: Sequence[str]) -> Iterator[Ad]:
+    """Yield the ads that one of HTCondor's tools prints as JSON.
+
+    Raises:
+        UnreachableError: the tool is not there, or it failed; with what it said.
+    """
     with tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
@@ -51,10 +56,15 @@ def _ads_of(words: Sequence[str]) -> Iterator[Ad]:
                 process.kill()
                 raise
             if process.wait() != 0:
-                raise UnreachableError(f"`{' '.join(words[:3])} …` fails: {_last_line(errors)}.")
+                raise UnreachableError(f"`{' '.join(words[:3])} …` fails: {_said(errors)}.")
 
 
-def _last_line(stream: IO[bytes]) -> str:
-    stream.seek(0)
-    lines = stream.read(1 << 20).decode("utf-8", "replace").strip().splitlines()
+def last_line(text: str) -> str:
+    """Return the last line that a tool said, without its full stop."""
+    lines = text.strip().splitlines()
     return lines[-1].rstrip(".") if lines else "it says nothing"
+
+
+def _said(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return last_line(stream.read(1 << 20).decode("utf-8", "replace"))

@@ -19,14 +19,17 @@ from provenance.services.bundle_plans import write_plan_row
 from provenance.services.capsules import uses_in, write_capsule_rows
 from provenance.services.comparators import write_comparator_row
 from provenance.services.ledger import Documents, NewEntry, append_entries
+from provenance.services.orders import write_order_rows, write_report
 from provenance.services.post_verdict import write_verdict_row
 from provenance.services.record_jobs import Submission, record_jobs
 from provenance.services.record_sighting import write_sighting_row
 from provenance.services.resolve_software import write_observation_row, write_resolution_row
 from provenance.services.rule_tables import write_reclassification_row, write_rules_row
+from provenance.services.retry_policies import write_policy_rows
 from provenance.services.segments import SealedEntry, SegmentReader
 from provenance.services.task_declarations import intern_task, write_task_row
 from provenance.services.waivers import write_waiver_rows
+from provenance.services.workflows import write_state, write_workflow_row
 
 RECORDS = frozenset({"record", "revision", "conflict", "unread"})
 _AT_ONCE = 500
@@ -176,6 +179,21 @@ class Replay:
             self._connection, self.experiment, entry, version=body["version"], task=task, received_at=received_at
         )
 
+    def _workflow(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        write_workflow_row(self._connection, self.experiment, entry, body["name"])
+
+    def _workflow_state(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        write_state(self._connection, self.experiment, entry, body)
+
+    def _orders(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        write_order_rows(self._connection, self._known, self.experiment, entry, body)
+
+    def _order_report(self, _entry: int, body: dict[str, Any], received_at: datetime) -> None:
+        write_report(self._connection, body, received_at)
+
+    def _retry_policies(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        write_policy_rows(self._connection, self.experiment, entry, body["policies"])
+
     def _possession(self, _entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         self._possess(body["sha256"])
 
@@ -192,6 +210,11 @@ _WRITERS: dict[str, Callable[[Replay, int, dict[str, Any], datetime], None]] = {
     "sighting": Replay._sighting,  # noqa: SLF001
     "rules": Replay._rules,  # noqa: SLF001
     "reclassification": Replay._reclassification,  # noqa: SLF001
+    "workflow": Replay._workflow,  # noqa: SLF001
+    "workflow_state": Replay._workflow_state,  # noqa: SLF001
+    "orders": Replay._orders,  # noqa: SLF001
+    "order_report": Replay._order_report,  # noqa: SLF001
+    "retry_policies": Replay._retry_policies,  # noqa: SLF001
     "possession": Replay._possession,  # noqa: SLF001
 }
 

@@ -50,6 +50,7 @@ from provenance.db.tables.software import (
 )
 from provenance.db.tables.triage import FailureClass, Reclassification, RuleTableRow
 from provenance.db.tables.waivers import WaivedUnit
+from provenance.db.tables.workflows import Order, OrderInput, OrderLease, RetryPolicyRow, WorkflowRow
 
 __all__ = [
     "AwaitedBlob",
@@ -86,6 +87,9 @@ __all__ = [
     "ParameterSetTable",
     "ParameterTable",
     "ParameterValue",
+    "Order",
+    "OrderInput",
+    "OrderLease",
     "Parent",
     "Possession",
     "Producer",
@@ -94,6 +98,7 @@ __all__ = [
     "RefObservation",
     "Repository",
     "Resolution",
+    "RetryPolicyRow",
     "RuleTableRow",
     "Sighting",
     "SoftwareRow",
@@ -106,5 +111,6 @@ __all__ = [
     "WaivedUnit",
     "WitnessRecord",
     "WorkItem",
+    "WorkflowRow",
     "WriteToken",
 ]

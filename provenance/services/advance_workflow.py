@@ -1,0 +1,217 @@
+"""Lets a workflow take its next step: reads how its stages stand, orders what is ready, stops it where too much fails.
+
+All in one transaction of the writer, and from the database alone: whoever asks, how often, and whatever died in between, each attempt
+of each unit is ordered once.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from provenance.db.keys import KnownKeys
+from provenance.db.queries.orders import (
+    OrderRow,
+    WorkflowFound,
+    failed_attempts,
+    inputs_of_task,
+    made_files,
+    open_count,
+    orders_of_task,
+)
+from provenance.db.queries.tasks import find_tasks
+from provenance.db.queries.units import unit_rows, waived_units
+from provenance.db.tables import WorkflowRow
+from provenance.services.classify_jobs import classes_of
+from provenance.services.ledger import Documents
+from provenance.services.orders import append_orders
+from provenance.services.plan_workflow import STANDINGS, StageFacts, StagePlan, plan_workflow
+from provenance.services.task_declarations import declare_task
+from provenance.services.workflows import DeclaredWorkflow, WorkflowState, read_workflows, set_state
+
+_LISTED = 100
+
+
+class Standing(NamedTuple):
+    """How a workflow stands: what it declares, and each stage."""
+
+    declared: DeclaredWorkflow
+    plans: list[StagePlan]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing more can come of any stage."""
+        return all(plan.is_closed for plan in self.plans)
+
+
+def survey(
+    connection: Connection, store: Documents, found: WorkflowFound, *, now: datetime, room: int | None = None
+) -> Standing:
+    """Return how a workflow stands and what it would order; nothing is written. A few statements a stage."""
+    [declared] = read_workflows(connection, store, [found])
+    workflow = declared.workflow
+    facts = {stage.name: _facts(connection, declared, stage.name) for stage in workflow.stages}
+    if room is None:
+        room = max(0, workflow.in_flight - open_count(connection, found.key))
+    return Standing(declared, plan_workflow(workflow, found.version, facts, now=now, room=room))
+
+
+def advance_workflow(
+    connection: Connection,
+    known: KnownKeys,
+    store: Documents,
+    found: WorkflowFound,
+    *,
+    received_at: datetime,
+    submitter: str | None = None,
+) -> dict[str, Any]:
+    """Order what is ready and return how the workflow stands then, as `show_workflow` does."""
+    connection.execute(select(WorkflowRow.id).where(WorkflowRow.id == found.key).with_for_update())
+    standing = survey(connection, store, found, now=received_at)
+    declared, plans = standing
+    state = declared.state.state
+    if state == "running":
+        said = _stop(declared, plans) or _complete(standing)
+        if said is not None:
+            set_state(connection, found, said, received_at=received_at, submitter=submitter)
+        else:
+            orders = [order for plan in plans for order in plan.orders]
+            _declare_tasks(connection, known, store, standing, received_at=received_at)
+            append_orders(connection, known, found.experiment, orders, received_at=received_at, submitter=submitter)
+        [declared] = read_workflows(connection, store, [_again(connection, found)])
+        standing = Standing(declared, plans)
+    return shown(standing)
+
+
+def show_workflow(connection: Connection, store: Documents, found: WorkflowFound, *, now: datetime) -> dict[str, Any]:
+    """Return how a workflow stands, in the words of the HTTP interface.
+
+    Each stage has `units` (expected in the end, as far as that can be told now), how many stand in each way, `to_come` and why no more
+    can be ordered now (`waits_for`), and the first hundred units that failed for good (`failed_units`).
+    """
+    return shown(survey(connection, store, found, now=now, room=0))
+
+
+def shown(standing: Standing) -> dict[str, Any]:
+    """Return a standing in the words of the HTTP interface."""
+    declared, plans = standing
+    found, workflow = declared.found, declared.workflow
+    return {
+        "name": found.name,
+        "version": found.version,
+        "experiment": found.experiment,
+        "campaign": workflow.campaign,
+        "state": declared.state.state,
+        "who": declared.state.who,
+        "why": declared.state.why,
+        "ordered": sum(len(plan.orders) for plan in plans),
+        "stages": [_shown_stage(plan) for plan in plans],
+        "text": declared.text,
+        "files": declared.files,
+    }
+
+
+def _shown_stage(plan: StagePlan) -> dict[str, Any]:
+    return {
+        "stage": plan.stage.name,
+        "task_id": plan.task_id,
+        "after": plan.stage.after,
+        "units": plan.expected,
+        **{standing: plan.standings[standing] for standing in STANDINGS},
+        "held_back": plan.held_back,
+        "to_come": plan.to_come,
+        "waits_for": plan.waits_for or None,
+        "is_closed": plan.is_closed,
+        "failed_units": sorted(plan.failed)[:_LISTED],
+    }
+
+
+def _facts(connection: Connection, declared: DeclaredWorkflow, stage: str) -> StageFacts:
+    task_id = declared.task_id(stage)
+    tasks = find_tasks(connection, task_id, declared.found.experiment)
+    if not tasks:
+        return StageFacts(task_id)
+    task = tasks[0].key
+    failures = failed_attempts(connection, task)
+    states = {row.unit: row.state for row in unit_rows(connection, task)}
+    asked = [attempts[-1].job for unit, attempts in failures.items() if states.get(unit) != "succeeded"]
+    classes = classes_of(connection, asked)
+    return StageFacts(
+        task_id,
+        states=states,
+        orders=_by_unit(orders_of_task(connection, task)),
+        inputs=inputs_of_task(connection, task),
+        failures=failures,
+        transient=frozenset(job for job, read in classes.items() if read.transient),
+        waived=frozenset(waived_units(connection, task)),
+        files=made_files(connection, task),
+    )
+
+
+def _by_unit(rows: Iterable[OrderRow]) -> dict[str, list[OrderRow]]:
+    found: dict[str, list[OrderRow]] = defaultdict(list)
+    for row in rows:
+        found[row.unit].append(row)
+    return dict(found)
+
+
+def _stop(declared: DeclaredWorkflow, plans: Sequence[StagePlan]) -> WorkflowState | None:
+    """Return that the workflow stops, where too much of a stage failed for good; else None."""
+    for plan in plans:
+        failed = len(plan.failed) - declared.state.forgiven.get(plan.stage.name, 0)
+        if failed > declared.workflow.failures_allowed(plan.tried):
+            why = (
+                f"{len(plan.failed)} of {plan.tried} units of stage {plan.stage.name} failed for good, which is more than "
+                f"stop_after allows; look at task {plan.task_id}, then `jobprov launch --resume`"
+            )
+            return WorkflowState(state="stopped", who="jobprov", why=why, forgiven=declared.state.forgiven)
+    return None
+
+
+def _complete(standing: Standing) -> WorkflowState | None:
+    if not standing.is_complete:
+        return None
+    waived = sum(plan.standings["waived"] for plan in standing.plans)
+    why = "every unit of every stage is done" + (f", {waived} are waived" if waived else "")
+    return WorkflowState(state="complete", who="jobprov", why=why)
+
+
+def resumed(standing: Standing, *, who: str, why: str) -> WorkflowState:
+    """Return that a workflow runs again, whatever failed until now."""
+    forgiven = {plan.stage.name: len(plan.failed) for plan in standing.plans if plan.failed}
+    return WorkflowState(state="running", who=who, why=why, forgiven=forgiven)
+
+
+def _declare_tasks(
+    connection: Connection, known: KnownKeys, store: Documents, standing: Standing, *, received_at: datetime
+) -> None:
+    """Declare the task of each stage that has units, again where their number changed."""
+    declared = standing.declared
+    for plan in standing.plans:
+        if not plan.expected:
+            continue
+        units: list[str] | int = plan.expected
+        if plan.stage.files is not None:
+            units = list(plan.stage.files)
+        document: dict[str, Any] = {
+            "experiment": declared.found.experiment,
+            "campaign": declared.workflow.campaign,
+            "stage": plan.stage.name,
+            "units": units,
+            "outputs_per_unit": len(plan.stage.outputs),
+            "dependencies": [plan.stage.after] if plan.stage.after else [],
+            "software": [
+                {"name": code.name, "repository": code.repository, "requested_ref": code.ref}
+                for code in declared.workflow.software
+            ],
+            "workflow": {"name": declared.found.name, "version": declared.found.version},
+        }
+        known_document = {name: value for name, value in document.items() if value is not None}
+        declare_task(connection, known, plan.task_id, known_document, store=store, received_at=received_at)
+
+
+def _again(connection: Connection, found: WorkflowFound) -> WorkflowFound:
+    state = select(WorkflowRow.state_entry_id).where(WorkflowRow.id == found.key)
+    return found._replace(state_entry_id=connection.execute(state).scalar_one())
