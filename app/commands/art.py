@@ -8,15 +8,23 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, url_option
-from provenance.errors import BadInputError, NotFoundError
+from provenance.client import Client
+from provenance.errors import BadInputError, ConflictError, ForbiddenError, NotFoundError, UnreachableError
 from provenance.lineage.words import counted, shown, size
-from provenance.services.art_files import ArtFile, art_file_json, check_against, read_art_file, reconstruct
+from provenance.services.art_files import (
+    ArtFile,
+    art_file_json,
+    check_against,
+    finding_record,
+    read_art_file,
+    reconstruct,
+)
 
 
 @click.command()
 @click.argument("file", metavar="FILE.root", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--fcl", is_flag=True, help="Print the configuration that the file was made with, as art ran it.")
-@click.option("--check", is_flag=True, help="Hold the file against the record of the job that made it.")
+@click.option("--check", is_flag=True, help="Hold the file against the record of the job that made it; that they differ becomes a gap of the job.")
 @click.option("--record", is_flag=True, help="Record the job that made it, from the file; needs --experiment.")
 @experiment_option
 @url_option
@@ -70,9 +78,24 @@ def _check(file: ArtFile, name: str, experiment: str | None, url: str | None, *,
         raise NotFoundError(f"No recorded job made {name}; `jobprov art --record` makes a record from the file.")
     job: dict[str, Any] = client.job(producer["job_id"], experiment=producer["experiment"])
     found = {"job_id": producer["job_id"], **check_against(file, job)}
-    emit(found, f"{found['verdict']}: job {found['job_id']}. {found['words']}", as_json=as_json)
+    words = f"{found['verdict']}: job {found['job_id']}. {found['words']}"
+    if found["verdict"] == "differs":
+        found["kept"], kept = _keep(client, file, job)
+        words = f"{words} {kept}"
+    emit(found, words, as_json=as_json)
     if found["verdict"] == "differs":
         sys.exit(1)
+
+
+def _keep(client: Client, file: ArtFile, job: dict[str, Any]) -> tuple[bool, str]:
+    """Send what the file says, so that the job has its gap; return whether the service has it, and that in words."""
+    try:
+        client.record(finding_record(file, job))
+    except ConflictError:
+        return False, "The service has another word of the witness import on this job, and keeps that."
+    except (ForbiddenError, UnreachableError) as problem:
+        return False, f"The service could not be told: {problem}"
+    return True, "The job has the gap configuration-differs-in-file."
 
 
 def _record(file: ArtFile, experiment: str | None, url: str | None, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ _LISTED = 20
 @click.command()
 @click.option("--revision", help="Jobs that ran this commit, or asked for this tag.")
 @click.option("--parameter", help="Jobs whose configuration has this parameter; its key, with * for any letters.")
-@click.option("--value", help="With --parameter: its value, such as 5 or '<5'.")
+@click.option("--value", help="With --parameter: its value, such as 5, '<5', '[1,2]' or '~Slicer*'.")
 @click.option("--host", help="Jobs on this worker node.")
 @click.option("--site", help="Jobs at this site.")
 @click.option("--file", help="Jobs that produced or consumed this file.")

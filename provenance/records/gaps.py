@@ -54,6 +54,10 @@ GAPS: dict[str, tuple[int, str]] = {
         9,
         "Compare the configuration as run with the files sent: one of them is not what the program read.",
     ),
+    "configuration-differs-in-file": (
+        9,
+        "Compare what the file stores (`jobprov art FILE.root --fcl`) with the job's configuration page: the record or the file is another job's.",
+    ),
     "commit-unreferenced": (
         9,
         "Nothing is lost here, the commit's objects are kept. Put a tag on it, so that others find it and its server keeps it.",
@@ -204,6 +208,24 @@ def _configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple
             yield "configuration-unevaluated", f"{name} cannot be evaluated: {findings.unevaluated[place]}"
         if place in findings.differing:
             yield "configuration-differs", f"{name}: {findings.differing[place]}"
+    said = {found.parameter_set_id for found in record.configurations or () if found.parameter_set_id}
+    name, stored = _stored_by_art(record)
+    if said and stored and not said & stored:
+        yield (
+            "configuration-differs-in-file",
+            f"The record says ParameterSetID {min(said)[:40]} was run; {name}, as art wrote it, has {', '.join(sorted(stored)[:3])}.",
+        )
+
+
+def _stored_by_art(record: JobRecord) -> tuple[str, set[str]]:
+    """Return the name of an art file that the job wrote and the ParameterSetIDs of the processes in it; none where nobody looked."""
+    for key in ("checked", "reconstructed"):
+        told = (record.extra or {}).get(key)
+        processes = told.get("processes") if isinstance(told, dict) else None
+        if isinstance(told, dict) and isinstance(processes, list):
+            ids = {str(each.get("parameter_set_id")) for each in processes if isinstance(each, dict)}
+            return str(told.get("file") or "the file"), ids
+    return "", set()
 
 
 def _told_apart(record: JobRecord) -> set[str | None]:

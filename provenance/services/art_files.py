@@ -93,24 +93,25 @@ def art_file_json(file: ArtFile) -> dict[str, Any]:
 def check_against(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a recorded job and the file that it made agree: `{verdict, words, configurations}`.
 
-    Verdicts are `agrees` (a ParameterSetID that the record says was run is in the file), `differs` (the record says one, and
-    the file does not have it) and `unknown` (the record says none, or the file has no sets).
+    Verdicts are `agrees` (a ParameterSetID that the record says was run is that of a process in the file), `differs` (the record says
+    one, and the file does not have it) and `unknown` (the record says none, or the file has no processes).
 
     Args:
         file: the output.
         job: what `GET /jobs/{job_id}` answers.
     """
+    stored = {process.parameter_set_id for process in file.processes}
     rows = [
         {
             "step": entry.get("step"),
             "parameter_set_id": entry["parameter_set_id"],
-            "is_in_file": entry["parameter_set_id"] in file.stored.parameter_sets,
+            "is_in_file": entry["parameter_set_id"] in stored,
         }
         for entry in job["configurations"]
         if entry.get("parameter_set_id")
     ]
-    if not file.stored.parameter_sets:
-        verdict, words = "unknown", "The file stores no parameter sets."
+    if not stored:
+        verdict, words = "unknown", "The file stores no configuration of a process."
     elif not rows:
         verdict, words = (
             "unknown",
@@ -121,6 +122,18 @@ def check_against(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
     else:
         verdict, words = "differs", "The configuration that the record says was run is not in the file."
     return {"verdict": verdict, "words": words, "configurations": rows}
+
+
+def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the witness `import` says of a recorded job whose file was looked at: which processes art stored in it, and no more.
+
+    Args:
+        file: an output of the job.
+        job: what `GET /jobs/{job_id}` answers.
+    """
+    merged = job["merged"]
+    said = {name: merged[name] for name in ("job_id", "experiment", "state", "started_at") if merged.get(name)}
+    return {"schema_version": 1, "witness": "import", **said, "extra": {"checked": _told(file)}}
 
 
 def reconstruct(file: ArtFile, experiment: str) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -157,7 +170,7 @@ def reconstruct(file: ArtFile, experiment: str) -> tuple[dict[str, Any], dict[st
         "software": _software(metadata),
         "inputs": [{"name": name, "role": "primary"} for name in parents],
         "outputs": [_output(path.name, stored, sha256, adler32, parents)],
-        "extra": {"reconstructed": {"from": "RootFileDB", "file": path.name, "processes": _history(file)}},
+        "extra": {"reconstructed": _told(file)},
     }
     return {name: value for name, value in record.items() if value not in (None, [])}, blobs
 
@@ -181,8 +194,10 @@ def _process(stored: StoredFile, identity: str, wrote: str) -> Process | None:
     return Process(name, identity, is_last=name == wrote, configuration=configuration, problem=altered)
 
 
-def _history(file: ArtFile) -> list[dict[str, str]]:
-    return [{"name": process.name, "parameter_set_id": process.parameter_set_id} for process in file.processes]
+def _told(file: ArtFile) -> dict[str, Any]:
+    """Return what the file says of the processes that led to it."""
+    processes = [{"name": process.name, "parameter_set_id": process.parameter_set_id} for process in file.processes]
+    return {"from": "RootFileDB", "file": Path(file.stored.path).name, "processes": processes}
 
 
 def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -45,3 +45,30 @@ def test_a_file_without_a_record_gets_one_and_then_agrees_with_it(live: LiveServ
     assert again.stdout.startswith("same as ")
     assert checked.stdout.startswith("agrees: job ")
     assert "toy_gen.root" in live.run("lineage", "toy_reco.root").stdout
+
+
+def test_a_record_that_names_another_set_than_the_file_gets_a_gap(live: LiveService, tmp_path: Path) -> None:
+    record = {
+        "schema_version": 1,
+        "job_id": "0f8b0000-0000-4000-8000-000000000077",
+        "experiment": "nova",
+        "state": "succeeded",
+        "started_at": "2026-11-24T15:00:00Z",
+        "ended_at": "2026-11-25T15:00:00Z",
+        "configurations": [{"step": "art", "main": "reco.fcl", "parameter_set_id": "0" * 40}],
+        "outputs": [{"name": "toy_reco.root"}],
+    }
+    (tmp_path / "job.json").write_text(json.dumps(record))
+    assert live.run("record", str(tmp_path / "job.json")).returncode == 0
+
+    checked = live.run("art", TOY, "--check", "--experiment", "nova")
+    again = json.loads(live.run("art", TOY, "--check", "--experiment", "nova", "--json").stdout)
+
+    assert checked.returncode == 1
+    assert checked.stdout.startswith(f"differs: job {record['job_id']}.")
+    assert again["kept"] is True
+    job = json.loads(live.run("job", str(record["job_id"]), "--experiment", "nova", "--json").stdout)
+    codes = [gap["code"] for gap in job["gaps"]]
+    assert "configuration-differs-in-file" in codes
+    assert "witness-contradiction" not in codes
+    assert [witness["witness"] for witness in job["witnesses"]] == ["wrapper", "import"]

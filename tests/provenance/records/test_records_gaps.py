@@ -35,10 +35,21 @@ def file(**fields: Any) -> dict[str, Any]:
 MISSING = Findings(missing_blobs=frozenset({digest(9)}))
 DIRTY = {"name": "soft", "is_dirty": True}
 
+CHECKED = {"checked": {"file": "b.root", "processes": [{"name": "Reco", "parameter_set_id": "b" * 40}]}}
 # code, (findings, fields) with the gap, (findings, fields) without
 CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | None, dict[str, Any]]]] = [
     ("command-missing", (None, {"command": None}), (None, {"command": {"steps": [{"name": "s", "argv": ["x"]}]}})),
     ("command-missing", (None, {"command": {"steps": [{"name": "s"}]}}), (None, {"command": {"argv": ["x"]}})),
+    (
+        "configuration-differs-in-file",
+        (None, {"configurations": [{"parameter_set_id": "a" * 40}], "extra": CHECKED}),
+        (None, {"configurations": [{"parameter_set_id": "a" * 40}, {"parameter_set_id": "b" * 40}], "extra": CHECKED}),
+    ),
+    (
+        "configuration-differs-in-file",
+        (None, {"configurations": [{"parameter_set_id": "a" * 40}], "extra": {"reconstructed": CHECKED["checked"]}}),
+        (None, {"configurations": [{"parameter_set_id": "a" * 40}], "extra": {"checked": {"processes": "?"}, "reconstructed": 1}}),
+    ),
     ("exit-missing", (None, {"exit": {"message": "?"}}), (None, {"exit": {"signal": 9}})),
     ("exit-missing", (None, {"exit": None, "state": "failed"}), (None, {"exit": None, "state": "killed"})),
     ("environment-missing", (None, {"environment": {}}), (None, {"environment": {"variables": {}}})),
