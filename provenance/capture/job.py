@@ -27,6 +27,7 @@ class Job:
         self.repositories = repositories.Repositories(self.draft)
         self.is_hashing = False
         self.later = []  # what is done while the command runs
+        self.open_files = None  # what the watch saw of the last command
 
     def begin(self, seen):
         """Open the record: who it is and when it began, after the glance at its command."""
@@ -91,7 +92,7 @@ class Job:
 
     def after(self, step, outcome, prefix=""):
         """Gather what a command left: logs, outputs, sidecars."""
-        from provenance.capture import findings  # noqa: PLC0415 - when the command has ended
+        from provenance.capture import findings, times  # noqa: PLC0415 - when the command has ended
 
         draft, record = self.draft, self.draft.record
         record.setdefault("command", {}).setdefault("steps", []).append(step.describe(outcome))
@@ -100,6 +101,8 @@ class Job:
         findings.add_logs(outcome, draft, [path for path in log_files if path not in self.options.log])
         for name, content, is_cut in outcome.logs:
             self._keep_log(prefix + name, step.name, content, is_cut)
+        seconds = self.options.number("hash_seconds", 120)
+        draft.attempt("times of inputs", times.add, draft, step, outcome, self.open_files, seconds)
         step.drop_outputs_from_inputs()
         draft.extend("inputs", step.inputs)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
@@ -198,7 +201,7 @@ class Job:
 
     def take_watch(self, watch):
         """Add what was seen of a command while it ran: memory of its processes together, and mapped libraries."""
-        resources = self.draft.record.setdefault("resources", {})
+        resources, self.open_files = self.draft.record.setdefault("resources", {}), watch.files
         if watch.peak_rss_bytes:
             resources["max_rss_bytes"] = max(watch.peak_rss_bytes, resources.get("max_rss_bytes") or 0)
         if watch.libraries:

@@ -1,4 +1,4 @@
-"""What can only be seen while a command runs: the memory of its process tree together, and the libraries that it maps.
+"""What can only be seen while a command runs: the memory of its process tree together, the libraries that it maps, open files.
 
 A look costs some file reads below /proc; the pauses between looks are as long as keeps them under a quarter of a percent of one
 CPU, and a second at least. Source: proc(5), `task/TID/children`, `statm` and `maps`.
@@ -9,6 +9,7 @@ import threading
 import time
 
 from provenance.capture.hashing import Clock, OutOfTimeError, hash_file
+from provenance.capture.opened import OpenFiles
 
 _FIRST_SECONDS, _SHORTEST_SECONDS, _SHARE = 0.2, 1.0, 0.0025
 _MAPS_SECONDS = (0.2, 5.0, 60.0)  # when libraries are looked for; later every ten minutes
@@ -23,10 +24,12 @@ class Watch:
     Attributes:
         peak_rss_bytes: the largest sum over the tree of a look, or None; pages that processes share count in each.
         libraries: paths of mapped libraries and programs.
+        files: OpenFiles that it has open.
     """
 
     def __init__(self, process):
         self.peak_rss_bytes, self.libraries = None, set()
+        self.files = OpenFiles(time.time())
         self._process, self._stopped, self._began = process, threading.Event(), time.monotonic()
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._maps_due = list(_MAPS_SECONDS)
@@ -69,6 +72,7 @@ class Watch:
         if not any(pages):
             return False
         self.peak_rss_bytes = max(self.peak_rss_bytes or 0, sum(pages) * self._page)
+        self.files.look(tree, time.time())
         if time.monotonic() - self._began >= self._maps_due[0]:
             due = self._maps_due.pop(0)
             if not self._maps_due:

@@ -272,6 +272,8 @@ class Input(Struct, kw_only=True):
     role: Word | None = None
     opened_at: Instant | None = None
     closed_at: Instant | None = None
+    times_from: Word | None = None
+    times_within_seconds: float | None = None
     events_read: Integer | None = None
     status: Word | None = None
 
