@@ -28,7 +28,7 @@ def add_environment(payload: Payload) -> None:
     """Write `env/`. To be called after everything is laid out, so that variables are rewritten for all of it."""
     environment = mapping(payload.record.get("environment"))
     variables = {text(key): text(value) for key, value in mapping(environment.get("variables")).items()}
-    if not variables:
+    if not isinstance(environment.get("variables"), Mapping):
         payload.needs.add(1, "environment", "variables", "the environment of the job was not recorded")
     _write_variables(payload, variables)
     _write_withheld(payload, variables, texts(environment.get("withheld")))

@@ -119,8 +119,9 @@ def _note_input(payload: Payload, entry: Mapping[str, Any], name: str, sha256: s
         return False
     if payload.has(sha256):
         size = payload.draft.reader.size(sha256)
-    blocks = _level_of_input(size or 0)
-    kind = "small" if blocks == _SMALL_INPUTS else "large"
+    # what nothing identifies can never be found again, however large
+    blocks = _level_of_input(size or 0) if sha256 or checksums else _SMALL_INPUTS
+    kind = "small" if _level_of_input(size or 0) == _SMALL_INPUTS else "large"
     why = f"left out: level L{payload.level}" if payload.has(sha256) else f"a {kind} input that nobody uploaded"
     where = text(entry.get("location")) or text(entry.get("path"))
     sum_word = sha256 or ",".join(checksums)

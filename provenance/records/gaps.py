@@ -13,67 +13,16 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from provenance.records.gap_codes import GAPS as GAPS  # noqa: PLC0414 - part of this module's interface
 from provenance.records.identity import WITNESSES
-from provenance.records.job_record import JobRecord, Log, SourceFile
+from provenance.records.inputs import may_be_small, needed_inputs
+from provenance.records.job_record import JobRecord, Log, Software, SourceFile
 
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
-SMALL_INPUT_BYTES = 16 * 1024 * 1024
 ROLES = ("primary", "secondary", "shared", "configuration")
 STATUSES = ("written", "empty", "dropped", "copy_failed", "not_kept")
 _STRONG = ("sha256:", "sha512:", "sha1:", "md5:")
 EVIDENCE = ("observed", "declared", "inferred")
-
-GAPS: dict[str, tuple[int, str]] = {
-    # code: (the level that it stops; 9 stops none, how to close it)
-    "command-missing": (1, "Run the job under the hook (`job-end-hook.pyz run -- COMMAND`), or send `command.argv`."),
-    "environment-missing": (1, "Send `environment.variables`; the hook does, with secrets withheld."),
-    "fcl-missing": (1, "Upload the fcl file: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."),
-    "script-missing": (1, "Upload the script: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."),
-    "software-missing": (1, "Name the repository of the job's code: `--repository PATH` of the hook."),
-    "software-unresolved": (
-        1,
-        "Have an operator register the repository (`jobprov repository add`), and push the commit or tag to it.",
-    ),
-    "dirty-tree-missing": (
-        1,
-        "Upload the objects of the changed files (`objects_sha256`), or commit and push before the next job.",
-    ),
-    "input-missing": (2, "Upload the small input: the hook does up to 16 MiB a file."),
-    "input-without-checksum": (2, "Send `checksums` or `sha256` of the input; the hook hashes what it can read."),
-    "conditions-missing": (2, "Send the tag and `payload_sha256` of each conditions database, and upload the payload."),
-    "input-checksum-short": (
-        4,
-        "Send `sha256` of the input; the hook hashes what it can read. Short checksums tell damage, not one file from another.",
-    ),
-    "image-without-digest": (3, "Name the container image by digest, not only by tag."),
-    "configuration-unevaluated": (
-        9,
-        "Open the job's configuration page: it names file and line; send the file that is missing, or mend the fcl.",
-    ),
-    "configuration-differs": (
-        9,
-        "Compare the configuration as run with the files sent: one of them is not what the program read.",
-    ),
-    "configuration-differs-in-file": (
-        9,
-        "Compare what the file stores (`jobprov art FILE.root --fcl`) with the job's configuration page: the record or the file is another job's.",
-    ),
-    "commit-unreferenced": (
-        9,
-        "Nothing is lost here, the commit's objects are kept. Put a tag on it, so that others find it and its server keeps it.",
-    ),
-    "output-without-checksum": (9, "Send `sha256` or `checksums` of the output, so that a rerun can be compared."),
-    "seed-unknown": (9, "Send `seeds`: `--seed` of the hook, or have the program print them."),
-    "threads-unseeded": (9, "Run with one thread, or seed each event, so that the order of threads cannot matter."),
-    "log-missing": (9, "Send the logs; the hook keeps stdout and stderr."),
-    "blob-missing": (9, "Upload the blob: PUT /api/v1/blobs/{sha256}."),
-    "task-missing": (9, "Give the task id: `--task-id` of the hook, or POMS_TASK_ID."),
-    "exit-missing": (9, "Send `exit.code` or `exit.signal`; the batch history knows it too."),
-    "event-count-mismatch": (9, "Check the counts, or declare that the stage filters."),
-    "value-out-of-range": (9, "Mend the program that wrote the number; it was kept as sent, but not indexed."),
-    "unknown-word": (9, "Nothing to do if the hook is newer than the service; else mend the word."),
-    "witness-contradiction": (9, "Look at the job page: witnesses say different things."),
-}
 
 _WITHOUT_CAPSULE, _HIGHEST = 2, 4  # closure levels
 
@@ -93,7 +42,8 @@ class Findings(msgspec.Struct, frozen=True):
         missing_blobs: digests that the record refers to and the experiment does not possess.
         unresolved: why an entry of `software` has no commit in a mirror, by position; resolved ones are absent.
         unreferenced: positions of entries of `software` whose commit no branch or tag led to when it was resolved.
-        unheld_inputs: sha256 of small inputs that the experiment does not possess.
+        submodules: positions of entries of `software` whose tree has submodules that are not held.
+        unheld_inputs: sha256 of inputs that the experiment does not possess: of the small ones, and of all where a capsule is held.
         repairs: field paths of numbers out of range.
         contradictions: fields of which witnesses say different things.
         unevaluated: why an entry of `configurations` cannot be evaluated, by position.
@@ -105,6 +55,7 @@ class Findings(msgspec.Struct, frozen=True):
     missing_blobs: AbstractSet[str] = frozenset()
     unresolved: Mapping[int, str] = msgspec.field(default_factory=dict)
     unreferenced: AbstractSet[int] = frozenset()
+    submodules: AbstractSet[int] = frozenset()
     unheld_inputs: AbstractSet[str] = frozenset()
     repairs: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
@@ -113,14 +64,10 @@ class Findings(msgspec.Struct, frozen=True):
     pending: tuple[str, ...] = ()
     has_capsule: bool = False
 
-
-def small_inputs(record: JobRecord) -> set[str]:
-    """Return the sha256 of each input that a bundle of level 2 holds."""
-    return {
-        file.sha256
-        for file in record.inputs or ()
-        if file.sha256 and file.size_bytes is not None and file.size_bytes <= SMALL_INPUT_BYTES
-    }
+    @property
+    def awaited(self) -> AbstractSet[str]:
+        """Digests of the blobs that would change grade or gaps when they come."""
+        return self.missing_blobs | self.unheld_inputs if self.unheld_inputs else self.missing_blobs
 
 
 def find_gaps(record: JobRecord, findings: Findings) -> list[Gap]:
@@ -135,7 +82,7 @@ def level_of(gaps: list[Gap], record: JobRecord, findings: Findings) -> int:
         return max(0, min([GAPS[gap.code][0] - 1 for gap in gaps] + [_WITHOUT_CAPSULE]))
     # what is held of the environment is enough, however its image was named
     levels = [GAPS[gap.code][0] - 1 for gap in gaps if GAPS[gap.code][0] != _WITHOUT_CAPSULE + 1]
-    return max(0, min([*levels, _HIGHEST if _is_small(record) else _HIGHEST - 1]))
+    return max(0, min([*levels, _HIGHEST if _holds_all_inputs(record, findings) else _HIGHEST - 1]))
 
 
 def needs_of_next(level: int, gaps: list[Gap]) -> list[str]:
@@ -148,10 +95,8 @@ def needs_of_next(level: int, gaps: list[Gap]) -> list[str]:
     return list(codes) or ["large-inputs"]
 
 
-def _is_small(record: JobRecord) -> bool:
-    """Return whether all inputs are small, so that a bundle holds them all where none is a gap."""
-    inputs = record.inputs or ()
-    return all(file.sha256 and file.size_bytes is not None and file.size_bytes <= SMALL_INPUT_BYTES for file in inputs)
+def _holds_all_inputs(record: JobRecord, findings: Findings) -> bool:
+    return all(file.sha256 and file.sha256 not in findings.unheld_inputs for file in needed_inputs(record))
 
 
 def image_digest(record: JobRecord) -> str:
@@ -174,7 +119,9 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
 
 def _command_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
     command = record.command
-    if command is None or not (command.argv or any(step.argv for step in command.steps or ())):
+    if command is None or not (
+        command.argv or any(step.argv and step.role == "payload" for step in command.steps or ())
+    ):
         yield "command-missing", "The record does not say what was run."
     if record.state in ("succeeded", "failed") and (
         record.exit is None or (record.exit.code is None and record.exit.signal is None)
@@ -232,45 +179,79 @@ def _told_apart(record: JobRecord) -> set[str | None]:
     """Return the digests whose absence is a gap of its own."""
     fcl = {file.sha256 for configuration in record.configurations or () for file in configuration.files or ()}
     changed = {software.objects_sha256 for software in record.software or () if software.is_dirty}
+    listings = {digest for _, digest in _listings(record)} | {record.command.stdin_sha256 if record.command else None}
     conditions = {condition.payload_sha256 for condition in record.conditions or ()}
-    return fcl | changed | conditions | {source.sha256 for source in (*(record.scripts or ()), *(record.logs or ()))}
+    return (
+        fcl
+        | changed
+        | listings
+        | conditions
+        | {source.sha256 for source in (*(record.scripts or ()), *(record.logs or ()))}
+    )
 
 
 def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
-    if not record.software:
-        yield "software-missing", "The record names no repository, product or tarball."
+    if not record.software and not record.scripts:
+        yield "software-missing", "The record names no repository, product, tarball or script."
     for place, software in enumerate(record.software or ()):
         name = software.name or software.repository or f"software[{place}]"
         if place in findings.unresolved:
-            yield "software-unresolved", f"{name}: {findings.unresolved[place]}."
+            if not _is_held_otherwise(software, findings):
+                yield "software-unresolved", f"{name}: {findings.unresolved[place]}."
+            elif software.tarball is None:
+                yield "software-installed", f"{name} is installed software of no known repository."
+        if place in findings.submodules:
+            yield "submodule-missing", f"{name}: files of its submodules are not here."
         if place in findings.unreferenced:
             yield "commit-unreferenced", f"{name}: no branch or tag led to commit {(software.revision or '')[:12]}."
         if software.is_dirty and (software.objects_sha256 is None or software.objects_sha256 in findings.missing_blobs):
             yield "dirty-tree-missing", f"{name} was changed and not committed; its changed files are not here."
 
 
+def _is_held_otherwise(software: Software, findings: Findings) -> bool:
+    """Return whether no repository is wanted: a tar file that is held, or an installed product, which is environment."""
+    if software.tarball is not None:
+        return software.tarball.sha256 is not None and software.tarball.sha256 not in findings.missing_blobs
+    return not (software.repository or software.revision)
+
+
+def _listings(record: JobRecord) -> Iterator[tuple[str, str]]:
+    """Yield (what it lists, digest) of the listings of the environment that the record names."""
+    environment = record.environment
+    for what in ("packages", "libraries"):
+        if environment is not None and (digest := getattr(environment, f"{what}_sha256")):
+            yield what, digest
+
+
 def _environment_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
     environment = record.environment
     if environment is None or environment.variables is None:
         yield "environment-missing", "The record has no environment variables."
+    for what, digest in _listings(record):
+        if digest in findings.missing_blobs:
+            yield "environment-missing", f"The listing of {what} is not here."
     if environment and environment.container and environment.container.image and not environment.container.digest:
         yield "image-without-digest", f"The container image {environment.container.image} is named by tag only."
     for condition in record.conditions or ():
-        if not condition.tag or not condition.payload_sha256 or condition.payload_sha256 in findings.missing_blobs:
-            yield (
-                "conditions-missing",
-                f"Conditions of {condition.database or 'a database'} have no tag or payload here.",
-            )
+        name = condition.database or "a database"
+        if not condition.payload_sha256 or condition.payload_sha256 in findings.missing_blobs:
+            yield "conditions-missing", f"Conditions of {name} have no payload here."
+        if not condition.tag:
+            yield "conditions-untagged", f"Conditions of {name} have no tag."
 
 
 def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
-    for file in record.inputs or ():
+    stdin = record.command.stdin_sha256 if record.command else None
+    if stdin and stdin in findings.missing_blobs:
+        yield "input-missing", "What the job read from standard input is not here."
+    for file in needed_inputs(record):
+        is_missing = may_be_small(file) and (not file.sha256 or file.sha256 in findings.unheld_inputs)
         if not file.sha256 and not file.checksums:
             yield "input-without-checksum", f"Input {file.name} has no checksum."
-        elif not file.sha256 and not any(checksum.lower().startswith(_STRONG) for checksum in file.checksums or ()):
-            yield "input-checksum-short", f"Input {file.name} is told by {(file.checksums or [''])[0]} alone."
-        elif file.sha256 in findings.unheld_inputs:
-            yield "input-missing", f"Input {file.name} is small, but its bytes are not here."
+        elif is_missing:
+            yield "input-missing", f"Input {file.name} is small, or of unknown size, and its bytes are not here."
+        if not file.sha256 and file.checksums and not any(word.lower().startswith(_STRONG) for word in file.checksums):
+            yield "input-checksum-short", f"Input {file.name} is told by {file.checksums[0]} alone."
     for output in record.outputs or ():
         if (
             output.status in (None, "written")

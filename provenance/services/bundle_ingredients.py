@@ -18,7 +18,8 @@ from provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from provenance.bundle.plan import SPEC_VERSION
 from provenance.db.queries.capsules import HeldCapsule, capsules_of, use_of
 from provenance.db.queries.job_details import resolutions_of
-from provenance.records.gaps import image_digest, small_inputs
+from provenance.records.gaps import image_digest
+from provenance.records.inputs import small_inputs
 from provenance.records.job_record import FclConfiguration, JobRecord
 from provenance.services.bundle_blobs import Blobs, PossessedBlobs
 from provenance.services.comparators import comparators_of

@@ -1,6 +1,7 @@
 """What only the service knows about records: which blobs are here, which code is resolved. Set-wise, for a batch."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -14,7 +15,8 @@ from provenance.db.queries.capsules import capsules_of, use_of
 from provenance.db.recording.software_rows import repository_match_key, software_digests
 from provenance.db.selecting import select_by
 from provenance.db.tables import Possession, Resolution, SoftwareRow
-from provenance.records.gaps import Findings, image_digest, small_inputs
+from provenance.records.gaps import Findings, image_digest
+from provenance.records.inputs import all_inputs, small_inputs
 from provenance.records.job_record import JobRecord, Software
 from provenance.services.evaluations import find_evaluations
 
@@ -52,7 +54,17 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
     held = {name: _possessed(connection, notes, name, digests) for name, digests in wanted.items()}
     unresolved = _unresolved(connection, notes, [r.record.software for r in readings if r.record.software])
     unreferenced: set[str] = notes.get("unreferenced", set())
+    incomplete: set[str] = notes.get("incomplete", set())
     served = set(capsules_of(connection, wanted)) | notes.get("served", set())
+    is_held = [
+        (reading.record.experiment, use_of(reading.record)) in served
+        or bool(_image(reading.record) & held[reading.record.experiment])
+        for reading in readings
+    ]
+    for place, reading in enumerate(readings):
+        if is_held[place]:  # only there does a grade tell large inputs that are held from others
+            inputs[place] = all_inputs(reading.record)
+            held[reading.record.experiment] |= _possessed(connection, notes, reading.record.experiment, inputs[place])
     evaluations = find_evaluations(connection, notes, [reading.record for reading in readings], held)
     return [
         Findings(
@@ -63,16 +75,18 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
                 if digest in unresolved
             },
             unreferenced=_places(reading.record, unreferenced) if unreferenced else frozenset(),
-            unheld_inputs=small - held[reading.record.experiment],
+            submodules=_places(reading.record, incomplete) if incomplete else frozenset(),
+            unheld_inputs=wanted_inputs - held[reading.record.experiment],
             repairs=reading.repairs,
             contradictions=reading.contradictions,
             unevaluated=evaluated.problems,
             differing=evaluated.differences,
             pending=evaluated.pending,
-            has_capsule=(reading.record.experiment, use_of(reading.record)) in served
-            or bool(_image(reading.record) & held[reading.record.experiment]),
+            has_capsule=has_capsule,
         )
-        for reading, blobs, small, evaluated in zip(readings, referenced, inputs, evaluations, strict=True)
+        for reading, blobs, wanted_inputs, evaluated, has_capsule in zip(
+            readings, referenced, inputs, evaluations, is_held, strict=True
+        )
     ]
 
 
@@ -119,11 +133,18 @@ def _unresolved(connection: Connection, notes: dict[Any, Any], lists: Sequence[S
     found = select_by(connection, _SOFTWARE, ("resolution_id",), ("sha256",), unknown)
     known = {digest: row[0] for digest, row in found.items() if row[0] is not None}
     resolved.update(known)
-    kept = select_by(connection, _RESOLUTIONS, ("is_referenced",), ("id",), sorted(set(known.values())))
+    kept = select_by(connection, _RESOLUTIONS, ("is_referenced", "document"), ("id",), sorted(set(known.values())))
     lonely = {key for key, row in kept.items() if not row[0]}
+    cut = {key for key, row in kept.items() if _lacks_submodules(json.loads(row[1]))}
     notes.setdefault("unreferenced", set()).update(digest for digest, key in known.items() if key in lonely)
+    notes.setdefault("incomplete", set()).update(digest for digest, key in known.items() if key in cut)
     registered = {row[0] for row in fetch(connection, "SELECT match_key FROM repositories")}
     return {digest: _reason(by_digest[digest], registered) for digest in unknown if digest not in resolved}
+
+
+def _lacks_submodules(resolution: Mapping[str, Any]) -> bool:
+    inner = resolution.get("submodules") or ()
+    return any(not submodule.get("pack_sha256") or _lacks_submodules(submodule) for submodule in inner)
 
 
 def _places(record: JobRecord, digests: set[str]) -> frozenset[int]:

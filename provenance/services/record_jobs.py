@@ -209,7 +209,7 @@ def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dic
     unclaimed = write_jobs(batch.connection, batch.known, drafts)
     join_sightings(batch.connection, {draft.key: draft.record.job_id for draft in drafts}, unclaimed)
     _write_witnesses(batch, [draft.key for draft in drafts], submissions)
-    missing = {draft.key: found.missing_blobs for draft, found in zip(drafts, findings, strict=True)}
+    missing = {draft.key: found.awaited for draft, found in zip(drafts, findings, strict=True)}
     write_awaited(batch.connection, missing, replace=[draft.key for draft in drafts if not draft.is_new])
     if failures := [draft.key for draft in drafts if draft.record.state in FAILED]:
         enqueue_failures(batch.connection, failures)

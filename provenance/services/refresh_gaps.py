@@ -72,7 +72,7 @@ def refresh_jobs(connection: Connection, known: KnownKeys, store: Documents, job
     for key, reading, finding, found, (sha256, _) in zip(keys, readings, findings, gaps, documents, strict=True):
         level = level_of(found, reading.record, finding)
         connection.execute(update(Job).where(Job.id == key).values(level=level, gap_set_id=sets[sha256]))
-    missing = {key: found.missing_blobs for key, found in zip(keys, findings, strict=True)}
+    missing = {key: found.awaited for key, found in zip(keys, findings, strict=True)}
     write_awaited(connection, missing, replace=keys)
     if failures := [key for key, reading in zip(keys, readings, strict=True) if reading.record.state in FAILED]:
         enqueue_failures(connection, failures)  # what came may be a log

@@ -15,7 +15,7 @@ from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
 from provenance.records.decoding import DecodedRecord
-from provenance.records.gaps import small_inputs
+from provenance.records.inputs import all_inputs
 from provenance.services.findings import possessed_blobs
 from provenance.services.refresh_gaps import blob_arrived
 
@@ -108,7 +108,7 @@ def _named_in(decoded: DecodedRecord) -> set[str]:
     """Return every digest that a bundle of the job could hold."""
     found = set(decoded.references)
     if decoded.record is not None:
-        found |= small_inputs(decoded.record)
+        found |= all_inputs(decoded.record)
         found |= {output.sha256 for output in decoded.record.outputs or () if output.sha256}
     return found
 

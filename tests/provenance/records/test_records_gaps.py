@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from production_samples import digest, job
 
-from provenance.records.gaps import GAPS, Findings, find_gaps, level_of, needs_of_next, small_inputs
+from provenance.records.gaps import GAPS, Findings, find_gaps, level_of, needs_of_next
+from provenance.records.inputs import small_inputs
 from provenance.records.job_record import JobRecord
 
 COMPLETE = job(
@@ -34,12 +35,21 @@ def file(**fields: Any) -> dict[str, Any]:
 
 MISSING = Findings(missing_blobs=frozenset({digest(9)}))
 DIRTY = {"name": "soft", "is_dirty": True}
+PRODUCT = {"name": "release", "product": {"manager": "ups", "version": "v1"}}
+LARGE = [{"name": "a", "sha256": digest(2), "size_bytes": 7 << 30}]
+BY_TAG = {"variables": {}, "container": {"image": "sl7"}}
+MADE = {"name": "b.root", "sha256": digest(2)}
+BY_MD5 = {"name": "a", "checksums": ["md5:1"]}
+LISTED = {"environment": {"variables": {}, "packages_sha256": digest(9)}}
+READING = {"command": {"argv": ["run"], "stdin_sha256": digest(9)}}
+UNHELD = Findings(unheld_inputs=frozenset({digest(2)}), has_capsule=True)
 
 CHECKED = {"checked": {"file": "b.root", "processes": [{"name": "Reco", "parameter_set_id": "b" * 40}]}}
 # code, (findings, fields) with the gap, (findings, fields) without
 CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | None, dict[str, Any]]]] = [
-    ("command-missing", (None, {"command": None}), (None, {"command": {"steps": [{"name": "s", "argv": ["x"]}]}})),
+    ("command-missing", (None, {"command": None}), (None, {"command": {"steps": [{"name": "s", "role": "payload", "argv": ["x"]}]}})),
     ("command-missing", (None, {"command": {"steps": [{"name": "s"}]}}), (None, {"command": {"argv": ["x"]}})),
+    ("command-missing", (None, {"command": {"steps": [{"name": "s", "role": "stage_in", "argv": ["x"]}]}}), (None, {})),
     (
         "configuration-differs-in-file",
         (None, {"configurations": [{"parameter_set_id": "a" * 40}], "extra": CHECKED}),
@@ -59,11 +69,25 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("script-missing", (MISSING, {"scripts": [file()]}), (None, {"scripts": [file()]})),
     ("log-missing", (MISSING, {"logs": [file()]}), (None, {"logs": [file()]})),
     ("log-missing", (None, {"logs": []}), (None, {"logs": [], "state": "running"})),
-    ("software-missing", (None, {"software": []}), (None, {})),
-    ("software-unresolved", (Findings(unresolved={0: "no mirror"}), {}), (None, {})),
+    ("environment-missing", (MISSING, LISTED), (None, LISTED)),
+    ("software-missing", (None, {"software": []}), (None, {"software": [], "scripts": [file()]})),
+    ("software-unresolved", (Findings(unresolved={0: "no mirror"}), {}), (Findings(unresolved={0: "no mirror"}), {"software": [PRODUCT]})),
+    (
+        "software-unresolved",
+        (Findings(unresolved={0: "a tar file"}, missing_blobs=frozenset({digest(9)})), {"software": [{"name": "t", "tarball": file()}]}),
+        (Findings(unresolved={0: "a tar file"}), {"software": [{"name": "t", "tarball": {"sha256": digest(9)}}]}),
+    ),
+    ("software-installed", (Findings(unresolved={0: "no repository"}), {"software": [PRODUCT]}), (None, {"software": [PRODUCT]})),
+    ("software-installed", (Findings(unresolved={0: "no repository"}), {"software": [PRODUCT]}), (Findings(unresolved={0: "a"}), {})),
+    ("submodule-missing", (Findings(submodules=frozenset({0})), {}), (None, {})),
     ("dirty-tree-missing", (None, {"software": [DIRTY]}), (None, {"software": [{**DIRTY, "objects_sha256": digest(9)}]})),
     ("dirty-tree-missing", (MISSING, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}), (None, {})),
     ("input-missing", (Findings(unheld_inputs=frozenset({digest(2)})), {}), (None, {})),
+    ("input-missing", (UNHELD, {}), (UNHELD, {"inputs": LARGE})),
+    ("input-missing", (None, {"inputs": [BY_MD5]}), (None, {"inputs": [{**BY_MD5, "size_bytes": 7 << 30}]})),
+    ("input-missing", (MISSING, READING), (None, READING)),
+    ("input-missing", (UNHELD, {}), (UNHELD, {"inputs": [MADE], "outputs": [MADE]})),
+    ("input-without-checksum", (None, {"inputs": [{"name": "a"}]}), (None, {"inputs": [{"name": "a", "status": "skipped"}]})),
     ("input-without-checksum", (None, {"inputs": [{"name": "a"}]}), (None, {"inputs": [{"name": "a", "checksums": ["md5:1"]}]})),
     (
         "input-checksum-short",
@@ -73,6 +97,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("input-checksum-short", (None, {"inputs": [{"name": "a", "checksums": ["adler32:1"]}]}), (None, {"inputs": [{"name": "a"}]})),
     ("commit-unreferenced", (Findings(unreferenced=frozenset({0})), {}), (Findings(unreferenced=frozenset({1})), {})),
     ("conditions-missing", (None, {"conditions": [{"tag": "v1"}]}), (None, {"conditions": [{"tag": "v1", "payload_sha256": digest(9)}]})),
+    ("conditions-untagged", (None, {"conditions": [{"payload_sha256": digest(9)}]}), (None, {"conditions": [{"tag": "v1"}]})),
     ("conditions-missing", (MISSING, {"conditions": [{"tag": "v1", "payload_sha256": digest(9)}]}), (None, {"conditions": []})),
     (
         "image-without-digest",
@@ -137,31 +162,29 @@ def test_gaps_that_cost_the_lowest_level_come_first() -> None:
     assert all(gap.how_to_close == GAPS[gap.code][1] for gap in found)
 
 
-LARGE = [{"name": "a", "sha256": digest(2), "size_bytes": 7 << 30}]
-BY_TAG = {"variables": {}, "container": {"image": "sl7"}}
-
-
 @pytest.mark.parametrize(
-    ("fields", "level", "with_capsule"),
+    ("fields", "level", "with_capsule", "without_the_input"),
     [
-        ({}, 2, 4),
-        ({"task": None}, 2, 4),
-        ({"environment": BY_TAG}, 2, 4),
-        ({"inputs": [{"name": "a"}]}, 1, 1),
-        ({"software": []}, 0, 0),
-        ({"software": [], "inputs": [{"name": "a"}]}, 0, 0),
-        ({"inputs": LARGE}, 2, 3),
-        ({"inputs": LARGE, "environment": BY_TAG}, 2, 3),
+        ({}, 2, 4, 1),
+        ({"task": None}, 2, 4, 1),
+        ({"environment": BY_TAG}, 2, 4, 1),
+        ({"inputs": [{"name": "a"}]}, 1, 1, 1),
+        ({"software": []}, 0, 0, 0),
+        ({"software": [], "inputs": [{"name": "a"}]}, 0, 0, 0),
+        ({"inputs": LARGE}, 2, 4, 3),
+        ({"inputs": LARGE, "environment": BY_TAG}, 2, 4, 3),
+        ({"inputs": [{"name": "a", "size_bytes": 7 << 30, "checksums": ["md5:1"]}]}, 2, 3, 3),
     ],
 )
 def test_level_is_the_highest_that_the_gaps_leave_complete(
-    fields: dict[str, Any], level: int, with_capsule: int
+    fields: dict[str, Any], level: int, with_capsule: int, without_the_input: int
 ) -> None:
     record = msgspec.convert({**COMPLETE, **fields}, JobRecord)
     gaps = find_gaps(record, Findings())
 
     assert level_of(gaps, record, Findings()) == level
     assert level_of(gaps, record, Findings(has_capsule=True)) == with_capsule
+    assert level_of(find_gaps(record, UNHELD), record, UNHELD) == without_the_input
 
 
 def test_next_level_needs_what_stands_in_its_way() -> None:
@@ -174,13 +197,14 @@ def test_next_level_needs_what_stands_in_its_way() -> None:
     assert needs(Findings(), software=[], inputs=[{"name": "a"}]) == ["software-missing"]
     assert needs(Findings(), inputs=[{"name": "a"}, {"name": "b"}]) == ["input-without-checksum"]
     assert needs(Findings(), environment=BY_TAG) == ["capsule"]
-    assert needs(held, inputs=LARGE) == ["large-inputs"]
-    assert needs(held, inputs=[{"name": "a", "checksums": ["adler32:00000001"]}]) == ["input-checksum-short"]
+    assert needs(UNHELD, inputs=LARGE) == ["large-inputs"]
+    short = {"name": "a", "checksums": ["adler32:00000001"], "size_bytes": 7 << 30}
+    assert needs(held, inputs=[short]) == ["input-checksum-short"]
     assert needs(held) == []
 
 
-def test_small_inputs_are_those_with_digest_and_size_up_to_the_limit() -> None:
+def test_small_inputs_are_those_with_digest_and_no_size_beyond_the_limit() -> None:
     sizes = {1: 0, 2: 16 * 1024 * 1024, 3: 16 * 1024 * 1024 + 1, 4: None}
     inputs = [{"name": "x", "sha256": digest(n), "size_bytes": size} for n, size in sizes.items()]
     record = msgspec.convert({**COMPLETE, "inputs": [*inputs, {"name": "y", "size_bytes": 1}]}, JobRecord)
-    assert small_inputs(record) == {digest(1), digest(2)}
+    assert small_inputs(record) == {digest(1), digest(2), digest(4)}

@@ -1,0 +1,62 @@
+"""The codes of gaps: the closure level that each stops, and how to close it. docs/gaps.md says what each means."""
+
+GAPS: dict[str, tuple[int, str]] = {
+    # code: (the level that it stops; 9 stops none, how to close it)
+    "command-missing": (1, "Run the job under the hook (`job-end-hook.pyz run -- COMMAND`), or send `command.argv`."),
+    "environment-missing": (1, "Send `environment.variables`; the hook does, with secrets withheld."),
+    "fcl-missing": (1, "Upload the fcl file: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."),
+    "script-missing": (1, "Upload the script: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."),
+    "software-missing": (1, "Name the repository of the job's code: `--repository PATH` of the hook."),
+    "software-unresolved": (
+        1,
+        "Have an operator register the repository (`jobprov repository add`), and push the commit or tag to it.",
+    ),
+    "software-installed": (
+        3,
+        "Register a capsule of the release (`jobprov capsule add`), or name the repository of the product in `software`.",
+    ),
+    "submodule-missing": (
+        1,
+        "Have an operator register the submodule's repository before the next job of the release (`jobprov repository add`).",
+    ),
+    "dirty-tree-missing": (
+        1,
+        "Upload the objects of the changed files (`objects_sha256`), or commit and push before the next job.",
+    ),
+    "input-missing": (2, "Upload the small input: the hook does up to 16 MiB a file."),
+    "input-without-checksum": (2, "Send `checksums` or `sha256` of the input; the hook hashes what it can read."),
+    "conditions-missing": (2, "Send `payload_sha256` of each conditions database, and upload the payload."),
+    "input-checksum-short": (
+        4,
+        "Send `sha256` of the input; the hook hashes what it can read. Short checksums tell damage, not one file from another.",
+    ),
+    "image-without-digest": (3, "Name the container image by digest, not only by tag."),
+    "conditions-untagged": (9, "Send the tag of each conditions database: it says which constants were meant."),
+    "configuration-unevaluated": (
+        9,
+        "Open the job's configuration page: it names file and line; send the file that is missing, or mend the fcl.",
+    ),
+    "configuration-differs": (
+        9,
+        "Compare the configuration as run with the files sent: one of them is not what the program read.",
+    ),
+    "configuration-differs-in-file": (
+        9,
+        "Compare what the file stores (`jobprov art FILE.root --fcl`) with the job's configuration page: one is another job's.",
+    ),
+    "commit-unreferenced": (
+        9,
+        "Nothing is lost here, the commit's objects are kept. Put a tag on it, so that others find it and its server keeps it.",
+    ),
+    "output-without-checksum": (9, "Send `sha256` or `checksums` of the output, so that a rerun can be compared."),
+    "seed-unknown": (9, "Send `seeds`: `--seed` of the hook, or have the program print them."),
+    "threads-unseeded": (9, "Run with one thread, or seed each event, so that the order of threads cannot matter."),
+    "log-missing": (9, "Send the logs; the hook keeps stdout and stderr."),
+    "blob-missing": (9, "Upload the blob: PUT /api/v1/blobs/{sha256}."),
+    "task-missing": (9, "Give the task id: `--task-id` of the hook, or POMS_TASK_ID."),
+    "exit-missing": (9, "Send `exit.code` or `exit.signal`; the batch history knows it too."),
+    "event-count-mismatch": (9, "Check the counts, or declare that the stage filters."),
+    "value-out-of-range": (9, "Mend the program that wrote the number; it was kept as sent, but not indexed."),
+    "unknown-word": (9, "Nothing to do if the hook is newer than the service; else mend the word."),
+    "witness-contradiction": (9, "Look at the job page: witnesses say different things."),
+}
