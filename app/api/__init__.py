@@ -16,18 +16,24 @@ from app.api import (
     lineage,
     log_tails,
     operations,
+    orders,
     recipes,
     statistics,
     tasks,
     tickets,
+    workflows,
 )
 from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, PartAnswer, RecordAnswer
 from app.api.documenting import JobprovApi, add_schemas
 from provenance.bundle.comparators import OutputRules
+from provenance.services.orders import ReportBody, TakeBody
 from provenance.services.post_verdict import PostedVerdict
 from provenance.services.record_sighting import SightedFile
+from provenance.services.retry_jobs import RetryBody
+from provenance.services.retry_policies import PoliciesBody
 from provenance.services.task_declarations import Declaration
 from provenance.services.waivers import Waiver
+from provenance.services.workflows import WorkflowBody, WorkflowState
 
 SECTIONS = (
     jobs.section,
@@ -41,6 +47,8 @@ SECTIONS = (
     lineage.section,
     events.section,
     tasks.section,
+    workflows.section,
+    orders.section,
     campaigns.section,
     statistics.section,
     tickets.section,
@@ -65,6 +73,12 @@ _TYPES = (
     tickets.TicketAnswer,
     log_tails.TailAnswer,
     tickets.TicketBody,
+    WorkflowBody,
+    WorkflowState,
+    TakeBody,
+    ReportBody,
+    RetryBody,
+    PoliciesBody,
 )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from provenance.lineage.graph import FileNode, Graph, JobNode, neighbours, utc_text
+from provenance.records.openlineage import with_slash
 
 RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _PRODUCER = "urn:jobprov:lineage:1"
@@ -52,5 +53,5 @@ def _end(job: JobNode) -> datetime | None:
 def _datasets(nodes: Sequence[object]) -> list[dict[str, str]]:
     """Jobs among the neighbours are left out: what hangs together through a hidden file is no dataset."""
     files = (node for node in nodes if isinstance(node, FileNode))
-    named = {(file.namespace or file.experiment, file.name) for file in files}
+    named = {(with_slash(file.namespace) or file.experiment, file.name) for file in files}
     return [{"namespace": namespace, "name": name} for namespace, name in sorted(named)]

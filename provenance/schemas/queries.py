@@ -238,6 +238,12 @@ class ImpactQuery(SomeJobsQuery):
     cursor = _text("`next` of the answer before.")
 
 
+class EventQuery(Schema):
+    """Whose run an event is of."""
+
+    experiment = _text("Whose run it is; needed where no token says it.")
+
+
 class CampaignQuery(Schema):
     """Whose campaign."""
 
@@ -265,6 +271,36 @@ class ReadyQuery(ExperimentQuery):
     format = fields.String(validate=validate.OneOf(["json", "plain"]), load_default="json")
     limit = _number(1, 1000, "How many at most; 100 by default.")
     cursor = _text("`next` of the answer before.")
+
+
+class WorkflowQuery(ExperimentQuery):
+    """Which version of a workflow."""
+
+    version = _number(1, 1_000_000, "A version; the newest by default.")
+
+
+class OrdersQuery(Schema):
+    """Whose orders."""
+
+    experiment = fields.String(
+        required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": "Its orders."}
+    )
+
+
+class RetriesQuery(OrdersQuery):
+    """Which jobs would be tried again."""
+
+    task_id = _text("Those of this task that its policy offers.")
+    jobs = _text("These jobs, whatever their class: ids parted by commas.")
+    memory_factor = fields.Float(
+        validate=validate.Range(min=1, max=10), metadata={"description": "So many times the memory."}
+    )
+    other_site = fields.Boolean(metadata={"description": "Whether to avoid sites where the unit failed."})
+    format = fields.String(
+        validate=validate.OneOf(["json", "condor", "jobsub", "sam"]),
+        load_default="json",
+        metadata={"description": "JSON, a submit file, a command, or a SAM dimension of the inputs."},
+    )
 
 
 class SearchQuery(Schema):

@@ -13,11 +13,13 @@ from provenance.db.comparing import LogicalTables, logical_tables
 from provenance.db.engines import Database, open_database
 from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
+from provenance.records.openlineage import read_event
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import build_bundle
 from provenance.services.capsules import StoredCapsule, register_capsule
 from provenance.services.comparators import declare_comparators
 from provenance.services.post_verdict import post_verdict
+from provenance.services.record_events import record_event
 from provenance.services.record_jobs import Outcome, Submission, record_jobs
 from provenance.services.record_sighting import record_sighting
 from provenance.services.repositories import register_repository
@@ -82,6 +84,22 @@ class Production:
             for record in records
         ]
         return self.writer.run(lambda connection, known: record_jobs(connection, known, self.store, submissions))
+
+    def tell(self, kind: str, number: int, **more: Any) -> None:
+        """Take an OpenLineage event of a run."""
+        now = self.tick()
+        told = {
+            "eventType": kind,
+            "eventTime": now.isoformat(),
+            "producer": "urn:dbt",
+            "run": {"runId": job_id(number)},
+        }
+        event = read_event(json.dumps({**told, "job": {"namespace": "dbt", "name": "plots"}, **more}).encode())
+        self.writer.run(
+            lambda connection, known: record_event(
+                connection, known, self.store, event, experiment="nova", received_at=now, submitter=None
+            )
+        )
 
     def upload(self, data: bytes, experiment: str = "nova") -> str:
         """Send a blob."""
@@ -229,6 +247,9 @@ def play(production: Production) -> None:
     production.record(record_of(4, host={"hostname": "mended"}), reason="wrong host")
     production.record({"schema_version": 99, "job_id": job_id(8), "experiment": "nova", "state": "new", "extra": {}})
     production.record(record_of(9, experiment="dune", inputs=[{"name": "f3.root", "experiment": "nova"}]))
+    production.tell("START", 12, inputs=[{"namespace": "nova", "name": "f4.root"}])
+    production.tell("COMPLETE", 12, outputs=[{"namespace": "nova", "name": "plots.parquet"}])
+    production.tell("OTHER", 12, inputs=[{"namespace": "s3://bucket", "name": "deep/late.parquet"}])
     log = production.upload(b"a log")
     production.upload(b"other", "dune")
     production.record(record_of(10, logs=[{"name": "out", "sha256": log}, {"name": "err", "sha256": _digest(b"late")}]))

@@ -26,7 +26,7 @@ def task(stage: str) -> dict[str, Any]:
 
 @pytest.fixture
 def recorded(production: Production) -> Production:
-    """raw -> sim(failed), sim -> reco -> merged <- other; reco also reads calib (shared)."""
+    """Raw is read by a reco job that failed and one that made reco with the shared calib; reco and other are merged."""
     shared = file_entry("calib", 9, role="shared")
     production.record(
         job(1, outputs=[file_entry("raw", 1)], task=task("daq"), software=code("daq", "1")),

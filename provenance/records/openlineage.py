@@ -1,0 +1,280 @@
+"""OpenLineage run events as a job record: what steps outside the batch system (Airflow, dbt, Spark) tell of themselves.
+
+A run tells its story in pieces, in any order and more than once. The record is made anew from all events of the run that came so
+far, sorted by their time, so that the order of arrival cannot matter; it keeps them word for word in `extra.openlineage.events`.
+
+Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, RunEvent; docs/record.md, "Events of OpenLineage".
+"""
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+from provenance.errors import BadInputError, LimitError
+from provenance.records.job_record import Instant
+from provenance.records.repairing import parse_object, split_message
+
+WITNESS = "import"
+MOST_EVENTS = 500
+ENDS = {"COMPLETE": "succeeded", "FAIL": "failed", "ABORT": "killed"}
+_RANKS = ("START", "RUNNING", "OTHER", None, "ABORT", "FAIL", "COMPLETE")
+_VERSION = re.compile(r"[^\s\x00-\x1f]{1,200}")
+_Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class Dataset(Struct):
+    """What a run read or wrote."""
+
+    namespace: _Text
+    name: _Text
+    facets: dict[str, Any] = {}
+
+
+class Run(Struct):
+    """One execution."""
+
+    runId: str  # noqa: N815 - OpenLineage's word
+    facets: dict[str, Any] = {}
+
+
+class Job(Struct):
+    """What was executed."""
+
+    namespace: _Text
+    name: _Text
+    facets: dict[str, Any] = {}
+
+
+class RunEvent(Struct):
+    """A change of a run's state; the words are OpenLineage's."""
+
+    eventTime: Instant  # noqa: N815
+    run: Run
+    job: Job
+    producer: _Text
+    eventType: Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"] | None = None  # noqa: N815
+    inputs: list[Dataset] | None = None
+    outputs: list[Dataset] | None = None
+
+
+class ReadEvent(NamedTuple):
+    """An event.
+
+    Attributes:
+        document: as it was sent.
+        text: the same as JSON, always alike: what tells two events apart.
+    """
+
+    job_id: str
+    event: RunEvent
+    document: dict[str, Any]
+    text: str
+
+    @property
+    def rank(self) -> tuple[datetime, int, str]:
+        """Order among the events of a run."""
+        return self.event.eventTime, _RANKS.index(self.event.eventType), self.text
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the run is over with it."""
+        return self.event.eventType in ENDS
+
+
+def read_event(body: bytes) -> ReadEvent:
+    """Return the run event in `body`.
+
+    Raises:
+        BadInputError: it is none; `fields` names what is missing or wrong.
+    """
+    document = parse_object(body)
+    if "run" not in document and ("job" in document or "dataset" in document):
+        raise BadInputError("Only events of runs are taken, not of jobs or datasets alone.", {"run": ["missing"]})
+    try:
+        event = msgspec.convert(document, RunEvent)
+    except msgspec.ValidationError as problem:
+        path, message = split_message(str(problem))
+        missing = re.search(r"missing required field (\w+)", message)
+        field = f"{path}.{missing[1]}" if missing and path != missing[1] else path
+        raise BadInputError(f"{field or 'The event'}: {message}.", {field: [message]}) from None
+    return ReadEvent(_job_id(event.run.runId), event, document, _canonical(document))
+
+
+def _job_id(run_id: str) -> str:
+    try:
+        found = uuid.UUID(run_id)
+    except ValueError:
+        raise BadInputError(f"run.runId: {run_id[:60]!r} is no UUID.", {"run.runId": ["not a UUID"]}) from None
+    return str(found)
+
+
+def _canonical(document: dict[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def events_of(record: dict[str, Any]) -> list[ReadEvent] | None:
+    """Return the events that a record was made from; None where it was made from none."""
+    held = (record.get("extra") or {}).get("openlineage")
+    return [read_event(text.encode()) for text in held["events"]] if isinstance(held, dict) else None
+
+
+def record_of_run(events: Iterable[ReadEvent], experiment: str) -> dict[str, Any]:
+    """Return the record that the events of one run make together.
+
+    Raises:
+        BadInputError: a name is too long, or the job's of an earlier event was another one.
+        LimitError: more events than are kept.
+    """
+    ordered = sorted(events, key=lambda event: event.rank)
+    if len(ordered) > MOST_EVENTS and not ordered[-1].is_end:
+        raise LimitError(
+            f"Run {ordered[0].job_id} has more than {MOST_EVENTS} events; send its end alone.", MOST_EVENTS
+        )
+    told = [one.event for one in ordered]
+    end = next((event for event in reversed(told) if event.eventType in ENDS), None)
+    starts = [event.eventTime for event in told if event.eventType == "START"]
+    run_facets, job_facets = _merged(event.run.facets for event in told), _merged(event.job.facets for event in told)
+    record = {
+        "schema_version": 1,
+        "job_id": ordered[0].job_id,
+        "experiment": experiment,
+        "witness": WITNESS,
+        "state": ENDS[end.eventType] if end is not None and end.eventType else "running",
+        "started_at": min(starts or [told[0].eventTime]).isoformat(),
+        "ended_at": end.eventTime.isoformat() if end is not None else None,
+        "task": _task(told[-1].job, run_facets),
+        "exit": _exit(end, run_facets),
+        "software": list(_software(job_facets)),
+        "environment": _environment(run_facets),
+        "inputs": [{**file, "role": "primary"} for file in _files("inputs", told, experiment)],
+        "outputs": _files("outputs", told, experiment),
+        "extra": {
+            "openlineage": {
+                "producers": sorted({event.producer for event in told}),
+                "job": {"namespace": told[-1].job.namespace, "name": told[-1].job.name},
+                "events": [one.text for one in ordered],  # texts: a facet's `sha256` names no blob of ours
+            }
+        },
+    }
+    return {name: value for name, value in record.items() if value}
+
+
+def _merged(facets: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return facets by name, the latest of each; what is no object is none."""
+    return {name: facet for some in facets for name, facet in some.items() if isinstance(facet, dict)}
+
+
+def _task(job: Job, facets: dict[str, Any]) -> dict[str, str]:
+    """Return campaign, stage and task: namespace and name of the job, and the parent's run that submitted it."""
+    parent = facets.get("parent", {}).get("run")
+    run = parent.get("runId") if isinstance(parent, dict) else None
+    name = f"{job.namespace}:{job.name}" + (f"@{run}" if isinstance(run, str) and run else "")
+    task_id = without_slash(name)
+    if len(task_id) > 1000:  # noqa: PLR2004 - as the record says
+        raise BadInputError("job.name: longer than a task id can be.", {"job.name": ["too long"]})
+    return {"task_id": task_id, "campaign": job.namespace, "stage": job.name}
+
+
+def without_slash(name: str) -> str:
+    """Return a name as task ids and namespaces of files can be, `%2F` for a slash; `with_slash` is the way back."""
+    return name.replace("%", "%25").replace("/", "%2F")
+
+
+def with_slash(name: str) -> str:
+    """Return what `without_slash` was given."""
+    return name.replace("%2F", "/").replace("%25", "%")
+
+
+def _exit(end: RunEvent | None, facets: dict[str, Any]) -> dict[str, str]:
+    message = _text(facets.get("errorMessage", {}), "message")
+    return {"message": message} if message and end is not None and end.eventType != "COMPLETE" else {}
+
+
+def _software(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what `sourceCodeLocation` says: repository, and a commit or a ref."""
+    facet = facets.get("sourceCodeLocation", {})
+    repository = _text(facet, "repoUrl") or _text(facet, "url")
+    if not repository:
+        return
+    version = _text(facet, "version")
+    is_commit = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", version) is not None
+    ref = _text(facet, "tag") or _text(facet, "branch") or ("" if is_commit else version)
+    found = {
+        "name": repository.rstrip("/").rpartition("/")[2].removesuffix(".git")[:1000],
+        "evidence": "declared",
+        "vcs": _text(facet, "type") or "git",
+        "repository": repository,
+        "requested_ref": ref,
+        "revision": version if is_commit else "",
+    }
+    yield {name: value for name, value in found.items() if value}
+
+
+def _environment(facets: dict[str, Any]) -> dict[str, Any]:
+    listed = facets.get("environmentVariables", {}).get("environmentVariables")
+    pairs = [pair for pair in listed if isinstance(pair, dict)] if isinstance(listed, list) else []
+    variables = {_text(pair, "name"): _text(pair, "value") for pair in pairs if _text(pair, "name")}
+    return {"variables": variables} if variables else {}
+
+
+def _files(kind: str, events: Sequence[RunEvent], experiment: str) -> list[dict[str, Any]]:
+    """Return the datasets as inputs or outputs."""
+    found = []
+    for place, dataset in enumerate(_datasets(getattr(event, kind) for event in events)):
+        file = _file(dataset, experiment)
+        if not file.get("name"):
+            field = f"{kind}[{place}].name"
+            raise BadInputError(f"{field}: {dataset.name[:60]!r} has no last part.", {field: ["no last part"]})
+        found.append(file)
+    return found
+
+
+def _datasets(lists: Iterable[Sequence[Dataset] | None]) -> list[Dataset]:
+    """Return each dataset once, with the latest of each of its facets."""
+    found: dict[tuple[str, str], Dataset] = {}
+    for dataset in (dataset for some in lists for dataset in some or ()):
+        key = (dataset.namespace, dataset.name)
+        held = found.get(key)
+        facets = _merged([held.facets if held is not None else {}, dataset.facets])
+        found[key] = Dataset(*key, facets)
+    return list(found.values())
+
+
+def _file(dataset: Dataset, experiment: str) -> dict[str, Any]:
+    """Return a dataset as a file: folders of its name belong to the namespace, and neither holds a slash."""
+    folder, slash, name = dataset.name.rstrip("/").rpartition("/")
+    outer = "" if dataset.namespace == experiment else dataset.namespace.rstrip("/")
+    namespace = f"{outer}/{folder.lstrip('/')}".rstrip("/") if slash else outer
+    known = dataset.facets.get("jobprov_file", {})
+    version = _text(dataset.facets.get("version", {}), "datasetVersion")
+    checksums = [*(known.get("checksums") or []), *_version_checksum(version)]
+    file = {
+        "name": name,
+        "namespace": without_slash(namespace),
+        "checksums": checksums,
+        "size_bytes": known.get("size_bytes"),
+        "sha256": known.get("sha256"),
+        "location": f"{outer}/{dataset.name.lstrip('/')}" if "://" in outer else None,
+    }
+    return {key: value for key, value in file.items() if value not in (None, "", [])}
+
+
+def _version_checksum(version: str) -> list[str]:
+    """Return a dataset's version in the place of a checksum: two versions of one name are not the same content."""
+    if not version:
+        return []
+    plain = version if _VERSION.fullmatch(version) else hashlib.sha256(version.encode()).hexdigest()
+    return [f"openlineage-version:{plain}"]
+
+
+def _text(facet: dict[str, Any], name: str) -> str:
+    """Return a text of a facet, '' where it has none."""
+    found = facet.get(name)
+    return found if isinstance(found, str) else ""

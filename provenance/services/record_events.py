@@ -1,0 +1,98 @@
+"""Takes OpenLineage run events: each makes the record of its run anew, which then goes the way of every record.
+
+While the run goes on the record is a provisional one; the end makes it final. What comes after that is a revision. So the ledger holds
+the record of a finished run with all its events, and rebuilding needs nothing else.
+
+Source: http.md, `POST /api/v1/lineage`.
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from provenance.db.driver import fetch
+from provenance.db.keys import KnownKeys
+from provenance.db.recording.writing import intern_experiments
+from provenance.errors import ConflictError, LimitError
+from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
+from provenance.records.job_record import PROVISIONAL
+from provenance.records.openlineage import WITNESS, ReadEvent, events_of, record_of_run
+from provenance.services.held_jobs import HeldJob, load_held
+from provenance.services.ledger import Documents
+from provenance.services.record_jobs import Outcome, Submission, record_jobs
+
+_LATE = "An OpenLineage event that came after the end of the run."
+
+
+def record_event(
+    connection: Connection,
+    known: KnownKeys,
+    store: Documents,
+    event: ReadEvent,
+    *,
+    experiment: str,
+    received_at: datetime,
+    submitter: str | None,
+) -> Outcome:
+    """Return what became of the run's record; the same event again changes nothing.
+
+    Raises:
+        BadInputError: the events make no record; `fields` says why.
+        ConflictError: the run is recorded already, by a record that was made from no events.
+        LimitError: the events of the run are longer than a record can be, or too many.
+    """
+    key = intern_experiments(connection, known, {experiment})[experiment]
+    _wait_for_others(connection, event.job_id)
+    held = load_held(connection, store, [(event.job_id, key)]).get((event.job_id, key))
+    record = _held_record(held)
+    events = _events(record, event.job_id)
+    is_known = any(other.text == event.text for other in events)
+    decoded = make_record(events if is_known else [*events, event], experiment)
+    is_over = record is not None and record["state"] not in PROVISIONAL
+    reason = _LATE if is_over else None
+    [outcome] = record_jobs(connection, known, store, [Submission(decoded, received_at, submitter, reason)])
+    return outcome
+
+
+def make_record(events: list[ReadEvent], experiment: str) -> DecodedRecord:
+    """Return the record that events of one run make.
+
+    Raises:
+        BadInputError, LimitError: they make none.
+    """
+    body = encode(record_of_run(events, experiment))
+    if len(body) > LIMIT_BYTES:
+        raise LimitError(
+            f"The events of run {events[0].job_id} are longer than {LIMIT_BYTES} bytes together.", LIMIT_BYTES
+        )
+    return decode_record(body)
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """Return a record's bytes, always alike."""
+    return json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _held_record(held: HeldJob | None) -> dict[str, Any] | None:
+    if held is None:
+        return None
+    final = held.finals.get(WITNESS)
+    body = final.body if final is not None else held.provisional.get(WITNESS)
+    return None if body is None else dict(json.loads(body))
+
+
+def _events(record: dict[str, Any] | None, job_id: str) -> list[ReadEvent]:
+    if record is None:
+        return []
+    events = events_of(record)
+    if events is None:
+        raise ConflictError(f"Job {job_id} is recorded by a record of witness {WITNESS!r}, not by OpenLineage events.")
+    return events
+
+
+def _wait_for_others(connection: Connection, job_id: str) -> None:
+    """Have events of one run taken one after the other, by whichever process."""
+    if connection.dialect.name == "postgresql":
+        fetch(connection, "SELECT pg_advisory_xact_lock(hashtext(?))", (job_id,))
