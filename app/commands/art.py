@@ -24,7 +24,11 @@ from provenance.services.art_files import (
 @click.command()
 @click.argument("file", metavar="FILE.root", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--fcl", is_flag=True, help="Print the configuration that the file was made with, as art ran it.")
-@click.option("--check", is_flag=True, help="Hold the file against the record of the job that made it; that they differ becomes a gap of the job.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Hold the file against the record of the job that made it; that they differ becomes a gap of the job.",
+)
 @click.option("--record", is_flag=True, help="Record the job that made it, from the file; needs --experiment.")
 @experiment_option
 @url_option

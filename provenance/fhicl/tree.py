@@ -70,7 +70,7 @@ def leaves(root: TableBody) -> Iterator[tuple[str, str, Value]]:
 
 
 def atoms_and_sequences(root: TableBody) -> Iterator[tuple[str, str]]:
-    """Yield (path, canonical text) of every atom, of every sequence beside its elements, and of every empty table, in the order of print."""
+    """Yield (path, canonical text) of every atom, every sequence beside its elements, and every empty table, in order of print."""
     names: list[str] = []
     for action, key, _, value in walk(root):
         if action == ATOM:

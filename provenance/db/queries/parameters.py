@@ -100,7 +100,9 @@ def _values_with(connection: Connection, condition: ParameterCondition) -> Itera
         if not found:
             return
         if len(found) < _MANY_KEYS:
-            values = [row[0] for row in connection.execute(query.where(among(connection, ParameterValue.key_id, found)))]
+            values = [
+                row[0] for row in connection.execute(query.where(among(connection, ParameterValue.key_id, found)))
+            ]
             yield from _growing(sorted(values))
             return
         query = query.where(ParameterValue.key_id.in_(keys))
