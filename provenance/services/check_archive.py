@@ -18,6 +18,7 @@ from archive.store import Finding, FindingKind, Store
 from provenance.bundle.plan import Plan
 from provenance.db.queries.blob_users import (
     JobName,
+    jobs_of_capsules,
     jobs_of_entries,
     jobs_of_packs,
     jobs_of_plans,
@@ -177,7 +178,7 @@ def _check_tip(experiment: str, found: tuple[int, str], tip: tuple[int, str]) ->
 
 
 def _users(connection: Connection, store: Store, digests: set[str]) -> dict[str, set[JobName]]:
-    """Return which jobs each of these blobs touches: by their records, bundle plans and the code that they ran."""
+    """Return which jobs each of these blobs touches: by their records, bundle plans, the code that they ran and its capsule."""
     users: dict[str, set[JobName]] = defaultdict(set)
     if not digests:
         return users
@@ -186,6 +187,7 @@ def _users(connection: Connection, store: Store, digests: set[str]) -> dict[str,
             users[sha256].add(job)
     for sha256 in digests:
         users[sha256].update(jobs_of_packs(connection, sha256))
+        users[sha256].update(jobs_of_capsules(connection, sha256))
     for plan in plan_digests(connection):
         for sha256 in ({plan} | _named_in_plan(store, plan)) & digests:
             users[sha256].update(jobs_of_plans(connection, plan))

@@ -5,8 +5,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from provenance.db.keys import chunks
+from provenance.db.queries.capsules import jobs_served
 from provenance.db.tables import (
     BundlePlan,
+    CapsuleRow,
     EntryBody,
     Experiment,
     Job,
@@ -49,6 +52,15 @@ def jobs_of_plans(connection: Connection, plan_sha256: str) -> list[JobName]:
     """Return the jobs whose bundle this plan is."""
     query = _jobs().join(BundlePlan, BundlePlan.job_id == Job.id).where(BundlePlan.plan_sha256 == plan_sha256)
     return _named(connection, query)
+
+
+def jobs_of_capsules(connection: Connection, sha256: str) -> list[JobName]:
+    """Return the jobs whose environment is in this capsule."""
+    registrations = connection.execute(select(CapsuleRow.entry_id).where(CapsuleRow.sha256 == sha256))
+    served = {job for (entry,) in registrations.all() for job in jobs_served(connection, entry)}
+    return sorted(
+        name for part in chunks(sorted(served)) for name in _named(connection, _jobs().where(Job.id.in_(part)))
+    )
 
 
 def plan_digests(connection: Connection) -> list[str]:

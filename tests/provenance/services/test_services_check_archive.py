@@ -1,5 +1,6 @@
 """Checking the archive: every flipped bit and missing blob is found, and the jobs that it touches are named."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,21 @@ def test_a_lost_pack_of_code_names_the_jobs_that_ran_it(production: Production) 
     missing = {trouble.name for trouble in report.troubles if trouble.kind == "blob-missing"}
     assert missing >= packs
     assert touched(report, "blob-missing") >= {job_id(6), job_id(7), job_id(11)}
+
+
+def test_a_lost_capsule_names_the_jobs_that_it_serves(production: Production) -> None:
+    software = [{"name": "release", "product": {"manager": "ups", "version": "v1"}}]
+    production.record(record_of(1, software=software), record_of(2, software=software), record_of(3))
+    production.keep_capsule(b"the environment", 1)
+    sha256 = hashlib.sha256(b"the environment").hexdigest()
+    assert check(production).is_sound
+    loose(production, sha256).unlink()
+
+    report = check(production)
+
+    [trouble] = report.troubles
+    assert (trouble.kind, trouble.name) == ("blob-missing", sha256)
+    assert [job.job_id for job in trouble.jobs] == [job_id(1), job_id(2)]
 
 
 def test_a_lost_bundle_plan_names_its_job(production: Production) -> None:
