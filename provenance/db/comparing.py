@@ -29,6 +29,10 @@ NOT_DERIVED: Mapping[str, str] = {
     "dead_letters": "bodies that could not be decoded: have them sent again, or take the table from a backup",
     "folded_graphs": "how large campaigns look in the large; they are counted again",
     "order_leases": "who was about to submit an order; it is taken again, and looked for in the batch system first",
+    **dict.fromkeys(
+        ("catalog_files", "catalog_outputs", "catalog_uses", "catalog_processes", "catalog_syncs"),
+        "what a file catalog said: ask it again with `jobprov catalog sync`",
+    ),
     "provisional_records": "running and lost jobs: their final records will come",
 }
 """Tables that the ledger does not hold, and what becomes of them in a rebuilt database."""

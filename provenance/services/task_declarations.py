@@ -15,6 +15,7 @@ from provenance.db.keys import KnownKeys
 from provenance.db.queries.tasks import FoundTask, find_tasks
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Stage, TaskRow
+from provenance.errors import BadInputError
 from provenance.records.documents import read_document
 from provenance.records.job_record import ExperimentName
 from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
@@ -23,19 +24,44 @@ MOST_UNITS = 1_000_000
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 
 
+class UnitSource(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where the catalog of the experiment has the inputs; exactly one of them.
+
+    Attributes:
+        definition: of SAM.
+        snapshot_id: of SAM.
+        dataset: of MetaCat, `namespace:name`.
+        query: dimensions of SAM, or MQL.
+    """
+
+    definition: _Word | None = None
+    snapshot_id: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    dataset: _Word | None = None
+    query: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)] | None = None
+
+
 class Declaration(msgspec.Struct, kw_only=True):
     """What `PUT /tasks/{task_id}` takes; fields that it does not name are kept with it.
 
     Attributes:
-        units: the frozen input list, or the number of units of a stage without inputs.
+        units: the frozen input list, or the number of units of a stage without inputs; or where the catalog has the inputs, of which
+            the service makes the list.
+        units_from: what the list was made from, kept beside it.
+        namespace: where the names of inputs are meant to be, in a catalog that has namespaces.
         outputs_per_unit: files expected of each unit.
+        output_metadata: what the catalog says of outputs of this task and of no other file made from its inputs.
+        project: of SAM, that hands the inputs out.
     """
 
     experiment: ExperimentName
     campaign: _Word | None = None
     stage: _Word | None = None
-    units: list[_Word] | Annotated[int, msgspec.Meta(ge=0, le=MOST_UNITS)] | None = None
+    units: list[_Word] | Annotated[int, msgspec.Meta(ge=0, le=MOST_UNITS)] | UnitSource | None = None
+    units_from: UnitSource | None = None
+    namespace: _Word | None = None
     outputs_per_unit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
+    output_metadata: dict[_Word, _Word] | None = None
+    project: _Word | None = None
     recovers: _Word | None = None
 
     def listed_units(self) -> list[str] | None:
@@ -44,6 +70,8 @@ class Declaration(msgspec.Struct, kw_only=True):
 
     def unit_count(self) -> int | None:
         """Return how many units there are to be; None where nobody said."""
+        if isinstance(self.units, UnitSource):
+            return None
         return len(set(self.units)) if isinstance(self.units, list) else self.units
 
 
@@ -72,6 +100,10 @@ def declare_task(
         BadInputError: the declaration cannot be read.
     """
     declaration = read_declaration(document)
+    if isinstance(declaration.units, UnitSource):
+        raise BadInputError(
+            "units: the list was not fetched from the catalog yet.", {"units": ["a list or a number is needed here"]}
+        )
     experiment = intern_experiments(connection, known, {declaration.experiment})[declaration.experiment]
     held = find_tasks(connection, task_id, declaration.experiment)
     before = read_task_document(connection, store, held[0]) if held else None

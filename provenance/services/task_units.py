@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from provenance.db.queries.catalogs import units_in_catalog
 from provenance.db.queries.tasks import FoundTask
 from provenance.db.queries.units import ready_files, unit_rows, waived_units
 from provenance.errors import BadInputError
@@ -29,6 +30,7 @@ class Units(NamedTuple):
         unlisted: units with attempts that are not on the frozen list; they count nowhere else.
         open: the units without result that are not waived, with the state of the best attempt (None: never tried).
         entries: the ledger entry that waives each unit counted in `waived`.
+        by_catalog: how many of the done ones only the catalog knows: it has an output of them, and no job of theirs succeeded.
     """
 
     expected: int | None
@@ -37,6 +39,7 @@ class Units(NamedTuple):
     unlisted: int
     open: list[dict[str, Any]]
     entries: Mapping[str, int]
+    by_catalog: int = 0
 
     @property
     def missing(self) -> int | None:
@@ -45,9 +48,11 @@ class Units(NamedTuple):
 
 
 def count_units(connection: Connection, task: FoundTask, declaration: Declaration | None) -> Units:
-    """Return the units of a task: two statements, whatever their number."""
+    """Return the units of a task: three statements, whatever their number."""
     rows = unit_rows(connection, task.key)
     states = {row.unit: row.state for row in rows}
+    by_catalog = {unit for unit in units_in_catalog(connection, task.key) if states.get(unit) != "succeeded"}
+    states.update(dict.fromkeys(by_catalog, "succeeded"))
     listed = declaration.listed_units() if declaration is not None else None
     units = dict.fromkeys(listed) if listed is not None else dict.fromkeys(row.unit for row in rows)
     entries = {
@@ -55,7 +60,7 @@ def count_units(connection: Connection, task: FoundTask, declaration: Declaratio
         for unit, entry in waived_units(connection, task.key).items()
         if (listed is None or unit in units) and states.get(unit) not in _BEGUN
     }
-    named = {row.unit for row in rows if row.is_named}
+    named = {row.unit for row in rows if row.is_named} | by_catalog
     return Units(
         expected=declaration.unit_count() if declaration is not None else None,
         states=dict(Counter(states[unit] for unit in units if unit in states and unit not in entries)),
@@ -67,6 +72,7 @@ def count_units(connection: Connection, task: FoundTask, declaration: Declaratio
             if states.get(unit) != "succeeded" and unit not in entries and (unit in named or unit not in states)
         ],
         entries=entries,
+        by_catalog=len(by_catalog & units.keys()),
     )
 
 

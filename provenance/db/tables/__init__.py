@@ -2,6 +2,7 @@
 
 from provenance.db.base import Base
 from provenance.db.tables.capsules import CapsuleRow, CapsuleUse
+from provenance.db.tables.catalogs import CatalogFileRow, CatalogOutput, CatalogProcess, CatalogSync, CatalogUse
 from provenance.db.tables.comparators import ComparatorSet
 from provenance.db.tables.files import Claim, File, Identity, Mention, Parent, Producer, Sighting
 from provenance.db.tables.folded_graphs import FoldedGraphRow
@@ -58,6 +59,11 @@ __all__ = [
     "BundlePlan",
     "CapsuleRow",
     "CapsuleUse",
+    "CatalogFileRow",
+    "CatalogOutput",
+    "CatalogProcess",
+    "CatalogSync",
+    "CatalogUse",
     "ChainHead",
     "Claim",
     "Closure",

@@ -43,7 +43,7 @@ class CatalogServer:
             "127.0.0.1", 0, Request.application(self._serve), threaded=True, request_handler=_Quiet
         )
         self.url = f"http://127.0.0.1:{self._server.server_port}{self.prefix}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
         """End it."""

@@ -1,0 +1,71 @@
+"""What file catalogs said of the files, inputs and processes of tasks. Not derived from the ledger: a catalog is asked again."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from provenance.db.base import Base, Key, NameText, UtcInstant
+
+
+class CatalogFileRow(Base):
+    """A file as the catalog of its experiment knows it; `task_id` and `job_uuid` are what its metadata say."""
+
+    __tablename__ = "catalog_files"
+    __table_args__ = (UniqueConstraint("name", "namespace", "experiment_id"),)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    process_id: Mapped[int | None] = mapped_column(BigInteger)
+    seen_at: Mapped[datetime] = mapped_column(UtcInstant)
+    namespace: Mapped[str] = mapped_column(NameText)
+    name: Mapped[str] = mapped_column(NameText)
+    checksums: Mapped[str] = mapped_column(Text)
+    task_id: Mapped[str | None] = mapped_column(Text)
+    job_uuid: Mapped[str | None] = mapped_column(String(36))
+
+
+class CatalogOutput(Base):
+    """A file is an output of a task: the child of a unit, or ('') one of which the catalog knows no unit as a parent."""
+
+    __tablename__ = "catalog_outputs"
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, autoincrement=False)
+    unit: Mapped[str] = mapped_column(NameText, primary_key=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("catalog_files.id"), primary_key=True, autoincrement=False)
+
+    __table_args__ = (Index("ix_catalog_outputs_file_id", "file_id"), {"sqlite_with_rowid": False})
+
+
+class CatalogUse(Base):
+    """A unit was given to a process of the task's project."""
+
+    __tablename__ = "catalog_uses"
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, autoincrement=False)
+    unit: Mapped[str] = mapped_column(NameText, primary_key=True)
+    process_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class CatalogProcess(Base):
+    """A consumer process of a task's project: one batch job, on a node."""
+
+    __tablename__ = "catalog_processes"
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, autoincrement=False)
+    process_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    batch_id: Mapped[str | None] = mapped_column(Text)
+    node: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class CatalogSync(Base):
+    """How far a task was compared with its catalog: the next unit of the pass under way, when the last whole pass ended."""
+
+    __tablename__ = "catalog_syncs"
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, autoincrement=False)
+    next_unit: Mapped[int]
+    asked_at: Mapped[datetime] = mapped_column(UtcInstant)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    problem: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,194 @@
+"""Two sides held together: what jobs of a task say that they wrote, and what its catalog knows. Where they differ, how often, which files.
+
+Source: the catalog as `jobprov catalog sync` found it; nothing is asked of it here.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from provenance.catalogs.catalog import Catalog, Source
+from provenance.db.queries.catalogs import (
+    CatalogedOutput,
+    ClaimedOutput,
+    cataloged_outputs,
+    claimed_outputs,
+    plain_name,
+    process_counts,
+    sync_state,
+    units_in_catalog,
+    used_units,
+)
+from provenance.db.queries.node_facts import file_url, job_url
+from provenance.db.queries.tasks import FoundTask
+from provenance.db.queries.units import unit_rows
+from provenance.errors import BadInputError
+from provenance.services.ledger import Documents
+from provenance.services.task_declarations import Declaration, read_declaration, read_task_document
+from provenance.services.task_units import count_units
+
+MOST_FILES = 1000
+DIFFERENCES = {
+    "not-in-catalog": "A job succeeded and says that it wrote the file; the catalog does not know it.",
+    "no-job": "The catalog knows the file; no job that succeeded says that it wrote it.",
+    "size-differs": "Job and catalog say different sizes.",
+    "checksum-differs": "Job and catalog say different checksums of the same kind.",
+    "task-id-lost": "The catalog's metadata do not name the task; it was lost on the way.",
+    "no-parent": "The catalog knows the file, but not as made from a unit of the task.",
+}
+"""Kinds of differences, in the order in which they matter."""
+
+
+def compare_catalog(connection: Connection, store: Documents, task: FoundTask) -> dict[str, Any]:
+    """Return `{task_id, experiment, synced_at, asked_at, problem, units, differences, silent, processes}`.
+
+    `units` has `{expected, in_catalog, without, by_catalog}`; `differences` `{kind, meaning, count, files}` of each kind that there
+    is, files up to a thousand; `silent` the units that a process was given and of which neither the end of a job nor an output is
+    known: `{unit, process_id, batch_id, node, status}`; `processes` counts them by status. All is as of `synced_at`, None before
+    the first whole comparison.
+    """
+    document = read_task_document(connection, store, task)
+    declaration = read_declaration(document) if document else None
+    state = sync_state(connection, task.key)
+    units = count_units(connection, task, declaration)
+    found = units_in_catalog(connection, task.key)
+    claims, known = claimed_outputs(connection, task.key), cataloged_outputs(connection, task.key)
+    is_listed = declaration is not None and declaration.listed_units() is not None
+    rows = list(_differences(task, claims, known, is_listed=is_listed)) if state and state.finished_at else []
+    return {
+        "task_id": task.task_id,
+        "experiment": task.experiment,
+        "synced_at": state.finished_at.isoformat() if state and state.finished_at else None,
+        "asked_at": state.asked_at.isoformat() if state else None,
+        "problem": state.problem if state else None,
+        "units": {
+            "expected": units.expected,
+            "in_catalog": len(found),
+            "without": len(list(_draining(declaration, found, units.entries))) if declaration else None,
+            "by_catalog": units.by_catalog,
+        },
+        "differences": _counted(rows),
+        "silent": _silent(connection, task, found),
+        "processes": process_counts(connection, task.key),
+    }
+
+
+def list_draining(connection: Connection, store: Documents, task: FoundTask) -> list[str]:
+    """Return the units of which the catalog knows no output and that nobody waived: what is still to be processed.
+
+    Raises:
+        BadInputError: the task has no list of units, or was not compared with its catalog yet.
+    """
+    document = read_task_document(connection, store, task)
+    declaration = read_declaration(document) if document else None
+    state = sync_state(connection, task.key)
+    if declaration is None or declaration.listed_units() is None:
+        raise BadInputError(f"Task {task.task_id} has no frozen list of units.", {"task_id": ["has no list of units"]})
+    if state is None or state.finished_at is None:
+        raise BadInputError(
+            f"Task {task.task_id} was not compared with its catalog yet: `jobprov catalog sync` does that.",
+            {"task_id": ["not compared yet"]},
+        )
+    entries = count_units(connection, task, declaration).entries
+    return list(_draining(declaration, units_in_catalog(connection, task.key), entries))
+
+
+def draining_query(declaration: Declaration, catalog: Catalog) -> str | None:
+    """Return the query that selects the draining list from what the task's list was made from; None where that is not known."""
+    source = declaration.units_from
+    if source is None:
+        return None
+    query = catalog.source_query(Source(source.definition, source.snapshot_id, source.dataset, source.query))
+    return catalog.unprocessed_query(query, declaration.output_metadata or {})
+
+
+def _draining(declaration: Declaration, found: set[str], waived: Mapping[str, int]) -> Iterator[str]:
+    return (
+        unit for unit in dict.fromkeys(declaration.listed_units() or ()) if unit not in found and unit not in waived
+    )
+
+
+def _differences(
+    task: FoundTask, claims: Iterable[ClaimedOutput], known: Iterable[CatalogedOutput], *, is_listed: bool
+) -> Iterator[dict[str, Any]]:
+    in_catalog: dict[str, list[CatalogedOutput]] = defaultdict(list)
+    for output in known:
+        in_catalog[output.name].append(output)
+    born: dict[int, list[ClaimedOutput]] = defaultdict(list)
+    for claim in claims:
+        born[claim.origin].append(claim)
+    made: set[str] = set()
+    for names in born.values():
+        found = next((output for claim in names for output in in_catalog.get(claim.name, ())), None)
+        if not names[0].is_done:
+            continue
+        made.update(claim.name for claim in names)
+        if found is None:
+            yield _row("not-in-catalog", task, claim=names[0])
+        else:
+            yield from _contradictions(task, names[0], found)
+    for name, outputs in in_catalog.items():
+        if name not in made:
+            yield _row("no-job", task, output=outputs[0])
+        if is_listed and not any(output.unit for output in outputs):
+            yield _row("no-parent", task, output=outputs[0])
+
+
+def _contradictions(task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput) -> Iterator[dict[str, Any]]:
+    if None not in (claim.size_bytes, output.size_bytes) and claim.size_bytes != output.size_bytes:
+        yield _row("size-differs", task, claim, output)
+    mine, its = _sums(claim.checksums), _sums(output.checksums)
+    if any(mine[kind] != its[kind] for kind in mine.keys() & its.keys()):
+        yield _row("checksum-differs", task, claim, output)
+    if output.task_id != task.task_id:
+        yield _row("task-id-lost", task, claim, output)
+
+
+def _sums(checksums: str) -> dict[str, str]:
+    """Return checksums by kind; as adler32 is written with and without leading zeros, and in either case, they are left off."""
+    pairs = (word.partition(":")[::2] for word in checksums.split())
+    return {kind: value.lower().lstrip("0") or "0" for kind, value in pairs}
+
+
+def _row(
+    kind: str, task: FoundTask, claim: ClaimedOutput | None = None, output: CatalogedOutput | None = None
+) -> dict[str, Any]:
+    one = claim or output
+    assert one is not None  # noqa: S101 - every caller gives at least one
+    job = claim.job_id if claim else output.job_id if output else None
+    return {
+        "kind": kind,
+        "name": plain_name(output.namespace, output.name) if output else one.name,
+        "url": file_url(one.name, task.experiment, one.namespace),
+        "unit": (claim.unit if claim else None) or (output.unit if output else None) or None,
+        "job_id": job,
+        "job_url": job_url(job) if claim and job else None,
+        "process_id": output.process_id if output else None,
+        "batch_id": (claim.batch_id if claim else None) or (output.batch_id if output else None),
+        "node": (claim.node if claim else None) or (output.node if output else None),
+        "job_says": _said(claim) if claim else None,
+        "catalog_says": {**_said(output), "task_id": output.task_id} if output else None,
+    }
+
+
+def _said(one: ClaimedOutput | CatalogedOutput) -> dict[str, Any]:
+    return {"size_bytes": one.size_bytes, "checksums": one.checksums.split()}
+
+
+def _counted(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    files: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        files[row.pop("kind")].append(row)
+    return [
+        {"kind": kind, "meaning": meaning, "count": len(files[kind]), "files": files[kind][:MOST_FILES]}
+        for kind, meaning in DIFFERENCES.items()
+        if kind in files
+    ]
+
+
+def _silent(connection: Connection, task: FoundTask, found: set[str]) -> list[dict[str, Any]]:
+    heard = {row.unit for row in unit_rows(connection, task.key) if row.state != "running"} | found
+    uses = {use.unit: use for use in used_units(connection, task.key) if use.unit not in heard}
+    return [use._asdict() for use in uses.values()][:MOST_FILES]

@@ -1,0 +1,306 @@
+"""Brings what a catalog knows of tasks into the database: outputs of their units, their project's processes, what their jobs claim.
+
+Bounded by time and resumable: each part of 200 units is a transaction, which notes the next one. Units of which an output is known
+are not asked about again, unless everything is to be looked at.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, select, update
+
+from provenance.catalogs.catalog import Catalog, CatalogFile, Process, ProjectCatalog
+from provenance.catalogs.opening import Catalogs, open_catalog
+from provenance.db.engines import Database
+from provenance.db.inserting import insert_rows
+from provenance.db.keys import KnownKeys, chunks
+from provenance.db.queries.catalogs import (
+    cataloged_outputs,
+    claimed_outputs,
+    declared_tasks,
+    plain_name,
+    sync_state,
+    units_in_catalog,
+    used_units,
+)
+from provenance.db.queries.tasks import FoundTask
+from provenance.db.recording.writing import table_of
+from provenance.db.tables import CatalogFileRow, CatalogOutput, CatalogProcess, CatalogSync, CatalogUse
+from provenance.db.writer import Writer
+from provenance.errors import ProvenanceError
+from provenance.services.ledger import Documents
+from provenance.services.task_declarations import Declaration, read_declaration, read_task_document
+from provenance.services.tasks import find_task
+
+UNITS_AT_ONCE = 200
+MOST_INPUT_CALLS = 200
+"""Processes whose inputs are asked for in one go, a call each."""
+_DONE = ("completed", "finished")
+
+
+class TaskSync(NamedTuple):
+    """What comparing a task with its catalog did.
+
+    Attributes:
+        units: asked about.
+        outputs: found.
+        processes: of its project.
+        is_whole: whether nothing is left to ask; else it goes on from there next time.
+        problem: why it ended early, where the catalog is to blame.
+    """
+
+    task_id: str
+    units: int = 0
+    outputs: int = 0
+    processes: int = 0
+    is_whole: bool = False
+    problem: str | None = None
+
+
+class _Place(NamedTuple):
+    """What a sync works with."""
+
+    database: Database
+    writer: Writer
+    catalog: Catalog
+    task: FoundTask
+    declaration: Declaration
+    is_over: Callable[[], bool]
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """Metadata that outputs of the task have."""
+        return self.declaration.output_metadata or {}
+
+    @property
+    def namespace(self) -> str:
+        """Where names without a namespace are meant to be."""
+        return self.declaration.namespace or ""
+
+
+def sync_experiment(
+    database: Database,
+    writer: Writer,
+    store: Documents,
+    catalogs: Catalogs,
+    experiment: str,
+    *,
+    seconds: float,
+    everything: bool = False,
+    task_id: str | None = None,
+) -> list[TaskSync]:
+    """Compare the declared tasks of an experiment with its catalog, or one of them; return what was done, a task each.
+
+    Those come first that were not asked about for the longest time. It ends when the seconds are over, or where the catalog cannot
+    be reached.
+
+    Raises:
+        NotFoundError: no catalog of the experiment is named, or no such task is declared.
+    """
+    catalog, until = open_catalog(catalogs, experiment), time.monotonic() + seconds
+    with database.reading.connect() as connection:
+        names = [task_id] if task_id is not None else declared_tasks(connection, experiment)
+    done: list[TaskSync] = []
+    for name in names:
+        with database.reading.connect() as connection:
+            task = find_task(connection, name, experiment=experiment)
+            document = read_task_document(connection, store, task)
+        declaration = read_declaration(document) if document else Declaration(experiment=experiment)
+        place = _Place(database, writer, catalog, task, declaration, lambda: time.monotonic() > until)
+        done.append(_sync(place, everything=everything))
+        if place.is_over() or done[-1].problem:
+            break
+    return done
+
+
+def _sync(place: _Place, *, everything: bool) -> TaskSync:
+    found = TaskSync(place.task.task_id)
+    try:
+        found = _sync_units(place, found, everything=everything)
+        if found.is_whole:
+            found = _sync_claims(place, found)
+        if place.declaration.project and not place.is_over():
+            found = _sync_project(place, found, place.declaration.project)
+    except (
+        ProvenanceError
+    ) as problem:  # not reached, or it refuses a query, which only the declaration's author can mend
+        found = found._replace(problem=str(problem), is_whole=False)
+    place.writer.run(lambda connection, _known: _note_end(connection, place.task.key, found))
+    return found
+
+
+def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync:
+    """Ask for the children of the units, from where the last pass stopped; without a list, for files that name the task."""
+    units = place.declaration.listed_units()
+    if units is None:
+        names = place.catalog.list_names(place.catalog.task_query(place.task.task_id))
+        files = place.catalog.read_files(names)
+        place.writer.run(lambda connection, known: _write_outputs(connection, known, place, [""], files))
+        return found._replace(outputs=found.outputs + len(files), is_whole=True)
+    with place.database.reading.connect() as connection:
+        state = sync_state(connection, place.task.key)
+        settled = set() if everything else units_in_catalog(connection, place.task.key)
+    start = state.next_unit if state else 0
+    for at in range(start, len(units), UNITS_AT_ONCE):
+        if place.is_over():
+            return found
+        part = [unit for unit in units[at : at + UNITS_AT_ONCE] if unit not in settled]
+        children = place.catalog.read_children([_full(place, unit) for unit in part], place.outputs) if part else []
+        following = at + UNITS_AT_ONCE if at + UNITS_AT_ONCE < len(units) else 0
+        write = partial(_write_part, place=place, units=part, files=children, following=following)
+        place.writer.run(write)
+        found = found._replace(units=found.units + len(part), outputs=found.outputs + len(children))
+    return found._replace(is_whole=True)
+
+
+def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
+    """Ask for the files that jobs say they wrote and that are no child of a unit, as far as the catalog is concerned."""
+    with place.database.reading.connect() as connection:
+        claims = claimed_outputs(connection, place.task.key)
+        cataloged = cataloged_outputs(connection, place.task.key)
+    is_listed = place.declaration.listed_units() is not None
+    known_names = {output.name for output in cataloged if output.unit or not is_listed}
+    known_origins = {claim.origin for claim in claims if claim.name in known_names}
+    lacking = [claim for claim in claims if claim.is_done and claim.origin not in known_origins]
+    names = dict.fromkeys(plain_name(claim.namespace or place.namespace, claim.name) for claim in lacking)
+    files: list[CatalogFile] = []
+    for part in chunks(list(names), UNITS_AT_ONCE):
+        if place.is_over():
+            return found._replace(is_whole=False)
+        files += [file for file in place.catalog.read_files(part) if not file.is_retired]
+    replaced = [""] if is_listed else []
+    place.writer.run(lambda connection, known: _write_outputs(connection, known, place, replaced, files))
+    return found._replace(outputs=found.outputs + len(files))
+
+
+def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
+    """Ask for the processes of the task's project, and for the inputs of some: those first that did not complete."""
+    catalog: Any = place.catalog
+    if catalog.kind != "sam":
+        return found
+    projects: ProjectCatalog = catalog
+    processes = projects.read_project(project).processes
+    with place.database.reading.connect() as connection:
+        asked = {use.process_id for use in used_units(connection, place.task.key)}
+    inputs: dict[int, list[str]] = {}
+    wanted = [each for each in processes if each.process_id not in asked]
+    for process in sorted(wanted, key=lambda each: each.status in _DONE)[:MOST_INPUT_CALLS]:
+        if place.is_over():
+            break
+        inputs[process.process_id] = projects.read_inputs(process.process_id)
+    place.writer.run(lambda connection, _known: _write_processes(connection, place.task.key, processes, inputs))
+    left = [each for each in wanted if each.status not in _DONE and each.process_id not in inputs]
+    return found._replace(processes=len(processes), is_whole=found.is_whole and not left)
+
+
+def _full(place: _Place, unit: str) -> str:
+    return unit if ":" in unit or not place.namespace else f"{place.namespace}:{unit}"
+
+
+def _write_part(
+    connection: Connection,
+    known: KnownKeys,
+    *,
+    place: _Place,
+    units: Sequence[str],
+    files: Sequence[CatalogFile],
+    following: int,
+) -> None:
+    _write_outputs(connection, known, place, units, files)
+    _note(connection, place.task.key, {"next_unit": following, "asked_at": datetime.now(UTC)})
+
+
+def _write_outputs(
+    connection: Connection, known: KnownKeys, place: _Place, units: Sequence[str], files: Sequence[CatalogFile]
+) -> None:
+    """Write what the catalog knows of these units in place of what it knew before."""
+    table, task = table_of(CatalogOutput), place.task.key
+    for part in chunks(units):
+        connection.execute(delete(table).where(table.c.task_id == task, table.c.unit.in_(part)))
+    keys = _intern_files(connection, known, place.task.experiment_key, files)
+    mine = {_full(place, unit): unit for unit in units if unit}
+    rows = {
+        (unit, keys[file.name]): {"task_id": task, "unit": unit, "file_id": keys[file.name]}
+        for file in files
+        for unit in ([mine[parent] for parent in file.parents if parent in mine] if mine else [""])
+    }
+    insert_rows(connection, table, list(rows.values()))
+
+
+def _intern_files(
+    connection: Connection, known: KnownKeys, experiment: int, files: Iterable[CatalogFile]
+) -> dict[str, int]:
+    """Return the key of each file by name, its row brought up to date."""
+    table, now = table_of(CatalogFileRow), datetime.now(UTC)
+    rows = {}
+    for file in files:
+        namespace, name = _split(file.name)
+        rows[name, namespace, experiment] = {
+            "name": name,
+            "namespace": namespace,
+            "experiment_id": experiment,
+            "size_bytes": file.size_bytes,
+            "checksums": " ".join(file.checksums),
+            "process_id": file.process_id,
+            "task_id": file.task_id,
+            "job_uuid": file.job_id if file.job_id and len(file.job_id) == 36 else None,  # noqa: PLR2004 - a UUID
+            "seen_at": now,
+        }
+    found = known.intern(connection, table, ["name", "namespace", "experiment_id"], rows)
+    _bring_up_to_date(connection, {found[key]: row for key, row in rows.items()})
+    return {plain_name(namespace, name): number for (name, namespace, _), number in found.items()}
+
+
+def _bring_up_to_date(connection: Connection, rows: Mapping[int, dict[str, Any]]) -> None:
+    """Change the rows of files of which the catalog says something else by now."""
+    table = table_of(CatalogFileRow)
+    told = ("size_bytes", "checksums", "process_id", "task_id", "job_uuid")
+    for part in chunks(list(rows)):
+        for held in connection.execute(select(table).where(table.c.id.in_(part))).mappings():
+            values = {name: rows[held["id"]][name] for name in (*told, "seen_at")}
+            if any(held[name] != values[name] for name in told):
+                connection.execute(update(table).where(table.c.id == held["id"]).values(**values))
+
+
+def _split(name: str) -> tuple[str, str]:
+    namespace, _, bare = name.rpartition(":")
+    return namespace, bare
+
+
+def _write_processes(
+    connection: Connection, task: int, processes: Sequence[Process], inputs: Mapping[int, Sequence[str]]
+) -> None:
+    table, uses = table_of(CatalogProcess), table_of(CatalogUse)
+    connection.execute(delete(table).where(table.c.task_id == task))
+    rows = {
+        each.process_id: {
+            "task_id": task,
+            "process_id": each.process_id,
+            "batch_id": each.description,
+            "node": each.node,
+            "status": each.status,
+        }
+        for each in processes
+    }
+    insert_rows(connection, table, list(rows.values()))
+    for part in chunks(list(inputs)):
+        connection.execute(delete(uses).where(uses.c.task_id == task, uses.c.process_id.in_(part)))
+    given = {(name, process) for process, names in inputs.items() for name in names}
+    insert_rows(
+        connection, uses, [{"task_id": task, "unit": unit, "process_id": process} for unit, process in sorted(given)]
+    )
+
+
+def _note_end(connection: Connection, task: int, found: TaskSync) -> None:
+    now = datetime.now(UTC)
+    values: dict[str, Any] = {"asked_at": now, "problem": found.problem}
+    _note(connection, task, {**values, "finished_at": now} if found.is_whole else values)
+
+
+def _note(connection: Connection, task: int, values: dict[str, Any]) -> None:
+    table = table_of(CatalogSync)
+    if connection.execute(update(table).where(table.c.task_id == task).values(**values)).rowcount == 0:
+        connection.execute(table.insert(), [{"task_id": task, "next_unit": 0, **values}])

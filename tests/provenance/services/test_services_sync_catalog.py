@@ -1,0 +1,283 @@
+"""A task beside its catalog: counted right with no hook, both sides held together, in parts that go on where they stopped."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catalog_server import CatalogServer, MetaCatServer, SamServer
+from catalog_shelf import Shelf, ShelfProcess
+from ledger_story import Production, job_id, record_of
+
+from archive.opening import open_store
+from provenance.catalogs.opening import CatalogSettings, open_catalog
+from provenance.db.engines import Database
+from provenance.errors import BadInputError
+from provenance.services.compare_catalog import compare_catalog, draining_query, list_draining
+from provenance.services.freeze_units import freeze_units
+from provenance.services.sync_catalog import TaskSync, sync_experiment
+from provenance.services.task_declarations import read_declaration, read_task_document
+from provenance.services.tasks import find_task, show_task
+
+UNITS = [f"a{number:03}.root" for number in range(450)]
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""What does not hang on the database is tried on one."""
+
+TIER = {"sam": "data_tier", "metacat": "core.data_tier"}
+
+
+class Site:
+    """A production beside a catalog of 450 raw files, frozen as the units of task t1."""
+
+    def __init__(self, production: Production, kind: str) -> None:
+        self.production, self.kind, self.shelf = production, kind, Shelf()
+        self.prefix = "" if kind == "sam" else "dune:"
+        for unit in UNITS:
+            self.shelf.add(self.prefix + unit)
+        self.shelf.lists[f"{self.prefix}raw"] = [self.prefix + unit for unit in UNITS]
+        self.shelf.snapshots[71] = list(UNITS)
+        self.server: CatalogServer = SamServer(self.shelf) if kind == "sam" else MetaCatServer(self.shelf)
+        self.catalogs = {"nova": CatalogSettings(kind=kind, url=self.server.url, attempts=1)}  # type: ignore[arg-type]
+
+    def declare(self, **more: Any) -> dict[str, Any]:
+        """Declare task t1 from the catalog's raw files."""
+        units = {"definition": "raw"} if self.kind == "sam" else {"dataset": "dune:raw"}
+        document = {"experiment": "nova", "units": units, "output_metadata": {TIER[self.kind]: "reco"}, **more}
+        frozen = freeze_units(document, self.declared(), lambda name: open_catalog(self.catalogs, name))
+        self.production.declare("t1", **{name: value for name, value in frozen.items() if name != "experiment"})
+        return frozen
+
+    def declared(self) -> dict[str, Any] | None:
+        """Return the declaration of task t1."""
+        with self.production.database.reading.connect() as connection:
+            try:
+                task = find_task(connection, "t1")
+            except Exception:  # noqa: BLE001 - not declared yet
+                return None
+            return read_task_document(connection, self.production.store, task)
+
+    def made(self, number: int, name: str, **more: Any) -> None:
+        """Put the output of a unit into the catalog."""
+        metadata = {TIER[self.kind]: "reco", "prov.task_id": "t1", **more.pop("metadata", {})}
+        defaults = {"size_bytes": number + 1, "checksums": {"adler32": f"{number + 1:08x}"}}
+        parents = [self.prefix + UNITS[number]]
+        self.shelf.add(self.prefix + name, **{"parents": parents, "metadata": metadata, **defaults, **more})
+
+    def ran(self, number: int, name: str, **changes: Any) -> None:
+        """Record the job of a unit."""
+        task = {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": UNITS[number]}
+        outputs = [{"name": name, "size_bytes": number + 1, "checksums": [f"adler32:{number + 1:x}"]}]
+        self.production.record(record_of(number + 1, task=task, outputs=outputs, configurations=[], **changes))
+
+    def sync(self, **how: Any) -> TaskSync:
+        """Compare task t1 with the catalog."""
+        place = self.production
+        [done] = sync_experiment(
+            place.database, place.writer, place.store, self.catalogs, "nova", **{"seconds": 60, **how}
+        )
+        return done
+
+    def compared(self) -> dict[str, Any]:
+        """Return what the comparison says, each kind of difference as its file names."""
+        with self.production.database.reading.connect() as connection:
+            found = compare_catalog(connection, self.production.store, find_task(connection, "t1"))
+        found["differences"] = {
+            each["kind"]: [file["name"].removeprefix(self.prefix) for file in each["files"]]
+            for each in found["differences"]
+        }
+        return found
+
+    def shown(self) -> dict[str, Any]:
+        """Return the page of the task."""
+        with self.production.database.reading.connect() as connection:
+            return show_task(connection, self.production.store, "t1")
+
+    def draining(self) -> list[str]:
+        """Return what is still to be processed."""
+        with self.production.database.reading.connect() as connection:
+            return list_draining(connection, self.production.store, find_task(connection, "t1"))
+
+
+@pytest.fixture(params=["sam", "metacat"])
+def site(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Iterator[Site]:
+    production = Production(database, open_store("memory:"), tmp_path)
+    made = Site(production, request.param)
+    yield made
+    made.server.close()
+    production.close()
+
+
+def test_task_is_counted_right_with_no_hook_at_all(site: Site) -> None:
+    site.declare()
+    for number in range(300):
+        site.made(number, f"b{number}.root")
+    site.shelf.add(f"{site.prefix}hist.root", parents=[site.prefix + UNITS[400]])
+
+    done = site.sync()
+
+    shown = site.shown()
+    assert (done.units, done.outputs, done.is_whole, done.problem) == (450, 300, True, None)
+    assert (shown["expected"], shown["produced"], shown["missing"]) == (450, 300, 150)
+    assert site.draining() == UNITS[300:]
+    assert site.compared()["units"] == {"expected": 450, "in_catalog": 300, "without": 150, "by_catalog": 300}
+
+
+@on_sqlite
+def test_list_is_frozen_though_the_definition_grows(site: Site) -> None:
+    first = site.declare()
+    site.shelf.add(f"{site.prefix}late.root")
+    site.shelf.lists[f"{site.prefix}raw"].append(f"{site.prefix}late.root")
+
+    again = site.declare(outputs_per_unit=2)
+
+    assert first["units"] == again["units"] == UNITS
+    assert again["outputs_per_unit"] == 2
+
+
+def test_both_sides_are_held_together(site: Site) -> None:
+    site.declare()
+    for number in range(6):
+        site.ran(number, f"b{number}.root")
+    site.made(0, "b0.root")
+    site.made(1, "b1.root", size_bytes=99)
+    site.made(2, "b2.root", checksums={"adler32": "ffffffff"})
+    site.made(3, "b3.root", metadata={"prov.task_id": None})
+    site.made(4, "b4.root", parents=[])
+    site.made(7, "b7.root")
+    site.sync()
+
+    assert site.compared()["differences"] == {
+        "not-in-catalog": ["b5.root"],
+        "no-job": ["b7.root"],
+        "size-differs": ["b1.root"],
+        "checksum-differs": ["b2.root"],
+        "task-id-lost": ["b3.root"],
+        "no-parent": ["b4.root"],
+    }
+
+
+@on_sqlite
+def test_renamed_output_is_one_file(site: Site) -> None:
+    site.declare()
+    site.ran(0, "b0.root")
+    site.made(0, "renamed.root", metadata={"prov.job_id": job_id(1), "prov.output": "b0.root"})
+    site.production.see("renamed.root", metadata={"prov.job_id": job_id(1), "prov.output": "b0.root"})
+    site.sync()
+
+    assert site.compared()["differences"] == {}
+
+
+def test_sync_stops_when_its_time_is_over_and_goes_on_there(site: Site) -> None:
+    site.declare()
+    site.made(449, "b.root")
+
+    first = site.sync(seconds=0)
+    with pytest.raises(BadInputError, match="not compared"):
+        site.draining()
+    second = site.sync()
+    site.server.asked.clear()
+    third = site.sync()
+
+    assert (first.units, first.is_whole, second.is_whole, second.outputs) == (0, False, True, 1)
+    assert third.units == 449, "the unit with an output is not asked about again"
+
+
+@on_sqlite
+def test_file_that_was_retired_is_missing_again_when_everything_is_asked(site: Site) -> None:
+    site.declare()
+    site.made(3, "b.root")
+    site.sync()
+    site.shelf.files[f"{site.prefix}b.root"].is_retired = True
+
+    site.sync(everything=True)
+
+    assert site.shown()["produced"] == 0
+
+
+@on_sqlite
+def test_catalog_that_is_away_is_told_and_what_was_found_stays(site: Site) -> None:
+    site.declare()
+    site.made(0, "b.root")
+    site.sync()
+    site.server.faults = [500]
+
+    done = site.sync()
+
+    assert done.problem is not None
+    assert "does not answer" in done.problem
+    assert site.compared()["problem"] == done.problem
+    assert site.shown()["produced"] == 1
+
+
+@pytest.fixture
+def sam(database: Database, tmp_path: Path) -> Iterator[Site]:
+    production = Production(database, open_store("memory:"), tmp_path)
+    made = Site(production, "sam")
+    yield made
+    made.server.close()
+    production.close()
+
+
+def test_silent_job_has_node_and_batch_id_by_its_process(sam: Site) -> None:
+    sam.shelf.projects["p1"] = (
+        71,
+        [
+            ShelfProcess(7, "81.0@sched", "wn1", "completed", {UNITS[0]: "consumed"}),
+            ShelfProcess(8, "81.1@sched", "wn2", "bad", {UNITS[1]: "delivered"}),
+        ],
+    )
+    sam.declare(project="p1")
+    sam.made(0, "b0.root", process_id=7)
+    sam.ran(2, "b2.root", state="failed", exit={"code": 1})
+
+    done = sam.sync()
+
+    found = sam.compared()
+    assert done.processes == 2
+    assert found["silent"] == [
+        {"unit": UNITS[1], "process_id": 8, "batch_id": "81.1@sched", "node": "wn2", "status": "bad"}
+    ]
+    assert found["processes"] == {"completed": 1, "bad": 1}
+    with sam.production.database.reading.connect() as connection:
+        whole = compare_catalog(connection, sam.production.store, find_task(connection, "t1"))
+    [no_job] = [each["files"][0] for each in whole["differences"] if each["kind"] == "no-job"]
+    assert (no_job["batch_id"], no_job["node"]) == ("81.0@sched", "wn1")
+
+
+@on_sqlite
+def test_draining_list_is_said_as_a_dimension_that_selects_it(sam: Site) -> None:
+    declared = read_declaration(sam.declare())
+    sam.made(0, "b0.root")
+    sam.sync()
+    catalog = open_catalog(sam.catalogs, "nova")
+
+    query = draining_query(declared, catalog)
+
+    assert query == "( defname: 'raw' ) minus isparentof: ( data_tier 'reco' )"
+    assert list(catalog.list_names(query)) == sam.draining()
+
+
+@on_sqlite
+def test_task_without_inputs_is_counted_by_the_id_in_the_metadata(sam: Site) -> None:
+    sam.production.declare("t1", units=10)
+    sam.ran(0, "b0.root")
+    sam.made(0, "b0.root", parents=[])
+    sam.made(1, "b1.root", parents=[])
+    sam.sync()
+
+    assert sam.compared()["differences"] == {"no-job": ["b1.root"]}
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        ({"definition": "none"}, "refuses|does not know"),
+        ({"definition": "raw", "snapshot_id": 1}, "exactly one"),
+        ({"dataset": "a:b"}, "no datasets"),
+        ({"query": "data_tier nothing"}, "selects no file"),
+    ],
+)
+def test_source_that_gives_no_list_is_refused(sam: Site, units: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInputError, match=words):
+        sam.declare(units=units)
