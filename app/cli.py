@@ -12,6 +12,7 @@ import click
 from provenance.errors import AmbiguousError, BadInputError, NotFoundError, ProvenanceError, UnreachableError
 
 COMMANDS = {
+    "agent": "agent",
     "archive": "archive",
     "art": "art",
     "attest": "attest",
@@ -32,6 +33,7 @@ COMMANDS = {
     "impact": "impact",
     "job": "asking",
     "jobs": "listing",
+    "launch": "agent",
     "lineage": "asking",
     "lookup": "asking",
     "migrate": "serving",
@@ -46,6 +48,8 @@ COMMANDS = {
     "report": "report",
     "repository": "repository",
     "rerun": "bundles",
+    "retry": "retry",
+    "retry-policy": "retry",
     "serve": "serving",
     "sidecar": "sidecar",
     "task": "tasks",

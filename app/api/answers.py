@@ -114,5 +114,9 @@ def conflict_words(job_id: str) -> str:
 
 def job_url(job_id: str) -> str:
     """Return the address of a job's page."""
-    base = get_service().settings.public_url or f"{request.scheme}://{request.host}"
-    return f"{base}/jobs/{job_id}"
+    return f"{public_url()}/jobs/{job_id}"
+
+
+def public_url() -> str:
+    """Return the address at which clients find this service."""
+    return get_service().settings.public_url or f"{request.scheme}://{request.host}"

@@ -87,7 +87,7 @@ def rerun(
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise BadInputError(f"{folder} is not empty; name a new folder.", {"into": ["not empty"]})
-    root = _unpacked(what, folder, experiment=experiment, url=url)
+    root = unpacked(what, folder, experiment=experiment, url=url)
     out = (folder / "out").resolve()
     click.echo(f"Running {root.name} in {out}")
     kept = apart() if is_apart else Isolation()
@@ -101,7 +101,7 @@ def rerun(
     sys.exit(0 if result.verified and result.verified.decision == "equal" else 1)
 
 
-def _unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None) -> Path:
+def unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None) -> Path:
     """Unpack a bundle that lies here, or that the service builds, below `folder`; return its own folder."""
     if Path(what).is_file():
         return rerun_bundle.unpack(Path(what), folder / "bundle")

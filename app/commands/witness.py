@@ -14,6 +14,7 @@ from app.commands.opening import emit, json_option, settings_with, url_option
 from app.config import Settings
 from provenance.capture.delivery import deliver
 from provenance.capture.hashing import Clock
+from provenance.client import Client
 from provenance.errors import BadInputError
 from provenance.launchers.condor_ads import Ad, read_ads
 from provenance.launchers.condor_attempts import Collection, Source
@@ -78,6 +79,22 @@ def witness(*, state_file: Path | None, url: str | None, dry_run: bool, as_json:
             _remember(state, report, stamps)
     emit(_document(report, collection), _sentences(report, collection), as_json=as_json)
     sys.exit(1 if report.refused else 0)
+
+
+def look(settings: Settings, state_file: Path, *, experiment: str, schedd: str | None = None) -> Report:
+    """Tell the service of the settings what HTCondor saw of an experiment's jobs since the last look; return the report.
+
+    Raises:
+        UnreachableError: HTCondor or the service does not answer.
+    """
+    given = {"schedd": schedd, "days": 7, "overlap_seconds": 600}
+    telling = Telling(int(time.time()), experiment, 5, 20_000, with_logs=True, deliver=_deliver_to(settings))
+    with WitnessState(state_file) as state:
+        collection = Collection()
+        _ask(collection, state, given, telling.now)
+        report = witness_batch(Client(settings.url, settings.token or None), collection, state, telling)
+        _remember(state, report, [])
+    return report
 
 
 def _deliver_to(settings: Settings) -> Deliver:

@@ -139,6 +139,10 @@ class Client:
         """Return how far a campaign is."""
         return self._read(f"/campaigns/{_part(name)}", experiment=experiment)
 
+    def report(self, name: str, *, experiment: str) -> dict[str, Any]:
+        """Return a campaign in one document, as `GET /campaigns/{campaign}/report` does."""
+        return self._read(f"/campaigns/{_part(name)}/report", experiment=experiment)
+
     def missing_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
         """Return the units that are still to be made: `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`."""
         path = f"/tasks/{_part(task_id)}/missing"
@@ -244,6 +248,64 @@ class Client:
     def sight_file(self, sighting: Mapping[str, Any]) -> dict[str, Any]:
         """Tell of a file as a catalog or transfer service saw it."""
         return self._json("POST", "/files", json=sighting)
+
+    def declare_workflow(self, name: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Declare a workflow, `{text, files}`; return its version, and whether that is new."""
+        return self._json("PUT", f"/workflows/{_part(name)}", json=document)
+
+    def workflows(self, *, experiment: str | None = None) -> list[dict[str, Any]]:
+        """Return the newest version of each workflow, and its state."""
+        return list(self._read("/workflows", experiment=experiment)["workflows"])
+
+    def workflow(self, name: str, *, experiment: str | None = None, version: int | None = None) -> dict[str, Any]:
+        """Return how a workflow stands."""
+        return self._read(f"/workflows/{_part(name)}", experiment=experiment, version=version)
+
+    def advance_workflow(
+        self, name: str, *, experiment: str | None = None, version: int | None = None
+    ) -> dict[str, Any]:
+        """Have what is ready in a workflow ordered; return how it stands then. Harmless to repeat."""
+        params = {"experiment": experiment, "version": version}
+        return self._json("POST", f"/workflows/{_part(name)}/advance", params=params)
+
+    def set_workflow_state(
+        self, name: str, state: Mapping[str, Any], *, experiment: str | None = None, version: int | None = None
+    ) -> dict[str, Any]:
+        """Let a workflow run or stop it, `{state, who, why}`; return how it stands then."""
+        params = {"experiment": experiment, "version": version}
+        return self._json("POST", f"/workflows/{_part(name)}/state", json=state, params=params)
+
+    def take_orders(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return orders that are to be submitted, leased to `holder`; `{experiment, holder, limit, workflow}` is asked."""
+        return list(self._json("POST", "/orders/take", json=asked)["orders"])
+
+    def report_orders(self, report: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell which orders were placed and which are over: `{experiment, placed, ended}`. Harmless to repeat."""
+        return self._json("POST", "/orders/report", json=report)
+
+    def placed_orders(self, experiment: str) -> list[dict[str, Any]]:
+        """Return the orders of an experiment that were placed and are not over."""
+        return list(self._read("/orders", experiment=experiment)["orders"])
+
+    def retries(self, **query: Any) -> dict[str, Any]:
+        """Return which jobs would be tried again; the query is that of `GET /retries`."""
+        return self._read("/retries", **query)
+
+    def retries_text(self, form: str, **query: Any) -> str:
+        """Return the exact resubmission of those jobs: `condor`, `jobsub` or `sam`."""
+        return self._call("GET", "/retries", params={**query, "format": form}).content.decode()
+
+    def order_retries(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Order that jobs are tried again; what is asked is that of `POST /retries`."""
+        return self._json("POST", "/retries", json=asked)
+
+    def retry_policies(self, experiment: str) -> dict[str, Any]:
+        """Return what an experiment has tried again without asking, by stage."""
+        return self._read(f"/retry-policies/{_part(experiment)}")
+
+    def declare_retry_policies(self, experiment: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Declare what an experiment has tried again without asking: `{stages: {stage: policy}}`."""
+        return self._json("PUT", f"/retry-policies/{_part(experiment)}", json=document)
 
     def search(self, text: str) -> list[dict[str, Any]]:
         """Return what a name or id could mean."""

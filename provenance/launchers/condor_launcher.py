@@ -166,14 +166,14 @@ def describe(jobs: Sequence[BatchJob], folders: Sequence[Path], lines: Sequence[
 
 def _describe_one(job: BatchJob, folder: Path) -> list[str]:
     told = {name: value for name, value in job.environment.items() if name.startswith(_TOLD) and name not in _UNTOLD}
-    variables = " ".join(f"{name}={_quoted(value)}" for name, value in sorted(told.items()))
+    variables = " ".join(f"{name}={quoted(value)}" for name, value in sorted(told.items()))
     files = [SCRIPT, *(path.name for path in job.inputs), *job.contents]
-    sites = [f'(GLIDEIN_Site =!= "{_checked(site)}")' for site in job.avoided_sites]
+    sites = [f'(GLIDEIN_Site =!= "{checked(site)}")' for site in job.avoided_sites]
     memory = f"request_memory = {-(-job.memory_bytes // _MIB)}M" if job.memory_bytes else "request_memory = 256M"
     limit = f"allowed_job_duration = {job.wall_limit_seconds:.0f}" if job.wall_limit_seconds else None
     return [
         "",
-        f"initialdir = {_checked(str(folder))}",
+        f"initialdir = {checked(str(folder))}",
         f'MY.JobprovJob = "{job.name}"',
         f'environment = "{variables}"',
         f"transfer_input_files = {', '.join(map(_listed, files))}",
@@ -184,19 +184,19 @@ def _describe_one(job: BatchJob, folder: Path) -> list[str]:
     ]
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """Return a value in the new form of `environment`: within single quotes, quotes of both kinds doubled."""
-    doubled = _checked(value, quotes=True).replace("'", "''").replace('"', '""')
+    doubled = checked(value, quotes=True).replace("'", "''").replace('"', '""')
     return f"'{doubled}'"
 
 
 def _listed(name: str) -> str:
     if "," in name:
         raise BadInputError(f"{name[:100]!r}: a comma parts the files of a submit file; give it another name.")
-    return _checked(name)
+    return checked(name)
 
 
-def _checked(value: str, *, quotes: bool = False) -> str:
+def checked(value: str, *, quotes: bool = False) -> str:
     """Return a value that stays within its line, and within its quotes where it may not hold any; `$(…)` is a macro there."""
     if any(mark in value for mark in ("\n", "\r", "\0")) or "$(" in value or (not quotes and '"' in value):
         raise BadInputError(f"{value[:100]!r} cannot stand in a submit file.")

@@ -219,7 +219,7 @@ def _name_problems(stage: Stage) -> list[tuple[str, str]]:
         found += [
             (field, f"{{{name}}} stands for nothing here; known are {', '.join(sorted(words))}") for name in strange
         ]
-    if stage.count is not None and stage.count > 1 and any(not _FILL.search(name) for name in stage.outputs):
+    if stage.count != 1 and any(not _FILL.search(name) for name in stage.outputs):
         found.append(("outputs", "every job would make the same file; put {unit} into its name"))
     if any("/" in name for name in stage.outputs):
         found.append(("outputs", "names of files, not paths; jobs make them in their own folder"))

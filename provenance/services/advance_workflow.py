@@ -16,6 +16,7 @@ from provenance.db.queries.orders import (
     OrderRow,
     WorkflowFound,
     failed_attempts,
+    find_workflows,
     inputs_of_task,
     made_files,
     open_count,
@@ -92,6 +93,26 @@ def show_workflow(connection: Connection, store: Documents, found: WorkflowFound
     can be ordered now (`waits_for`), and the first hundred units that failed for good (`failed_units`).
     """
     return shown(survey(connection, store, found, now=now, room=0))
+
+
+def list_workflows(connection: Connection, store: Documents, *, experiment: str | None = None) -> list[dict[str, Any]]:
+    """Return the newest version of each workflow: `{name, version, experiment, campaign, state, who, why, url}`."""
+    newest: dict[tuple[str, str], WorkflowFound] = {}
+    for found in find_workflows(connection, experiment=experiment):
+        newest.setdefault((found.experiment, found.name), found)
+    return [
+        {
+            "name": each.found.name,
+            "version": each.found.version,
+            "experiment": each.found.experiment,
+            "campaign": each.workflow.campaign,
+            "state": each.state.state,
+            "who": each.state.who,
+            "why": each.state.why,
+            "url": f"/workflows/{each.found.experiment}/{each.found.name}",
+        }
+        for each in read_workflows(connection, store, list(newest.values()))
+    ]
 
 
 def shown(standing: Standing) -> dict[str, Any]:

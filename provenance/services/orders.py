@@ -148,7 +148,7 @@ def write_order_rows(
             "id": number,
             "task_id": intern_task(connection, known, experiment, order["task_id"]),
             "entry_id": entry,
-            "workflow_id": workflows.get(tuple(order.get("workflow") or ())),  # type: ignore[arg-type]
+            "workflow_id": workflows.get(tuple(order.get("workflow") or ())),
             "position": place,
             "attempt": order["attempt"],
             "uuid": order["order_id"],
@@ -202,7 +202,7 @@ def report_orders(
         BadInputError: the experiment has no such order.
     """
     experiment = find_experiment(connection, body.experiment)
-    ids = [order.order_id for order in (*body.placed, *body.ended)]
+    ids = [*(order.order_id for order in body.placed), *(order.order_id for order in body.ended)]
     rows = find_orders(connection, experiment, ids)
     if strange := sorted(set(ids) - rows.keys()):
         raise BadInputError(f"Experiment {body.experiment} has no order {strange[0]}.", {"order_id": ["unknown"]})

@@ -136,7 +136,7 @@ def _standing(stage: Stage, facts: StageFacts, unit: str, orders: Sequence[Order
     last = orders[-1]
     if last.ended_at is None:
         return ("running" if state == "running" else "queued") if last.batch_id else "wanted"
-    if state == "succeeded":
+    if state == "succeeded" and not last.problem:
         return "done"
     if unit in facts.waived:
         return "waived"

@@ -81,3 +81,9 @@ def read_policies(connection: Connection, experiment: str) -> dict[str, RetryPol
 def policy_of(policies: dict[str, RetryPolicy], stage: str | None) -> RetryPolicy:
     """Return the policy that a stage falls under."""
     return policies.get(stage or "", policies[ANY_STAGE])
+
+
+def show_policies(connection: Connection, experiment: str) -> dict[str, Any]:
+    """Return the policies of an experiment in the words of the HTTP interface: `{experiment, stages}`."""
+    policies = read_policies(connection, experiment)
+    return {"experiment": experiment, "stages": {stage: msgspec.to_builtins(each) for stage, each in policies.items()}}

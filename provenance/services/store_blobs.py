@@ -5,7 +5,7 @@ Bytes are stored once, whoever sends them; naming the digest of another experime
 Source: storage.md, "Possession".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -102,6 +102,14 @@ class Unclaimed:
         grant_possession(connection, known, uploads)
         for upload in uploads:
             self._digests.pop(upload.sha256, None)
+
+    def claim(self, connection: Connection, known: KnownKeys, experiment: str, digests: Iterable[str]) -> None:
+        """Give an experiment those of the blobs that it names in a declaration."""
+        uploads = [Upload(experiment, sha256) for sha256 in sorted(self._digests.keys() & set(digests))]
+        if uploads:
+            grant_possession(connection, known, uploads)
+            for upload in uploads:
+                self._digests.pop(upload.sha256)
 
 
 def _named_in(decoded: DecodedRecord) -> set[str]:

@@ -37,6 +37,8 @@ class OrderRow(NamedTuple):
     exit_code: int | None
     exit_signal: int | None
     problem: str | None
+    entry_id: int
+    position: int
 
 
 class FailedAttempt(NamedTuple):
@@ -72,9 +74,9 @@ def orders_of_task(connection: Connection, task: int) -> list[OrderRow]:
     """Return the orders of a task, in the order in which they were made."""
     query = select(
         Order.id, Order.uuid, Order.unit, Order.attempt, Order.batch_id, Order.placed_at, Order.ended_at,
-        Order.exit_code, Order.exit_signal, Order.problem,
+        Order.exit_code, Order.exit_signal, Order.problem, Order.entry_id, Order.position,
     ).where(Order.task_id == task).order_by(Order.id)  # fmt: skip
-    return [OrderRow(*row) for row in connection.execute(query)]
+    return [OrderRow._make(row) for row in connection.execute(query)]
 
 
 def inputs_of_task(connection: Connection, task: int) -> dict[str, list[str]]:
@@ -101,7 +103,7 @@ def failed_attempts(connection: Connection, task: int) -> dict[str, list[FailedA
     )
     found: dict[str, list[FailedAttempt]] = {}
     for row in connection.execute(query):
-        found.setdefault(row[0], []).append(FailedAttempt(*row[1:]))
+        found.setdefault(str(row[0]), []).append(FailedAttempt._make(row[1:]))
     return found
 
 
@@ -185,12 +187,12 @@ def find_orders(connection: Connection, experiment: int, order_ids: Sequence[str
         query = (
             select(
                 Order.id, Order.uuid, Order.unit, Order.attempt, Order.batch_id, Order.placed_at, Order.ended_at,
-                Order.exit_code, Order.exit_signal, Order.problem,
+                Order.exit_code, Order.exit_signal, Order.problem, Order.entry_id, Order.position,
             )
             .join(TaskRow, TaskRow.id == Order.task_id)
             .where(Order.uuid.in_(part), TaskRow.experiment_id == experiment)
         )  # fmt: skip
-        found |= {row[1]: OrderRow(*row) for row in connection.execute(query)}
+        found |= {row[1]: OrderRow._make(row) for row in connection.execute(query)}
     return found
 
 

@@ -1,0 +1,300 @@
+"""Which jobs are to be tried again, exactly as they were recorded, and why others are not.
+
+A try repeats the last attempt of its unit: what a workflow ordered, by that order; any other job from its bundle, with the recorded
+code, configuration and inputs, not today's. It is another attempt of the same unit of the same task, so that the unit counts once.
+
+Source: http.md, `POST /retries`.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from provenance.db.keys import KnownKeys
+from provenance.db.queries.orders import OrderRow, orders_of_task
+from provenance.db.queries.retries import Attempt, attempts_of_task, attempts_of_units
+from provenance.db.queries.tasks import FoundTask, find_tasks
+from provenance.errors import BadInputError, NotFoundError
+from provenance.launchers.workflow import RetryPolicy
+from provenance.records.documents import read_document
+from provenance.services.classify_jobs import JobClass, classes_of
+from provenance.services.held_jobs import HeldJob, fill_records, read_together
+from provenance.services.ledger import Documents, read_entries
+from provenance.services.orders import NewOrder, append_orders
+from provenance.services.retry_policies import policy_of, read_policies
+
+MOST_JOBS = 1000
+_BAD = ("failed", "killed", "lost")
+_Word = Annotated[str, msgspec.Meta(min_length=1, max_length=3000)]
+_Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+
+class RetryBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What `POST /retries` takes.
+
+    Attributes:
+        jobs: a selection, whatever their class; without it, those of the task that its policy offers.
+        memory_factor: so many times what the attempt asked for; the policy's by default.
+        other_site: whether sites where the unit failed are avoided; as the policy says by default.
+        who, why: for whoever asks in a year.
+    """
+
+    experiment: _Word
+    task_id: _Word | None = None
+    jobs: Annotated[list[_Id], msgspec.Meta(max_length=MOST_JOBS)] = []
+    memory_factor: Annotated[float, msgspec.Meta(ge=1, le=10)] | None = None
+    other_site: bool | None = None
+    who: _Word = "-"
+    why: _Word = "-"
+
+
+class Try(NamedTuple):
+    """A job that is to be tried again.
+
+    Attributes:
+        job: its last attempt.
+        read: what the failure was.
+        order: what is to be done.
+    """
+
+    job: Attempt
+    read: JobClass | None
+    order: NewOrder
+
+
+class Choice(NamedTuple):
+    """What is to be tried again, and what is not, each with the reason."""
+
+    tries: list[Try]
+    skipped: list[tuple[Attempt, str]]
+
+
+def choose_retries(connection: Connection, store: Documents, body: RetryBody) -> Choice:
+    """Return what would be tried again; nothing is written. A few statements a task.
+
+    Raises:
+        NotFoundError: there is no such task, or no such job.
+        BadInputError: neither jobs nor a task are named.
+    """
+    if not body.jobs and body.task_id is None:
+        raise BadInputError("jobs: name jobs, or a task_id.", {"jobs": ["name jobs, or a task_id"]})
+    attempts = _attempts(connection, body)
+    policies = read_policies(connection, body.experiment)
+    tries: list[Try] = []
+    skipped: list[tuple[Attempt, str]] = []
+    for task_id in sorted({attempt.task_id or "" for attempt in attempts}):
+        mine = [attempt for attempt in attempts if (attempt.task_id or "") == task_id]
+        if not task_id:
+            words = "it names no task and unit, so that a try could not be counted as one of the same: `jobprov rerun`"
+            skipped += [(attempt, words) for attempt in mine]
+            continue
+        [task] = find_tasks(connection, task_id, body.experiment)
+        policy = policy_of(policies, task.stage)
+        chosen = _Task(connection, store, task=task, asked=mine, body=body, policy=policy).choose()
+        tries += chosen.tries
+        skipped += chosen.skipped
+    return Choice(tries, skipped)
+
+
+def order_retries(
+    connection: Connection,
+    known: KnownKeys,
+    store: Documents,
+    document: Mapping[str, Any],
+    *,
+    received_at: datetime,
+    submitter: str | None = None,
+) -> dict[str, Any]:
+    """Order what is to be tried again; return it, as `show_choice` does, with the ids of the orders.
+
+    Raises:
+        NotFoundError, BadInputError: see `choose_retries`.
+    """
+    body = read_retry(document)
+    choice = choose_retries(connection, store, body)
+    ids = append_orders(
+        connection,
+        known,
+        body.experiment,
+        [each.order for each in choice.tries],
+        received_at=received_at,
+        submitter=submitter,
+        said={"who": body.who, "why": body.why},
+    )
+    shown = show_choice(choice)
+    for row, order in zip(shown["tries"], ids, strict=True):
+        row["order_id"] = order
+    return shown
+
+
+def read_retry(document: Mapping[str, Any]) -> RetryBody:
+    """Return the typed reading of what `POST /retries` takes.
+
+    Raises:
+        BadInputError: a field is missing or wrong; `fields` says which.
+    """
+    return read_document(document, RetryBody, "The retry")
+
+
+def show_choice(choice: Choice) -> dict[str, Any]:
+    """Return a choice in the words of the HTTP interface: `{tries, skipped, by_class}`."""
+    classes = Counter(each.read.class_name if each.read else "unknown" for each in choice.tries)
+    return {
+        "tries": [
+            {
+                **_named(each.job),
+                "attempt": each.order.attempt,
+                "retry_of": each.order.retry_of,
+                "from": "workflow" if each.order.workflow else "bundle",
+                "memory_bytes": each.order.memory_bytes,
+                "avoided_sites": each.order.avoided_sites,
+                "class": each.read.shown() if each.read else None,
+                "order": msgspec.to_builtins(each.order),
+            }
+            for each in choice.tries
+        ],
+        "skipped": [{**_named(job), "reason": reason} for job, reason in choice.skipped],
+        "by_class": dict(classes.most_common()),
+    }
+
+
+def _named(job: Attempt) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "task_id": job.task_id,
+        "stage": job.stage,
+        "unit": job.unit,
+        "state": job.state,
+        "site": job.site,
+        "exit_code": job.exit_code,
+        "signal": job.exit_signal,
+        "message": job.message,
+    }
+
+
+def _attempts(connection: Connection, body: RetryBody) -> list[Attempt]:
+    """Return the attempts asked about: each job of a selection, or the last attempt of each bad unit of a task."""
+    if body.jobs:
+        found = attempts_of_units(connection, body.experiment, body.jobs)
+        lacking = sorted(set(body.jobs) - {attempt.job_id for attempt in found})
+        if lacking:
+            raise NotFoundError(f"Experiment {body.experiment} has no job {lacking[0]}.")
+        return found
+    assert body.task_id is not None  # noqa: S101 - was checked
+    tasks = find_tasks(connection, body.task_id, body.experiment)
+    if not tasks:
+        raise NotFoundError(
+            f"No task {body.task_id} of experiment {body.experiment} was declared, and no job names it."
+        )
+    last = {attempt.unit: attempt for attempt in attempts_of_task(connection, tasks[0].key) if attempt.unit}
+    return [attempt for attempt in last.values() if attempt.state in _BAD]
+
+
+class _Task:
+    """One task, of which some attempts are asked about."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        store: Documents,
+        *,
+        task: FoundTask,
+        asked: Sequence[Attempt],
+        body: RetryBody,
+        policy: RetryPolicy,
+    ) -> None:
+        self._connection, self._store, self._asked, self._body = connection, store, asked, body
+        self._task_id, self._campaign, self._stage = task.task_id, task.campaign, task.stage
+        self._policy = policy
+        self._attempts: dict[str, list[Attempt]] = {}
+        for attempt in attempts_of_task(connection, task.key):
+            self._attempts.setdefault(attempt.unit or "", []).append(attempt)
+        self._orders: dict[str, list[OrderRow]] = {}
+        for order in orders_of_task(connection, task.key):
+            self._orders.setdefault(order.unit, []).append(order)
+        self._classes = classes_of(connection, [attempt.key for attempt in asked])
+
+    def choose(self) -> Choice:
+        """Return which of the attempts are to be repeated."""
+        skipped, chosen = [], {}
+        for attempt in self._asked:
+            reason = self._reason_against(attempt)
+            if reason is None:
+                chosen[attempt.unit or ""] = attempt
+            else:
+                skipped.append((attempt, reason))
+        asked_for = self._asked_memory(chosen.values())
+        before = self._orders_before(chosen)
+        return Choice([self._try(attempt, before, asked_for) for attempt in chosen.values()], skipped)
+
+    def _reason_against(self, attempt: Attempt) -> str | None:
+        if not attempt.unit:
+            return "it names no unit, so that a try could not be counted as one of the same: `jobprov rerun`"
+        mine, orders = self._attempts[attempt.unit], self._orders.get(attempt.unit, [])
+        if any(each.state == "succeeded" for each in mine):
+            return "its unit is done"
+        if any(each.state == "running" for each in mine):
+            return "an attempt of its unit runs"
+        if orders and orders[-1].ended_at is None:
+            return "its unit is ordered already, and that is not over"
+        if mine[-1].job_id != attempt.job_id:
+            return f"job {mine[-1].job_id} tried its unit again since"
+        return None if self._body.jobs else self._policy_against(attempt, max(len(mine), len(orders)))
+
+    def _policy_against(self, attempt: Attempt, tries: int) -> str | None:
+        read = self._classes.get(attempt.key)
+        if tries > self._policy.times:
+            return f"it was tried {tries} times, and the policy of its stage says {self._policy.times} times again"
+        if self._policy.transient_only and not (read and read.transient):
+            return f"its class, {read.class_name if read else 'unknown'}, is not transient"
+        return None
+
+    def _try(self, attempt: Attempt, before: Mapping[str, NewOrder], asked_for: Mapping[int, int]) -> Try:
+        unit = attempt.unit or ""
+        tries = max(len(self._attempts[unit]), len(self._orders.get(unit, [])))
+        held = before.get(unit)
+        order = held or NewOrder(
+            task_id=self._task_id,
+            unit=unit,
+            attempt=0,
+            stage=self._stage,
+            campaign=self._campaign,
+            bundle_of=attempt.job_id,
+        )
+        order.attempt, order.retry_of = tries + 1, attempt.job_id
+        factor = self._body.memory_factor or self._policy.memory_factor
+        memory = order.memory_bytes or asked_for.get(attempt.key)
+        order.memory_bytes = math.ceil(memory * factor) if memory else None
+        is_elsewhere = self._policy.other_site if self._body.other_site is None else self._body.other_site
+        sites = {each.site for each in self._attempts[unit] if each.site and each.state in _BAD}
+        order.avoided_sites = sorted(sites) if is_elsewhere else []
+        return Try(attempt, self._classes.get(attempt.key), order)
+
+    def _orders_before(self, units: Iterable[str]) -> dict[str, NewOrder]:
+        """Return the last order of each unit that a workflow ordered."""
+        last = {unit: self._orders[unit][-1] for unit in units if unit in self._orders}
+        bodies = read_entries(self._connection, self._store, {order.entry_id for order in last.values()})
+        listed = {entry: json.loads(body)["orders"] for entry, body in bodies.items()}
+        found = {}
+        for unit, order in last.items():
+            document = dict(listed[order.entry_id][order.position])
+            document.pop("order_id")
+            found[unit] = msgspec.convert(document, NewOrder)
+        return found
+
+    def _asked_memory(self, attempts: Iterable[Attempt]) -> dict[int, int]:
+        """Return the memory that each attempt asked for, where its records say it."""
+        held = {attempt.key: HeldJob(attempt.key, attempt.received_at, {}, {}) for attempt in attempts}
+        fill_records(self._connection, self._store, held)
+        found = {}
+        for key, job in held.items():
+            resources = read_together(job.records_but(None)).record.resources
+            if resources is not None and resources.requested_memory_bytes:
+                found[key] = resources.requested_memory_bytes
+        return found
