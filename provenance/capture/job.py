@@ -183,13 +183,16 @@ class Job:
         self.draft.extend("inputs", [without_empty(entry) for entry in entries])
 
     def _look_around(self):
-        from provenance.capture import surroundings  # noqa: PLC0415 - while the job runs
+        from provenance.capture import container, products, surroundings  # noqa: PLC0415 - while the job runs
 
-        record = self.draft.record
-        found = surroundings.describe_environment(self.draft, self.environment, self.job_ad, self.options.keep_variable)
+        record, words = self.draft.record, self.draft.record["command"].get("argv", ())
+        found = surroundings.describe_environment(self.draft, self.environment, self.options.keep_variable)
+        image = self.draft.attempt("container", container.describe_container, self.environment, self.job_ad, words)
+        found = dict(found, **without_empty({"container": image}))
         record["environment"] = dict(record.get("environment", {}), **found)
         record["host"] = surroundings.describe_host(self.draft, self.environment, self.machine_ad)
-        self.draft.extend("software", self.draft.attempt("products", surroundings.list_products, self.environment))
+        listed = self.draft.attempt("products", products.list_products, self.draft, self.environment, words)
+        self.draft.extend("software", listed)
 
     def _list_packages(self, argv):
         """Add what the command's Python has installed to the listing; steps share one."""
@@ -206,6 +209,14 @@ class Job:
             resources["max_rss_bytes"] = max(watch.peak_rss_bytes, resources.get("max_rss_bytes") or 0)
         if watch.libraries:
             self._add_listing("libraries_sha256", watch.list_libraries(), "mapped libraries")
+
+    def take_look(self, look):
+        """Add what a look at the system found in time."""
+        environment = self.draft.record.setdefault("environment", {})
+        if look.packages:
+            self._add_listing("system_packages_sha256", look.packages, "packages of the operating system")
+        if look.image_digest is not None:
+            environment["container"]["digest"] = look.image_digest
 
     def _add_listing(self, field, lines, what):
         """Keep lines in a listing of the environment, joined with those of earlier steps."""

@@ -10,7 +10,7 @@ import threading
 import time
 
 from provenance.capture import glance
-from provenance.capture.background import budget, hash_seconds
+from provenance.capture.background import Background, budget, hash_seconds
 
 _TAIL_SECONDS = 60.0
 _CARRIED = ("output", "parent", "metadata", "seed", "log")  # said at `start`, meant for `end`
@@ -25,6 +25,7 @@ class OneCommand:
         self.options, self.environment = options, environment
         self.seen = self.job = self.step = self.spool = None
         self.spooled, self.ended, self.watching = threading.Event(), threading.Event(), None
+        self.looking = None
 
     def before(self):
         """Look at what the command is about to use; git checkouts, which it may change too, take the whole look."""
@@ -55,7 +56,17 @@ class OneCommand:
                 "announcing", flushing.announce, self.job.draft.record, self.options, self.environment
             )
         self.job.meanwhile()
-        from provenance.capture import delivery, failure, sidecar  # noqa: F401 - loaded while the job runs
+        self._look_at_system()
+        from provenance.capture import delivery, failure, sidecar, times  # noqa: F401 - loaded while the job runs
+
+    def _look_at_system(self):
+        """Begin what is never waited for, once a record."""
+        environment = self.job.draft.record.get("environment", {})
+        if "system_packages_sha256" not in environment and not self.ended.is_set():
+            from provenance.capture import system
+
+            self.looking = system.Look(environment.get("container"), self.ended)
+            Background(self.looking.run)
 
     def watch(self, process):
         """Look at the command and all that it starts, until it ends."""
@@ -99,6 +110,8 @@ class OneCommand:
         if self.watching is not None:
             self.watching.stop()
             self.job.draft.attempt("memory and libraries", self.job.take_watch, self.watching)
+        if self.looking is not None:
+            self.job.draft.attempt("the system", self.job.take_look, self.looking)
         self.job.after(self.step, outcome, self.prefix)
 
     def _settle(self, before, others):

@@ -1,7 +1,6 @@
-"""What surrounds a job: variables, operating system, limits, host, container and installed products.
+"""What surrounds a job: variables, operating system, limits and host.
 
-Sources: /etc/os-release, /proc, UPS's SETUP_<PRODUCT> variables, Spack's SPACK_LOADED_HASHES, CVMFS's extended
-attributes, the machine ad. What one of them does not tell stays out of the record.
+Sources: /etc/os-release, /proc, the machine ad. What one of them does not tell stays out of the record.
 """
 
 import os
@@ -13,9 +12,6 @@ import socket
 from provenance.capture import excerpts, redaction
 from provenance.capture.draft import without_empty
 
-_NAME_AND_VERSION = 2
-# where images lie unpacked on CVMFS: singularity.opensciencegrid.org/.images/ab/cdef…, unpacked.cern.ch/.flat/ab/abcdef…
-_UNPACKED = re.compile(r"/\.(?:images/([0-9a-f]{2})/|flat/[0-9a-f]{2}/)([0-9a-f]{62}(?:[0-9a-f]{2})?)(?:/|$)")
 _SITES = ("GLIDEIN_Site", "GLIDEIN_DUNESite", "JUSTIN_SITE_NAME")
 _LIMITS = {
     "stack_bytes": "RLIMIT_STACK",
@@ -28,14 +24,13 @@ _LIMITS = {
 }
 
 
-def describe_environment(draft, environment, ad, allowed=()):
+def describe_environment(draft, environment, allowed=()):
     """Return the record's `environment`; where names are allowed, of those variables alone."""
     kept, withheld = redaction.split_environment(environment, allowed)
     return without_empty(
         {
             "variables": {name: kept[name] for name in excerpts.order(kept)},
             "withheld": withheld,
-            "container": draft.attempt("container", _container, environment, ad),
             "os": draft.attempt("operating system", _system),
             "locale": environment.get("LC_ALL") or environment.get("LC_CTYPE") or environment.get("LANG") or "C",
             "timezone": draft.attempt("time zone", _timezone, environment),
@@ -97,30 +92,6 @@ def _limits():
     return soft
 
 
-def _container(environment, ad):
-    image = (
-        environment.get("APPTAINER_CONTAINER")
-        or environment.get("SINGULARITY_CONTAINER")
-        or environment.get("APPTAINER_NAME")
-        or ad.get("SingularityImage")
-    )
-    inside = os.path.exists("/.singularity.d") or os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv")
-    if not image or not (inside or environment.get("APPTAINER_CONTAINER") or environment.get("SINGULARITY_CONTAINER")):
-        return None
-    resolved = os.path.realpath(image) if image.startswith("/") else None
-    told = re.search(r"sha256:([0-9a-f]{64})", image) or _UNPACKED.search(resolved or "")
-    return without_empty(
-        {
-            "image": image,
-            "resolved_path": resolved,
-            "digest": "sha256:" + "".join(group or "" for group in told.groups()) if told else None,
-            "root_hash": _attribute(resolved, "user.root_hash")
-            if resolved and resolved.startswith("/cvmfs/")
-            else None,
-        }
-    )
-
-
 def describe_host(draft, environment, machine):
     """Return the record's `host`."""
     cpu = draft.attempt("cpu", _cpu) or {}
@@ -158,52 +129,3 @@ def _memory():
     with open("/proc/meminfo", encoding="ascii", errors="replace") as stream:
         match = re.search(r"^MemTotal:\s+(\d+) kB", stream.read(), re.MULTILINE)
     return int(match.group(1)) * 1024 if match else None
-
-
-def list_products(environment):
-    """Return software entries of set-up UPS products, loaded Spack packages and CVMFS repositories in use."""
-    return _ups(environment) + _spack(environment) + _cvmfs(environment)
-
-
-def _ups(environment):
-    """Read SETUP_X="x v1_2 -f flavor -z path -q e26:prof", as UPS writes it (with escaped blanks)."""
-    entries = []
-    for name in sorted(environment):
-        words = environment[name].replace("\\ ", " ").split() if name.startswith("SETUP_") else []
-        if len(words) < _NAME_AND_VERSION or words[0].upper() != name[6:].upper():
-            continue
-        flags = dict(zip(words[2::2], words[3::2]))  # noqa: B905 - 3.6 has no strict
-        product = {
-            "manager": "ups",
-            "version": words[1],
-            "qualifiers": flags.get("-q"),
-            "prefix": environment.get(name[6:] + "_DIR") or environment.get(name[6:] + "_FQ_DIR"),
-        }
-        entries.append({"name": words[0], "evidence": "declared", "product": without_empty(product)})
-    return entries
-
-
-def _spack(environment):
-    hashes = [item for item in re.split(r"[:;\s]+", environment.get("SPACK_LOADED_HASHES", "")) if item]
-    return [{"name": item, "evidence": "declared", "product": {"manager": "spack", "version": item}} for item in hashes]
-
-
-def _cvmfs(environment):
-    used = set()
-    for value in environment.values():
-        used.update(re.findall(r"/cvmfs/([A-Za-z0-9.-]+\.[A-Za-z0-9.-]+)", value))
-    entries = []
-    for repository in sorted(used):
-        prefix = "/cvmfs/" + repository
-        product = {"manager": "cvmfs", "prefix": prefix, "version": _attribute(prefix, "user.revision")}
-        product["root_hash"] = _attribute(prefix, "user.root_hash")
-        if product["version"]:
-            entries.append({"name": repository, "evidence": "observed", "product": without_empty(product)})
-    return entries
-
-
-def _attribute(path, name):
-    try:
-        return os.getxattr(path, name).decode("ascii", "replace").strip() or None
-    except (OSError, AttributeError):
-        return None

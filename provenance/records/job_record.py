@@ -167,6 +167,8 @@ class Container(Struct, kw_only=True):
     digest: str | None = None
     resolved_path: str | None = None
     root_hash: str | None = None
+    id: str | None = None
+    image_id: str | None = None
 
 
 class OperatingSystem(Struct, kw_only=True):
@@ -190,6 +192,7 @@ class Environment(Struct, kw_only=True):
     umask: str | None = None
     limits: dict[str, Any] | None = None
     packages_sha256: Digest | None = None
+    system_packages_sha256: Digest | None = None
     libraries_sha256: Digest | None = None
 
 

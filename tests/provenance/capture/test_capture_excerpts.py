@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -146,7 +145,7 @@ def test_head_that_says_what_cannot_be_is_refused(head: bytes) -> None:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int, Any]]]:
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, Any]]:
     """Return what the hook's own code sends, in order: method and path, bytes, and type of the body."""
     calls: list[tuple[str, int, Any]] = []
     send = delivery.Service.call
@@ -156,7 +155,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int, Any]]
         return send(service, method, path, body, headers)
 
     monkeypatch.setattr(delivery.Service, "call", call)
-    yield calls
+    return calls
 
 
 def spool(runner: Runner, number: int, task_id: str) -> Path:

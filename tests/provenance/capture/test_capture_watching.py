@@ -11,7 +11,7 @@ import pytest
 from capture_reading import only_entry
 from capture_runner import Runner
 
-from provenance.capture import arguments, surroundings, watching
+from provenance.capture import arguments, container, products, watching
 from provenance.capture.draft import Draft
 
 MEGABYTE = 1_000_000
@@ -109,7 +109,7 @@ def test_digest_of_an_unpacked_image_is_read_from_its_place(monkeypatch: pytest.
     monkeypatch.setattr(os.path, "realpath", lambda _path: place)
     monkeypatch.setattr(os, "getxattr", lambda _path, name: f"value of {name}".encode(), raising=False)
 
-    found = surroundings.describe_environment(Draft(), {"APPTAINER_CONTAINER": image}, {})["container"]
+    found = container.describe_container({"APPTAINER_CONTAINER": image}, {})
 
     assert found == {
         "image": image,
@@ -123,7 +123,7 @@ def test_revision_of_cvmfs_repositories_in_use(monkeypatch: pytest.MonkeyPatch) 
     known = {"user.revision": b"31415", "user.root_hash": b"abc"}
     monkeypatch.setattr(os, "getxattr", lambda _path, name: known[name], raising=False)
 
-    found = surroundings.list_products({"PATH": "/cvmfs/nova.opensciencegrid.org/bin:/bin"})
+    found = products.list_products(Draft(), {"PATH": "/cvmfs/nova.opensciencegrid.org/bin:/bin"})
 
     product = {"manager": "cvmfs", "prefix": "/cvmfs/nova.opensciencegrid.org", "version": "31415", "root_hash": "abc"}
     assert found == [{"name": "nova.opensciencegrid.org", "evidence": "observed", "product": product}]

@@ -1,0 +1,94 @@
+"""What takes long to find out and is never waited for: the packages of the operating system, the digest of an image file.
+
+It is done while the command runs, by a thread that nobody waits for; where the command is faster, it stays unknown.
+Sources: dpkg's `status` file (deb-control(5)); `rpm -qa --queryformat`.
+"""
+
+import os
+import re
+import subprocess
+
+from provenance.capture.container import image_file_digest
+from provenance.capture.hashing import OutOfTimeError
+
+_DPKG, _RPM = "/var/lib/dpkg/status", ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+_LARGEST_STATUS = 64 << 20
+_FORMAT = "%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\n"
+_FIELD = re.compile(r"^(Package|Status|Version|Architecture): (.*)$", re.MULTILINE)
+_STEP_SECONDS, _MOST_STEPS, _MOST_LINES = 0.1, 600, 20000
+
+
+class Look:
+    """One such look.
+
+    Attributes:
+        packages: lines of `list_packages`; empty where the command was faster.
+        image_digest: of the container's image, or None.
+    """
+
+    def __init__(self, container, ended):
+        self.packages, self.image_digest = [], None
+        self._container, self._clock = container or {}, _Until(ended)
+
+    def run(self):
+        """Look; what is found is set at once and whole."""
+        try:
+            self.packages = list_packages(self._clock)
+        except OutOfTimeError:
+            return
+        self.image_digest = image_file_digest(self._container, self._clock)
+
+
+class _Until:
+    """A clock that has run down once the command ended."""
+
+    def __init__(self, ended):
+        self._ended = ended
+
+    def check(self):
+        if self._ended.is_set():
+            raise OutOfTimeError("the command was faster")
+
+
+def list_packages(clock):
+    """Return lines `deb` or `rpm`, name, version and architecture, parted by tabs; raises OutOfTimeError."""
+    lines = _list_deb(clock) if os.path.isfile(_DPKG) else []
+    return lines or (_list_rpm(clock) if any(map(os.path.isdir, _RPM)) else [])
+
+
+def _list_deb(clock):
+    if os.path.getsize(_DPKG) > _LARGEST_STATUS:
+        return []
+    with open(_DPKG, encoding="utf-8", errors="replace") as stream:
+        paragraphs = stream.read().split("\n\n")
+    lines = []
+    for paragraph in paragraphs[:_MOST_LINES]:
+        clock.check()
+        fields = dict(_FIELD.findall(paragraph))
+        if fields.get("Status", "").endswith(" installed"):
+            words = [fields.get(name, "") for name in ("Package", "Version", "Architecture")]
+            lines.append("\t".join(["deb", *words]))
+    return lines
+
+
+def _list_rpm(clock):
+    """Ask rpm, at the lowest priority; it is stopped when the command ends."""
+    process = subprocess.Popen(
+        ["nice", "-n", "19", "rpm", "-qa", "--queryformat", _FORMAT],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(_MOST_STEPS):
+            clock.check()
+            try:
+                told = process.communicate(timeout=_STEP_SECONDS)[0].decode("utf-8", "replace")
+            except subprocess.TimeoutExpired:
+                continue
+            return [] if process.returncode else ["rpm\t" + line for line in told.splitlines()[:_MOST_LINES]]
+        return []
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
