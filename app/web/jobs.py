@@ -86,13 +86,18 @@ def asked_filters() -> JobFilters:
         BadInputError: a time or number cannot be read.
     """
     words: dict[str, Any] = {name: asked(name) for name in (*_WORDS, *_PARAMETER)}
-    words |= {name: _asked_time(name) for name in _TIMES}
+    words |= {name: asked_time(name) for name in _TIMES}
     recipe = asked("recipe_id")
     words["recipe"] = None if recipe is None else read_recipe(recipe)
     return JobFilters(**words, exit_code=asked_number("exit_code", least=0, most=2**31))
 
 
-def _asked_time(name: str) -> datetime | None:
+def asked_time(name: str) -> datetime | None:
+    """Return a time of the query, in UTC where it says no zone; None where it is absent.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
     value = asked(name)
     if value is None:
         return None

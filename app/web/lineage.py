@@ -1,25 +1,40 @@
 """The page of a file's history: how many files and jobs, the picture, the table, the exports."""
 
+from typing import Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
 from app.web.cuts import address, cut_rows
 from app.web.frame import answer, asked, asked_number, here
+from app.web.jobs import asked_time
 from app.web.pictures import asked_drawing, draw_picture
 from app.wiring import get_service
+from provenance.errors import BadInputError
 from provenance.lineage.folding import fold
 from provenance.lineage.graph import FileNode, Graph
 from provenance.lineage.map_view import map_of_view
 from provenance.lineage.sheet import Links
 from provenance.lineage.svg import draw_view
 from provenance.lineage.words import summary
+from provenance.services.filter_lineage import NodeFilters, take_filters
 from provenance.services.trace_lineage import trace_lineage
 
 DIRECTIONS = {"ancestors": "What made it", "descendants": "What came of it", "both": "Both"}
 DEPTHS = (1, 2, 3, 5)
-FORMATS = {"json": "JSON", "dot": "DOT", "svg": "SVG", "prov-json": "PROV-JSON", "prov-n": "PROV-N", "text": "text"}
+FORMATS = {
+    "json": "JSON",
+    "csv": "CSV",
+    "dot": "DOT",
+    "svg": "SVG",
+    "prov-json": "PROV-JSON",
+    "prov-n": "PROV-N",
+    "openlineage": "OpenLineage",
+    "text": "text",
+}
+FILTERS = ("kind", "role", "stage", "state", "software", "revision", "started_after", "started_before", "as_of")
 _ROWS = 60
+_OF_THE_FILE = ("experiment", "namespace", "version", "direction", "depth", "limit")
 _NOT_OF_THE_GRAPH = frozenset({"picture", "whole", "from", "at", "start", "end", "find"})
 
 
@@ -31,7 +46,7 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_page(name: str) -> Response:
     """Show a file's history, or with `picture=` its drawing alone."""
     direction, depth = asked("direction") or "ancestors", asked_number("depth", least=1, most=1000)
-    limit = asked_number("limit", least=1, most=1000) or 200
+    words = {word: asked(word) or "" for word in FILTERS}
     with get_service().reading() as connection:
         graph = trace_lineage(
             connection,
@@ -41,27 +56,21 @@ def show_page(name: str) -> Response:
             version=asked_number("version", least=1, most=10**6),
             direction=direction,
             depth=depth,
-            limit=limit,
+            limit=asked_number("limit", least=1, most=1000) or 200,
+            filters=_asked_filters(words),
+            as_of=asked_time("as_of"),
         )
-    expanded = frozenset(request.args.getlist("expanded"))
-    view, links = fold(graph, expanded=expanded), _links(graph, depth)
+    view, links = fold(graph, expanded=frozenset(request.args.getlist("expanded"))), _links(graph, depth)
 
     def draw(direction: str) -> str:
         return draw_view(view, direction="down" if direction == "down" else "right", links=links)
 
     if (drawing := asked_drawing(draw, lambda: map_of_view(view, links))) is not None:
         return drawing
-    focus = graph.by_key()[graph.focus]
-    words = {"experiment": focus.experiment, "namespace": focus.namespace} if isinstance(focus, FileNode) else {}
-    query = {**words, "direction": direction, "depth": str(depth or "")}
-    twin = f"/files/{quote(name, safe='')}/lineage"
     return answer(
         "lineage.html",
-        twin=twin + address("", query),
-        exports={title: f"/api/v1{twin}{address('', {**query, 'format': kind})}" for kind, title in FORMATS.items()},
+        **_addresses(name, graph, {"direction": direction, "depth": str(depth or ""), **words}),
         name=name,
-        file=focus,
-        file_url=f"/files/{quote(name, safe='')}{address('', words)}",
         graph=graph,
         first_line=summary(graph),
         picture=draw_picture(draw, len(view.boxes)),
@@ -69,14 +78,45 @@ def show_page(name: str) -> Response:
         right_url=_drawing_address("right"),
         down_url=_drawing_address("down"),
         nodes=cut_rows("nodes", graph.nodes, _ROWS),
+        filters=words,
+        kept={word: asked(word) for word in _OF_THE_FILE if asked(word)},
+        is_filtered=any(words.values()),
+        everything=here(expanded=None, **dict.fromkeys(FILTERS)),
         direction=direction,
         depth=depth,
         directions={word: (title, here(direction=word, expanded=None)) for word, title in DIRECTIONS.items()},
         depths=[(step, here(depth=str(step), expanded=None)) for step in DEPTHS],
         all_depths=here(depth=None, expanded=None),
-        is_expanded=bool(expanded),
+        is_expanded="expanded" in request.args,
         folded_again=here(expanded=None),
     )
+
+
+def _asked_filters(words: dict[str, str]) -> NodeFilters:
+    """Return what of the history is shown.
+
+    Raises:
+        BadInputError: a word that is none, or a time that cannot be read.
+    """
+    if words["kind"] not in ("", "file", "job"):
+        raise BadInputError(f"kind: {words['kind'][:40]!r} is neither file nor job.", {"kind": ["file or job"]})
+    times = {word: asked_time(word) for word in ("started_after", "started_before")}
+    said = {word: value for word, value in words.items() if value and word != "as_of"}
+    return take_filters({**said, **{word: time for word, time in times.items() if time is not None}})
+
+
+def _addresses(name: str, graph: Graph, query: dict[str, str]) -> dict[str, Any]:
+    """Return the page's JSON twin, the same graph in other forms, and the file's own page."""
+    focus = graph.by_key()[graph.focus]
+    words = {"experiment": focus.experiment, "namespace": focus.namespace} if isinstance(focus, FileNode) else {}
+    same = {**words, "version": asked("version") or "", "limit": asked("limit") or "", **query}
+    twin = f"/files/{quote(name, safe='')}/lineage"
+    return {
+        "twin": twin + address("", same),
+        "exports": {title: f"/api/v1{twin}{address('', {**same, 'format': kind})}" for kind, title in FORMATS.items()},
+        "file": focus,
+        "file_url": f"/files/{quote(name, safe='')}{address('', words)}",
+    }
 
 
 def _links(graph: Graph, depth: int | None) -> Links:

@@ -36,21 +36,26 @@ _SHARED = ", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))
 _CLASSES = """
 SELECT t.stage_id, {job_set} AS software, j.state, count(*)
 FROM tasks t CROSS JOIN jobs j
-WHERE t.id {among} AND j.task_id = t.id
+WHERE t.id {some} AND j.task_id = t.id
 GROUP BY t.stage_id, {job_set}, j.state LIMIT :most
 """
 _FLOWS = f"""
 SELECT from_stage, from_set, from_state, to_stage, to_set, to_state, count(*) FROM (
-  SELECT DISTINCT c.id AS claim, pt.stage_id AS from_stage, {{from_set}} AS from_set, pj.state AS from_state,
-    t.stage_id AS to_stage, {{to_set}} AS to_set, j.state AS to_state
-  FROM tasks t CROSS JOIN jobs j CROSS JOIN mentions m CROSS JOIN producers p CROSS JOIN claims c CROSS JOIN jobs pj
-    CROSS JOIN tasks pt
-  WHERE t.id {{among}} AND j.task_id = t.id AND m.job_id = j.id AND p.identity_id = m.identity_id AND c.id = p.claim_id
-    AND pj.id = c.job_id AND pj.id <> j.id AND pt.id = pj.task_id AND pt.id {{among}}
+  SELECT DISTINCT c.id AS claim, t.stage_id AS from_stage, {{job_set}} AS from_set, j.state AS from_state,
+    ut.stage_id AS to_stage, {{user_set}} AS to_set, u.state AS to_state
+  FROM tasks t CROSS JOIN jobs j CROSS JOIN claims c CROSS JOIN producers p CROSS JOIN mentions m CROSS JOIN jobs u
+    CROSS JOIN tasks ut
+  WHERE t.id {{some}} AND j.task_id = t.id AND c.job_id = j.id AND p.claim_id = c.id AND m.identity_id = p.identity_id
+    AND u.id = m.job_id AND u.id <> j.id AND ut.id = u.task_id AND ut.id {{every}}
     AND coalesce(m.role, '') NOT IN ({_SHARED})
 ) AS files
 GROUP BY from_stage, from_set, from_state, to_stage, to_set, to_state LIMIT :most
 """  # noqa: S608 - roles are words of this package
+_NO_VERSION = "CAST(NULL AS INTEGER)"
+_JOBS_AT_ONCE = 50_000
+"""Jobs whose files one statement counts: what it remembers of them stays small, whatever the campaign's size."""
+
+_Groups = dict[tuple[Any, ...], int]
 
 
 class KeptGraph(NamedTuple):
@@ -105,22 +110,23 @@ def campaign_tasks(connection: Connection, campaign: CampaignKey, task_ids: Sequ
 
 def count_jobs(connection: Connection, tasks: Sequence[int], *, most: int) -> int:
     """Return how many jobs these tasks have, `most` where they are as many or more; reads an index alone."""
-    statement = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE task_id {_among(connection)} LIMIT :most) AS some"  # noqa: S608
+    statement = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE task_id {_among(connection, 'tasks')} LIMIT :most) AS listed"  # noqa: S608
     return int(connection.execute(text(statement), {"tasks": _keys(connection, tasks), "most": most}).scalar_one())
 
 
 def fold_tasks(connection: Connection, tasks: Sequence[int]) -> FoldedGraph:
     """Return the jobs of these tasks, folded, and the files between them; shared inputs (calibration, geometry) are no flow."""
-    classes = _grouped(connection, _CLASSES, tasks, job_set="j.software_set_id")
-    flows = _grouped(connection, _FLOWS, tasks, from_set="pj.software_set_id", to_set="j.software_set_id")
+    parts = _parts(connection, tasks)
+    classes = _grouped(connection, _CLASSES, parts, tasks, job_set="j.software_set_id")
+    flows = _grouped(connection, _FLOWS, parts, tasks, job_set="j.software_set_id", user_set="u.software_set_id")
     if classes is None or flows is None:
-        none = "CAST(NULL AS INTEGER)"
-        classes = _grouped(connection, _CLASSES, tasks, job_set=none)
-        flows = _grouped(connection, _FLOWS, tasks, from_set=none, to_set=none)
-    place = {tuple(row[:3]): index for index, row in enumerate(classes or ())}
+        classes = _grouped(connection, _CLASSES, parts, tasks, job_set=_NO_VERSION)
+        flows = _grouped(connection, _FLOWS, parts, tasks, job_set=_NO_VERSION, user_set=_NO_VERSION)
+    classes, flows = classes or {}, flows or {}
+    place = {key: index for index, key in enumerate(classes)}
     return bounded(
-        _job_classes(connection, classes or ()),
-        [Flow(place[tuple(row[:3])], place[tuple(row[3:6])], row[6]) for row in flows or ()],
+        _job_classes(connection, classes),
+        [Flow(place[key[:3]], place[key[3:]], files) for key, files in flows.items()],
     )
 
 
@@ -159,20 +165,43 @@ def campaigns_not_kept(connection: Connection) -> list[CampaignKey]:
     return [CampaignKey(*row) for row in connection.execute(query)]
 
 
-def _grouped(connection: Connection, statement: str, tasks: Sequence[int], **columns: str) -> list[Any] | None:
-    """Return the groups that a statement counts, None where they are too many."""
-    full = text(statement.format(among=_among(connection), **columns))
-    rows = connection.execute(full, {"tasks": _keys(connection, tasks), "most": MOST_GROUPS + 1}).all()
-    return None if len(rows) > MOST_GROUPS else list(rows)
+def _parts(connection: Connection, tasks: Sequence[int]) -> list[list[int]]:
+    """Return the tasks in parts of some ten thousand jobs; a larger task is a part by itself."""
+    statement = f"SELECT task_id, count(*) FROM jobs WHERE task_id {_among(connection, 'tasks')} GROUP BY task_id"  # noqa: S608
+    parts: list[list[int]] = [[]]
+    jobs = 0
+    for task, count in connection.execute(text(statement), {"tasks": _keys(connection, tasks)}):
+        if parts[-1] and jobs + count > _JOBS_AT_ONCE:
+            parts.append([])
+            jobs = 0
+        parts[-1].append(task)
+        jobs += count
+    return parts
 
 
-def _job_classes(connection: Connection, rows: Sequence[Any]) -> list[JobClass]:
-    sets = {row[1] for row in rows if row[1] is not None}
+def _grouped(
+    connection: Connection, statement: str, parts: Sequence[Sequence[int]], tasks: Sequence[int], **columns: str
+) -> _Groups | None:
+    """Return the groups that a statement counts, by what tells them apart; None where they are too many."""
+    full = text(statement.format(some=_among(connection, "some"), every=_among(connection, "tasks"), **columns))
+    every = {"tasks": _keys(connection, tasks)} if ":tasks" in full.text else {}
+    groups: _Groups = {}
+    for part in parts:
+        values = {"some": _keys(connection, part), "most": MOST_GROUPS + 1, **every}
+        for *key, count in connection.execute(full, values):
+            groups[tuple(key)] = groups.get(tuple(key), 0) + count
+        if len(groups) > MOST_GROUPS:
+            return None
+    return groups
+
+
+def _job_classes(connection: Connection, groups: _Groups) -> list[JobClass]:
+    sets = {key[1] for key in groups if key[1] is not None}
     names, revisions = code_versions(connection, sets), _revisions(connection, sets)
-    stages = _stage_names(connection, {row[0] for row in rows if row[0] is not None})
+    stages = _stage_names(connection, {key[0] for key in groups})
     return [
         JobClass(stages.get(stage, ""), names.get(software, ""), STATES[state], jobs, revisions.get(software, ""))
-        for stage, software, state, jobs in rows
+        for (stage, software, state), jobs in groups.items()
     ]
 
 
@@ -198,9 +227,9 @@ def _revisions(connection: Connection, software_sets: set[int]) -> dict[int, str
     return found
 
 
-def _among(connection: Connection) -> str:
+def _among(connection: Connection, name: str) -> str:
     is_sqlite = connection.dialect.name == "sqlite"
-    return "IN (SELECT value FROM json_each(:tasks))" if is_sqlite else "= ANY(CAST(:tasks AS bigint[]))"
+    return f"IN (SELECT value FROM json_each(:{name}))" if is_sqlite else f"= ANY(CAST(:{name} AS bigint[]))"
 
 
 def _keys(connection: Connection, tasks: Sequence[int]) -> Any:
