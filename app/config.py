@@ -44,7 +44,14 @@ SETTINGS = (
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
     Setting("JOBPROV_PUBLIC_URL", "", "Address that answers name the service by; empty takes it from the request."),
     Setting("JOBPROV_TRUSTED_PROXIES", "0", "How many reverse proxies in front may say who the client is."),
+    Setting("JOBPROV_CATALOGS", "", "TOML file that names the file catalog of each experiment (docs/catalogs.md)."),
     Setting("JOBPROV_URL", "http://127.0.0.1:8095", "Service that the talking commands and the hook ask."),
+    Setting(
+        "JOBPROV_SMTP_URL",
+        "smtp://127.0.0.1",
+        "Mail server: smtp://, smtp+starttls:// or smtps://, with user:password@ where needed.",
+    ),
+    Setting("JOBPROV_MAIL_FROM", "jobprov@localhost", "Sender of mails."),
     Setting("JOBPROV_TOKEN", "", "Write token that the talking commands and the hook send."),
 )
 READING = ("open", "token")
@@ -67,7 +74,10 @@ class Settings:
     blob_limit_bytes: int
     public_url: str
     trusted_proxies: int
+    catalogs: Path | None
     url: str
+    smtp_url: str
+    mail_from: str
     token: str
 
     def session_key(self) -> str:
@@ -109,7 +119,10 @@ def load_settings(given: Mapping[str, str] | None = None, environment: Mapping[s
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),
         trusted_proxies=_number(texts, "JOBPROV_TRUSTED_PROXIES", 0, 8),
+        catalogs=Path(texts["JOBPROV_CATALOGS"]).expanduser().absolute() if texts["JOBPROV_CATALOGS"] else None,
         url=texts["JOBPROV_URL"].rstrip("/"),
+        smtp_url=texts["JOBPROV_SMTP_URL"],
+        mail_from=texts["JOBPROV_MAIL_FROM"],
         token=texts["JOBPROV_TOKEN"],
     )
 

@@ -27,6 +27,17 @@ def parameters(schema: type[Schema]) -> list[dict[str, Any]]:
     return [{"in": "query", "schema": schema}]
 
 
+def checked_word(word: str, field: str) -> str:
+    """Return a word of the address, such as a campaign, that may hold slashes.
+
+    Raises:
+        BadInputError: it holds control characters, or is longer than 3000 bytes.
+    """
+    if problem := name_problem(word.replace("/", "")):
+        raise BadInputError(f"{field}: {problem}.", {field: [problem]})
+    return word
+
+
 def checked_name(name: str, field: str = "name") -> str:
     """Return a name of the address that could be one.
 

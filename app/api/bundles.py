@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from app.api.asking import asked, checked_name, parameters
+from app.api.asking import asked, checked_name, checked_word, parameters
 from app.api.documenting import Section
 from app.wiring import get_service
 from provenance.schemas.queries import ManyBundleQuery
@@ -28,7 +28,7 @@ def get_task_bundle(task_id: str) -> Response:
 
 @section.call(
     "GET",
-    "/campaigns/<campaign>/bundle",
+    "/campaigns/<path:campaign>/bundle",
     answers=_ANSWERS,
     parameters=parameters(ManyBundleQuery),
     errors=(300, 404, 409, 422),
@@ -36,7 +36,7 @@ def get_task_bundle(task_id: str) -> Response:
 def get_campaign_bundle(campaign: str) -> Response:
     """Return the bundle of all jobs of a campaign, or of one stage of it."""
     query = asked(ManyBundleQuery)
-    name = checked_name(campaign, "campaign")
+    name = checked_word(campaign, "campaign")
     return _sent(
         Wanted(campaign=name, experiment=query.get("experiment"), stage=query.get("stage")), query.get("level")
     )

@@ -1,20 +1,31 @@
 """Tasks over HTTP: declare one, see how far it is and what is ready, go on without some of it."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Response, request
 
 from app.api.answers import json_answer, text_answer
-from app.api.asking import asked, checked_name, parameters
+from app.api.asking import asked, checked_name, checked_word, parameters
 from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
 from app.api.secrets import refuse_secrets
 from app.wiring import get_service
+from provenance.catalogs.opening import open_catalog, read_catalogs
 from provenance.catalogs.sam_dimensions import files_dimension
+from provenance.db.queries.tasks import find_tasks
 from provenance.records.repairing import parse_object
 from provenance.schemas.queries import CampaignQuery, ExperimentQuery, MissingQuery, ReadyQuery, read_query
-from provenance.services.task_declarations import Declaration, declare_task, read_declaration
+from provenance.services.report_campaign import report_campaign
+from provenance.services.freeze_units import freeze_units
+from provenance.services.task_declarations import (
+    Declaration,
+    UnitSource,
+    declare_task,
+    read_declaration,
+    read_task_document,
+)
 from provenance.services.task_units import list_ready
 from provenance.services.tasks import find_task, missing_units, show_campaign, show_task
 from provenance.services.waivers import Waiver, read_waiver, waive_units
@@ -38,13 +49,27 @@ def put_task(task_id: str) -> Response:
     refuse_secrets(document)
     check_experiment(grant, read_declaration(document).experiment)
     checked_name(task_id, "task_id")
+    document = _frozen(task_id, document)
     service, now = get_service(), datetime.now(UTC)
     is_new = service.write(
         lambda connection, known: declare_task(
             connection, known, task_id, document, store=service.store, received_at=now, submitter=grant.submitter
         )
     )
-    return json_answer({"task_id": task_id, "is_new": is_new}, 201 if is_new else 200)
+    answer = {"task_id": task_id, "is_new": is_new, "unit_count": read_declaration(document).unit_count()}
+    return json_answer(answer, 201 if is_new else 200)
+
+
+def _frozen(task_id: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Return the declaration with the list of units that its catalog selects, where it names a source of them."""
+    service, declaration = get_service(), read_declaration(document)
+    if not isinstance(declaration.units, UnitSource):
+        return document
+    with service.reading() as connection:
+        found = find_tasks(connection, task_id, declaration.experiment)
+        held = read_task_document(connection, service.store, found[0]) if found else None
+    catalogs = read_catalogs(service.settings.catalogs)
+    return freeze_units(document, held, lambda experiment: open_catalog(catalogs, experiment))
 
 
 @section.call(
@@ -64,7 +89,7 @@ def get_task(task_id: str) -> Response:
 
 @section.call(
     "GET",
-    "/campaigns/<campaign>",
+    "/campaigns/<path:campaign>",
     answers={200: OBJECT},
     parameters=parameters(CampaignQuery),
     errors=(401, 404, 422),
@@ -74,8 +99,23 @@ def get_campaign(campaign: str) -> Response:
     query = asked(CampaignQuery)
     service = get_service()
     with service.reading() as connection:
-        found = show_campaign(connection, service.store, query["experiment"], checked_name(campaign, "campaign"))
+        found = show_campaign(connection, service.store, query["experiment"], checked_word(campaign, "campaign"))
     return json_answer(found)
+
+
+@section.call(
+    "GET",
+    "/campaigns/<path:campaign>/report",
+    answers={200: OBJECT},
+    parameters=parameters(CampaignQuery),
+    errors=(401, 404, 413, 422),
+)
+def get_report(campaign: str) -> Response:
+    """Return a campaign in one document: how far it is, what was waived, why jobs failed, what they took."""
+    query, now = asked(CampaignQuery), datetime.now(UTC)
+    name, service = checked_word(campaign, "campaign"), get_service()
+    with service.reading() as connection:
+        return json_answer(report_campaign(connection, service.store, query["experiment"], name, now=now))
 
 
 @section.call(

@@ -7,7 +7,7 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, url_option
-from app.commands.sentences import cause_words
+from app.reports.rows import cause_words
 from provenance.lineage.words import counted, number
 
 

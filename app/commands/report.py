@@ -1,62 +1,111 @@
-"""`jobprov report`: a campaign in one text, for a mail or a meeting."""
+"""`jobprov report`: a campaign in one text or page, printed or mailed."""
 
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from app.commands.asking import client_for
-from app.commands.opening import emit, json_option, table, url_option
-from app.commands.sentences import cause_words
-from provenance.lineage.words import counted, duration, number
+from app.commands.opening import emit, json_option, settings_with, url_option
+from app.commands.report_text import report_text
+from app.reports.rows import headline
 
-_UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
-_CAUSES = 5
+FORMS = ("text", "html", "json")
 
 
 @click.command()
 @click.argument("campaign")
 @click.option("--experiment", required=True, help="Of this experiment.")
+@click.option("--format", "form", type=click.Choice(FORMS), default="text", show_default=True, help="html prints well.")
+@click.option("--mail", "receivers", multiple=True, metavar="ADDRESS", help="Mail it there instead; may be repeated.")
+@click.option("--on-change", is_flag=True, help="Mail only when a stage is done, fails too often, or all stands still.")
+@click.option(
+    "--failure-share",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    help="Share of failed jobs of a stage that is too much.",
+)
+@click.option(
+    "--stuck-hours",
+    type=click.FloatRange(0, min_open=True),
+    default=6,
+    show_default=True,
+    help="Hours without a record that are too long.",
+)
+@click.option(
+    "--state", type=click.Path(dir_okay=False, path_type=Path), help="Where --on-change keeps what it said last."
+)
 @url_option
 @json_option
-def report(*, campaign: str, experiment: str, url: str | None, as_json: bool) -> None:
-    """Report how far CAMPAIGN is: stages, tasks that wait, why jobs failed. Exit code 1 while units are missing."""
+def report(
+    *,
+    campaign: str,
+    experiment: str,
+    form: str,
+    receivers: tuple[str, ...],
+    on_change: bool,
+    failure_share: float,
+    stuck_hours: float,
+    state: Path | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Report how far CAMPAIGN is: stages, tasks that wait, waivers, why jobs failed, what they took.
+
+    Exit code 1 while units are missing; with --mail, 0 once the mail is on its way. For cron: --mail ADDRESS --on-change.
+    """  # fmt: skip
     client = client_for(url)
-    found = client.campaign(campaign, experiment=experiment)
-    errors = client.errors(campaign=campaign, experiment=experiment)
-    emit({**found, "errors": errors}, "\n".join(_lines(found, errors, client.url)), as_json=as_json)
-    sys.exit(1 if any(task["missing"] for task in found["tasks"]) else 0)
+    found = client.report(campaign, experiment=experiment)
+    address = f"{client.url}/campaigns/{quote(experiment, safe='')}/{quote(campaign, safe='')}"
+    if receivers:
+        limits = {"failure_share": failure_share, "stuck_after": timedelta(hours=stuck_hours)}
+        _mail(found, address, receivers, _state_file(client.url, found, state) if on_change else None, limits)
+        return
+    if form == "html":
+        from app.reports.page import report_page  # noqa: PLC0415 - Jinja is for those who ask for a page
+
+        click.echo(report_page(found, address))
+    else:
+        emit(found, report_text(found, address), as_json=as_json or form == "json")
+    sys.exit(1 if any(task["missing"] for task in found["campaign"]["tasks"]) else 0)
 
 
-def _lines(found: dict[str, Any], errors: dict[str, Any], url: str) -> Iterator[str]:
-    yield f"Campaign {found['campaign']} of {found['experiment']}, {datetime.now(UTC):%-d %b %Y %H:%M} UTC"
-    yield ""
-    columns = {"stage": "STAGE", **{name: name.upper() for name in _UNITS}}
-    stages = [{"stage": stage["stage"] or "no stage", **_counts(stage["units"])} for stage in found["stages"]]
-    yield table(stages, columns)
-    if found["seconds_left"]:
-        yield f"About {duration(found['seconds_left'])} left at the present pace."
-    waiting = [
-        {"task": task["task_id"], **_counts(task)} for task in found["tasks"] if task["missing"] or task["waived"]
-    ]
-    if waiting:
-        yield ""
-        yield "Tasks with units missing or waived:"
-        yield table(waiting, {"task": "TASK", **{name: name.upper() for name in _UNITS}})
-        yield "Which: jobprov missing TASK"
-    yield ""
-    yield f"{counted(errors['failures'], 'failure')} in {counted(errors['jobs'], 'job')}, {counted(errors['cause_count'], 'cause')}."
-    for cause in errors["causes"][:_CAUSES]:
-        yield f"{number(cause['count']):>7}  {cause_words(cause)}"
-    for outlier in errors["outliers"]:
-        yield f"{outlier['kind'].capitalize()} {outlier['name']} stands out: {outlier['failures']} of {outlier['jobs']} failed."
-    yield f"{url}/campaigns/{found['experiment']}/{found['campaign']}"
+def _state_file(service: str, found: dict[str, Any], state: Path | None) -> Path:
+    from app.reports.remembering import default_file  # noqa: PLC0415 - as are those of a mail
+
+    return state or default_file(service, found["campaign"]["experiment"], found["campaign"]["campaign"])
 
 
-def _counts(units: dict[str, Any]) -> dict[str, str | None]:
-    return {name: None if units[name] is None else number(units[name]) for name in _UNITS}
+def _mail(
+    found: dict[str, Any], address: str, receivers: tuple[str, ...], state: Path | None, limits: dict[str, Any]
+) -> None:
+    from app.reports.changes import conditions  # noqa: PLC0415
+    from app.reports.mailing import compose, send  # noqa: PLC0415
+    from app.reports.page import report_page  # noqa: PLC0415
+    from app.reports.remembering import remember, remembered  # noqa: PLC0415
+
+    settings = settings_with()
+    holds = conditions(found, now=datetime.now(UTC), **limits)
+    news = [words for name, words in holds.items() if name not in remembered(state)] if state else []
+    if state and not news:
+        remember(state, holds)  # what holds no longer may come again
+        click.echo("Nothing changed; no mail.")
+        return
+    name = found["campaign"]["campaign"]
+    subject = f"{name}: {'; '.join(news)}" if news else f"{name}: {headline(found)}"
+    said = [f"{words[0].upper()}{words[1:]}." for words in news]
+    text = "\n".join([*said, *([""] if said else []), report_text(found, address)])
+    send(
+        compose(subject, text, report_page(found, address), sender=settings.mail_from, receivers=receivers),
+        settings.smtp_url,
+    )
+    if state:
+        remember(state, holds)
+    click.echo(f"Mailed to {', '.join(receivers)}: {subject}")
 
 
 COMMANDS = {"report": report}

@@ -58,15 +58,6 @@ def job_text(shown: dict[str, Any], url: str) -> str:
     return "\n".join(lines)
 
 
-def cause_words(cause: dict[str, Any]) -> str:
-    """Return a cause of failure: the step, the class of error or how the job ended, and what it said."""
-    how = f"signal {cause['signal']}" if cause["signal"] is not None else f"exit code {cause['exit_code']}"
-    if cause["signal"] is None and cause["exit_code"] is None:
-        how = cause.get("state") or "no exit code"
-    words = [f"step {cause['failed_step']}" if cause["failed_step"] else None, cause["error_class"] or how]
-    return ": ".join(word for word in words if word) + (f" ({cause['message'][:80]})" if cause["message"] else "")
-
-
 def _file_sentence(shown: dict[str, Any], job: dict[str, Any] | None) -> str:
     name, users = shown["file"]["name"], shown["consumer_count"]
     if job is None:

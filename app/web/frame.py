@@ -47,10 +47,10 @@ def _add_filters(environment: Environment) -> None:
         command=markup.command,
         ticked=markup.ticked,
     )
-    environment.globals.update(asset=_asset, address=address, experiment_asked=experiment_asked, dash=formats.MISSING)
+    environment.globals.update(asset=asset, address=address, experiment_asked=experiment_asked, dash=formats.MISSING)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
     """Return the address of a static file, which changes when the file does."""
     return url_for("pages.static", filename=name, v=_version(name))
 

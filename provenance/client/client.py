@@ -77,6 +77,32 @@ class Client:
         """Declare how outputs of an experiment are compared."""
         return self._json("PUT", f"/comparators/{_part(experiment)}", json=rules)
 
+    def rules(self, experiment: str, *, version: int | None = None) -> dict[str, Any]:
+        """Return what failures of an experiment mean."""
+        return self._read(f"/rules/{_part(experiment)}", version=version)
+
+    def declare_rules(
+        self, experiment: str, rules: Mapping[str, Any], *, after: int | None = None
+    ) -> dict[str, Any]:
+        """Declare what failures of an experiment mean; `after` is the version that they were made from."""
+        params = {} if after is None else {"after": after}
+        return self._json("PUT", f"/rules/{_part(experiment)}", json=rules, params=params)
+
+    def reclassify(self, experiment: str, *, task_id: str | None = None) -> dict[str, Any]:
+        """Have failures of an experiment, or of one task, read again by the rules of now."""
+        return self._json("POST", f"/rules/{_part(experiment)}/reclassifications", json={"task_id": task_id})
+
+    def task_catalog(self, task_id: str, *, experiment: str | None = None) -> dict[str, Any]:
+        """Return where a task's jobs and its catalog differ."""
+        return self._read(f"/tasks/{_part(task_id)}/catalog", experiment=experiment)
+
+    def draining_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
+        """Return the inputs without an output in the catalog: `{draining: [unit]}`, or text where `form` is `plain` or `sam`."""
+        path = f"/tasks/{_part(task_id)}/draining"
+        if form == "json":
+            return self._read(path, experiment=experiment)
+        return self._call("GET", path, params={"experiment": experiment, "format": form}).content.decode()
+
     def recipes(self, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the recipes whose jobs have more than one result, page by page."""
         return self._rows("/recipes", "recipes", experiment=experiment)
@@ -124,6 +150,30 @@ class Client:
     def rebuild_plan(self, name: str, **query: Any) -> dict[str, Any]:
         """Return what makes a lost file again; the query is that of `GET /files/{name}/rebuild`."""
         return self._read(f"/files/{_part(name)}/rebuild", **query)
+
+    def roots(self, name: str, **query: Any) -> dict[str, Any]:
+        """Return the files that a file goes back to; the query is that of `GET /files/{name}/roots`."""
+        return self._read(f"/files/{_part(name)}/roots", **query)
+
+    def leaves(self, name: str, **query: Any) -> dict[str, Any]:
+        """Return the files that came of a file and of which nothing was made; the query is that of `GET /files/{name}/leaves`."""
+        return self._read(f"/files/{_part(name)}/leaves", **query)
+
+    def cost(self, name: str, **query: Any) -> dict[str, Any]:
+        """Return what it took to make a file; the query is that of `GET /files/{name}/cost`."""
+        return self._read(f"/files/{_part(name)}/cost", **query)
+
+    def orphans(self, **query: Any) -> Iterator[dict[str, Any]]:
+        """Yield the files that somebody names and no recorded job made, page by page."""
+        return self._rows("/lineage/orphans", "files", **query)
+
+    def paths(self, a: str, b: str, **query: Any) -> dict[str, Any]:
+        """Return the ways between two files; the query is that of `GET /lineage/paths`."""
+        return self._read("/lineage/paths", a=a, b=b, **query)
+
+    def common_ancestors(self, a: str, b: str, **query: Any) -> dict[str, Any]:
+        """Return what two files were both made from; the query is that of `GET /lineage/common`."""
+        return self._read("/lineage/common", a=a, b=b, **query)
 
     def impact(self, **query: Any) -> dict[str, Any]:
         """Return what some jobs made and all that was made from it; the query is that of `GET /lineage/impact`."""

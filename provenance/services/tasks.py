@@ -76,6 +76,7 @@ def show_task(
         "declared": document,
         **_counts(units),
         "unlisted": units.unlisted,
+        "by_catalog": units.by_catalog,
         "silent": silent_count(connection, task.key, before=datetime.now(UTC) - SILENT_AFTER),
         "states": units.states,
         "seconds_left": _seconds_left(connection, [task.key], units.missing),
@@ -96,6 +97,16 @@ def missing_units(
     task = find_task(connection, task_id, experiment=experiment)
     document = read_task_document(connection, store, task)
     return count_units(connection, task, read_declaration(document) if document else None).open
+
+
+def task_waivers(
+    connection: Connection, store: Documents, task_id: str, *, experiment: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the waivers that a task goes on with, newest first, as `list_waivers` does."""
+    task = find_task(connection, task_id, experiment=experiment)
+    document = read_task_document(connection, store, task)
+    units = count_units(connection, task, read_declaration(document) if document else None)
+    return list_waivers(connection, store, units.entries)
 
 
 def show_campaign(connection: Connection, store: Documents, experiment: str, campaign: str) -> dict[str, Any]:

@@ -56,6 +56,7 @@ PAGES = (
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
+    f"/reports/toyexp/{samples.CAMPAIGN}",
     "/nowhere",
 )
 

@@ -46,6 +46,7 @@ EVERY_PAGE = (
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     "/tasks/%3Cb%3Etask",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
+    f"/reports/toyexp/{samples.CAMPAIGN}",
     "/campaigns/other/%3Ci%3Ecampaign",
 )
 

@@ -1,0 +1,40 @@
+"""What of a report people want a mail about: a stage is done, too many jobs fail, nothing moves any more."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+LEAST_OVER = 10
+"""Jobs that have to be over before a share of failures says something."""
+
+_BAD = ("failed", "killed", "lost")
+_OVER = ("succeeded", *_BAD)
+
+
+def conditions(
+    report: dict[str, Any], *, failure_share: float, stuck_after: timedelta, now: datetime
+) -> dict[str, str]:
+    """Return what holds of a campaign that people want a mail about, in words, by a name that stays the same while it holds.
+
+    A stage is done when all its expected units were made or waived; it fails when more than `failure_share` of at least ten jobs
+    that are over did not succeed; the campaign is stuck when units are missing and no record came for `stuck_after`.
+    """
+    campaign = report["campaign"]
+    found = {}
+    for stage in campaign["stages"]:
+        name = stage["stage"] or "without a name"
+        if stage["units"]["expected"] and stage["units"]["missing"] == 0:
+            found[f"done {name}"] = f"stage {name} is done"
+        over, bad = _count(stage["states"], _OVER), _count(stage["states"], _BAD)
+        if over >= LEAST_OVER and bad > failure_share * over:
+            found[f"failing {name}"] = f"{bad / over:.0%} of the jobs of stage {name} failed"
+    last = report["last_record_at"]
+    is_waiting = any(task["missing"] for task in campaign["tasks"])
+    if is_waiting and last is not None and now - datetime.fromisoformat(last) > stuck_after:
+        hours = (now - datetime.fromisoformat(last)).total_seconds() / 3600
+        found["stuck"] = f"no record came for {hours:.0f} hours, and units are missing"
+    return found
+
+
+def _count(states: dict[str, int], names: Iterable[str]) -> int:
+    return sum(states.get(name, 0) for name in names)

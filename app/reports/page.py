@@ -1,0 +1,41 @@
+"""A report as one page that needs nothing else: it prints, saves and travels by mail."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, Template
+from markupsafe import Markup
+
+from app.reports.rows import headline, moment, tables
+from provenance.lineage.words import shown
+
+_STYLE = Path(__file__).parents[1] / "static" / "report.css"
+
+
+def report_page(report: dict[str, Any], address: str, *, stylesheet: str | None = None) -> str:
+    """Return the report as HTML.
+
+    Args:
+        report: what `report_campaign` found.
+        address: that of its campaign's page.
+        stylesheet: where the style lies; without it the style is inside, so that the page can be sent.
+    """
+    campaign = report["campaign"]
+    return _template().render(
+        campaign=campaign,
+        stylesheet=stylesheet,
+        style=None if stylesheet else Markup(_STYLE.read_text(encoding="utf-8")),  # noqa: S704 - ours
+        address=address,
+        headline=headline(report),
+        made_at=moment(report["made_at"]),
+        last_record_at=moment(report["last_record_at"]),
+        tables=list(tables(report)),
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(loader=PackageLoader("app"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["shown"] = shown
+    return environment.get_template("report.html")

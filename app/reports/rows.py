@@ -1,0 +1,122 @@
+"""What a report says, as rows of words: the same for its text and for its page."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from provenance.lineage.words import counted, duration, number, size
+
+UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
+_LONGEST = 80
+MISSING = "–"  # noqa: RUF001 - missing is an en dash
+_WORDS: dict[str, Callable[[float], str]] = {
+    "wall_seconds": duration,
+    "max_rss_bytes": lambda value: size(round(value)),
+}
+
+
+class Table(NamedTuple):
+    """A table: its title, its columns, and its rows as words."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    note: str = ""
+
+
+def headline(report: dict[str, Any]) -> str:
+    """Return how far the campaign is, in one sentence."""
+    campaign = report["campaign"]
+    units = [task for task in campaign["tasks"] if task["expected"] is not None]
+    if not units:
+        return f"{counted(len(campaign['tasks']), 'task')}; none was declared, so nobody knows what is missing."
+    sums = {name: sum(task[name] or 0 for task in units) for name in UNITS}
+    waived = f", {number(sums['waived'])} waived" if sums["waived"] else ""
+    left = f" About {duration(campaign['seconds_left'])} left at the present pace." if campaign["seconds_left"] else ""
+    done = f"{number(sums['produced'])} of {counted(sums['expected'], 'unit')} done{waived}, "
+    return f"{done}{number(sums['missing'])} missing.{left}"
+
+
+def tables(report: dict[str, Any]) -> Iterator[Table]:
+    """Yield the tables of a report, those that have rows."""
+    campaign = report["campaign"]
+    stages = [_units(stage["stage"] or "no stage", stage["units"]) for stage in campaign["stages"]]
+    yield Table("Stages, in order", ("Stage", *_titles()), stages)
+    waiting = [task for task in campaign["tasks"] if task["missing"] or task["waived"]]
+    if waiting:
+        rows = [_units(task["task_id"], task) for task in waiting]
+        yield Table("Tasks with units missing or waived", ("Task", *_titles()), rows, "Which: jobprov missing TASK")
+    if report["waivers"]:
+        rows = [
+            (each["task_id"], number(each["unit_count"]), each["who"], each["why"], moment(each["waived_at"]))
+            for each in report["waivers"]
+        ]
+        yield Table("Waivers", ("Task", "Units", "Who", "Why", "When"), rows)
+    yield from _errors(report["errors"])
+    if report["resources"]:
+        columns = ("Stage", "Jobs", "Run time", "9 of 10 within", "CPU efficiency", "Memory", "9 of 10 within")
+        yield Table("What jobs took, median", columns, [_resources(group) for group in report["resources"]])
+
+
+def _errors(errors: dict[str, Any]) -> Iterator[Table]:
+    if errors["causes"]:
+        title = f"Why {number(errors['failures'])} of {counted(errors['jobs'], 'job')} failed"
+        rows = [
+            (number(cause["count"]), cause_words(cause), counted(cause["hosts"], "host"), moment(cause["last_at"]))
+            for cause in errors["causes"]
+        ]
+        yield Table(title, ("Jobs", "Cause", "On", "Last"), rows)
+    if errors["outliers"]:
+        rows = [
+            (each["kind"], each["name"], f"{each['failures']} of {each['jobs']}", f"{each['rate_elsewhere']:.1%}")
+            for each in errors["outliers"]
+        ]
+        yield Table("Places that stand out", ("Kind", "Name", "Failed", "Elsewhere"), rows)
+
+
+def cause_words(cause: dict[str, Any]) -> str:
+    """Return a cause of failure: the step, the class of error or how the job ended, and what it said."""
+    how = f"signal {cause['signal']}" if cause["signal"] is not None else f"exit code {cause['exit_code']}"
+    if cause["signal"] is None and cause["exit_code"] is None:
+        how = cause.get("state") or "no exit code"
+    words = [f"step {cause['failed_step']}" if cause["failed_step"] else None, cause["error_class"] or how]
+    return ": ".join(word for word in words if word) + (f" ({_cut(cause['message'])})" if cause["message"] else "")
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= _LONGEST else message[: _LONGEST - 1].rstrip() + "…"
+
+
+def moment(value: str | datetime | None) -> str:
+    """Return a time in UTC as people read it."""
+    if value is None:
+        return MISSING
+    return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).strftime("%-d %b %Y %H:%M UTC")
+
+
+def _titles() -> tuple[str, ...]:
+    return tuple(name.capitalize() for name in UNITS)
+
+
+def _units(name: str, counts: dict[str, Any]) -> tuple[str, ...]:
+    return name, *(MISSING if counts[unit] is None else number(counts[unit]) for unit in UNITS)
+
+
+def _resources(group: dict[str, Any]) -> tuple[str, ...]:
+    found = group["measures"]
+
+    def said(name: str, which: str) -> str:
+        value = found.get(name, {}).get(which)
+        if value is None:
+            return MISSING
+        return _WORDS[name](value) if name in _WORDS else f"{value:.0%}"
+
+    return (
+        group["stage"] or "no stage",
+        number(group["jobs"]),
+        said("wall_seconds", "median"),
+        said("wall_seconds", "p90"),
+        said("cpu_efficiency", "median"),
+        said("max_rss_bytes", "median"),
+        said("max_rss_bytes", "p90"),
+    )

@@ -1,0 +1,26 @@
+"""The report of a campaign as a page that prints, without the frame of the others: it is saved and sent on."""
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from flask import Blueprint, Response, make_response, request
+
+from app.reports.page import report_page
+from app.web.frame import asset
+from app.wiring import get_service
+from provenance.services.report_campaign import report_campaign
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/reports/<experiment>/<path:name>", view_func=show_report, endpoint="report")
+
+
+def show_report(experiment: str, name: str) -> Response:
+    """Show the report of a campaign."""
+    service = get_service()
+    with service.reading() as connection:
+        found = report_campaign(connection, service.store, experiment, name, now=datetime.now(UTC))
+    root = service.settings.public_url or request.url_root.rstrip("/")
+    address = f"{root}/campaigns/{quote(experiment, safe='')}/{quote(name, safe='')}"
+    return make_response(report_page(found, address, stylesheet=asset("report.css")))
