@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ echo $? > "../$1.end.part"
 mv "../$1.end.part" "../$1.end"
 """
 _SIGNALLED = 128
+_START_SECONDS = 5.0
 _UNSIGNALLED = 192  # codes beyond 128 and the last signal are the program's own
 
 
@@ -35,7 +37,6 @@ class LocalLauncher:
     def __init__(self, folder: Path, slots: int = 1) -> None:
         self._folder = folder.resolve()
         self._slots = slots
-        self._children: list[subprocess.Popen[bytes]] = []
 
     def submit(self, jobs: Sequence[BatchJob]) -> dict[str, str]:
         """Queue jobs; their ids are their names.
@@ -75,7 +76,6 @@ class LocalLauncher:
                 end.write(str(_SIGNALLED + signal.SIGKILL))
 
     def _fill_slots(self) -> None:
-        self._children = [child for child in self._children if child.poll() is None]
         waiting = sorted(
             file.name.removesuffix(".limit")
             for file in self._folder.glob("*.limit")
@@ -87,20 +87,26 @@ class LocalLauncher:
 
     def _start(self, name: str) -> None:
         limit = (self._folder / f"{name}.limit").read_text(encoding="ascii")
-        child = subprocess.Popen(
-            ["/bin/sh", "-c", _START, "sh", name, limit, SCRIPT],
+        # a shell between, which leaves at once: the job is nobody's child, and nobody has to wait for it
+        subprocess.run(
+            [
+                "/bin/sh",
+                "-c",
+                'setsid /bin/sh -c "$@" > /dev/null 2>&1 < /dev/null &',
+                "sh",
+                _START,
+                "sh",
+                name,
+                limit,
+                SCRIPT,
+            ],
             cwd=self._folder / name,
             env={"PATH": os.environ.get("PATH", "/usr/bin:/bin")},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            check=True,
         )
-        self._children.append(child)
-        mark = self._folder / f"{name}.pid"
-        while child.poll() is None and not mark.exists():  # it counts as running from the moment it does
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(0.005)
+        end = time.monotonic() + _START_SECONDS
+        while not (self._folder / f"{name}.pid").exists() and time.monotonic() < end:
+            time.sleep(0.005)  # it counts as running from the moment it does
 
     def _end(self, name: str) -> LaunchEnd | None:
         folder = self._folder / name

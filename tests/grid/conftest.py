@@ -1,25 +1,16 @@
 """One pool, one service, and a job for every pair of a way of dying and a way in: all tests here read what came of them."""
 
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "app"))  # for the running service
+# for the running service, and for what every launcher does
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("app", "provenance/launchers")]
 
+from grid_needs import need_condor
 from grid_story import Story
-
-
-def need_condor() -> None:
-    """Skip without HTCondor, loudly; on CI that is an error."""
-    if shutil.which("condor_submit", path="/usr/bin:/usr/sbin") is None:
-        words = "NO HTCONDOR (Debian package minicondor): no real job runs under a real batch system"
-        if os.environ.get("CI") == "true":
-            pytest.fail(words)
-        pytest.skip(words)
 
 
 @pytest.fixture(scope="module")
