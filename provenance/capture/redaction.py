@@ -79,11 +79,17 @@ _SIGNS = {
     "signed-query": b"x-amz- x-goog- sig= signature= access_token= authz= token= api_key= apikey=".split(),
     "assignment": _WORDS.split(),
 }
+RARE_SIGNS = sorted({sign for name in _SIGNS if name != "url-password" for sign in _SIGNS[name]})
 _compiled = {}  # pattern -> compiled, as they are first needed
 _VARIABLE = re.compile(r"^(?:-e)?[A-Za-z_]\w*$")  # `env NAME=value`, and jobsub's `-eNAME=value`
 _OPTION = re.compile(
     r"^--?(?:[a-z0-9]+[-_])*(?:password|passwd|passphrase|token|secret|api-?key|access-key|credentials?)$", re.I
 )
+
+
+def has_url_password(content):
+    """Tell whether the one rule hits that `RARE_SIGNS` says nothing of: its sign stands in every address."""
+    return _pattern(dict(_RULES)["url-password"]).search(content) is not None
 
 
 def redact(content):
@@ -92,12 +98,16 @@ def redact(content):
     for name, pattern in _RULES:
         if not any(sign in lowered for sign in _SIGNS[name]):
             continue
-        if pattern not in _compiled:
-            _compiled[pattern] = re.compile(pattern, re.DOTALL)
-        content, count = _compiled[pattern].subn(_mark(name), content)
+        content, count = _pattern(pattern).subn(_mark(name), content)
         if count:
             hits.add(name)
     return content, sorted(hits)
+
+
+def _pattern(pattern):
+    if pattern not in _compiled:
+        _compiled[pattern] = re.compile(pattern, re.DOTALL)
+    return _compiled[pattern]
 
 
 def redact_text(text):

@@ -20,7 +20,7 @@ from provenance.records.repairing import SCHEMA_VERSION, is_later, parse_object,
 from provenance.records.sharing import Part, SharedParts
 
 LIMIT_BYTES = 8 * 1024 * 1024
-_NANOSECONDS = re.compile(rb"\.\d{7}")
+_NANOSECONDS = re.compile(rb":\d\d(?<=\d:\d\d)\.\d{7}")  # of a time: in numbers Python writes as many digits
 
 
 class DecodedRecord:

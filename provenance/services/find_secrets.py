@@ -1,13 +1,16 @@
 """Where a JSON document holds what looks like a secret: the hook's rules, applied again before anything is stored.
 
-Most texts of a record stand in thousands of others as well, so that what was found of a text is remembered; a record is taken
-apart at its quotes first, which costs a tenth of reading it. Nothing is redacted here: the client is told, and sends again what it may.
+No rule hits in bytes that hold none of the rules' signs, and looking for all signs at once takes 2 us of a record. Where one is
+there, the record is taken apart at its quotes, and what was found of a text is remembered, since most stand in thousands of records.
+Nothing is redacted here: the client is told, and sends again what it may.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
+
+import ahocorasick_rs
 
 from provenance.capture import redaction
 from provenance.records.decoding import DecodedRecord
@@ -20,6 +23,10 @@ _HARMLESS = re.compile(r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-
 
 _HARMLESS_BYTES = re.compile(_HARMLESS.pattern.encode())
 _clean: set[bytes] = set()  # texts in which no rule finds anything
+_plain_names: set[str] = set()  # of variables, none suspicious
+_signs = ahocorasick_rs.BytesAhoCorasick(
+    redaction.RARE_SIGNS, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest
+)  # fastest
 
 
 def secrets_in_record(decoded: DecodedRecord) -> dict[str, list[str]]:
@@ -30,7 +37,18 @@ def secrets_in_record(decoded: DecodedRecord) -> dict[str, list[str]]:
 def _is_clean_record(decoded: DecodedRecord, record: JobRecord) -> bool:
     variables = (record.environment.variables if record.environment is not None else None) or {}
     own, *shared = decoded.pieces
-    return not any(map(_is_suspicious, variables)) and all(map(_is_clean_part, shared)) and _is_clean(own)
+    return _are_plain(variables) and all(map(_is_clean_part, shared)) and _is_clean(own)
+
+
+def _are_plain(names: Mapping[str, str]) -> bool:
+    if _plain_names.issuperset(names):
+        return True
+    if any(map(_is_suspicious, names)):
+        return False
+    if len(_plain_names) > _REMEMBERED:
+        _plain_names.clear()
+    _plain_names.update(names)
+    return True
 
 
 def secrets_in(document: Any) -> dict[str, list[str]]:
@@ -45,6 +63,10 @@ def without_secrets(body: bytes) -> bytes:
 
 def _is_clean(body: bytes) -> bool:
     """Whether no text between two quotes holds a secret; False as well where an escape could hide one."""
+    if b"\\u" in body or b"\\/" in body:
+        return False
+    if not (_signs.find_matches_as_indexes(body.lower()) or redaction.has_url_password(body)):  # type: ignore[no-untyped-call]
+        return True
     if b"\\" in body:
         return False
     fresh = [text for text in set(body.split(b'"')).difference(_clean) if len(text) >= _SHORTEST]
