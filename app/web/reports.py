@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from flask import Blueprint, Response, make_response, request
+from flask import Blueprint, Response, make_response
 
 from app.reports.page import report_page
 from app.web.frame import asset
@@ -21,6 +21,5 @@ def show_report(experiment: str, name: str) -> Response:
     service = get_service()
     with service.reading() as connection:
         found = report_campaign(connection, service.store, experiment, name, now=datetime.now(UTC))
-    root = service.settings.public_url or request.url_root.rstrip("/")
-    address = f"{root}/campaigns/{quote(experiment, safe='')}/{quote(name, safe='')}"
+    address = f"{service.settings.public_url}/campaigns/{quote(experiment, safe='')}/{quote(name, safe='')}"
     return make_response(report_page(found, address, stylesheet=asset("report.css")))
