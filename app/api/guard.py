@@ -1,17 +1,14 @@
 """Who may write and who may read: tokens, and the rule for a fresh service.
 
-A service without any token takes writes from its own machine alone: from a loopback address that no proxy stands before, and
-not from a web page of another site that a browser on this machine happens to show.
+A service without any token takes writes from its own machine alone (`app.locality`).
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from flask import request
 
 from app.errors import UnauthorizedError
+from app.locality import is_local
 from app.wiring import get_service
 from provenance.errors import ForbiddenError
 from provenance.records.decoding import DecodedRecord
@@ -19,7 +16,6 @@ from provenance.services.ticket_tasks import jobs_of_other_tasks
 from provenance.services.write_tokens import Grant
 
 _LOCAL = Grant(None, "this machine")
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 
 
 def writing_grant() -> Grant:
@@ -54,7 +50,7 @@ def recording_grant() -> Grant:
         raise UnauthorizedError(
             "Writing needs a token: send `Authorization: Bearer prov_…`; `jobprov token create` makes one."
         )
-    if not _is_local():
+    if not is_local():
         raise ForbiddenError(
             "This service has no write token yet and takes writes from its own machine only; "
             "`jobprov token create --experiment E --name N` makes one."
@@ -127,31 +123,3 @@ def _bearer(header: str) -> str:
     if scheme.lower() != "bearer":
         raise UnauthorizedError("Only `Authorization: Bearer …` is understood.")
     return token.strip()
-
-
-def _is_local() -> bool:
-    if any(name in request.headers for name in _FORWARDED):
-        return False
-    return _is_loopback(request.remote_addr or "") and _names_this_machine(request.host) and not _is_cross_site()
-
-
-@lru_cache(maxsize=1024)
-def _is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
-@lru_cache(maxsize=1024)
-def _names_this_machine(host: str) -> bool:
-    """Return whether the client calls us by a loopback name: a name made to point here would be another's."""
-    name = urlsplit(f"//{host}").hostname or ""
-    return name == "localhost" or _is_loopback(name)
-
-
-def _is_cross_site() -> bool:
-    origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
-        return True
-    return request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")

@@ -17,8 +17,8 @@ from provenance.catalogs.sam_dimensions import files_dimension
 from provenance.db.queries.tasks import find_tasks
 from provenance.records.repairing import parse_object
 from provenance.schemas.queries import CampaignQuery, ExperimentQuery, MissingQuery, ReadyQuery, read_query
-from provenance.services.report_campaign import report_campaign
 from provenance.services.freeze_units import freeze_units
+from provenance.services.report_campaign import report_campaign
 from provenance.services.task_declarations import (
     Declaration,
     UnitSource,

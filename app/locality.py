@@ -1,0 +1,43 @@
+"""Whether a request comes from this machine itself: what a fresh service without any token takes writes from.
+
+From a loopback address that no proxy stands before, and not from a web page of another site that a browser on this machine happens to
+show.
+"""
+
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from flask import request
+
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
+
+
+def is_local() -> bool:
+    """Return whether the request comes from this machine, and from no other site's page."""
+    if any(name in request.headers for name in _FORWARDED):
+        return False
+    return _is_loopback(request.remote_addr or "") and _names_this_machine(request.host) and not is_cross_site()
+
+
+def is_cross_site() -> bool:
+    """Return whether another site's page had the browser send this."""
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        return True
+    return request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
+
+
+@lru_cache(maxsize=1024)
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=1024)
+def _names_this_machine(host: str) -> bool:
+    """Return whether the client calls us by a loopback name: a name made to point here would be another's."""
+    name = urlsplit(f"//{host}").hostname or ""
+    return name == "localhost" or _is_loopback(name)
