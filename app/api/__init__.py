@@ -6,6 +6,7 @@ from app.api import (
     blobs,
     bundles,
     campaigns,
+    catalogs,
     comparators,
     comparisons,
     events,
@@ -18,6 +19,7 @@ from app.api import (
     operations,
     orders,
     recipes,
+    rules,
     statistics,
     tasks,
     tickets,
@@ -34,6 +36,7 @@ from provenance.services.retry_policies import PoliciesBody
 from provenance.services.task_declarations import Declaration
 from provenance.services.waivers import Waiver
 from provenance.services.workflows import WorkflowBody, WorkflowState
+from provenance.triage.rules import RuleTable
 
 SECTIONS = (
     jobs.section,
@@ -47,6 +50,8 @@ SECTIONS = (
     lineage.section,
     events.section,
     tasks.section,
+    catalogs.section,
+    rules.section,
     workflows.section,
     orders.section,
     campaigns.section,
@@ -68,6 +73,8 @@ _TYPES = (
     PostedVerdict,
     OutputRules,
     Declaration,
+    RuleTable,
+    rules.ReclassificationBody,
     Waiver,
     SightedFile,
     tickets.TicketAnswer,

@@ -131,6 +131,12 @@ class ComparatorsQuery(Schema):
     version = _number(1, 2**31 - 1, "An earlier version; the newest by default.")
 
 
+class AfterQuery(Schema):
+    """What a change was made from."""
+
+    after = _number(0, 2**31 - 1, "The version that it was made from: 409 where there is a newer one. 0: there was none.")
+
+
 class ConfigurationQuery(ExperimentQuery):
     """In which form."""
 
