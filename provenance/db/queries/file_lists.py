@@ -1,11 +1,27 @@
 """Files in lists: by a pattern of their names, a page at a time in the order of names."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import Connection, exists, select, tuple_
+from sqlalchemy import Connection, exists, func, or_, select, tuple_
 
 from provenance.db.queries.patterns import matches
-from provenance.db.tables import Claim, Experiment, File, Job, TaskRow
+from provenance.db.recording.job_rows import STATES
+from provenance.db.selecting import select_among
+from provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Parent, Producer, TaskRow
+
+_MOST_LOOKED_AT = 100_000
+_CONSUMERS = {
+    "c": """
+SELECT r.claim_id, (SELECT count(*) FROM (SELECT 1 FROM mentions AS m WHERE m.identity_id = r.identity_id LIMIT {most}) AS few)
+FROM producers AS r WHERE r.claim_id {among}
+""",
+    "f": """
+SELECT i.file_id, (SELECT count(*) FROM (SELECT 1 FROM mentions AS m WHERE m.identity_id = i.id LIMIT {most}) AS few)
+FROM identities AS i WHERE i.file_id {among}
+""",
+}
+"""A hub has millions of consumers: no more of them are counted than tell it apart."""
 
 
 class FileFilters(NamedTuple):
@@ -64,3 +80,73 @@ def list_file_rows(
     if after is not None:
         query = query.where(File.name >= after[0], tuple_(*order) > tuple_(*after))
     return [FileRow(*row) for row in connection.execute(query)]
+
+
+class UnmadeFile(NamedTuple):
+    """A file that no recorded job made; isolated where nothing was made of it either."""
+
+    key: int
+    name: str
+    namespace: str
+    experiment: str
+    is_isolated: bool
+
+
+def list_unmade(
+    connection: Connection,
+    *,
+    experiment: str | None,
+    namespace: str | None,
+    isolated: bool,
+    after: int,
+    limit: int,
+) -> tuple[list[UnmadeFile], int | None]:
+    """Return files that no recorded job made, behind the file with key `after`, and where to go on; None at the end.
+
+    Looks through a bounded number of files, since there may be millions of others between two. What a rerun or a failed job claims is
+    not made by it; a failed job's counts where something is surely made of it, as among versions.
+    """
+    looked = select(File.id).where(File.id > after).order_by(File.id).limit(_MOST_LOOKED_AT).subquery()
+    is_linked = exists().where(
+        Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.identity_id == Producer.identity_id
+    )
+    is_made = (
+        exists()
+        .where(Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None))
+        .where(or_(Job.state == STATES.index("succeeded"), is_linked))
+    )
+    has_children = exists().where(Identity.file_id == File.id, Parent.identity_id == Identity.id)
+    query = (
+        select(File.id, File.name, File.namespace, Experiment.name, ~has_children)
+        .join(looked, looked.c.id == File.id)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .where(~is_made)
+        .order_by(File.id)
+        .limit(limit)
+    )
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
+    if namespace is not None:
+        query = query.where(File.namespace == namespace)
+    if isolated:
+        query = query.where(~has_children)
+    rows = [UnmadeFile(*row[:4], bool(row[4])) for row in connection.execute(query)]
+    if len(rows) == limit:
+        return rows, rows[-1].key
+    count, last = connection.execute(select(func.count(), func.max(looked.c.id))).one()
+    return rows, last if count == _MOST_LOOKED_AT else None
+
+
+def claims_of_file(connection: Connection, file: int) -> list[int]:
+    """Return the claims of a file."""
+    return [row[0] for row in connection.execute(select(Claim.id).where(Claim.file_id == file))]
+
+
+def count_consumers(connection: Connection, keys: Collection[str], *, most: int) -> dict[str, int]:
+    """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`), counted up to `most` an identity."""
+    found = dict.fromkeys(keys, 0)
+    for letter, statement in _CONSUMERS.items():
+        numbers = sorted(int(key[1:]) for key in keys if key[0] == letter)
+        for number, count in select_among(connection, statement.format(most=most, among="{among}"), numbers):
+            found[f"{letter}{number}"] += count
+    return found

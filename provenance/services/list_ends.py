@@ -1,0 +1,143 @@
+"""Where histories end: the files that a file goes back to, what last was made of it, and files that nobody is known to have made.
+
+Source: http.md, `GET /files/{name}/roots`, `/files/{name}/leaves` and `/lineage/orphans`.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from provenance.db.queries.file_lists import list_unmade
+from provenance.db.queries.histories import History, spread
+from provenance.db.queries.node_facts import file_nodes, file_url
+from provenance.db.queries.walking import time_limit
+from provenance.errors import BadInputError
+from provenance.lineage.graph import SHARED_ROLES, node_json
+from provenance.services.list_jobs import read_cursor
+from provenance.services.show_file import find_file
+from provenance.services.trace_lineage import trace_history
+
+MOST_LISTED = 1000
+
+
+def list_roots(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+    as_of: datetime | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Return `{file, count, files, is_truncated, next}`: the files that a file goes back to, and that were made from no others.
+
+    What jobs share with many others is not among them. Files are nodes of the lineage graph; placeholders are those that no recorded
+    job made.
+
+    Raises:
+        NotFoundError, AmbiguousError: see `find_file`.
+        BadInputError: a limit or cursor that is none.
+        LimitError: the history took more than five seconds.
+    """
+    _check(limit)
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    history = trace_history(connection, file, direction="ancestors", as_of=as_of)
+
+    def before(key: str) -> list[str]:
+        return [near for near in history.before(key) if history.links[near, key].role not in SHARED_ROLES]
+
+    files = (key for key in spread([history.start], before) if key[0] != "j")
+    ends = (key for key in files if not any(before(job) for job in before(key)))
+    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor)}
+
+
+def list_leaves(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+    as_of: datetime | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Return `{file, count, files, is_truncated, next}`: the files that came of a file, and that no other was made from.
+
+    Raises:
+        NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_roots`.
+    """
+    _check(limit)
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    history = trace_history(connection, file, direction="descendants", as_of=as_of)
+    files = (key for key in history.reached(history.after) if key[0] != "j")
+    ends = (key for key in files if not any(history.after(job) for job in history.after(key)))
+    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor)}
+
+
+def _page(
+    connection: Connection, history: History, ends: Iterable[str], limit: int, cursor: str | None
+) -> dict[str, Any]:
+    """Return a page in the order of keys; the cursor is how many stood before it."""
+    ordered = sorted(ends, key=lambda key: (key[0], int(key[1:])))
+    start = read_cursor(cursor) or 0
+    page = ordered[start : start + limit]
+    facts = {node.key: node_json(node) for node in file_nodes(connection, page)}
+    return {
+        "count": len(ordered),
+        "files": [facts[key] for key in page if key in facts],
+        "is_truncated": history.is_cut,
+        "next": str(start + limit) if start + limit < len(ordered) else None,
+    }
+
+
+def list_orphans(
+    connection: Connection,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+    isolated: bool = False,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Return `{files, next}`: files that records or catalogs name and that no recorded job made, in the order of their first naming.
+
+    A row is `{name, namespace, experiment, url, is_isolated}`; isolated is a file of which nothing was made either. A call looks
+    through so many files only: a page may be short, even empty, and still have a `next`.
+
+    Args:
+        connection: where from.
+        experiment: of this experiment.
+        namespace: of this namespace.
+        isolated: only files of which nothing was made either.
+        limit: files on the page.
+        cursor: `next` of the page before.
+
+    Raises:
+        BadInputError: a limit or cursor that is none.
+        LimitError: the search took more than five seconds.
+    """
+    _check(limit)
+    with time_limit(connection, "ask for a smaller page"):
+        rows, last = list_unmade(
+            connection, experiment=experiment, namespace=namespace, isolated=isolated,
+            after=read_cursor(cursor) or 0, limit=limit,
+        )  # fmt: skip
+    files = [
+        {
+            "name": row.name,
+            "namespace": row.namespace,
+            "experiment": row.experiment,
+            "url": file_url(row.name, row.experiment, row.namespace),
+            "is_isolated": row.is_isolated,
+        }
+        for row in rows
+    ]
+    return {"files": files, "next": None if last is None else str(last)}
+
+
+def _check(limit: int) -> None:
+    if not 1 <= limit <= MOST_LISTED:
+        raise BadInputError(f"limit: between 1 and {MOST_LISTED}.", {"limit": [f"between 1 and {MOST_LISTED}"]})
