@@ -8,7 +8,7 @@ from app.commands.opening import emit, experiment_option, json_option, settings_
 from app.commands.sentences import file_text, job_text
 from provenance.client import Client
 
-FORMS = ["text", "json", "dot", "svg", "prov-json", "prov-n"]
+FORMS = ["text", "json", "dot", "svg", "prov-json", "prov-n", "openlineage", "csv"]
 
 
 def client_for(url: str | None) -> Client:
@@ -37,6 +37,15 @@ def lookup(*, file: str, url: str | None, as_json: bool, **where: Any) -> None:
 @click.option("--direction", type=click.Choice(["ancestors", "descendants", "both"]), default="both", show_default=True)
 @click.option("--depth", type=click.IntRange(1, 1000), help="So many jobs away at most.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="Files and jobs at most.")
+@click.option("--kind", type=click.Choice(["file", "job"]), help="Only files, or only jobs, joined directly.")
+@click.option("--role", help="Files that a job used so: primary, secondary, shared, configuration.")
+@click.option("--stage", help="Jobs of this stage, and the files that they made; so the next ones.")
+@click.option("--state", help="Jobs in this state: running, succeeded, failed, killed or lost.")
+@click.option("--started-after", metavar="TIME", help="Jobs that started at or after this time.")
+@click.option("--started-before", metavar="TIME", help="Jobs that started before this time.")
+@click.option("--software", help="Jobs that used code of this name.")
+@click.option("--revision", help="Jobs that ran this commit or tag.")
+@click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time.")
 @click.option("--format", "form", type=click.Choice(FORMS), default="text", show_default=True)
 @click.option("--namespace", help="Needed where several namespaces know the name.")
 @experiment_option
