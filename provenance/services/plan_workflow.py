@@ -97,16 +97,15 @@ def plan_workflow(
         known = facts[stage.name]
         plan = plans[stage.name] = StagePlan(stage, known.task_id)
         retries = _place(plan, known, workflow, now)
-        fresh = _fresh(plan, known, facts, plans)
-        plan.unordered = len(fresh)
-        plan.is_closed = not (plan.to_come or fresh or retries) and all(
+        fresh = _fresh(plan, known, facts, plans, most=room)
+        plan.is_closed = not (plan.to_come or plan.unordered or retries) and all(
             standing in ("done", "waived") for standing in plan.standing_of.values()
         )
         units[stage.name] = [_ordered(order, workflow, version, stage) for order in (*retries, *fresh)]
     for stage in reversed(workflow.stages):
         plan, wanted = plans[stage.name], units[stage.name]
         plan.orders = wanted[: max(0, room)]
-        plan.held_back = sum(order.attempt == 1 for order in wanted[len(plan.orders) :])
+        plan.held_back = plan.unordered - sum(order.attempt == 1 for order in plan.orders)
         room -= len(plan.orders)
         for order in plan.orders:
             plan.standing_of[order.unit] = "wanted"
@@ -170,26 +169,34 @@ def _fresh(
     facts: StageFacts,
     all_facts: Mapping[str, StageFacts],
     plans: Mapping[str, StagePlan],
+    *,
+    most: int,
 ) -> list[NewOrder]:
-    """Return first orders of the units that are ready and were not ordered; note what is to come, and for what it waits."""
+    """Return first orders of units that are ready, `most` of those of a stage without inputs; note how many there are in all."""
     stage = plan.stage
     open_needs = [need for need in stage.needs if not plans[need].is_closed]
-    above = (all_facts[stage.after], plans[stage.after]) if stage.after is not None else None
-    units = _read_units(plan, facts, *above) if above else _source_units(stage, facts)
-    fresh = [order for order in units if order.unit not in facts.waived]
-    if open_needs and (fresh or plan.to_come):
-        plan.to_come += len(fresh)
+    if stage.after is None:
+        fresh = _source_units(plan, facts, most)
+    else:
+        units = _read_units(plan, facts, all_facts[stage.after], plans[stage.after])
+        fresh = [order for order in units if order.unit not in facts.waived]
+        plan.unordered = len(fresh)
+    if open_needs and (plan.unordered or plan.to_come):
+        plan.to_come += plan.unordered
+        plan.unordered = 0
         plan.waits_for = f"stage {open_needs[0]} must be complete first"
         return []
     return fresh
 
 
-def _source_units(stage: Stage, facts: StageFacts) -> list[NewOrder]:
-    names = stage.files if stage.files is not None else [str(number) for number in range(stage.count or 0)]
+def _source_units(plan: StagePlan, facts: StageFacts, most: int) -> list[NewOrder]:
+    stage = plan.stage
+    names = stage.files if stage.files is not None else map(str, range(stage.count or 0))
+    left = [name for name in names if name not in facts.orders and name not in facts.waived]
+    plan.unordered = len(left)
     return [
         NewOrder(task_id=facts.task_id, unit=name, attempt=1, inputs=[name] if stage.files is not None else [])
-        for name in names
-        if name not in facts.orders
+        for name in left[: max(0, most)]
     ]
 
 

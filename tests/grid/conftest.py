@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# for the running service, and for what every launcher does
-sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("app", "provenance/launchers")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "app"))  # for the running service
+sys.path.insert(0, str(Path(__file__).parents[1] / "provenance/launchers"))  # for what every launcher does
 
 from grid_needs import need_condor
 from grid_story import Story
