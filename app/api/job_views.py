@@ -30,7 +30,7 @@ from provenance.schemas.queries import (
 from provenance.services.build_bundle import Bundle, build_bundle, note_digest
 from provenance.services.compare_results import read_recipe
 from provenance.services.list_jobs import list_jobs
-from provenance.services.log_tails import TAILS, LogTails
+from provenance.services.log_tails import list_tails
 from provenance.services.post_verdict import PostedVerdict, post_verdict
 from provenance.services.read_configuration import evaluated_json, printed, read_configuration, source_of
 from provenance.services.read_log import read_log
@@ -62,11 +62,10 @@ def get_job(job_id: str) -> Response:
     service = get_service()
     with service.reading() as connection:
         shown = show_job(connection, service.store, checked_name(job_id, "job_id"), **query)
-    summary = shown["summary"]
-    tails = LogTails(service.settings.data / TAILS, summary["experiment"], summary["job_id"])
+        tails = list_tails(connection, shown["summary"]["experiment"], shown["summary"]["job_id"])
     rows = [
         {"name": tail.name, "start": tail.start, "end": tail.end, "received_at": tail.received_at}
-        for tail in tails.list()
+        for tail in tails
     ]
     return json_answer({**shown, "log_tails": rows})
 
@@ -117,7 +116,6 @@ def get_log(job_id: str, name: str) -> Response:
             checked_name(job_id, "job_id"),
             checked_name(name),
             **query,
-            tails=service.settings.data / TAILS,
         )
     if tail is not None:
         with log.stream:

@@ -97,7 +97,7 @@ def put_job(job_id: str) -> Response:
     outcome = get_service().record(Submission.packing(decoded, datetime.now(UTC), grant.submitter))
     if outcome.change == "conflict":
         raise ConflictError(conflict_words(outcome.job_id))
-    forget_tails(decoded, outcome.missing_blobs)
+    forget_tails([(decoded, outcome)])
     get_service().excerpts.remember(grant.experiment, new_excerpts, outcome.missing_blobs)
     return json_answer(record_answer(outcome), STATUS[outcome.change])
 
@@ -127,9 +127,7 @@ def post_batch() -> Response:
     outcomes = get_service().record_many([submission for _, submission in submissions])
     for (place, _), outcome in zip(submissions, outcomes, strict=True):
         results[place] = batch_result(outcome)
-    for (_, submission), outcome in zip(submissions, outcomes, strict=True):
-        if outcome.change != "conflict":
-            forget_tails(submission.decoded, outcome.missing_blobs)
+    forget_tails(zip([submission.decoded for _, submission in submissions], outcomes, strict=True))
     _keep_letters(letters)
     return json_answer(BatchAnswer([result for result in results if result is not None]))
 

@@ -1,6 +1,7 @@
 """Taking the ends of logs while their jobs run."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import msgspec
 from flask import Response, request
@@ -15,7 +16,8 @@ from app.wiring import get_service
 from provenance.errors import ConflictError
 from provenance.records.decoding import DecodedRecord
 from provenance.schemas.queries import LogTailQuery, read_query
-from provenance.services.log_tails import KEPT_BYTES, TAILS, LogTails
+from provenance.services.log_tails import KEPT_BYTES, Chunk, append_tail, drop_tails
+from provenance.services.record_jobs import Outcome
 from provenance.services.show_job import read_job
 from provenance.services.store_blobs import find_secret
 
@@ -58,16 +60,23 @@ def put_log_tail(job_id: str, name: str) -> Response:
     if rules := find_secret(chunk):
         words = f"The log holds what looks like a secret (rule {', '.join(rules)}); send it redacted."
         raise SecretFoundError(words, {"": [f"secret-found: {', '.join(rules)}"]})
-    folder = service.settings.data / TAILS
-    tail = LogTails(folder, job.found.experiment, job.found.job_id).append(name, query.get("offset", 0), chunk)
-    return json_answer(TailAnswer(job.found.job_id, name, tail.end))
+    found = job.found
+    piece = Chunk(found.key, found.experiment_key, name, query.get("offset", 0), chunk, datetime.now(UTC))
+    end = service.write(lambda connection, _known: append_tail(connection, piece))
+    return json_answer(TailAnswer(found.job_id, name, end))
 
 
-def forget_tails(decoded: DecodedRecord, missing: Collection[str]) -> None:
-    """Remove the ends of logs that a record brought whole, but for those whose bytes are missing."""
-    logs = decoded.record.logs if decoded.record is not None else None
-    if logs:
-        folder = get_service().settings.data / TAILS
-        LogTails(folder, decoded.experiment, decoded.job_id).drop(
-            log.name for log in logs if log.sha256 and log.sha256 not in missing
-        )
+def forget_tails(taken: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
+    """Remove the ends of logs that records brought whole, but for those whose bytes are missing.
+
+    A hook that sends ends says before that its job runs: where its record is the first, there are none.
+    """
+    whole: dict[tuple[str, str], list[str]] = {}
+    for decoded, outcome in taken:
+        is_first = outcome.change == "created" and decoded.witness == "wrapper"
+        logs = decoded.record.logs if decoded.record is not None and outcome.change != "conflict" else None
+        if logs and not is_first:
+            names = [log.name for log in logs if log.sha256 and log.sha256 not in outcome.missing_blobs]
+            whole[decoded.experiment, decoded.job_id] = names
+    if whole:
+        get_service().write(lambda connection, _known: drop_tails(connection, whole))

@@ -14,7 +14,7 @@ from app.web.log_text import excerpt
 from app.wiring import get_service
 from provenance.errors import NotFoundError
 from provenance.records.verdicts import LEVELS, REPRODUCED
-from provenance.services.log_tails import TAILS, LogTails
+from provenance.services.log_tails import list_tails
 from provenance.services.read_log import read_log
 from provenance.services.show_job import show_job
 
@@ -36,9 +36,9 @@ def show_page(job_id: str) -> Response:
         summary = shown["summary"]
         if summary["job_id"] != job_id:
             return Response(status=303, headers={"Location": redirect(summary["url"]).location})
+        tails = list_tails(connection, summary["experiment"], summary["job_id"])
         state = shown_state(summary["state"], summary["received_at"])
         excerpts = _excerpts(connection, shown, experiment) if state in _UNHAPPY and not asked_section() else {}
-    tails = LogTails(service.settings.data / TAILS, summary["experiment"], summary["job_id"]).list()
     reproduced = bool(shown["verdicts"]) and shown["verdicts"][0].get("level") in REPRODUCED
     return answer(
         "job.html",

@@ -8,7 +8,6 @@ from app.web.cuts import address
 from app.web.frame import answer, asked_number, experiment_asked, here
 from app.web.log_text import WINDOW_BYTES, find_line, fitting_window
 from app.wiring import get_service
-from provenance.services.log_tails import TAILS
 from provenance.services.read_log import read_log
 from provenance.services.show_job import show_job
 
@@ -22,8 +21,7 @@ def show_page(job_id: str, name: str) -> Response:
     """Show the end of a log, or the part that the address asks for (`at`, in bytes)."""
     service, experiment = get_service(), experiment_asked()
     with service.reading() as connection:
-        tails = service.settings.data / TAILS
-        opened = read_log(connection, service.store, job_id, name, experiment=experiment, tails=tails)
+        opened = read_log(connection, service.store, job_id, name, experiment=experiment)
         job = show_job(connection, service.store, job_id, experiment=experiment)
     with opened.stream as stream:
         part = fitting_window(stream, opened.size_bytes, asked_number("at", least=0, most=2**62))

@@ -33,6 +33,7 @@ NOT_DERIVED: Mapping[str, str] = {
         ("catalog_files", "catalog_outputs", "catalog_uses", "catalog_processes", "catalog_syncs"),
         "what a file catalog said: ask it again with `jobprov catalog sync`",
     ),
+    "log_tails": "what running and killed jobs said last; what the running ones say next comes",
     "provisional_records": "running and lost jobs: their final records will come",
 }
 """Tables that the ledger does not hold, and what becomes of them in a rebuilt database."""

@@ -1,141 +1,203 @@
 """Ends of the logs of running jobs, so that a job that is killed keeps what it said last.
 
-Files, one a log: they are bulk, change every minute, and no record names them. A log that came with a record goes before; what
-nobody wrote to for a month is removed, and of an experiment the oldest beyond its share. Positions count bytes as the hook sent them.
+Rows of the database, so that every service shows them, whichever took them: pieces as they came, joined when they are many. No record
+names them. A log that came with a record goes before; what nobody wrote to for a month is removed, and of an experiment the oldest
+beyond its share. Positions count bytes as the hook sent them.
 """
 
-import os
 import re
-import shutil
-import tempfile
 import time
-from collections.abc import Iterable
-from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
+from sqlalchemy import Connection, delete, func, select
+
+from provenance.db.inserting import insert_rows
+from provenance.db.keys import chunks
+from provenance.db.recording.job_rows import pack, unpack
+from provenance.db.recording.writing import table_of
+from provenance.db.tables import Experiment, Job, LogTailPiece
 from provenance.errors import BadInputError, LimitError
-
-TAILS = "log-tails"
-"""The folder below the service's data folder."""
 
 KEPT_BYTES = 256 * 1024
 KEPT_SECONDS = 30 * 86_400
-EXPERIMENT_BYTES = 2 << 30
+EXPERIMENT_BYTES = 1 << 30
+"""Packed; text takes a fifth to a tenth of its length."""
 LOGS_OF_A_JOB = 8
+_PIECES = 32
 _SWEEP_SECONDS = 600
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
-_SWEPT = ".swept"
+_swept: dict[tuple[str, int], float] = {}  # (database, experiment) -> when this process last swept
 
 
 class LogTail(NamedTuple):
     """The end of a log.
 
     Attributes:
-        start: position of its first byte in the log.
-        content: at most 256 kB.
+        start: position of its first byte in the log; `end` that behind the last.
+        content: at most 256 KiB; empty in a list.
         received_at: when the last of it came.
     """
 
     name: str
     start: int
+    end: int
     content: bytes
     received_at: datetime
 
-    @property
-    def end(self) -> int:
-        """Return the position behind the last byte."""
-        return self.start + len(self.content)
+
+class Chunk(NamedTuple):
+    """Bytes of a running job's log.
+
+    Attributes:
+        job, experiment: integer keys.
+        offset: position of the first byte in the log.
+    """
+
+    job: int
+    experiment: int
+    name: str
+    offset: int
+    content: bytes
+    received_at: datetime
 
 
-class LogTails:
-    """The ends of logs of one job; `folder` is that of all."""
+def append_tail(connection: Connection, chunk: Chunk) -> int:
+    """Put bytes of a log at their position; return the position behind its last. The same again changes nothing.
 
-    def __init__(self, folder: Path, experiment: str, job_id: str) -> None:
-        self._experiment, self._place = folder / experiment, folder / experiment / job_id
-
-    def append(self, name: str, offset: int, chunk: bytes) -> LogTail:
-        """Put bytes of a log at their position, and return its end as it is now. The same again changes nothing.
-
-        Raises:
-            BadInputError: no log may have that name.
-            LimitError: the job has too many logs.
-        """
-        if not _NAME.fullmatch(name):
-            words = ["letters, digits and . _ + -, 100 at most, no dot first"]
-            raise BadInputError(f"{name[:100]!r} is no name of a running job's log.", {"name": words})
-        held = self.read(name)
-        if held is None:
-            self._make_room()
-        start, content = _joined(held, offset, chunk)
-        start, content = start + max(0, len(content) - KEPT_BYTES), content[-KEPT_BYTES:]
-        with tempfile.NamedTemporaryFile(dir=self._place, prefix=".", delete=False) as stream:
-            stream.write(b"%d\n" % start + content)
-        Path(stream.name).replace(self._place / name)
-        return LogTail(name, start, content, datetime.now(UTC))
-
-    def read(self, name: str) -> LogTail | None:
-        """Return the end of a log; None where none came."""
-        if not _NAME.fullmatch(name):
-            return None
-        try:
-            with (self._place / name).open("rb") as stream:
-                changed = os.fstat(stream.fileno()).st_mtime
-                start, _, content = stream.read().partition(b"\n")
-        except FileNotFoundError:
-            return None
-        return LogTail(name, int(start), content, datetime.fromtimestamp(changed, UTC))
-
-    def list(self) -> "list[LogTail]":
-        """Return all of them, by name."""
-        try:
-            names = sorted(path.name for path in self._place.iterdir())
-        except FileNotFoundError:
-            return []
-        return [tail for name in names if (tail := self.read(name)) is not None]
-
-    def drop(self, names: Iterable[str]) -> None:
-        """Remove those of logs that came whole."""
-        if not self._place.is_dir():
-            return
-        for name in names:
-            if _NAME.fullmatch(name):
-                (self._place / name).unlink(missing_ok=True)
-        with suppress(OSError):  # another log lies there
-            self._place.rmdir()
-
-    def _make_room(self) -> None:
-        self._place.mkdir(parents=True, exist_ok=True)
-        if sum(1 for _ in self._place.iterdir()) >= LOGS_OF_A_JOB:
-            raise LimitError(f"A running job has the ends of {LOGS_OF_A_JOB} logs at most.", LOGS_OF_A_JOB)
-        swept, now = self._experiment / _SWEPT, time.time()
-        if not swept.exists() or swept.stat().st_mtime < now - _SWEEP_SECONDS:
-            swept.touch()
-            with suppress(FileNotFoundError):  # a job ended meanwhile; the next sweep does the rest
-                sweep(self._experiment, now)
+    Raises:
+        BadInputError: no log may have that name.
+        LimitError: the job has too many logs.
+    """
+    if not _NAME.fullmatch(chunk.name):
+        words = ["letters, digits and . _ + -, 100 at most, no dot first"]
+        raise BadInputError(f"{chunk.name[:100]!r} is no name of a running job's log.", {"name": words})
+    pieces = _places(connection, chunk.job, chunk.name)
+    if not pieces:
+        _make_room(connection, chunk)
+    end = max((start + size for start, size in pieces), default=chunk.offset)
+    if pieces and (chunk.offset != end or len(pieces) >= _PIECES):
+        return _rewrite(connection, chunk)
+    if not pieces or chunk.content:
+        _insert(connection, chunk, chunk.offset, chunk.content)
+    end += len(chunk.content)
+    if pieces and pieces[0][0] + pieces[0][1] <= end - KEPT_BYTES:
+        is_past = LogTailPiece.start + LogTailPiece.size_bytes <= end - KEPT_BYTES
+        connection.execute(delete(LogTailPiece).where(*_of(chunk.job, chunk.name), is_past))
+    return end
 
 
-def _joined(held: LogTail | None, offset: int, chunk: bytes) -> tuple[int, bytes]:
+def read_tail(connection: Connection, job: int, name: str) -> LogTail | None:
+    """Return the end of a log; None where none came."""
+    columns = LogTailPiece.start, LogTailPiece.content, LogTailPiece.received_at
+    rows = connection.execute(select(*columns).where(*_of(job, name)).order_by(LogTailPiece.start)).all()
+    if not rows:
+        return None
+    start, content = rows[0].start, b""
+    for row in rows:
+        start, content = _joined(start, content, row.start, unpack(row.content))
+    end = start + len(content)
+    content = content[-KEPT_BYTES:]
+    return LogTail(name, end - len(content), end, content, max(row.received_at for row in rows))
+
+
+def list_tails(connection: Connection, experiment: str, job_id: str) -> list[LogTail]:
+    """Return all of a job, by name, without their content."""
+    end = func.max(LogTailPiece.start + LogTailPiece.size_bytes)
+    query = (
+        select(LogTailPiece.name, func.min(LogTailPiece.start), end, func.max(LogTailPiece.received_at))
+        .join(Job, Job.id == LogTailPiece.job_id)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .where(Job.uuid == job_id, Experiment.name == experiment)
+        .group_by(LogTailPiece.name)
+        .order_by(LogTailPiece.name)
+    )
+    rows = connection.execute(query).all()
+    return [LogTail(name, max(start, end - KEPT_BYTES), end, b"", at) for name, start, end, at in rows]
+
+
+def drop_tails(connection: Connection, whole: Mapping[tuple[str, str], Collection[str]]) -> None:
+    """Remove those of logs that came whole: names by (experiment, job id)."""
+    found = []
+    for part in chunks(sorted({job_id for _, job_id in whole})):
+        query = (
+            select(LogTailPiece.job_id, LogTailPiece.name, Experiment.name, Job.uuid)
+            .join(Job, Job.id == LogTailPiece.job_id)
+            .join(Experiment, Experiment.id == Job.experiment_id)
+            .where(Job.uuid.in_(part))
+            .distinct()
+        )
+        found += connection.execute(query).all()
+    for job, name, experiment, job_id in found:
+        if name in whole.get((experiment, job_id), ()):
+            connection.execute(delete(LogTailPiece).where(*_of(job, name)))
+
+
+def sweep(connection: Connection, experiment: int, now: datetime) -> None:
+    """Remove from an experiment what is too old, and the oldest jobs beyond its share."""
+    newest = func.max(LogTailPiece.received_at)
+    query = (
+        select(LogTailPiece.job_id, newest, func.sum(func.length(LogTailPiece.content)))
+        .join(Job, Job.id == LogTailPiece.job_id)
+        .where(Job.experiment_id == experiment)
+        .group_by(LogTailPiece.job_id)
+        .order_by(newest.desc())
+    )
+    room, gone = EXPERIMENT_BYTES, []
+    for job, changed, size in connection.execute(query):
+        room -= size
+        if changed < now - timedelta(seconds=KEPT_SECONDS) or room < 0:
+            gone.append(job)
+    for part in chunks(gone):
+        connection.execute(delete(LogTailPiece).where(LogTailPiece.job_id.in_(part)))
+
+
+def _of(job: int, name: str) -> tuple[Any, Any]:
+    return LogTailPiece.job_id == job, LogTailPiece.name == name
+
+
+def _places(connection: Connection, job: int, name: str) -> list[tuple[int, int]]:
+    query = select(LogTailPiece.start, LogTailPiece.size_bytes).where(*_of(job, name)).order_by(LogTailPiece.start)
+    return [(start, size) for start, size in connection.execute(query)]
+
+
+def _insert(connection: Connection, chunk: Chunk, start: int, content: bytes) -> None:
+    row = {"job_id": chunk.job, "name": chunk.name, "start": start, "size_bytes": len(content)}
+    row |= {"content": pack(content), "received_at": chunk.received_at}
+    insert_rows(connection, table_of(LogTailPiece), [row])
+
+
+def _rewrite(connection: Connection, chunk: Chunk) -> int:
+    """Join the pieces and what came to one."""
+    held = read_tail(connection, chunk.job, chunk.name)
+    if held is None:  # another service removed it just now
+        start, content = chunk.offset, chunk.content
+    else:
+        start, content = _joined(held.start, held.content, chunk.offset, chunk.content)
+    end = start + len(content)
+    content = content[-KEPT_BYTES:]
+    connection.execute(delete(LogTailPiece).where(*_of(chunk.job, chunk.name)))
+    _insert(connection, chunk, end - len(content), content)
+    return end
+
+
+def _joined(start: int, held: bytes, offset: int, came: bytes) -> tuple[int, bytes]:
     """Return position and bytes of what is held and what came; what lies between them and never came is said."""
-    if held is None or offset < held.start:
-        return offset, chunk
-    if offset <= held.end:
-        return held.start, held.content[: offset - held.start] + chunk
-    line = b"\n[jobprov: %d bytes did not arrive]\n" % (offset - held.end)
-    content = held.content + line + chunk
-    return offset + len(chunk) - len(content), content
+    end = start + len(held)
+    if offset < start:
+        return offset, came
+    if offset <= end:
+        return start, held[: offset - start] + came
+    content = held + b"\n[jobprov: %d bytes did not arrive]\n" % (offset - end) + came
+    return offset + len(came) - len(content), content
 
 
-def sweep(place: Path, now: float) -> None:
-    """Remove from an experiment's folder what is too old, and the oldest beyond its share."""
-    jobs = []
-    for job in place.iterdir():
-        if job.is_dir():
-            sizes = [path.stat() for path in job.iterdir()]
-            jobs.append((max((status.st_mtime for status in sizes), default=job.stat().st_mtime), job, sizes))
-    room = EXPERIMENT_BYTES
-    for changed, job, sizes in sorted(jobs, key=lambda found: -found[0]):
-        room -= sum(status.st_size for status in sizes)
-        if changed < now - KEPT_SECONDS or room < 0:
-            shutil.rmtree(job, ignore_errors=True)
+def _make_room(connection: Connection, chunk: Chunk) -> None:
+    names = select(func.count(LogTailPiece.name.distinct())).where(LogTailPiece.job_id == chunk.job)
+    if connection.execute(names).scalar_one() >= LOGS_OF_A_JOB:
+        raise LimitError(f"A running job has the ends of {LOGS_OF_A_JOB} logs at most.", LOGS_OF_A_JOB)
+    key = str(connection.engine.url), chunk.experiment
+    if time.monotonic() - _swept.get(key, -_SWEEP_SECONDS) >= _SWEEP_SECONDS:
+        _swept[key] = time.monotonic()
+        sweep(connection, chunk.experiment, chunk.received_at)

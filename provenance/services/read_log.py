@@ -2,7 +2,6 @@
 
 import io
 from datetime import datetime
-from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from sqlalchemy import Connection
@@ -10,7 +9,7 @@ from sqlalchemy import Connection
 from provenance.errors import NotFoundError
 from provenance.services.findings import possessed_blobs
 from provenance.services.ledger import Documents
-from provenance.services.log_tails import LogTails
+from provenance.services.log_tails import read_tail
 from provenance.services.show_job import read_job
 
 
@@ -47,11 +46,10 @@ def read_log(
     name: str,
     *,
     experiment: str | None = None,
-    tails: Path | None = None,
 ) -> OpenLog:
     """Return a job's log by name; the caller closes the stream.
 
-    Where no record brought it, the end that came while the job ran, from the folder `tails`.
+    Where no record brought it, the end that came while the job ran.
 
     Raises:
         NotFoundError: no such job, no such log, or its bytes never came.
@@ -60,7 +58,7 @@ def read_log(
     logs = job.reading.record.logs or []
     found = next((log for log in logs if log.name == name), None)
     if found is None or found.sha256 is None or not possessed_blobs(connection, job.found.experiment, [found.sha256]):
-        tail = None if tails is None else LogTails(tails, job.found.experiment, job.found.job_id).read(name)
+        tail = read_tail(connection, job.found.key, name)
         if tail is not None:
             stream = io.BytesIO(tail.content)
             return OpenLog(name, None, len(tail.content), tail.start > 0, stream, tail.received_at)

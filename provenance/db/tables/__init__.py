@@ -30,6 +30,7 @@ from provenance.db.tables.ledger import (
     Possession,
     UnreadRecord,
 )
+from provenance.db.tables.log_tails import LogTailPiece
 from provenance.db.tables.modules import ModuleCost, ModuleSet
 from provenance.db.tables.operators import DeadLetter, Experiment, WorkItem, WriteToken
 from provenance.db.tables.parameters import (
@@ -84,18 +85,19 @@ __all__ = [
     "Job",
     "JobClosure",
     "LedgerEntry",
+    "LogTailPiece",
     "Mention",
     "ModuleCost",
     "ModuleSet",
+    "Order",
+    "OrderInput",
+    "OrderLease",
     "Parameter",
     "ParameterKey",
     "ParameterSet",
     "ParameterSetTable",
     "ParameterTable",
     "ParameterValue",
-    "Order",
-    "OrderInput",
-    "OrderLease",
     "Parent",
     "Possession",
     "Producer",

@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, sha256
+from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from app.wiring import Service
+from provenance.db.tables import Job, LogTailPiece
 from provenance.services import log_tails
-from provenance.services.log_tails import KEPT_BYTES, LogTails
+from provenance.services.log_tails import KEPT_BYTES, Chunk, append_tail, sweep
 
 NewToken = Callable[..., dict[str, str]]
 PUT = f"/api/v1/jobs/{JOB}/logs/stdout"
@@ -128,17 +131,52 @@ def test_only_who_may_record_the_job_may_add_to_its_logs(client: FlaskClient, ne
     assert put(client, b"x", 0, headers=nova).status_code == 200
 
 
-def test_what_nobody_wrote_to_for_a_month_goes_and_of_the_rest_the_oldest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_pieces_are_joined_when_they_are_many_and_cover_the_last_256_kilobytes(
+    running: FlaskClient, service: Service
 ) -> None:
-    monkeypatch.setattr(log_tails, "EXPERIMENT_BYTES", 250)
+    whole = b"".join(b"line %05d %s\n" % (number, b"x" * 9_000) for number in range(70))
+    for offset in range(0, len(whole), 9_012):
+        assert put(running, whole[offset : offset + 9_012], offset).status_code == 200
+
+    assert running.get(PUT).data == whole[-KEPT_BYTES:]
+    with service.reading() as connection:
+        sizes = connection.execute(select(LogTailPiece.size_bytes)).scalars().all()
+    assert len(sizes) <= 32
+    assert sum(sizes) < KEPT_BYTES + 9_012
+    [tail] = running.get(f"/api/v1/jobs/{JOB}").get_json()["log_tails"]
+    assert (tail["start"], tail["end"]) == (len(whole) - KEPT_BYTES, len(whole))
+
+
+def test_what_nobody_wrote_to_for_a_month_goes_and_of_the_rest_the_oldest(
+    client: FlaskClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_tails, "EXPERIMENT_BYTES", 350)
+    began = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(4):
-        LogTails(tmp_path, "nova", f"job{number}").append("stdout", 0, b"x" * 98)
-        os.utime(tmp_path / "nova" / f"job{number}" / "stdout", (1e9 + number, 1e9 + number))
+        record = numbered(number, state="running")
+        client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+    with service.reading() as connection:
+        jobs = [row.id for row in connection.execute(select(Job.id, Job.uuid).order_by(Job.uuid))]
+    for place, job in enumerate(jobs):
+        chunk = Chunk(job, 1, "stdout", 0, os.urandom(150), began + timedelta(seconds=place))
+        service.write(lambda connection, _known, chunk=chunk: append_tail(connection, chunk))
 
-    log_tails.sweep(tmp_path / "nova", 1e9 + 10)
-    kept = sorted(path.name for path in (tmp_path / "nova").glob("job*"))
-    log_tails.sweep(tmp_path / "nova", 1e9 + 2.5 + log_tails.KEPT_SECONDS)
+    def kept(now: datetime) -> list[int]:
+        service.write(lambda connection, _known: sweep(connection, 1, now))
+        with service.reading() as connection:
+            return sorted(connection.execute(select(LogTailPiece.job_id)).scalars())
 
-    assert kept == ["job2", "job3"]
-    assert sorted(path.name for path in (tmp_path / "nova").glob("job*")) == ["job3"]
+    assert kept(began + timedelta(seconds=10)) == jobs[2:]
+    assert kept(began + timedelta(seconds=log_tails.KEPT_SECONDS + 2.5)) == jobs[3:]
+
+
+def test_end_goes_when_another_witness_brings_the_log(running: FlaskClient) -> None:
+    put(running, b"begins\n", 0)
+    running.put(f"/api/v1/jobs/{JOB}/logs/stderr?offset=0", data=b"complaint\n")
+    running.put(f"/api/v1/blobs/{sha256(WHOLE)}", data=WHOLE)
+    log = {"name": "stdout", "sha256": sha256(WHOLE), "size_bytes": len(WHOLE)}
+
+    running.put(f"/api/v1/jobs/{JOB}", json=a_record(state="killed", witness="history", logs=[log]))
+
+    assert [tail["name"] for tail in running.get(f"/api/v1/jobs/{JOB}").get_json()["log_tails"]] == ["stderr"]
+    assert running.get(PUT).data == WHOLE

@@ -1,0 +1,20 @@
+"""Ends of the logs of running jobs: working rows outside the ledger, for as long as no record brought the log."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from provenance.db.base import Base, Key, NameText, UtcInstant
+
+
+class LogTailPiece(Base):
+    """Some bytes of a log as they came, packed; `start` is the position of the first in the log. Not derived."""
+
+    __tablename__ = "log_tails"
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(NameText, primary_key=True)
+    start: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    size_bytes: Mapped[int]
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[datetime] = mapped_column(UtcInstant)
