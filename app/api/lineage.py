@@ -13,6 +13,7 @@ from app.csv_rows import CONTENT_TYPE, csv_lines
 from app.wiring import Service, get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.schemas.queries import ImpactQuery, RebuildQuery
+from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact, stream_impact
 from provenance.services.plan_rebuild import plan_rebuild
 
@@ -37,7 +38,7 @@ def get_rebuild(name: str) -> Response:
 
 
 @section.call(
-    "GET", "/lineage/impact", answers={200: OBJECT}, parameters=parameters(ImpactQuery), errors=(401, 413, 422)
+    "GET", "/lineage/impact", answers={200: OBJECT}, parameters=parameters(ImpactQuery), errors=(401, 404, 413, 422)
 )
 def get_impact() -> Response:
     """Return what some jobs made and all that was made from it: counts, then a page of files; or all of them as CSV or NDJSON."""
@@ -45,8 +46,9 @@ def get_impact() -> Response:
     how = {name: query.pop(name) for name in ("limit", "cursor") if name in query}
     form, is_direct = query.pop("format"), query.pop("direct")
     filters, service = JobFilters(**query), get_service()
-    if form == "json":
-        with service.reading() as connection:
+    with service.reading() as connection:
+        filters = resolve_range(connection, filters, service.settings.git_mirrors)
+        if form == "json":
             return json_answer(find_impact(connection, filters, is_direct=is_direct, **how))
     write, content_type = _STREAMS[form]
     return _stream(

@@ -13,7 +13,8 @@ _LISTED = 20
 
 
 @click.command()
-@click.option("--revision", help="Jobs that ran this commit, or asked for this tag.")
+@click.option("--revision", help="Jobs that ran this commit or tag; X..Y for all commits from X to Y, both included.")
+@click.option("--software", help="Jobs that used code of this name; with --revision, of that code.")
 @click.option("--parameter", help="Jobs whose configuration has this parameter; its key, with * for any letters.")
 @click.option("--value", help="With --parameter: its value, such as 5, '<5', '[1,2]' or '~Slicer*'.")
 @click.option("--host", help="Jobs on this worker node.")

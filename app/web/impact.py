@@ -10,11 +10,12 @@ from app.web.formats import counted, duration
 from app.web.frame import answer, asked, here
 from app.web.jobs import asked_filters
 from app.wiring import get_service
+from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact
 from provenance.services.plan_rebuild import plan_rebuild
 
 _FILTERS = (
-    "experiment", "campaign", "stage", "task_id", "state", "site", "host", "revision", "file", "parameter", "value",
+    "experiment", "campaign", "stage", "task_id", "state", "site", "host", "software", "revision", "file", "parameter", "value",
     "started_after", "started_before",
 )  # fmt: skip
 _ROWS = 100
@@ -31,8 +32,9 @@ def show_impact() -> Response:
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     found, is_direct = None, asked("direct") is not None
     if filters:
-        with get_service().reading() as connection:
-            found = find_impact(connection, asked_filters(), is_direct=is_direct, limit=_ROWS, cursor=asked("cursor"))
+        with (service := get_service()).reading() as connection:
+            chosen = resolve_range(connection, asked_filters(), service.settings.git_mirrors)
+            found = find_impact(connection, chosen, is_direct=is_direct, limit=_ROWS, cursor=asked("cursor"))
     query = {**filters, "direct": "true" if is_direct else ""}
     return answer(
         "impact.html",

@@ -23,12 +23,14 @@ _WORDS = (
     "state",
     "host",
     "site",
+    "software",
     "revision",
     "file",
     "unit",
     "batch_id",
     "failed_step",
     "error_class",
+    "failure_class",
 )
 _PARAMETER = ("parameter", "value")
 _TIMES = ("started_after", "started_before", "received_after")

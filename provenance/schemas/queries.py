@@ -68,7 +68,9 @@ class JobsQuery(SomeJobsQuery):
     batch_id = _text("Jobs of this batch job.")
     recipe_id = _text("Jobs of this recipe.")
     parameter = _text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
-    value = _text("With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2].")
+    value = _text(
+        "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2]."
+    )
     received_after = _moment("Jobs whose first record came after this time.")
     limit = _number(1, 1000, "How many at most; 100 by default.")
     cursor = _text("`next` of the answer before.")
@@ -134,7 +136,9 @@ class ComparatorsQuery(Schema):
 class AfterQuery(Schema):
     """What a change was made from."""
 
-    after = _number(0, 2**31 - 1, "The version that it was made from: 409 where there is a newer one. 0: there was none.")
+    after = _number(
+        0, 2**31 - 1, "The version that it was made from: 409 where there is a newer one. 0: there was none."
+    )
 
 
 class ConfigurationQuery(ExperimentQuery):
@@ -165,6 +169,10 @@ class BundleQuery(ExperimentQuery):
     level = fields.String(
         validate=validate.OneOf(["L0", "L1", "L2", "L3", "L4"]),
         metadata={"description": "Leave out what only a higher level holds; everything goes in by default."},
+    )
+    holey = fields.Boolean(
+        load_default=False,
+        metadata={"description": "List inputs that are not here and have a URL in BagIt's fetch.txt."},
     )
 
 
@@ -234,10 +242,14 @@ class RebuildQuery(FileQuery):
 class ImpactQuery(SomeJobsQuery):
     """Which jobs, and how far what they made is followed. At least one filter is needed."""
 
+    software = _text("Jobs that used code of this name; with `revision`, of that code.")
+    revision = _text("Jobs that ran this commit or tag; `X..Y` for all commits from X to Y, both included.")
     state = _text("running, succeeded, failed, killed or lost.")
     file = _text("Jobs that produced or consumed this file.")
     parameter = _text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
-    value = _text("With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2].")
+    value = _text(
+        "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2]."
+    )
     direct = fields.Boolean(load_default=False, metadata={"description": "Only what these jobs made themselves."})
     format = fields.String(validate=validate.OneOf(["json", "csv", "ndjson"]), load_default="json")
     limit = _number(1, 1000, "How many at most; 100 by default.")

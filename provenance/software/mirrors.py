@@ -27,6 +27,7 @@ PINS = "refs/prov/pins/"
 TAG_OBJECTS = "refs/prov/tagobj/"
 SEEN = "refs/prov/seen/"
 KNOWN = ("refs/heads", "refs/tags")
+_QUICK = Limits(wall_seconds=10)
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,17 @@ class Mirror:
         """Whether the commit is here, reachable or not."""
         answer = run_git(["cat-file", "-e", f"{checked_oid(oid)}^{{commit}}"], git_dir=self.folder, accept=(0, 1, 128))
         return answer.exit_code == 0
+
+    def commits_between(self, first: str, last: str) -> list[str]:
+        """Return the commits that come after `first` and lead to `last`, both included; none where `first` is no ancestor.
+
+        Raises:
+            SoftwareError: it takes git more than ten seconds.
+        """
+        if not self._is_ancestor(first, last):
+            return []
+        between = ["rev-list", "--ancestry-path", f"{checked_oid(first)}..{checked_oid(last)}"]
+        return [first, *run_git(between, git_dir=self.folder, limits=_QUICK).lines]
 
     @contextmanager
     def objects(self) -> Iterator[RepositoryObjects]:

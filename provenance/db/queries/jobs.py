@@ -13,6 +13,7 @@ from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (
     Claim,
     Experiment,
+    FailureClass,
     File,
     Host,
     Identity,
@@ -24,13 +25,15 @@ from provenance.db.tables import (
     TaskRow,
 )
 
+_FIRST_BAD = STATES.index("failed")
+
 
 class JobFilters(NamedTuple):
     """What a list of jobs is narrowed to; None for what does not matter.
 
     Attributes:
         software: name of code that the job used; with `revision`, of the code that was at it.
-        commits: one of these, whole.
+        software_keys: integer keys of software entries, of which the job used one.
     """
 
     experiment: str | None = None
@@ -41,6 +44,7 @@ class JobFilters(NamedTuple):
     exit_code: int | None = None
     failed_step: str | None = None
     error_class: str | None = None
+    failure_class: str | None = None
     host: str | None = None
     site: str | None = None
     revision: str | None = None
@@ -54,7 +58,7 @@ class JobFilters(NamedTuple):
     parameter: str | None = None
     value: str | None = None
     software: str | None = None
-    commits: frozenset[str] | None = None
+    software_keys: frozenset[int] | None = None
 
 
 _COLUMNS: tuple[Any, ...] = (
@@ -159,6 +163,9 @@ def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
         query = query.where(Job.received_at >= filters.received_after)
     if used := _software_conditions(filters):
         query = query.where(_uses_software(used))
+    if filters.failure_class is not None:
+        read = select(FailureClass.job_id).where(FailureClass.class_name == filters.failure_class)
+        query = query.where(Job.id.in_(read), Job.state >= _FIRST_BAD)
     if filters.file is not None:
         query = query.where(_touches_file(filters.file))
     return query
@@ -169,8 +176,8 @@ def _software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if filters.software is not None:
         found.append(SoftwareRow.name == filters.software)
-    if filters.commits is not None:
-        found.append(SoftwareRow.revision.in_(sorted(filters.commits)))
+    if filters.software_keys is not None:
+        found.append(SoftwareRow.id.in_(sorted(filters.software_keys)))
     if (revision := filters.revision) is not None:  # a commit, whole or by its first digits, or a ref
         end = revision[:-1] + chr(ord(revision[-1]) + 1) if revision else revision
         is_commit = (SoftwareRow.revision >= revision) & (SoftwareRow.revision < end)

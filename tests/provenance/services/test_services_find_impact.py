@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, record_of
+from ledger_story import Production, git, make_repository, record_of
 
 from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
-from provenance.errors import BadInputError
+from provenance.errors import BadInputError, NotFoundError
+from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact, stream_impact
+from provenance.services.repositories import register_repository
 
 
 def job(number: int, reads: list[str], makes: list[str], host: str, **more: Any) -> dict[str, Any]:
@@ -94,6 +96,51 @@ def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
     production.record(job(9, ["b"], ["a"], "loop"), job(10, ["a"], ["b"], "loop"))
 
     assert names(found(production, JobFilters(host="loop"))) == ["a", "b"]
+
+
+@pytest.fixture
+def releases(database: Database, tmp_path: Path) -> Iterator[Production]:
+    """Four commits, v1 to v3 tagged on three of them and one on a branch; a job ran each, one only named its tag."""
+    made = Production(database, open_store("memory:"), tmp_path)
+    upstream = make_repository(tmp_path / "upstream")
+    commits = [git(upstream, "rev-parse", "HEAD").strip()]
+    for tag in ("v2", "v3"):
+        git(upstream, "commit", "-q", "--allow-empty", "-m", tag)
+        git(upstream, "tag", tag)
+        commits.append(git(upstream, "rev-parse", "HEAD").strip())
+    git(upstream, "checkout", "-q", "-b", "side", "v1")
+    git(upstream, "commit", "-q", "--allow-empty", "-m", "side")
+    commits.append(git(upstream, "rev-parse", "HEAD").strip())
+    made.writer.run(lambda connection, known: register_repository(connection, known, "x", str(upstream)))
+
+    def code(**how: str) -> list[dict[str, str]]:
+        return [{"name": "x", "repository": str(upstream), **how}]
+
+    made.record(
+        *(job(n, [], [f"by{n}"], "any", software=code(revision=commit)) for n, commit in enumerate(commits, 1)),
+        job(5, [], ["by tag"], "any", software=code(requested_ref="v2")),
+    )
+    made.work()
+    yield made
+    made.close()
+
+
+def test_files_made_between_two_commits_are_found_by_the_mirror(releases: Production, tmp_path: Path) -> None:
+    def between(revision: str, **more: Any) -> list[str]:
+        with releases.database.reading.connect() as connection:
+            filters = resolve_range(connection, JobFilters(revision=revision, **more), tmp_path / "git")
+            return names(find_impact(connection, filters))
+
+    assert between("v1..v3") == ["by tag", "by1", "by2", "by3"]
+    assert between("v2..v3") == ["by tag", "by2", "by3"]
+    assert between("v1..side") == ["by1", "by4"]
+    assert between("v1..v3", software="other") == []
+    with pytest.raises(BadInputError, match="no ancestor"):
+        between("v3..v1")
+    with pytest.raises(BadInputError, match="a range is"):
+        between("v1..")
+    with pytest.raises(NotFoundError, match="has both v1 and v9"):
+        between("v1..v9")
 
 
 def test_question_without_any_filter_is_refused(production: Production) -> None:
