@@ -7,6 +7,7 @@ import { showBox, showNothing, spoken } from "./map_panel.js";
 const NARROW = matchMedia("(max-width: 40rem)"), DARK = matchMedia("(prefers-color-scheme: dark)"), STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const MOVE = 220;
 const DOUBLE = 350;
+const READABLE = 0.55;
 
 class Place {
   constructor(element) {
@@ -52,59 +53,73 @@ class Place {
 
   // -- drawing
 
-  show(view, from) {
+  // `keys` names nodes of the graph whose boxes stay where they are while those around them make room.
+  show(view, keys) {
+    const before = keys && this.middleOf(keys, (id) => this.cy.getElementById(id).position());
     this.view = view;
     this.boxes = new Map(view.boxes.map((box) => [box.id, box]));
     this.colours = palette(DARK.matches && !this.isPrinting);
     const places = this.layOut(view);
-    const held = from && this.cy.getElementById(from).nonempty() ? this.cy.getElementById(from).position() : null;
-    const anchor = held && places.get(from) ? { x: held.x - places.get(from).x, y: held.y - places.get(from).y } : { x: 0, y: 0 };
+    const after = before && this.middleOf(keys, (id) => places.get(id));
+    const anchor = after ? { x: before.x - after.x, y: before.y - after.y } : { x: 0, y: 0 };
     const was = new Map(this.cy.nodes().map((node) => [node.id(), { ...node.position() }]));
     this.cy.batch(() => {
       this.cy.elements().remove();
       this.cy.style(styleOf(this.colours));
       this.cy.add(view.boxes.map((box) => this.nodeOf(box)));
-      this.cy.add(view.arrows.map(([source, target, count, isSure]) => ({ group: "edges", data: { id: `${source}>${target}`, source, target, label: this.view.unit && count ? `${count.toLocaleString("en").replaceAll(",", "\u2009")} ${this.view.unit}${count === 1 ? "" : "s"}` : "", isPossible: !isSure, bends: [0, 0], weights: [0.3, 0.7] } })));
+      this.cy.add(view.arrows.map((arrow) => this.lineOf(arrow)));
     });
-    this.moves = 0;
+    const isMoved = after && !STILL.matches;
     for (const node of this.cy.nodes()) {
       const place = places.get(node.id()), to = { x: place.x + anchor.x, y: place.y + anchor.y };
-      if (from && !STILL.matches && this.cy.nodes().length < 300) {
-        node.position(was.get(node.id()) || held || to);
-        node.animate({ position: to }, { duration: MOVE });
-      } else node.position(to);
+      node.position(isMoved ? was.get(node.id()) || before : to);
+      if (isMoved) node.animate({ position: to }, { duration: MOVE });
     }
-    if (from && !STILL.matches) setTimeout(() => this.curve(), MOVE + 40);
-    this.curve();
     this.showLegend();
+  }
+
+  middleOf(keys, placeOf) {
+    const some = this.view.boxes.filter((box) => (box.keys || [box.id]).some((key) => keys.has(key))).map((box) => placeOf(box.id));
+    const mean = (axis) => some.reduce((sum, place) => sum + place[axis], 0) / some.length;
+    return some.length ? { x: mean("x"), y: mean("y") } : null;
   }
 
   nodeOf(box) {
     return { group: "nodes", data: { id: box.id, ...outer(box), image: imageOf(box, this.colours) } };
   }
 
+  lineOf([source, target, count, isSure]) {
+    const words = this.view.unit && count ? `${count.toLocaleString("en").replaceAll(",", "\u2009")} ${this.view.unit}${count === 1 ? "" : "s"}` : "";
+    const [leaves, arrives] = NARROW.matches ? ["180deg", "0deg"] : ["90deg", "270deg"];
+    return { group: "edges", data: { id: `${source}>${target}`, source, target, label: words, isPossible: !isSure, leaves, arrives, ...this.bends(source, target) } };
+  }
+
   layOut(view) {
     const graph = new this.dagre.Graph();
-    graph.setGraph({ rankdir: NARROW.matches ? "TB" : "LR", nodesep: 12, ranksep: 46, edgesep: 8, marginx: 8, marginy: 8 });
+    graph.setGraph({ rankdir: NARROW.matches ? "TB" : "LR", nodesep: 12, ranksep: view.unit ? 76 : 46, edgesep: 8, marginx: 8, marginy: 8 });
     graph.setDefaultEdgeLabel(() => ({}));
     for (const box of view.boxes) graph.setNode(box.id, outer(box));
     for (const [source, target] of view.arrows) graph.setEdge(source, target);
     this.dagre.layout(graph);
+    this.graph = graph;
     return new Map(view.boxes.map((box) => [box.id, graph.node(box.id)]));
   }
 
-  // Lines leave and arrive along the direction of history.
-  curve() {
-    this.cy.batch(() => {
-      for (const edge of this.cy.edges()) {
-        const a = edge.source().position(), b = edge.target().position();
-        const across = NARROW.matches ? a.x - b.x : b.y - a.y;
-        const length = Math.hypot(b.x - a.x, b.y - a.y) || 1, along = Math.abs(NARROW.matches ? b.y - a.y : b.x - a.x);
-        const bend = (Math.min(Math.abs(across), 60) * Math.sign(across) * along) / length / 3.2;
-        edge.data("bends", [bend, -bend]);
-      }
-      this.cy.edges().style(NARROW.matches ? { "source-endpoint": "180deg", "target-endpoint": "0deg" } : {});
-    });
+  // A line leaves and arrives along the direction of history, and goes around the boxes that it passes: the points of its curve, as
+  // shares of the way from end to end and distances from it.
+  bends(source, target) {
+    const a = this.graph.node(source), b = this.graph.node(target), isDown = NARROW.matches;
+    const start = isDown ? { x: a.x, y: a.y + a.height / 2 } : { x: a.x + a.width / 2, y: a.y };
+    const end = isDown ? { x: b.x, y: b.y - b.height / 2 } : { x: b.x - b.width / 2, y: b.y };
+    const dx = end.x - start.x, dy = end.y - start.y, square = dx * dx + dy * dy || 1;
+    const passed = this.graph.edge(source, target).points.slice(1, -1);
+    const half = isDown ? [{ x: start.x, y: start.y + dy / 2 }, { x: end.x, y: end.y - dy / 2 }] : [{ x: start.x + dx / 2, y: start.y }, { x: end.x - dx / 2, y: end.y }];
+    const points = passed.length > 1 ? passed : half;
+    const from = points.map((point) => ({ x: point.x - start.x, y: point.y - start.y }));
+    return {
+      weights: from.map((point) => (point.x * dx + point.y * dy) / square),
+      distances: from.map((point) => (point.y * dx - point.x * dy) / Math.sqrt(square)),
+    };
   }
 
   showLegend() {
@@ -118,23 +133,33 @@ class Place {
     }));
   }
 
-  // As high as the picture needs, so that what is below it is not pushed away; higher ones are moved about in.
-  fit() {
-    const room = this.cy.elements().boundingBox(), zoom = Math.min(1, Math.max(0.55, this.canvas.clientWidth / (room.w + 24)));
-    this.main.style.setProperty("--wanted", `${Math.ceil(room.h * zoom) + 40}px`);
-    this.cy.resize();
-    this.cy.fit(undefined, 12);
-    if (this.cy.zoom() > 1) this.cy.zoom(1);
-    const tooSmall = 0.55;
-    if (this.cy.zoom() >= tooSmall) return this.cy.center();
-    this.cy.zoom(tooSmall);
-    this.reveal(this.boxes.has(this.view.focus) ? this.view.focus : this.view.boxes[0].id, true);
+  // Opening a box makes room below, and moves nothing that is seen.
+  grow() {
+    const high = Math.max(...this.view.boxes.map((box) => this.graph.node(box.id).y)) + 60;
+    this.stretch(this.cy.zoom(), Math.max(high, (parseFloat(this.main.style.getPropertyValue("--wanted")) - 40) / this.cy.zoom()));
   }
 
-  reveal(id, isAlways = false) {
+  stretch(zoom, height) {
+    this.main.style.setProperty("--wanted", `${Math.ceil(height * zoom) + 40}px`);
+    this.cy.resize();
+  }
+
+  // As high as the picture needs, so that what is below it is not pushed away; higher ones are moved about in.
+  fit(least = READABLE) {
+    const room = this.cy.elements().boundingBox(), edge = 12;
+    this.stretch(Math.min(1, Math.max(READABLE, (this.canvas.clientWidth - 2 * edge) / room.w)), room.h);
+    const [width, height] = [this.cy.width(), this.cy.height()];
+    const zoom = Math.min(1, Math.max(least, Math.min((width - 2 * edge) / room.w, (height - 2 * edge) / room.h)));
+    const focus = this.cy.getElementById(this.view.focus || ""), middle = focus.nonempty() ? focus.position() : { x: room.x1, y: room.y1 };
+    const pan = (size, low, high, at) => ((high - low) * zoom <= size - edge ? (size - (high + low) * zoom) / 2
+      : Math.min(edge - low * zoom, Math.max(size - edge - high * zoom, size / 2 - at * zoom)));
+    this.cy.viewport({ zoom, pan: { x: pan(width, room.x1, room.x2, middle.x), y: pan(height, room.y1, room.y2, middle.y) } });
+  }
+
+  reveal(id) {
     const node = this.cy.getElementById(id), seen = this.cy.extent(), box = node.boundingBox();
     const isSeen = box.x1 > seen.x1 && box.x2 < seen.x2 && box.y1 > seen.y1 && box.y2 < seen.y2;
-    if (isAlways || !isSeen) this.cy.center(node);
+    if (!isSeen) this.cy.center(node);
   }
 
   // -- choosing, finding, following
@@ -170,20 +195,23 @@ class Place {
   }
 
   async open(handle) {
-    await this.change([...new Set([...this.words.getAll("expanded"), handle])], this.chosen, "Opened");
+    await this.change([...new Set([...this.words.getAll("expanded"), handle])], (box) => box.open === handle, "Opened");
   }
 
   async fold(handle) {
-    await this.change(this.words.getAll("expanded").filter((one) => one !== handle), handle.slice(0, -1), "Folded");
+    await this.change(this.words.getAll("expanded").filter((one) => one !== handle), (box) => box.close === handle, "Folded");
   }
 
-  async change(expanded, stay, words) {
+  // `isIt` tells the boxes that change.
+  async change(expanded, isIt, words) {
+    const keys = this.view.boxes.filter(isIt).flatMap((box) => box.keys);
     this.remember({ expanded }, true);
     this.element.setAttribute("aria-busy", "true");
     try {
       const before = this.boxes.size;
-      this.show(await this.ask(), stay);
-      this.follow(this.words);
+      this.show(await this.ask(), new Set(keys));
+      this.grow();
+      this.follow(this.words, keys[0]);
       this.tell(`${words}: ${Math.abs(this.boxes.size - before)} boxes ${this.boxes.size < before ? "fewer" : "more"}.`);
     } catch {
       location.reload();
@@ -193,10 +221,10 @@ class Place {
   }
 
   // Draws what the address says beside the boxes: search, path, choice.
-  follow(words) {
+  follow(words, at = words.get("at")) {
     this.find.value = words.get("find") || "";
     this.mark();
-    this.choose(this.boxHolding(words.get("at")), { isTold: false });
+    this.choose(this.boxHolding(at), { isTold: false });
   }
 
   boxHolding(key) {
@@ -244,10 +272,10 @@ class Place {
     const from = this.cy.getElementById(start), to = this.cy.getElementById(end);
     const between = (first, last) => first.successors().union(first).intersection(last.predecessors().union(last));
     const way = [between(from, to), between(to, from)].find((some) => some.contains(from) && some.contains(to));
-    if (!way) return { start, words: `No path joins ${name} and ${this.boxes.get(end).label} in this picture.` };
+    if (!way) return { start, end, words: `No path joins ${name} and ${this.boxes.get(end).label} in this picture.` };
     this.cy.elements().difference(way).addClass("is-dim");
     way.removeClass("is-dim").addClass("is-on-path");
-    return { start, words: `${way.nodes().length} boxes lie on the paths between ${name} and ${this.boxes.get(end).label}.` };
+    return { start, end, words: `${way.nodes().length} boxes lie on the paths between ${name} and ${this.boxes.get(end).label}.` };
   }
 
   // -- mouse and keys
@@ -281,11 +309,12 @@ class Place {
     });
     this.bar.addEventListener("click", (event) => {
       const wanted = event.target.dataset?.do;
-      if (wanted === "fit") this.fit();
+      if (wanted === "fit") this.fit(this.cy.minZoom());
       else if (wanted) this.cy.zoom({ level: this.cy.zoom() * (wanted === "in" ? 1.25 : 0.8), renderedPosition: { x: this.cy.width() / 2, y: this.cy.height() / 2 } });
     });
     addEventListener("popstate", async () => {
-      this.show(await this.ask(), this.chosen);
+      this.show(await this.ask(), new Set(this.boxes.get(this.chosen || this.view.focus)?.keys || []));
+      this.grow();
       this.follow(this.words);
     });
     DARK.addEventListener("change", () => this.recolour());

@@ -78,7 +78,8 @@ export const styleOf = (colours) => [
     style: {
       width: 1.4, "line-color": colours.line, "target-arrow-shape": "vee", "target-arrow-color": colours.line, "arrow-scale": 0.8,
       label: "data(label)", "font-size": 10, "font-family": "system-ui, sans-serif", color: colours.muted, "text-background-color": colours.paper, "text-background-opacity": 0.85, "text-background-padding": 2,
-      "source-endpoint": "90deg", "target-endpoint": "270deg", "curve-style": "unbundled-bezier", "control-point-distances": "data(bends)", "control-point-weights": "data(weights)",
+      "source-endpoint": "data(leaves)", "target-endpoint": "data(arrives)", "edge-distances": "endpoints",
+      "curve-style": "unbundled-bezier", "control-point-distances": "data(distances)", "control-point-weights": "data(weights)",
     },
   },
   { selector: "edge[?isPossible]", style: { "line-style": "dashed" } },

@@ -49,7 +49,7 @@ export const spoken = (box) => {
 };
 
 export const showNothing = (panel, view) => {
-  panel.replaceChildren(make("p", view.words, { class: "map-words" }), ...view.notes.map((note) => make("p", note, { class: "quiet" })),
+  panel.replaceChildren(make("p", view.words, { class: "map-words" }), ...view.notes.filter((note) => !view.words.includes(note)).map((note) => make("p", note, { class: "quiet" })),
     make("p", "Choose a box to see what it is.", { class: "quiet" }));
 };
 
@@ -57,16 +57,16 @@ export const showNothing = (panel, view) => {
 export const showBox = (panel, box, path, acts) => {
   const actions = make("p", "", { class: "actions" });
   if (box.open) actions.append(button("Open", () => acts.open(box.open)));
-  if (box.close) actions.append(button("Fold again", () => acts.close(box.close)));
+  if (box.close) actions.append(button("Fold", () => acts.close(box.close)));
   if (box.url && box.action) actions.append(make("a", box.action, { class: "button", href: box.url }));
   if (box.lineage && !box.is_focus) actions.append(make("a", "Lineage of this file", { href: box.lineage }));
   const way = make("p", "", { class: "actions" });
-  if (path.start && path.start !== box.id) way.append(button("Show the way to here", acts.end));
-  way.append(button("Start a path here", acts.start));
+  if (path.start && path.start !== box.id && path.end !== box.id) way.append(button("Show the way to here", acts.end));
+  if (path.start !== box.id) way.append(button("Start a path here", acts.start));
   if (path.start) way.append(button("Forget the path", acts.forget));
-  panel.replaceChildren(make("h3", box.label, { class: "name", tabindex: "-1" }), actions, facts(box.facts || []));
+  panel.replaceChildren(make("h3", box.label, { class: "name", tabindex: "-1" }), actions);
   if (path.words) panel.append(make("p", path.words, { class: "note" }));
-  panel.append(way);
+  panel.append(facts(box.facts || []), way);
   if (box.members) panel.append(list("Holds", box.members, box.more));
   if (box.shared) panel.append(list("Shared inputs", box.shared));
 };

@@ -13,8 +13,9 @@ from app.web.pictures import asked_drawing, draw_picture
 from app.wiring import get_service
 from provenance.errors import NotFoundError
 from provenance.lineage.graph import UNHAPPY_STATES
+from provenance.lineage.layers import layers
 from provenance.lineage.map_view import map_of_classes
-from provenance.lineage.quotient import FoldedGraph
+from provenance.lineage.quotient import FoldedGraph, JobClass
 from provenance.lineage.svg import draw_classes
 from provenance.services.fold_campaign import class_links, fold_campaign, follow_up
 
@@ -50,8 +51,8 @@ def show_page(experiment: str, name: str) -> Response:
     words = {"experiment": experiment, "task_id": ",".join(tasks)}
     files_in, files_out = _files(graph)
     rows = [
-        {"some": some, "url": links.expand(str(index)), "read": files_in[index], "made": files_out[index]}
-        for index, some in enumerate(graph.classes)
+        {"key": index, "some": some, "url": links.expand(str(index)), "read": files_in[index], "made": files_out[index]}
+        for index, some in _in_order(graph)
     ]
     return answer(
         "campaign_lineage.html",
@@ -81,6 +82,14 @@ def first_line(graph: FoldedGraph) -> str:
     mishaps = ", ".join(f"{number(states[state])} {state}" for state in UNHAPPY_STATES if states[state])
     with_code = f" with {counted(versions, 'code version')}" if versions else ""
     return f"{counted(total, 'job')} in {counted(stages, 'stage')}{with_code}" + (f"; {mishaps}." if mishaps else ".")
+
+
+def _in_order(graph: FoldedGraph) -> list[tuple[int, JobClass]]:
+    """Return the classes with their places, in the order of production."""
+    stages = list(dict.fromkeys(some.stage for some in graph.classes))
+    named = ((graph.classes[flow.source].stage, graph.classes[flow.target].stage) for flow in graph.flows)
+    layer = layers(stages, list(dict.fromkeys(ends for ends in named if ends[0] != ends[1])))
+    return sorted(enumerate(graph.classes), key=lambda place: (layer[place[1].stage], place[1].stage, -place[1].jobs))
 
 
 def _files(graph: FoldedGraph) -> tuple[Counter[int], Counter[int]]:

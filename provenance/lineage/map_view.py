@@ -12,7 +12,7 @@ from provenance.lineage.folding import Box, View
 from provenance.lineage.graph import FileNode, JobNode, Node
 from provenance.lineage.quotient import FoldedGraph
 from provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
-from provenance.lineage.svg import LABEL_WIDTH, item_size
+from provenance.lineage.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
 from provenance.lineage.words import counted, day, full_name, number, shown, size
 
 MOST_MEMBERS = 30
@@ -37,7 +37,7 @@ def map_of_view(view: View, links: Links) -> dict[str, Any]:
 
 def map_of_classes(folded: FoldedGraph, links: Links) -> dict[str, Any]:
     """A campaign's folded graph in the same words; a box leads to the list of its jobs, an arrow says how many files it is."""
-    sheet = sheet_of_classes(folded, links, label_width=LABEL_WIDTH)
+    sheet = sheet_of_classes(folded, links, label_width=CLASS_WIDTH)
     counts = {(str(flow.source), str(flow.target)): flow.files for flow in folded.flows}
     drawn = []
     for key, item in sheet.items.items():

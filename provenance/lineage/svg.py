@@ -50,6 +50,8 @@ from provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_clas
 Direction = Literal["right", "down"]
 
 LABEL_WIDTH = 28
+CLASS_WIDTH = 38
+"""Columns of a label at most; classes of jobs are few, and say more."""
 PADDING = 10.0
 LINE = 16.0
 LEAST_WIDTH = 340.0
@@ -78,7 +80,8 @@ def draw_view(view: View, *, direction: Direction = "right", links: Links | None
 def draw_classes(folded: FoldedGraph, *, direction: Direction = "right", links: Links | None = None) -> str:
     """A campaign's folded graph as an `<svg>` element: a box for each stage, code version and state."""
     chosen = links or Links()
-    return _drawn(lambda width: sheet_of_classes(folded, chosen, label_width=width), direction)
+    least = CLASS_WIDTH if direction == "right" else 0
+    return _drawn(lambda width: sheet_of_classes(folded, chosen, label_width=max(width, least)), direction)
 
 
 def _drawn(sheet_for: Callable[[int], Sheet], direction: Direction) -> str:

@@ -1,0 +1,163 @@
+"""Campaigns in the large: counted exactly, kept where they are large, counted again when something was recorded."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from production_samples import Production, file_entry, job
+from sqlalchemy import Connection, select
+
+from provenance.db.queries import folded as queries
+from provenance.db.queries.folded import CampaignKey, read_kept
+from provenance.db.tables import WorkItem
+from provenance.db.writer import Writer
+from provenance.errors import LimitError, NotFoundError
+from provenance.services import fold_campaign as folding
+from provenance.services.background import HANDLERS
+from provenance.services.fold_campaign import FoldedCampaign, enqueue_large, fold_campaign, follow_up
+from provenance.services.work import Parts, drain
+
+UNITS = 6
+
+
+def software(ref: str) -> list[dict[str, Any]]:
+    """Return the code that a job ran."""
+    return [{"name": "novasoft", "vcs": "git", "repository": "https://example.org/novasoft.git", "requested_ref": ref}]
+
+
+def campaign_jobs() -> Iterator[dict[str, Any]]:
+    """Yield reco jobs, one of which failed first, and a merge of what they made, of two releases."""
+    calibration = file_entry("calib", 7, role="shared")
+    yield job(1, task=task("calib"), outputs=[file_entry("calib", 7)], software=software("v1"))
+    for unit in range(UNITS):
+        more = {"task": task("reco", f"t{unit % 2}"), "software": software("v1" if unit < 4 else "v2")}
+        read = [file_entry(f"raw{unit}", unit + 10), calibration]
+        if unit == 0:
+            yield job(99, inputs=read, state="failed", **more)
+        yield job(100 + unit, inputs=read, outputs=[file_entry(f"reco{unit}", unit + 20)], **more)
+    read = [file_entry(f"reco{unit}", unit + 20) for unit in range(UNITS)]
+    yield job(200, inputs=read, outputs=[file_entry("merged", 30)], task=task("merge"), software=software("v2"))
+
+
+def task(stage: str, task_id: str = "") -> dict[str, Any]:
+    return {"task_id": task_id or stage, "campaign": "prod", "stage": stage}
+
+
+@pytest.fixture
+def campaign(production: Production) -> Production:
+    production.record(*campaign_jobs())
+    return production
+
+
+def read_folded(production: Production, **more: Any) -> FoldedCampaign:
+    with production.database.reading.connect() as connection:
+        return fold_campaign(connection, "nova", "prod", **more)
+
+
+def waiting(connection: Connection) -> list[Any]:
+    return list(connection.execute(select(WorkItem.kind, WorkItem.due_at)))
+
+
+def test_classes_and_the_files_between_them_are_counted(campaign: Production) -> None:
+    graph = read_folded(campaign).graph
+
+    classes = [(some.stage, some.code_version, some.state, some.jobs, some.revision) for some in graph.classes]
+    assert classes == [
+        ("calib", "novasoft v1", "succeeded", 1, "v1"),
+        ("merge", "novasoft v2", "succeeded", 1, "v2"),
+        ("reco", "novasoft v1", "failed", 1, "v1"),
+        ("reco", "novasoft v1", "succeeded", 4, "v1"),
+        ("reco", "novasoft v2", "succeeded", 2, "v2"),
+    ]  # fmt: skip
+    assert [(flow.source, flow.target, flow.files) for flow in graph.flows] == [(3, 1, 4), (4, 1, 2)]
+
+
+def test_counting_in_small_parts_gives_the_same(campaign: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read_folded(campaign).graph
+    monkeypatch.setattr(queries, "_JOBS_AT_ONCE", 1)
+
+    assert read_folded(campaign).graph == whole
+
+
+def test_versions_are_put_together_where_groups_are_too_many(
+    campaign: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "MOST_GROUPS", 4)
+
+    graph = read_folded(campaign).graph
+
+    assert [(some.stage, some.state, some.jobs) for some in graph.classes] == [
+        ("calib", "succeeded", 1), ("merge", "succeeded", 1), ("reco", "failed", 1), ("reco", "succeeded", 6),
+    ]  # fmt: skip
+    assert [(flow.source, flow.target, flow.files) for flow in graph.flows] == [(3, 1, 6)]
+
+
+def test_chosen_tasks_are_counted_alone(campaign: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = read_folded(campaign, task_ids=["t1", "merge"]).graph
+
+    assert [(some.stage, some.jobs) for some in graph.classes] == [("merge", 1), ("reco", 2), ("reco", 1)]
+    with pytest.raises(NotFoundError, match="has no task t9"):
+        read_folded(campaign, task_ids=["t1", "t9"])
+    monkeypatch.setattr(folding, "MOST_OF_TASKS", 2)
+    with pytest.raises(LimitError, match="name fewer"):
+        read_folded(campaign, task_ids=["t1", "merge"])
+
+
+def test_unknown_campaigns_are_not_found_and_too_large_ones_come_later(
+    campaign: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with campaign.database.reading.connect() as connection:
+        for experiment, name in (("nova", "none"), ("none", "prod")):
+            with pytest.raises(NotFoundError, match="none"):
+                fold_campaign(connection, experiment, name)
+    monkeypatch.setattr(folding, "MOST_NOT_KEPT", 3)
+    with pytest.raises(LimitError, match="in the background"):
+        read_folded(campaign)
+
+
+def test_a_large_campaign_is_kept_and_counted_again_after_a_pause(
+    campaign: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "MOST_COUNTED_AT_ONCE", 3)
+    writer = Writer(campaign.database.writing)
+    parts = Parts(campaign.database, writer, campaign.store, tmp_path)
+    assert enqueue_large(parts) == 1  # without anybody asking
+    assert drain(parts, HANDLERS) >= 1
+
+    kept = read_folded(campaign)
+    campaign.record(job(300, task=task("merge"), software=software("v2")))
+    stale = read_folded(campaign)
+    writer.run(lambda connection, known: follow_up(connection, known, stale))
+
+    assert kept.is_current
+    assert not kept.needs_follow_up
+    assert not stale.is_current
+    assert stale.graph == kept.graph  # what is known is told, and that it is old
+    with campaign.database.reading.connect() as connection:
+        (due,) = [due for kind, due in waiting(connection) if kind == "fold"]
+    assert due - stale.counted_at >= timedelta(seconds=10)
+
+    HANDLERS["fold"](parts, _fold_key(campaign))
+    fresh = read_folded(campaign)
+    writer.close()
+    assert fresh.is_current
+    assert sum(some.jobs for some in fresh.graph.classes) == sum(some.jobs for some in kept.graph.classes) + 1
+    assert datetime.now(UTC) - fresh.counted_at < timedelta(minutes=1)
+
+
+def _fold_key(production: Production) -> str:
+    with production.database.reading.connect() as connection:
+        return connection.execute(select(WorkItem.key).where(WorkItem.kind == "fold")).scalar_one()
+
+
+def test_who_asks_first_has_it_kept(campaign: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MOST_COUNTED_AT_ONCE", 3)
+
+    counted = read_folded(campaign)
+    campaign.write(lambda connection: follow_up(connection, campaign.known, counted))
+
+    with campaign.database.reading.connect() as connection:
+        assert read_kept(connection, CampaignKey(1, "prod")) is not None
+    assert read_folded(campaign).graph == counted.graph
