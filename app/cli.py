@@ -59,6 +59,7 @@ COMMANDS = {
     "retry-policy": "retry",
     "roots": "histories",
     "rules": "rules",
+    "samples": "samples",
     "serve": "serving",
     "sidecar": "sidecar",
     "task": "tasks",

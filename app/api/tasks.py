@@ -19,6 +19,7 @@ from provenance.records.repairing import parse_object
 from provenance.schemas.queries import CampaignQuery, ExperimentQuery, MissingQuery, ReadyQuery, read_query
 from provenance.services.freeze_units import freeze_units
 from provenance.services.report_campaign import report_campaign
+from provenance.services.samples import list_samples
 from provenance.services.task_declarations import (
     Declaration,
     UnitSource,
@@ -116,6 +117,16 @@ def get_report(campaign: str) -> Response:
     name, service = checked_word(campaign, "campaign"), get_service()
     with service.reading() as connection:
         return json_answer(report_campaign(connection, service.store, query["experiment"], name, now=now))
+
+
+@section.call(
+    "GET", "/samples", answers={200: OBJECT}, parameters=parameters(CampaignQuery), errors=(401, 404, 413, 422)
+)
+def get_samples() -> Response:
+    """Return the declared tasks of an experiment as samples by data tier: files and events, done and expected."""
+    experiment, service = asked(CampaignQuery)["experiment"], get_service()
+    with service.reading() as connection:
+        return json_answer(list_samples(connection, service.store, experiment))
 
 
 @section.call(

@@ -14,6 +14,7 @@ from app.web import (
     divergence,
     errors,
     files,
+    histories,
     home,
     impact,
     job,
@@ -24,6 +25,7 @@ from app.web import (
     recipes,
     reports,
     resources,
+    samples,
     searching,
     tasks,
 )
@@ -46,10 +48,12 @@ _PAGES = (
     campaign_lineage,
     errors,
     impact,
+    histories,
     resources,
     modules,
     recipes,
     reports,
+    samples,
 )
 
 

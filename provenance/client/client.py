@@ -193,6 +193,10 @@ class Client:
         """Return a campaign in one document, as `GET /campaigns/{campaign}/report` does."""
         return self._read(f"/campaigns/{_part(name)}/report", experiment=experiment)
 
+    def samples(self, experiment: str) -> dict[str, Any]:
+        """Return the declared tasks of an experiment as samples by data tier."""
+        return self._read("/samples", experiment=experiment)
+
     def missing_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
         """Return the units that are still to be made: `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`."""
         path = f"/tasks/{_part(task_id)}/missing"
@@ -236,9 +240,10 @@ class Client:
         experiment: str | None = None,
         plan: int | None = None,
         level: str | None = None,
+        is_holey: bool = False,
     ) -> str:
         """Write the rerun bundle of a job to a file, whole or not at all; return its ETag, which names plan and level."""
-        query = {"experiment": experiment, "plan": plan, "level": level}
+        query = {"experiment": experiment, "plan": plan, "level": level, "holey": "true" if is_holey else None}
         return self._save(f"/jobs/{_part(job_id)}/bundle", query, target)
 
     def save_task_bundle(self, task_id: str, target: Path, **which: Any) -> str:

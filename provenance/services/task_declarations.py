@@ -49,6 +49,12 @@ class Declaration(msgspec.Struct, kw_only=True):
         units_from: what the list was made from, kept beside it.
         namespace: where the names of inputs are meant to be, in a catalog that has namespaces.
         outputs_per_unit: files expected of each unit.
+        sample: what an analysis calls it; its campaign where none is said.
+        definition: the dataset of the outputs in the catalog.
+        release: what people call the code.
+        data_tier: of the outputs, where jobs do not say it.
+        events_per_unit: events expected of each unit.
+        is_obsolete: a pass that a later one replaced.
         output_metadata: what the catalog says of outputs of this task and of no other file made from its inputs.
         project: of SAM, that hands the inputs out.
     """
@@ -63,6 +69,12 @@ class Declaration(msgspec.Struct, kw_only=True):
     output_metadata: dict[_Word, _Word] | None = None
     project: _Word | None = None
     recovers: _Word | None = None
+    sample: _Word | None = None
+    definition: _Word | None = None
+    release: _Word | None = None
+    data_tier: _Word | None = None
+    events_per_unit: Annotated[int, msgspec.Meta(ge=0, le=10**12)] | None = None
+    is_obsolete: bool = False
 
     def listed_units(self) -> list[str] | None:
         """Return the frozen list; None where only a number of units was said, or nothing."""
