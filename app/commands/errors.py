@@ -10,6 +10,9 @@ from app.commands.opening import emit, experiment_option, json_option, url_optio
 from app.reports.rows import cause_words
 from provenance.lineage.words import counted, number
 
+_ALONE = ("class", "step", "code")
+_BY = ("stage", "site", "host", "version", "day", *_ALONE)
+
 
 @click.command()
 @click.option("--task", "task_id", help="Jobs of this task.")
@@ -20,7 +23,7 @@ from provenance.lineage.words import counted, number
 @click.option("--revision", help="Jobs that ran this commit.")
 @click.option("--started-after", metavar="TIME", help="Jobs that started at or after this time.")
 @click.option("--started-before", metavar="TIME", help="Jobs that started before this time.")
-@click.option("--by", type=click.Choice(["stage", "site", "host", "version", "day"]), help="Split causes by this.")
+@click.option("--by", type=click.Choice(_BY), help="Split causes by this; class, step and code: count by it alone.")
 @click.option("--sort", type=click.Choice(["count", "newest", "growing"]), default="count", show_default=True)
 @experiment_option
 @url_option
@@ -37,7 +40,11 @@ def _lines(found: dict[str, Any], by: str | None) -> Iterator[str]:
     for cause in found["causes"]:
         part = f"{by} {cause['by'] or 'unknown'}: " if by else ""
         where = f"{counted(cause['hosts'], 'host')}, last {cause['last_at'][:16].replace('T', ' ')} UTC"
-        yield f"{number(cause['count']):>7}  {part}{cause_words(cause)}"
+        is_alone = by in _ALONE
+        yield f"{number(cause['count']):>7}  {part.removesuffix(': ') if is_alone else part + cause_words(cause)}"
+        if cause["words"] and not is_alone:
+            again = {True: "; trying again may help", False: "; it stays so", None: ""}[cause["transient"]]
+            yield f"         {cause['class']}: {cause['words']}{again}"
         yield f"         {where}; {cause['last_day']} in the last day, {cause['day_before']} in the day before"
         yield f"         jobprov job {cause['example']}"
     for outlier in found["outliers"]:

@@ -9,9 +9,11 @@ from app.web.formats import counted, day
 from app.web.frame import answer, asked
 from app.web.jobs import asked_filters
 from app.wiring import get_service
+from provenance.db.queries.errors import SUMS
 from provenance.services.count_errors import count_errors
 
 _FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
+_FILTER_OF = {"stage": "stage", "site": "site", "host": "host", "class": "failure_class", "step": "failed_step"}
 _ROWS = 40
 
 
@@ -26,7 +28,10 @@ def show_page() -> Response:
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     with get_service().reading() as connection:
         found = count_errors(connection, asked_filters(), by=by, sort=sort)
-    causes = [{**cause, "jobs": address("/jobs", _same_cause(cause, filters, by))} for cause in found["causes"]]
+    causes = [
+        {**cause, "jobs": address("/jobs", _same_cause(cause, filters, by)), "log_link": _log_link(cause)}
+        for cause in found["causes"]
+    ]
     return answer(
         "errors.html",
         twin=address("/statistics/errors", {**filters, "by": by or "", "sort": sort}),
@@ -36,6 +41,7 @@ def show_page() -> Response:
         outliers=cut_rows("outliers", [_linked(outlier, filters) for outlier in found["outliers"]], 20),
         filters=filters,
         by=by,
+        is_sum=by in SUMS,
         sort=sort,
     )
 
@@ -43,12 +49,32 @@ def show_page() -> Response:
 def _same_cause(cause: dict[str, Any], filters: dict[str, str], by: str | None) -> dict[str, str]:
     """Return the filters of the list of jobs that failed in this way; a part that it cannot be narrowed to is left out."""
     said = {name: cause[name] for name in ("state", "failed_step", "exit_code", "error_class")}
-    part = {by: cause["by"]} if by in ("stage", "site", "host") else {}
+    said["failure_class"] = cause["class"] if cause["rule"] and by not in SUMS else None
+    part = {_FILTER_OF[by]: cause["by"]} if by in _FILTER_OF else {}
     return {name: str(value) for name, value in {**filters, **said, **part}.items() if value is not None}
+
+
+def _log_link(cause: dict[str, Any]) -> str | None:
+    """Return the address of the line that told, in the log of the example."""
+    if cause["log"] is None:
+        return None
+    line = str(cause["log"]["at"])
+    return address(f"{cause['url']}/logs/{cause['log']['name']}", {"line": line}) + "#why"
 
 
 def _linked(outlier: dict[str, Any], filters: dict[str, str]) -> dict[str, Any]:
     return {**outlier, "link": address("/jobs", {**filters, outlier["kind"]: outlier["name"]})}
+
+
+def _how(cause: dict[str, Any]) -> str:
+    if cause["words"]:
+        words: str = cause["words"]
+        return words[:1].lower() + words[1:] if not words[1:2].isupper() else words
+    if cause["error_class"]:
+        return str(cause["error_class"])
+    if cause["signal"] is not None:
+        return f"signal {cause['signal']}"
+    return str(cause["state"] or cause["by"]) if cause["exit_code"] is None else f"exit code {cause['exit_code']}"
 
 
 def first_line(found: dict[str, Any]) -> str:
@@ -56,9 +82,7 @@ def first_line(found: dict[str, Any]) -> str:
     if not found["failures"]:
         return f"No failure in {counted(found['jobs'], 'job')}." if found["jobs"] else "No job is over yet."
     newest = max(found["causes"], key=lambda cause: cause["last_at"])
-    how = newest["error_class"] or (
-        f"signal {newest['signal']}" if newest["signal"] is not None else f"exit code {newest['exit_code']}"
-    )
+    how = _how(newest)
     where = f" at {counted(newest['sites'], 'site')}" if newest["sites"] else ""
     return (
         f"{counted(found['failures'], 'failure')} in {counted(found['jobs'], 'job')}, {counted(found['cause_count'], 'cause')}; "

@@ -95,6 +95,11 @@ def asked_filters() -> JobFilters:
 
 
 def asked_time(name: str) -> datetime | None:
+    """Return a time in the address, None where it names none.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
     """Return a time of the query, in UTC where it says no zone; None where it is absent.
 
     Raises:

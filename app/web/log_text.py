@@ -12,6 +12,9 @@ TAIL_BYTES = 64 * 1024
 WINDOW_BYTES = 48_000
 LEAST_WINDOW_BYTES = 4_000
 SHOWN_BYTES = 60_000
+SEARCHED_BYTES = 256 << 20
+LONGEST_SEARCHED_LINE = 64 * 1024
+_SEARCHED_AT_ONCE = 1 << 20
 _LINES_BEFORE, _LINES_AFTER = 14, 8
 _LEAST_MATCH = 8
 _ESCAPES = re.compile(
@@ -77,11 +80,12 @@ def find_line(lines: list[str], message: str | None) -> int | None:
 
 
 class Window(NamedTuple):
-    """A piece of a log, whole lines, and where it lies in the log, in bytes."""
+    """A piece of a log, whole lines, and where it lies in the log, in bytes; `mark` is the place of a line that was asked for."""
 
     lines: list[str]
     start: int
     end: int
+    mark: int | None = None
 
 
 def window(stream: BinaryIO, size_bytes: int, at: int, length: int) -> Window:
@@ -96,6 +100,43 @@ def window(stream: BinaryIO, size_bytes: int, at: int, length: int) -> Window:
     if end < size_bytes and (cut := data.rfind(b"\n")) >= 0:
         end, data = at + cut + 1, data[: cut + 1]
     return Window(lines_of(data), at, end)
+
+
+def window_around(stream: BinaryIO, size_bytes: int, line_at: int) -> Window:
+    """Return as many lines as a page bears around the one that holds a byte, that one marked."""
+    line_at = min(max(0, line_at), size_bytes)
+    start = max(0, line_at - WINDOW_BYTES // 3)
+    stream.seek(start)
+    before = stream.read(line_at - start)
+    first = 0 if start == 0 else before.find(b"\n") + 1
+    found = fitting_window(stream, size_bytes, start + first)
+    before = before[first:]
+    if found.end <= line_at:  # the lines before it show longer than they are
+        found, before = fitting_window(stream, size_bytes, start + first + before.rfind(b"\n") + 1), b""
+    return found._replace(mark=min(before.count(b"\n"), max(0, len(found.lines) - 1)))
+
+
+class Hit(NamedTuple):
+    """Where a text stands in a log, and where the line begins that holds it, in bytes."""
+
+    at: int
+    line_at: int
+
+
+def find_next(stream: BinaryIO, size_bytes: int, text: str, at: int) -> Hit | None:
+    """Return where a text stands next from a byte on, whatever its case; None where it does not in the next 256 MB."""
+    wanted = text.encode().lower()
+    start = max(0, at - LONGEST_SEARCHED_LINE)  # so that the beginning of the line is seen
+    stream.seek(start)
+    data, place, until = stream.read(at - start), at, min(size_bytes, at + SEARCHED_BYTES)
+    while place < until and (piece := stream.read(min(_SEARCHED_AT_ONCE, until - place))):
+        begin = max(0, len(data) - len(wanted) + 1) if place > at else len(data)
+        data, offset = data + piece, place - len(data)
+        if (found := data.lower().find(wanted, begin)) >= 0:
+            return Hit(offset + found, offset + data.rfind(b"\n", 0, found) + 1)
+        data = data[-LONGEST_SEARCHED_LINE:]
+        place += len(piece)
+    return None
 
 
 def _byte_before(stream: BinaryIO, at: int) -> bytes:

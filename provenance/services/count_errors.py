@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from provenance.db.queries.errors import FACETS, CauseRow, cause_rows, place_counts
+from provenance.db.queries.errors import FACETS, SUMS, CauseRow, cause_rows, place_counts
 from provenance.db.queries.jobs import JobFilters, job_summaries
 from provenance.db.queries.node_facts import code_versions, job_url
 from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError
+from provenance.services.classify_jobs import JobClass, classes_of
 from provenance.triage.outliers import Count, Outlier, find_outliers
 
 SORTS = ("count", "newest", "growing")
@@ -32,14 +33,16 @@ def count_errors(
 ) -> dict[str, Any]:
     """Return `{jobs, failures, cause_count, causes, outliers}` of the jobs that pass the filters and are over.
 
-    A cause is `{by, state, failed_step, exit_code, signal, error_class, count, hosts, sites, last_day, day_before, first_at, last_at,
-    message, example, url}`; `by` is the part of the facet, None without one. `outliers` are hosts and sites with
+    A cause is `{by, state, failed_step, exit_code, signal, error_class, class, words, advice, transient, rule, count, hosts, sites,
+    last_day, day_before, first_at, last_at, message, example, url, log}`; `by` is the part of the facet, None without one, and where
+    that is `class`, `step` or `code` failures are counted by it alone. Class, words, advice and `log` (`{name, at}`: the line that
+    told, in the example's log) are what the rules of triage say. `outliers` are hosts and sites with
     `{kind, name, jobs, failures, rate, rate_elsewhere, p_value}`: see `provenance.triage.outliers`.
 
     Args:
         connection: where from.
         filters: which jobs.
-        by: split causes by this facet, one of `FACETS`.
+        by: split causes by this facet, one of `FACETS`, or count by one of `SUMS` alone.
         sort: `count`, `newest` or `growing` (more in the last day than in the day before).
         now: the moment from which days are counted back.
 
@@ -47,7 +50,7 @@ def count_errors(
         BadInputError: a facet or order that is none.
         LimitError: counting took more than five seconds.
     """
-    _check("by", by, (*FACETS, None))
+    _check("by", by, (*FACETS, *SUMS, None))
     _check("sort", sort, SORTS)
     with time_limit(connection, "narrow it down to a task, a campaign or a time"):
         rows = cause_rows(connection, filters, by, now=now or datetime.now(UTC), limit=_MOST_ROWS)
@@ -55,11 +58,12 @@ def count_errors(
     rows = _by_version(connection, rows) if by == "version" else rows
     shown = sorted(rows, key=_ORDERS[sort], reverse=True)[:MOST_CAUSES]
     examples = job_summaries(connection, [row.example for row in shown])
+    classes = classes_of(connection, examples)
     return {
         "jobs": sum(jobs for _, _, jobs, _ in places),
         "failures": sum(failures for *_, failures in places),
         "cause_count": len(rows),
-        "causes": [_cause(row, examples[row.example]) for row in shown],
+        "causes": [_cause(row, examples[row.example], classes[row.example]) for row in shown],
         "outliers": _outliers(places),
     }
 
@@ -83,7 +87,7 @@ def _by_version(connection: Connection, rows: list[CauseRow]) -> list[CauseRow]:
     merged: dict[tuple[Any, ...], CauseRow] = {}
     for row in rows:
         named = row._replace(facet=names.get(row.facet))
-        key = named[:6]
+        key = named[:8]
         held = merged.get(key)
         merged[key] = named if held is None else _sum(held, named)
     return list(merged.values())
@@ -103,7 +107,7 @@ def _sum(first: CauseRow, second: CauseRow) -> CauseRow:
     )
 
 
-def _cause(row: CauseRow, example: dict[str, Any]) -> dict[str, Any]:
+def _cause(row: CauseRow, example: dict[str, Any], read: JobClass) -> dict[str, Any]:
     return {
         "by": str(row.facet) if row.facet is not None else None,
         "state": row.state,
@@ -111,6 +115,11 @@ def _cause(row: CauseRow, example: dict[str, Any]) -> dict[str, Any]:
         "exit_code": row.exit_code,
         "signal": row.exit_signal,
         "error_class": row.error_class,
+        "class": read.class_name,
+        "words": read.words,
+        "advice": read.advice,
+        "transient": read.transient,
+        "rule": read.rule,
         "count": row.job_count,
         "hosts": row.hosts,
         "sites": row.sites,
@@ -121,6 +130,7 @@ def _cause(row: CauseRow, example: dict[str, Any]) -> dict[str, Any]:
         "message": example["exit"]["message"],
         "example": example["job_id"],
         "url": job_url(example["job_id"]),
+        "log": {"name": read.log_name, "at": read.log_at} if read.log_name else None,
     }
 
 

@@ -3,11 +3,22 @@
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, case, func, literal_column, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Text,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    type_coerce,
+)
 
 from provenance.db.queries.jobs import JobFilters, narrowed, selected
 from provenance.db.recording.job_rows import STATES
-from provenance.db.tables import Host, Job, Stage
+from provenance.db.tables import FailureClass, Host, Job, Stage
 
 # A literal, so that the index on failures alone serves.
 _IS_BAD = Job.state >= literal_column(str(STATES.index("failed")))
@@ -21,8 +32,19 @@ _COLUMNS: dict[str, Any] = {
     "host": Host.hostname,
     "version": Job.software_set_id,
 }
+_ALONE: dict[str, Any] = {
+    "class": FailureClass.class_name,
+    "step": Job.failed_step,
+    "code": case(
+        (Job.exit_signal.is_not(None), literal("signal ") + cast(Job.exit_signal, Text)),
+        else_=cast(Job.exit_code, Text),
+    ),
+}
 FACETS = (*_COLUMNS, "day")
 """What causes can be split by."""
+
+SUMS = tuple(_ALONE)
+"""What failures can be counted by instead of by cause."""
 
 
 class CauseRow(NamedTuple):
@@ -32,14 +54,18 @@ class CauseRow(NamedTuple):
         recent: those of the last 24 hours.
         before: those of the 24 hours before these.
         example: key of the newest job.
+        class_name: as the rules read the failures; None where they were not read yet.
+        rule: the rule that did.
     """
 
     facet: Any
-    state: str
+    state: str | None
     failed_step: str | None
     exit_code: int | None
     exit_signal: int | None
     error_class: str | None
+    class_name: str | None
+    rule: str | None
     job_count: int
     hosts: int
     sites: int
@@ -53,18 +79,24 @@ class CauseRow(NamedTuple):
 def cause_rows(
     connection: Connection, filters: JobFilters, facet: str | None, *, now: datetime, limit: int
 ) -> list[CauseRow]:
-    """Return failures by cause, and by a facet where one is named, most frequent first."""
-    by = _facet(connection, facet)
+    """Return failures by cause, and by a facet where one is named, most frequent first; by one of `SUMS` alone."""
+    by = _ALONE[facet] if facet in _ALONE else _facet(connection, facet)
     today, yesterday = _AT >= now - _DAY, (_AT >= now - 2 * _DAY) & (_AT < now - _DAY)  # noqa: SIM300 - columns first
-    cause = (Job.state, Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class)
+    cause: tuple[Any, ...] = (
+        Job.state, Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class, FailureClass.class_name, FailureClass.rule,
+    )  # fmt: skip
+    if facet in _ALONE:
+        cause = (literal_column("NULL"),) * len(cause)
     query = selected(
         by, *cause, func.count(), func.count(Job.host_id.distinct()), func.count(Host.site.distinct()),
         _count(today), _count(yesterday), func.min(_AT), func.max(_AT), func.max(Job.id),
     )  # fmt: skip
-    grouping = cause if facet is None else (by, *cause)
+    grouping = cause if facet is None else (by,) if facet in _ALONE else (by, *cause)
+    query = query.outerjoin(FailureClass, FailureClass.job_id == Job.id)
     query = narrowed(query, filters).where(_IS_BAD, Job.rerun_of.is_(None)).group_by(*grouping)
     query = query.order_by(func.count().desc(), func.max(Job.id).desc()).limit(limit)
-    return [CauseRow(row[0], STATES[row[1]], *row[2:]) for row in connection.execute(query)]
+    rows = connection.execute(query)
+    return [CauseRow(row[0], None if row[1] is None else STATES[row[1]], *row[2:]) for row in rows]
 
 
 def place_counts(connection: Connection, filters: JobFilters) -> list[tuple[str | None, str | None, int, int]]:

@@ -5,7 +5,16 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.log_text import SHOWN_BYTES, excerpt, find_line, fitting_window, lines_of, window
+from app.web.log_text import (
+    SHOWN_BYTES,
+    excerpt,
+    find_line,
+    find_next,
+    fitting_window,
+    lines_of,
+    window,
+    window_around,
+)
 
 
 def test_colours_and_cursor_movements_are_left_out() -> None:
@@ -64,3 +73,39 @@ def test_a_window_fits_a_page_whatever_the_log_holds(rows: list[bytes]) -> None:
 
     assert sum(len(line.encode()) for line in part.lines) <= SHOWN_BYTES
     assert part.end == len(data)
+
+
+@given(
+    st.lists(st.sampled_from([b"plain", b"\xff" * 90, b"<" * 700, b"", b"Needle here"]), min_size=1, max_size=300),
+    st.data(),
+)
+def test_line_that_is_asked_for_is_shown_and_marked(rows: list[bytes], choice: st.DataObject) -> None:
+    content = b"\n".join(rows) + b"\n"
+    place = choice.draw(st.integers(0, len(rows) - 1))
+    at = sum(len(row) + 1 for row in rows[:place])
+
+    found = window_around(io.BytesIO(content), len(content), at)
+
+    assert found.mark is not None
+    assert found.lines[found.mark] == (lines_of(rows[place]) or [""])[0]
+
+
+@given(st.lists(st.sampled_from([b"plain", b"x" * 900, b"", b"the NEEDLE here"]), max_size=200), st.integers(0, 3000))
+def test_text_is_found_from_a_byte_on_in_any_case(rows: list[bytes], start: int) -> None:
+    content = b"\n".join(rows)
+    at = min(start, len(content))
+
+    found = find_next(io.BytesIO(content), len(content), "needle", at)
+
+    expected = content.lower().find(b"needle", at)
+    assert (found.at if found else -1) == expected
+    assert found is None or content[found.line_at : found.at] == b"the "
+
+
+def test_text_across_the_pieces_that_are_read_is_found() -> None:
+    content = b"x" * ((1 << 20) - 3) + b"needle\n" + b"y" * 100
+
+    found = find_next(io.BytesIO(content), len(content), "needle", 0)
+
+    assert found is not None
+    assert found.at == (1 << 20) - 3
