@@ -63,6 +63,7 @@ class JobsQuery(SomeJobsQuery):
     exit_code = _number(_LEAST, _MOST, "Jobs that ended with this exit code.")
     failed_step = _text("Jobs that failed in this step.")
     error_class = _text("Jobs that failed with an error of this class.")
+    failure_class = _text("Jobs whose failure is of this class, by the rules of triage.")
     file = _text("Jobs that produced or consumed this file.")
     unit = _text("Jobs of this unit of their task.")
     batch_id = _text("Jobs of this batch job.")
@@ -80,8 +81,8 @@ class ErrorsQuery(SomeJobsQuery):
     """Jobs that are over, and how causes of failure are counted."""
 
     by = fields.String(
-        validate=validate.OneOf(["stage", "site", "host", "version", "day"]),
-        metadata={"description": "Split causes by this as well."},
+        validate=validate.OneOf(["stage", "site", "host", "version", "day", "class", "step", "code"]),
+        metadata={"description": "Split causes by this as well; class, step and code: count by it alone."},
     )
     sort = fields.String(
         validate=validate.OneOf(["count", "newest", "growing"]),
