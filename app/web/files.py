@@ -11,6 +11,7 @@ from app.web.formats import counted, day, text
 from app.web.frame import answer, asked
 from app.web.markup import cut, digest
 from app.wiring import get_service
+from provenance.services.find_divergence import full_name
 from provenance.services.show_file import show_file
 from provenance.services.show_job import show_job
 
@@ -39,8 +40,9 @@ def show_page(name: str) -> Response:
         twin=f"/files/{quote(file['name'], safe='')}{query}",
         lineage=f"/lineage/{quote(file['name'], safe='')}{query}",
         rebuild=f"/rebuild/{quote(file['name'], safe='')}{query}",
-        diverge=address("/diverge", {"a": _full_name(file), "experiment": file["experiment"]}),
+        diverge=address("/diverge", {"a": full_name(file), "experiment": file["experiment"]}),
         impact=address("/impact", {"experiment": file["experiment"], "file": file["name"]}),
+        questions=_questions(file, query),
         file=file,
         shown=shown,
         job=job,
@@ -57,8 +59,15 @@ def show_page(name: str) -> Response:
     )
 
 
-def _full_name(file: dict[str, Any]) -> str:
-    return f"{file['namespace']}:{file['name']}" if file["namespace"] else str(file["name"])
+def _questions(file: dict[str, Any], query: str) -> list[tuple[str, str]]:
+    """Return what else one may ask of a file, with the page that answers."""
+    name = quote(file["name"], safe="")
+    pages = {"roots": "What it goes back to", "leaves": "What last came of it", "cost": "What it cost"}
+    other = address("/relation", {"a": full_name(file), "experiment": file["experiment"]})
+    return [
+        *((words, f"/{page}/{name}{query}") for page, words in pages.items()),
+        ("How it hangs together with another", other),
+    ]
 
 
 def first_line(shown: dict[str, Any], job: dict[str, Any] | None) -> Markup:

@@ -25,6 +25,11 @@ PAGES = (
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
+    f"/roots/{samples.MERGED}",
+    f"/leaves/{samples.FIRST_GEN}?experiment=toyexp",
+    f"/cost/{samples.MERGED}",
+    f"/relation?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
+    "/orphans?isolated=1",
 )
 
 
@@ -38,7 +43,7 @@ def test_the_twin_of_a_page_answers(pages: FlaskClient, address: str) -> None:
         assert not answer.content_type.startswith("text/html")
 
 
-@pytest.mark.parametrize("kind", ["json", "dot", "svg", "prov-json", "prov-n", "text"])
+@pytest.mark.parametrize("kind", ["json", "dot", "svg", "prov-json", "prov-n", "openlineage", "csv", "text"])
 def test_exports_of_a_lineage_answer(pages: FlaskClient, kind: str) -> None:
     text = pages.get(f"/lineage/{samples.MERGED}").text
     [target] = [

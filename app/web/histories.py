@@ -1,0 +1,199 @@
+"""The pages of whole histories: where one ends, what it cost, how two files hang together, and the files that nobody made."""
+
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response
+
+from app.web.cuts import address, cut_rows
+from app.web.formats import counted, duration
+from app.web.frame import answer, asked, experiment_asked, here
+from app.web.jobs import asked_time
+from app.wiring import get_service
+from provenance.services.list_ends import list_leaves, list_orphans, list_roots
+from provenance.services.relate_files import find_common, find_paths
+from provenance.services.sum_costs import sum_costs
+
+_ROWS = 100
+_PATHS = 5
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the pages on the blueprint."""
+    blueprint.add_url_rule("/roots/<path:name>", view_func=show_roots, endpoint="roots")
+    blueprint.add_url_rule("/leaves/<path:name>", view_func=show_leaves, endpoint="leaves")
+    blueprint.add_url_rule("/cost/<path:name>", view_func=show_cost, endpoint="cost")
+    blueprint.add_url_rule("/relation", view_func=show_relation, endpoint="relation")
+    blueprint.add_url_rule("/orphans", view_func=show_orphans, endpoint="orphans")
+
+
+def show_roots(name: str) -> Response:
+    """Show the files that a file goes back to."""
+    found = _ask(list_roots, name, limit=_ROWS, cursor=asked("cursor"))
+    count = found["count"]
+    line = (
+        f"It goes back to {counted(count, 'file')}." if count else "It goes back to no file: its history is a circle."
+    )
+    return _ends(found, "roots", "What it goes back to", line)
+
+
+def show_leaves(name: str) -> Response:
+    """Show what last was made of a file."""
+    found = _ask(list_leaves, name, limit=_ROWS, cursor=asked("cursor"))
+    count, itself = found["count"], found["file"]["name"]
+    if [row["name"] for row in found["files"]] == [itself]:
+        line = "Nothing was made of it."
+    else:
+        line = (
+            f"{counted(count, 'file')} came of it last."
+            if count
+            else "No file is the last: what came of it is a circle."
+        )
+    return _ends(found, "leaves", "What last came of it", line)
+
+
+def _ends(found: dict[str, Any], kind: str, title: str, line: str) -> Response:
+    file = found["file"]
+    path = f"/files/{quote(file['name'], safe='')}/{kind}"
+    return answer(
+        "ends.html",
+        twin=address(path, {**_place(file), "as_of": asked("as_of") or ""}),
+        title=title,
+        first_line=line,
+        **_shown(found),
+        others=[
+            (words, address(f"/{other}/{file['name']}", _place(file)))
+            for other, words in (
+                ("roots", "What it goes back to"),
+                ("leaves", "What last came of it"),
+                ("lineage", "Lineage"),
+            )
+            if other != kind
+        ],
+    )
+
+
+def _shown(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what the template takes of a page of files."""
+    return {
+        "found": found,
+        "file": found.get("file"),
+        "next_page": here(cursor=found["next"]) if found["next"] else None,
+        "first_page": here(cursor=None) if asked("cursor") else None,
+    }
+
+
+def show_cost(name: str) -> Response:
+    """Show what it took to make a file."""
+    found = _ask(sum_costs, name)
+    file = found["file"]
+    return answer(
+        "cost.html",
+        twin=address(f"/files/{quote(file['name'], safe='')}/cost", {**_place(file), "as_of": asked("as_of") or ""}),
+        first_line=cost_line(found),
+        found=found,
+        file=file,
+        stages=cut_rows("stages", found["stages"], 60),
+        lineage=address(f"/lineage/{file['name']}", _place(file)),
+    )
+
+
+def cost_line(found: dict[str, Any]) -> str:
+    """Return what a file cost, in words."""
+    made, failed = found["made"], found["failed"]
+    if not made["jobs"]:
+        return "No recorded job made it, so that nobody knows what it cost."
+    spent = made["cpu_seconds"] if made["cpu_seconds"] is not None else made["wall_seconds"]
+    kind = "of CPU" if made["cpu_seconds"] is not None else "on the clock"
+    took = f" took {duration(spent)} {kind}" if spent is not None else "; no record says what they took"
+    lost = failed["cpu_seconds"] if failed["cpu_seconds"] is not None else failed["wall_seconds"]
+    besides = f"; {counted(failed['jobs'], 'attempt')} failed" if failed["jobs"] else "; no attempt failed"
+    return f"{counted(made['jobs'], 'job')}{took}{besides}{f' and took {duration(lost)} besides' if lost else ''}."
+
+
+def show_relation() -> Response:
+    """Show how two files hang together; ask for what the address does not name."""
+    a, b, experiment = asked("a"), asked("b"), experiment_asked()
+    words = {"experiment": experiment or "", "as_of": asked("as_of") or ""}
+    if a is None or b is None:
+        return answer(
+            "relation.html",
+            names=(a, b),
+            experiment=experiment,
+            first_line="Was one made from the other, or both from the same?",
+        )
+    with get_service().reading() as connection:
+        how = {"experiment": experiment, "as_of": asked_time("as_of")}
+        paths = find_paths(connection, a, b, **how, limit=_PATHS)
+        common = find_common(connection, a, b, **how, limit=_ROWS, cursor=asked("cursor"))
+    return answer(
+        "relation.html",
+        twin=address("/lineage/paths", {"a": a, "b": b, **words}),
+        common_twin=address("/api/v1/lineage/common", {"a": a, "b": b, **words}),
+        names=(a, b),
+        experiment=experiment,
+        first_line=relation_line(paths, common),
+        paths=paths["paths"],
+        is_truncated=paths["is_truncated"],
+        ancestors=cut_rows("common", common["ancestors"], 30),
+        diverge=address("/diverge", {"a": a, "b": b, "experiment": experiment or ""}),
+        **_shown(common),
+    )
+
+
+def relation_line(paths: dict[str, Any], common: dict[str, Any]) -> str:
+    """Return how two files hang together, in words."""
+    hubs = f"; {counted(common['hub_count'], 'file')} that many jobs read left out" if common["hub_count"] else ""
+    if paths["older"] is not None:
+        younger = "second" if paths["older"] == "a" else "first"
+        more = " at least" if paths["is_truncated"] else ""
+        shortest, ways = counted(paths["paths"][0]["jobs"], "job"), counted(len(paths["paths"]), "way")
+        return f"The {younger} was made from the other, by {shortest} on the shortest of {ways}{more}."
+    if common["count"]:
+        return f"Neither was made from the other; both were made from {counted(common['count'], 'file')}{hubs}."
+    return f"They have nothing in common{hubs}."
+
+
+def show_orphans() -> Response:
+    """Show files that somebody names and no recorded job made."""
+    isolated = asked("isolated") is not None
+    where = {"experiment": experiment_asked(), "namespace": asked("namespace")}
+    with get_service().reading() as connection:
+        found = list_orphans(connection, **where, isolated=isolated, limit=_ROWS, cursor=asked("cursor"))
+    words = {**{name: value or "" for name, value in where.items()}, "isolated": "true" if isolated else ""}
+    return answer(
+        "orphans.html",
+        twin=address("/lineage/orphans", {**words, "cursor": asked("cursor") or ""}),
+        first_line=orphans_line(len(found["files"]), is_more=found["next"] is not None),
+        filters=where,
+        isolated=isolated,
+        **_shown(found),
+    )
+
+
+def orphans_line(count: int, *, is_more: bool) -> str:
+    """Return how many files of the page nobody made, in words."""
+    if is_more:
+        return f"No recorded job made these {counted(count, 'file')}, and there may be more."
+    return (
+        f"No recorded job made these {counted(count, 'file')}."
+        if count
+        else "A recorded job made every file that is named here."
+    )
+
+
+def _ask(question: Any, name: str, **how: Any) -> dict[str, Any]:
+    with get_service().reading() as connection:
+        found: dict[str, Any] = question(
+            connection,
+            name,
+            experiment=experiment_asked(),
+            namespace=asked("namespace"),
+            as_of=asked_time("as_of"),
+            **how,
+        )
+    return found
+
+
+def _place(file: dict[str, Any]) -> dict[str, str]:
+    return {"experiment": file["experiment"], "namespace": file["namespace"]}
