@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from recorded_sample import git, make_repository
 from s3_server import BUCKET, S3Server
 from sqlalchemy import create_engine, text
@@ -101,6 +102,7 @@ def test_two_services_are_one(pair: Pair, tmp_path: Path) -> None:
     exactly_one_seals(pair)
     pair.clients[1].record(job(JOBS, repository))
     exactly_one_seals(pair)
+    ends_of_logs_are_shared(pair)
     rebuilt_equals(pair, tmp_path)
 
 
@@ -129,6 +131,18 @@ def send(client: Client, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         client.put_blob(sha256(log(number)), log(number))
         answers.append(client.record(record))
     return answers
+
+
+def ends_of_logs_are_shared(pair: Pair) -> None:
+    """Check that both services add to the end of a running job's log, and show all of it."""
+    running = numbered(900, state="running")
+    pair.clients[0].record(running)
+    places = [f"{service.url}/api/v1/jobs/{running['job_id']}/logs/stdout" for service in pair.services]
+    for place, (offset, said) in enumerate([(0, b"begins\n"), (7, b"goes on\n"), (15, b"ends\n")]):
+        headers = {"Authorization": pair.clients[0]._session.headers["Authorization"]}
+        answer = requests.put(places[place % 2], params={"offset": offset}, data=said, headers=headers, timeout=30)
+        assert answer.json()["received_bytes"] == offset + len(said)
+    assert [requests.get(place, timeout=30).text for place in places] == ["begins\ngoes on\nends\n"] * 2
 
 
 def look_ups_agree(pair: Pair, records: list[dict[str, Any]]) -> None:
