@@ -9,26 +9,34 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from provenance.db.comparing import LogicalTables, logical_tables
 from provenance.db.engines import Database, open_database
+from provenance.db.tables import Order
 from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
 from provenance.records.openlineage import read_event
+from provenance.services.advance_workflow import advance_workflow
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import build_bundle
 from provenance.services.capsules import StoredCapsule, register_capsule
 from provenance.services.comparators import declare_comparators
+from provenance.services.orders import EndedOrder, PlacedOrder, ReportBody, TakeBody, report_orders, take_orders
 from provenance.services.post_verdict import post_verdict
 from provenance.services.record_events import record_event
 from provenance.services.record_jobs import Outcome, Submission, record_jobs
 from provenance.services.record_sighting import record_sighting
 from provenance.services.repositories import register_repository
+from provenance.services.retry_jobs import order_retries
+from provenance.services.retry_policies import declare_policies
 from provenance.services.rule_tables import declare_rules, reclassify
 from provenance.services.store_blobs import settle_blob
 from provenance.services.task_declarations import declare_task
 from provenance.services.tasks import find_task
 from provenance.services.waivers import waive_units
 from provenance.services.work import Parts, drain
+from provenance.services.workflows import WorkflowState, declare_workflow, set_state
 
 FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -164,6 +172,11 @@ class Production:
             )
         )  # fmt: skip
 
+    def write(self, use_case: Any, *words: Any) -> Any:
+        """Return what a use case returns that writes as of now."""
+        now = self.tick()
+        return self.writer.run(lambda connection, known: use_case(connection, known, *words, received_at=now))
+
     def see(self, name: str, **more: Any) -> None:
         """Take a sighting of a file."""
         document, now = {"experiment": "nova", "name": name, **more}, self.tick()
@@ -261,6 +274,7 @@ def play(production: Production) -> None:
     production.waive("t1", "c", who="Eve")
     production.work()
     triage(production)
+    launch(production)
     move_tag(repository)
     production.record(record_of(11, software=[{**code[0], "requested_ref": "main"}]))
     production.work()
@@ -318,3 +332,56 @@ def configured(production: Production) -> list[dict[str, Any]]:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+WORKFLOW = """
+name = "launched"
+experiment = "nova"
+campaign = "c"
+[[stage]]
+name = "gen"
+count = 3
+command = ["gen.sh", "{unit}"]
+outputs = ["g{unit}.root"]
+ships = ["gen.sh"]
+[[stage]]
+name = "reco"
+after = "gen"
+command = ["reco.sh", "{input}"]
+outputs = ["{stem}.reco"]
+"""
+
+
+def launch(production: Production) -> None:
+    """Launch two versions of a workflow, have one of its jobs done, one failed, one out; stop it; order retries by a policy."""
+    shipped = {"gen.sh": production.upload(b"a script")}
+    for text in (WORKFLOW, WORKFLOW.replace("count = 3", "count = 4")):
+        found, _ = production.write(declare_workflow, production.store, {"text": text, "files": shipped})
+    production.write(advance_workflow, production.store, found)
+    experiment = found.experiment
+    body = TakeBody(experiment=experiment, holder="agent", limit=3)
+    with production.database.reading.connect() as connection:
+        assert len(connection.execute(select(Order.id)).all()) == 4
+    taken = production.writer.run(
+        lambda connection, _known: take_orders(connection, production.store, body, now=production.tick())
+    )
+    ids = [order["order_id"] for order in taken]
+    placed = [PlacedOrder(each, f"1.{number}@sched") for number, each in enumerate(ids)]
+    ended = [EndedOrder(ids[0], exit_code=0), EndedOrder(ids[1], exit_code=1, problem="odd")]
+    task = {"task_id": "launched-v2-gen", "campaign": "c", "stage": "gen"}
+    outputs = [{"name": "g0.root", "size_bytes": 5, "checksums": ["adler32:00000005"]}]
+    production.record(record_of(70, task={**task, "unit": "0"}, inputs=[], outputs=outputs))
+    production.record(
+        record_of(71, task={**task, "unit": "1"}, inputs=[], outputs=[], state="failed", exit={"code": 1})
+    )
+    report = ReportBody(experiment=experiment, placed=placed, ended=ended)
+    now = production.tick()
+    production.writer.run(lambda connection, _known: report_orders(connection, report, received_at=now))
+    production.write(advance_workflow, production.store, found)
+    production.write(declare_policies, experiment, {"stages": {"gen": {"times": 3, "transient_only": False}}})
+    ordered = production.write(
+        order_retries, production.store, {"experiment": experiment, "jobs": [job_id(71)], "who": "me"}
+    )
+    assert [each["unit"] for each in ordered["tries"]] == ["1"]
+    said, now = WorkflowState(state="stopped", who="shifter", why="enough"), production.tick()
+    production.writer.run(lambda connection, _known: set_state(connection, found, said, received_at=now))
