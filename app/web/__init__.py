@@ -9,6 +9,7 @@ from flask import Flask
 from app.web import (
     campaign_lineage,
     campaigns,
+    catalog,
     comparison,
     configurations,
     divergence,
@@ -25,9 +26,12 @@ from app.web import (
     recipes,
     reports,
     resources,
+    retries,
+    rules,
     samples,
     searching,
     tasks,
+    workflows,
 )
 from app.web.frame import make_blueprint
 from app.web.problems import problem_page
@@ -44,9 +48,13 @@ _PAGES = (
     configurations,
     logs,
     tasks,
+    workflows,
+    retries,
     campaigns,
     campaign_lineage,
     errors,
+    rules,
+    catalog,
     impact,
     histories,
     resources,

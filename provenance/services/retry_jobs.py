@@ -164,6 +164,12 @@ def show_choice(choice: Choice) -> dict[str, Any]:
     }
 
 
+def units_of(connection: Connection, experiment: str, jobs: Sequence[str]) -> list[str]:
+    """Return the units that these jobs of an experiment are of, each once; those that name none are left out."""
+    attempts = attempts_of_units(connection, experiment, jobs)
+    return list(dict.fromkeys(attempt.unit for attempt in attempts if attempt.unit))
+
+
 def _named(job: Attempt) -> dict[str, Any]:
     return {
         "job_id": job.job_id,

@@ -1,0 +1,110 @@
+"""The pages of workflows: how each stands, what comes next and why not more, and what it declares."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response
+
+from app.web.cuts import address, cut_rows
+from app.web.formats import counted, number
+from app.web.frame import answer, asked_number, experiment_asked
+from app.web.progress import progress
+from app.wiring import get_service
+from provenance.services.advance_workflow import list_workflows, show_workflow
+from provenance.services.workflows import find_workflow
+
+_WORK = ("running", "queued", "wanted", "ended", "retrying")
+_WORDS = {
+    "running": "run",
+    "queued": "wait in the batch system",
+    "wanted": "are to be submitted",
+    "ended": "are over and their record is to come",
+    "retrying": "are to be tried again",
+    "held_back": "wait for room",
+    "to_come": "wait for their files",
+}
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the pages on the blueprint."""
+    blueprint.add_url_rule("/workflows", view_func=show_list, endpoint="workflows")
+    blueprint.add_url_rule("/workflows/<experiment>/<name>", view_func=show_page, endpoint="workflow")
+
+
+def show_list() -> Response:
+    """Show the newest version of each workflow."""
+    service, experiment = get_service(), experiment_asked()
+    with service.reading() as connection:
+        workflows = list_workflows(connection, service.store, experiment=experiment)
+    running = sum(each["state"] == "running" for each in workflows)
+    words = (
+        f"{counted(len(workflows), 'workflow')}; {number(running)} running."
+        if workflows
+        else "No workflow is declared."
+    )
+    return answer(
+        "workflows.html",
+        twin=address("/workflows", {"experiment": experiment or ""}),
+        workflows=cut_rows("workflows", workflows, 60),
+        first_line=words,
+    )
+
+
+def show_page(experiment: str, name: str) -> Response:
+    """Show how a workflow stands."""
+    service = get_service()
+    version = asked_number("version", least=1, most=1_000_000)
+    with service.reading() as connection:
+        found = find_workflow(connection, name, experiment=experiment, version=version)
+        workflow = show_workflow(connection, service.store, found, now=datetime.now(UTC))
+    stages = [
+        {
+            **stage,
+            "bars": progress(_shares(stage), stage["units"] or None),
+            "next": next_words(stage),
+            "retry": address("/retry", {"experiment": experiment, "task_id": stage["task_id"]}),
+        }
+        for stage in workflow["stages"]
+    ]
+    query = address("", {"experiment": experiment, "version": str(found.version)})
+    return answer(
+        "workflow.html",
+        twin=f"/workflows/{quote(name, safe='')}{query}",
+        workflow=workflow,
+        stages=stages,
+        blocking=[stage for stage in stages if stage["failed"]],
+        first_line=first_line(workflow),
+    )
+
+
+def first_line(workflow: dict[str, Any]) -> str:
+    """Return how the workflow stands: whether it runs, how far it is, and what it waits for most."""
+    stages = workflow["stages"]
+    done, units = (sum(stage[name] for stage in stages) for name in ("done", "units"))
+    failed = [stage for stage in stages if stage["failed"]]
+    head = {"running": "Running", "stopped": "Stopped", "complete": "Complete"}[workflow["state"]]
+    why = f" ({workflow['why']})" if workflow["state"] == "stopped" else ""
+    at = ", ".join(f"{number(stage['failed'])} of {stage['stage']}" for stage in failed)
+    blocked = f"; {at} failed for good and wait for somebody" if failed else ""
+    return f"{head}{why}: {number(done)} of {counted(units, 'unit')} done in {counted(len(stages), 'stage')}{blocked}."
+
+
+def next_words(stage: dict[str, Any]) -> str:
+    """Return what happens next in a stage, and what for it waits."""
+    if stage["is_closed"]:
+        return "Complete."
+    parts = [f"{number(stage[name])} {words}" for name, words in _WORDS.items() if stage[name]]
+    words = f"{', '.join(parts)}." if parts else ""
+    because = f" Waits: {stage['waits_for']}." if stage["waits_for"] and stage["to_come"] else ""
+    return (words[:1].upper() + words[1:] + because) or "Nothing is to be done."
+
+
+def _shares(stage: dict[str, Any]) -> dict[str, int]:
+    shares = {
+        "succeeded": stage["done"],
+        "running": sum(stage[name] for name in _WORK),
+        "failed": stage["failed"],
+        "waived": stage["waived"],
+    }
+    return {name: count for name, count in shares.items() if count}
