@@ -217,8 +217,8 @@ class Toy:
             rules=self.rules,
         )
 
-    def plan(self, level: str | None = None) -> Plan:
-        return make_plan(self.ingredients(), self.blobs, self.blobs.write, level=level)
+    def plan(self, level: str | None = None, *, is_holey: bool = False) -> Plan:
+        return make_plan(self.ingredients(), self.blobs, self.blobs.write, level=level, is_holey=is_holey)
 
     def tar_bytes(self, plan: Plan | None = None) -> bytes:
         return b"".join(tar.stream(plan or self.plan(), self.blobs))

@@ -64,8 +64,7 @@ def get_job(job_id: str) -> Response:
         shown = show_job(connection, service.store, checked_name(job_id, "job_id"), **query)
         tails = list_tails(connection, shown["summary"]["experiment"], shown["summary"]["job_id"])
     rows = [
-        {"name": tail.name, "start": tail.start, "end": tail.end, "received_at": tail.received_at}
-        for tail in tails
+        {"name": tail.name, "start": tail.start, "end": tail.end, "received_at": tail.received_at} for tail in tails
     ]
     return json_answer({**shown, "log_tails": rows})
 
@@ -145,6 +144,7 @@ def get_bundle(job_id: str) -> Response:
         experiment=query.get("experiment"),
         number=query.get("plan"),
         level=query.get("level"),
+        is_holey=query["holey"],
     )
     answer = Response(_streamed(service, bundle), content_type="application/x-tar")
     answer.content_length = bundle.size_bytes

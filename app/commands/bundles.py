@@ -24,6 +24,9 @@ from provenance.services.isolation import Isolation, apart
 @click.option(
     "--level", type=click.Choice(["L0", "L1", "L2", "L3", "L4"]), help="Leave out what only a higher level holds."
 )
+@click.option(
+    "--holey", "is_holey", is_flag=True, help="List inputs that are not here and have a URL in BagIt's fetch.txt."
+)
 @experiment_option
 @url_option
 @json_option
@@ -35,6 +38,7 @@ def bundle(
     stage: str | None,
     output: Path | None,
     plan: int | None,
+    is_holey: bool,
     url: str | None,
     as_json: bool,
     **which: Any,
@@ -45,14 +49,14 @@ def bundle(
     if len(given) != 1:
         raise BadInputError("Name one job, or one --task, or one --campaign.", {"job_id": ["name one thing"]})
     [(word, name)] = given
-    if (stage and job_id) or (plan and not job_id):
+    if (stage and job_id) or ((plan or is_holey) and not job_id):
         raise BadInputError(
-            "--stage is for many jobs, --plan for one.", {"stage" if stage else "plan": ["not with this"]}
+            "--stage is for many jobs, --plan and --holey for one.", {"stage" if stage else "plan": ["not with this"]}
         )
     target = output or Path(f"{Path(name).name}.tar")
     client = client_for(url)
     if word == "ID":
-        etag = client.save_bundle(name, target, plan=plan, **which)
+        etag = client.save_bundle(name, target, plan=plan, is_holey=is_holey, **which)
     else:
         save = client.save_task_bundle if word == "--task" else client.save_campaign_bundle
         etag = save(name, target, stage=stage, **which)

@@ -5,10 +5,12 @@ tests hold their bytes. `posix-cksum.txt` is for a machine with no other tool th
 Source: RFC 8493 (BagIt 1.0); POSIX.1-2017, cksum.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import NotRequired, TypedDict, Unpack
+from urllib.parse import quote
 
-from provenance.bundle.draft import Draft, Member
+from provenance.bundle.draft import Draft, Fetched, Member
 from provenance.bundle.names import percent
 
 ALGORITHMS = ("sha256", "sha512")
@@ -16,27 +18,25 @@ CKSUMS = "posix-cksum.txt"
 DERIVED = frozenset(
     {CKSUMS, *(f"{kind}-{algorithm}.txt" for kind in ("manifest", "tagmanifest") for algorithm in ALGORITHMS)}
 )
+_URL_LETTERS = "!#$%&'()*+,/:;=?@[]~"  # RFC 3986: reserved, and % of what is encoded already
 _HEX = {"sha256": 64, "sha512": 128}
 _CKSUM_DIGITS, _SIZE_DIGITS = 10, 12
 
 
-def add_bag(
-    draft: Draft, *, identifier: str, spec_version: int, level: int, mtime: int, record_sha256: str | None = None
-) -> None:
+class BagFacts(TypedDict):
+    """What bag-info.txt says of a bundle; `mtime` in seconds since 1970."""
+
+    identifier: str
+    spec_version: int
+    level: int
+    mtime: int
+    record_sha256: NotRequired[str]
+
+
+def add_bag(draft: Draft, **facts: Unpack[BagFacts]) -> None:
     """Write bagit.txt and bag-info.txt, and note what the writer will make; to be called when the payload is whole."""
     count, size_bytes, path_bytes = draft.payload_sums()
-    draft.add("bagit.txt", b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
-    facts = {
-        "Bag-Software-Agent": f"jobprov bundle specification {spec_version}",
-        "Bagging-Date": datetime.fromtimestamp(mtime, UTC).date().isoformat(),
-        "Bundle-Spec-Version": str(spec_version),
-        "Closure-Level": f"L{level}",
-        "External-Identifier": percent(identifier),
-        "Payload-Oxum": f"{size_bytes}.{count}",
-    }
-    if record_sha256 is not None:
-        facts["Record-Digest"] = f"sha256:{record_sha256}"
-    draft.add("bag-info.txt", "".join(f"{key}: {value}\n" for key, value in sorted(facts.items())).encode())
+    _add_declarations(draft, f"{size_bytes}.{count}", facts)
     # the writer's order: each of these lists what was written before it
     for name in (
         "manifest-sha256.txt",
@@ -50,6 +50,41 @@ def add_bag(
             draft.add_derived(name, len(tags) * _before(name) + sum(tags))
         else:
             draft.add_derived(name, count * _before(name) + path_bytes)
+
+
+def add_holey_bag(draft: Draft, fetched: Sequence[Fetched], **facts: Unpack[BagFacts]) -> None:
+    """Write the tag files of a bag that is complete when what fetch.txt lists was fetched.
+
+    Of what is fetched the SHA-256 alone is known, so that there are manifests of this algorithm only.
+    """
+    count, size_bytes, _ = draft.payload_sums()
+    oxum = f"{size_bytes + sum(one.size for one in fetched)}.{count + len(fetched)}"
+    _add_declarations(draft, oxum, facts)
+    lines = [f"{quote(one.url, safe=_URL_LETTERS)} {one.size} {one.path}\n" for one in fetched]
+    draft.add("fetch.txt", "".join(lines).encode())
+    for name, part in (("manifest-sha256.txt", "data/"), ("tagmanifest-sha256.txt", "")):
+        listed = {
+            member.path: member.sha256 for member in draft.everything() if member.path.startswith("data/") == bool(part)
+        }
+        listed |= {one.path: one.sha256 for one in fetched if part}
+        paths = sorted(listed, key=str.encode)
+        draft.add(name, "".join([f"{listed[path]}  {path}\n" for path in paths]).encode())
+
+
+def _add_declarations(draft: Draft, oxum: str, facts: BagFacts) -> None:
+    version, mtime = facts["spec_version"], facts["mtime"]
+    draft.add("bagit.txt", b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
+    lines = {
+        "Bag-Software-Agent": f"jobprov bundle specification {version}",
+        "Bagging-Date": datetime.fromtimestamp(mtime, UTC).date().isoformat(),
+        "Bundle-Spec-Version": str(version),
+        "Closure-Level": f"L{facts['level']}",
+        "External-Identifier": percent(facts["identifier"]),
+        "Payload-Oxum": oxum,
+    }
+    if "record_sha256" in facts:
+        lines["Record-Digest"] = f"sha256:{facts['record_sha256']}"
+    draft.add("bag-info.txt", "".join(f"{key}: {value}\n" for key, value in sorted(lines.items())).encode())
 
 
 def manifest_lines(name: str, members: Iterable[Member]) -> bytes:

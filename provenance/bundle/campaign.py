@@ -20,7 +20,7 @@ from provenance.bundle.needs import HIGHEST, Needs, tsv
 from provenance.bundle.payload import Payload
 from provenance.bundle.places import quote
 from provenance.bundle.plan import SPEC_VERSION, Plan, bundle_time, ceiling_of, fill
-from provenance.bundle.templates import add_programs, template
+from provenance.bundle.templates import EDITION, add_programs, template
 from provenance.errors import BundleError
 
 MOST_JOBS = 20_000
@@ -116,13 +116,13 @@ def _finished(draft: Draft, planned: Sequence[_JobPayload], *, name: str, top: s
     lines = ["\t".join(_COLUMNS), *("\t".join(percent(cell) for cell in _row(payload)) for payload in planned)]
     draft.add("data/jobs.tsv", tsv(lines))
     draft.add("data/NEEDS.tsv", needs.table())
-    readme = template(SPEC_VERSION, "README-campaign.txt").decode()
+    readme = template(EDITION, "README-campaign.txt").decode()
     words = {"@COUNT@": str(len(planned)), "@NAME@": percent(name), "@LEVEL@": f"L{reached}"}
     for word, value in words.items():
         readme = readme.replace(word, value)
     draft.add("data/README.txt", readme.encode())
     programs = Payload(planned[0].ingredients, draft, top, ceiling)
-    add_programs(programs, spec_version=SPEC_VERSION)
+    add_programs(programs, edition=EDITION)
     draft.add("data/ro-crate-metadata.json", _crate(planned, name, mtime))
     digest = hashlib.sha256("".join(f"{payload.job_id}\n" for payload in planned).encode()).hexdigest()
     add_bag(draft, identifier=f"urn:jobprov:jobs:{digest}", spec_version=SPEC_VERSION, level=reached, mtime=mtime)

@@ -1,8 +1,9 @@
 """The members of a bundle while it is being planned: stored blobs by reference, generated files written through."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from provenance.bundle.cksum import posix_cksum
@@ -67,6 +68,15 @@ class Fragment(NamedTuple):
     path_bytes: int
 
 
+class Fetched(NamedTuple):
+    """A file that is to be fetched into the unpacked bundle; `path` is relative to the bag's root."""
+
+    path: str
+    url: str
+    size: int
+    sha256: str
+
+
 class Draft:
     """Collects members; the first to claim a path keeps it."""
 
@@ -124,6 +134,10 @@ class Draft:
     def fragments(self) -> dict[str, tuple[Member, ...]]:
         """The members of the parts that many bundles share, by the digest of the part."""
         return {sha256: fragment.members for sha256, fragment in self._fragments.items()}
+
+    def everything(self) -> Iterator[Member]:
+        """All members, those of fragments among them, in no order."""
+        return chain(self._members.values(), *(fragment.members for fragment in self._fragments.values()))
 
     def payload_sums(self) -> tuple[int, int, int]:
         """How many members lie below `data/`, the bytes of all of them, and of all their paths."""

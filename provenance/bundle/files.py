@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
+from provenance.bundle.draft import Fetched
 from provenance.bundle.fields import digest, number, rows, text, texts
 from provenance.bundle.ingredients import SMALL_BYTES
 from provenance.bundle.payload import Payload
@@ -101,9 +102,21 @@ def _add_input(payload: Payload, entry: Mapping[str, Any]) -> str:
         stored = payload.shelve("inputs/files", posixpath.basename(name), sha256)
     elif not _note_input(payload, entry, name, sha256):
         return ""
+    else:
+        stored = _fetched(payload, entry)
     if place is not None:
         payload.laid_out.add(place)
         _lay_out_input(payload, entry, stored, place)
+    return stored
+
+
+def _fetched(payload: Payload, entry: Mapping[str, Any]) -> str:
+    """Where an input will lie when it was fetched; empty where no fetch.txt is wanted, or not enough of it is known."""
+    sha256, size, url = digest(entry.get("sha256")), number(entry.get("size_bytes")), text(entry.get("location"))
+    if payload.fetched is None or payload.has(sha256) or not sha256 or size is None or not url.startswith(_FETCHED):
+        return ""
+    stored = payload.shelf.take("inputs/files", posixpath.basename(text(entry.get("name"))), sha256)
+    payload.fetched.setdefault(stored, Fetched(f"data/{stored}", url, size, sha256))
     return stored
 
 
@@ -132,7 +145,7 @@ def _note_input(payload: Payload, entry: Mapping[str, Any], name: str, sha256: s
 def _lay_out_input(payload: Payload, entry: Mapping[str, Any], stored: str, place: Place) -> None:
     name, size = text(entry.get("name")), number(entry.get("size_bytes"))
     known = []
-    if not stored:
+    if not payload.has(digest(entry.get("sha256"))) or not stored:
         known = [text(entry.get("location")), payload.places.absolute(_path(entry))]
     paths = [path.removeprefix("file://") for path in known]
     payload.lay_out(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from provenance.bundle.draft import Draft
+from provenance.bundle.draft import Draft, Fetched
 from provenance.bundle.fields import mapping, text, to_bytes
 from provenance.bundle.ingredients import Ingredients
 from provenance.bundle.names import Shelf, percent, plain_name
@@ -21,6 +21,7 @@ class Payload:
         laid_out: places of single files that the bundle fills.
         repositories: digest of what each repository folder of the bundle holds, by the folder's name.
         shebangs: interpreter by the place of a script.
+        fetched: inputs that fetch.txt lists, by their path, of a bundle that may have one; None for others.
         variables: shell words of the recorded variables, by name; of PATH what comes before the caller's.
     """
 
@@ -41,6 +42,7 @@ class Payload:
         self._provided: list[tuple[Place, frozenset[str]]] = []
         self.shebangs: dict[Place, str] = {}
         self.variables: dict[str, str] = {}
+        self.fetched: dict[str, Fetched] | None = None
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Put a generated file at a path of the payload."""

@@ -66,6 +66,7 @@ def build_bundle(
     experiment: str | None = None,
     number: int | None = None,
     level: str | None = None,
+    is_holey: bool = False,
 ) -> Bundle:
     """Return the bundle of a job: of the newest plan, made where what goes in has changed, or of the plan asked for.
 
@@ -77,6 +78,7 @@ def build_bundle(
         experiment: whose, where several have such a job.
         number: an earlier plan.
         level: a ceiling, `L0` to `L4`: what only a higher level wants is left out; everything goes in by default.
+        is_holey: fetch.txt lists the inputs that are not possessed and have a URL; a plan of its own.
 
     Raises:
         NotFoundError: no such job, or no such plan of it.
@@ -87,13 +89,13 @@ def build_bundle(
         job = read_job(connection, store, job_id, experiment=experiment)
         if number is not None:
             return _existing(connection, store, job, BundlePlan.number == number)
-        gathered = gather(connection, store, job, level=level)
+        gathered = gather(connection, store, job, level=level, is_holey=is_holey)
         try:
             return _existing(connection, store, job, BundlePlan.ingredients_sha256 == gathered.digest)
         except NotFoundError:
             pass
     generated = GeneratedBlobs()
-    plan = make_plan(gathered.ingredients(), gathered.reader, generated.keep, level=level)
+    plan = make_plan(gathered.ingredients(), gathered.reader, generated.keep, level=level, is_holey=is_holey)
     plan_sha256 = generated.keep(plan.to_bytes())
     generated.store(store)
     document = {

@@ -63,10 +63,13 @@ class Gathered:
         )
 
 
-def gather(connection: Connection, store: Blobs, job: ReadJob, *, level: str | None = None) -> Gathered:
-    """Return what the bundle of a job may hold; `level` is the ceiling asked for."""
+def gather(
+    connection: Connection, store: Blobs, job: ReadJob, *, level: str | None = None, is_holey: bool = False
+) -> Gathered:
+    """Return what the bundle of a job may hold; `level` is the ceiling asked for, `is_holey` has a plan of its own."""
     found = {job.found.key: resolutions_of(connection, job.found.key)}
-    return gather_all(connection, store, [job], found, level=level)[0]
+    wanted = level if not is_holey else f"{level or ''}, holey"  # part of what tells plans apart
+    return gather_all(connection, store, [job], found, level=wanted)[0]
 
 
 def gather_all(
@@ -77,7 +80,10 @@ def gather_all(
     *,
     level: str | None = None,
 ) -> list[Gathered]:
-    """Return what the bundles of jobs of one experiment may hold, in order; `documents` are their resolutions by key."""
+    """Return what the bundles of jobs of one experiment may hold, in order; `documents` are their resolutions by key.
+
+    `level` is what was asked for, in words that tell one plan from another.
+    """
     experiment = jobs[0].found.experiment
     wanted = [_wanted(job) for job in jobs]
     possessed = possessed_blobs(connection, experiment, set().union(*wanted))

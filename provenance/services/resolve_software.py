@@ -9,6 +9,7 @@ Source: record.md, "Resolutions"; docs of git facts in provenance.software.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ from provenance.records.job_record import Software
 from provenance.services.ledger import NewEntry, append_document
 from provenance.services.refresh_gaps import code_resolved
 from provenance.services.repositories import RegisteredRepository, enqueue_resolutions, note_fetched
-from provenance.services.resolve_submodules import resolve_submodules
+from provenance.services.resolve_submodules import resolve_submodules, resolve_submodules_of_pack
 from provenance.services.work import Parts
 from provenance.software.canonical_pack import canonical_pack
 from provenance.software.mirrors import FetchReport, Mirror
@@ -104,8 +105,16 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
     extra = _uploaded_objects(parts, wanted)
     found = _find(mirror, wanted, extra)
     document = _document(wanted, found, _store_pack(parts, mirror, found, wanted, extra), has_worktree=bool(extra))
-    document["submodules"] = resolve_submodules(parts, mirror, found.tree) if mirror.has_commit(found.commit) else []
+    document["submodules"] = _submodules(parts, mirror, document)
     parts.writer.run(lambda connection, known: _enter(connection, known, wanted, found, document, report))
+
+
+def _submodules(parts: Parts, mirror: Mirror, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the submodules of the tree that ran."""
+    if document["worktree_tree"] is None and mirror.has_commit(document["commit"]):
+        return resolve_submodules(parts, mirror, document["tree"])
+    pack = parts.store.get(document["pack_sha256"])
+    return resolve_submodules_of_pack(parts, mirror, pack, document["worktree_tree"] or document["tree"])
 
 
 def _find(mirror: Mirror, wanted: _Wanted, extra: "_Objects") -> ResolvedRef:

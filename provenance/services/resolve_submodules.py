@@ -16,6 +16,8 @@ from provenance.services.repositories import RegisteredRepository
 from provenance.services.work import Parts
 from provenance.software.canonical_pack import canonical_pack
 from provenance.software.mirrors import Mirror
+from provenance.software.packed_objects import PackedObjects
+from provenance.software.read_pack import iterate_objects
 from provenance.software.resolving import ResolvedRef, resolve_and_pin
 from provenance.software.submodules import Submodule, submodules_of
 from provenance.software.urls import without_credentials
@@ -29,6 +31,12 @@ def resolve_submodules(parts: Parts, mirror: Mirror, tree: str, *, depth: int = 
     with mirror.objects() as objects:
         found = submodules_of(objects, tree, base_url=mirror.url.public)[:_MOST]
     return [_resolved(parts, submodule, depth) for submodule in found]
+
+
+def resolve_submodules_of_pack(parts: Parts, mirror: Mirror, pack: bytes, tree: str) -> list[dict[str, Any]]:
+    """Return the same of a tree that the mirror lacks and a pack holds: one with changes, or of a commit never pushed."""
+    found = submodules_of(PackedObjects(iterate_objects(pack)), tree, base_url=mirror.url.public)[:_MOST]
+    return [_resolved(parts, submodule, 1) for submodule in found]
 
 
 def packs_of_submodules(document: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from provenance.software.object_form import TreeEntry, walk_tree
 from provenance.software.objects import MissingObjectError, ObjectHeader
 from provenance.software.read_pack import PackedObject
 
@@ -23,6 +24,14 @@ class PackedObjects:
         if oid not in self._objects:
             raise MissingObjectError([(oid, path or "asked for by id")], self.where)
         return self._objects[oid].kind, self._objects[oid].content
+
+    def walk(self, tree: str) -> Iterator[TreeEntry]:
+        """Yield the entries of a tree and of those below it.
+
+        Raises:
+            MissingObjectError: the pack lacks one of the trees.
+        """
+        return iter(walk_tree(lambda oid, path: self.read(oid, path)[1], tree))
 
     def headers(self, oids: Iterable[str]) -> list[ObjectHeader | None]:
         """Return type and size of each object in order, None where it is missing."""

@@ -8,11 +8,11 @@ Source: gitmodules(5).
 import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from provenance.errors import SoftwareError
 from provenance.software.git_command import run_git
 from provenance.software.object_form import TreeEntry
-from provenance.software.objects import RepositoryObjects
 from provenance.software.urls import RepositoryUrl, parse_url
 
 _MAX_BYTES = 1 << 20
@@ -27,7 +27,19 @@ class Submodule:
     revision: str
 
 
-def submodules_of(objects: RepositoryObjects, tree: str, *, base_url: str | None = None) -> list[Submodule]:
+class Trees(Protocol):
+    """What reads trees and files: a repository, or a pack in memory."""
+
+    def walk(self, tree: str, /) -> Iterable[TreeEntry]:
+        """Return the entries of a tree and of those below it."""
+        ...
+
+    def read(self, oid: str, path: str = "") -> tuple[str, bytes]:
+        """Return type and content of one object."""
+        ...
+
+
+def submodules_of(objects: Trees, tree: str, *, base_url: str | None = None) -> list[Submodule]:
     """Return the submodules of a tree by path.
 
     Args:
@@ -42,7 +54,7 @@ def submodules_of(objects: RepositoryObjects, tree: str, *, base_url: str | None
     return sorted(found, key=lambda submodule: submodule.path)
 
 
-def _urls_by_path(objects: RepositoryObjects, entries: Iterable[TreeEntry]) -> dict[str, str]:
+def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str]:
     file = next((entry for entry in entries if entry.path == ".gitmodules" and entry.mode.startswith("100")), None)
     if file is None:
         return {}

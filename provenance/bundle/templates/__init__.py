@@ -1,4 +1,7 @@
-"""The scripts of a bundle, one folder a specification version; a released folder is never edited."""
+"""The scripts of a bundle, one folder an edition, which holds what is other than in the one before; a released folder is never edited.
+
+A plan names its scripts by digest: what was planned with an earlier edition keeps it, and a next plan takes the newest.
+"""
 
 from functools import cache
 from importlib.resources import files
@@ -6,6 +9,7 @@ from importlib.resources import files
 from provenance.bundle.fields import text
 from provenance.bundle.payload import Payload
 
+EDITION = 2
 _COMPARISON = (
     "root_masking",
     "root_content",
@@ -18,20 +22,20 @@ _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644}
 _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 
 
-def add_programs(payload: Payload, *, spec_version: int) -> None:
+def add_programs(payload: Payload, *, edition: int) -> None:
     """Write run.sh, verify.sh, lib.sh, verify.py, the record's schema and the JSON-LD contexts."""
     for name, mode in _SCRIPTS.items():
-        payload.write_shared(name, template(spec_version, name), mode=mode)
+        payload.write_shared(name, template(edition, name), mode=mode)
     payload.write_shared("verify.py", comparison_program())
     for name in _CONTEXTS:
-        payload.write_shared(f"context/{name}", template(spec_version, name))
+        payload.write_shared(f"context/{name}", template(edition, name))
     if payload.ingredients.schema:
         payload.write_shared("JOB.schema.json", payload.ingredients.schema)
 
 
-def add_readme(payload: Payload, *, spec_version: int, level: int) -> None:
+def add_readme(payload: Payload, *, edition: int, level: int) -> None:
     """Write README.txt."""
-    readme = template(spec_version, "README.txt").decode()
+    readme = template(edition, "README.txt").decode()
     words = {
         "@JOB@": text(payload.record.get("job_id")),
         "@EXPERIMENT@": text(payload.record.get("experiment")),
@@ -44,9 +48,10 @@ def add_readme(payload: Payload, *, spec_version: int, level: int) -> None:
 
 
 @cache
-def template(spec_version: int, name: str) -> bytes:
-    """The bytes of a file of a specification."""
-    return (files(__name__) / str(spec_version) / name).read_bytes()
+def template(edition: int, name: str) -> bytes:
+    """The bytes of a file of an edition: its own, or that of the newest edition before it that has one."""
+    file = files(__name__) / str(edition) / name
+    return file.read_bytes() if file.is_file() or edition == 1 else template(edition - 1, name)
 
 
 @cache

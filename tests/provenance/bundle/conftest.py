@@ -1,10 +1,30 @@
 """The toy job, and the shells that rerun it."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from toy_job import Run, Toy
+
+COREUTILS = [
+    "cat",
+    "chmod",
+    "cp",
+    "date",
+    "dd",
+    "env",
+    "ln",
+    "ls",
+    "mkdir",
+    "rm",
+    "sh",
+    "sha256sum",
+    "sha512sum",
+    "tr",
+    "uname",
+    "wc",
+]
 
 
 @pytest.fixture
@@ -37,3 +57,13 @@ def _starter(program: list[str]) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A folder of programs that holds a shell and coreutils alone."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name in COREUTILS:
+        (folder / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is not installed"))
+    return folder

@@ -1,8 +1,5 @@
-"""Inputs fetched from where they were recorded, code from git, reruns inside a capsule."""
+"""Inputs fetched from where they were recorded."""
 
-import os
-import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -96,62 +93,3 @@ def test_root_location_is_fetched_by_xrdcp(toy: Toy, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     called = (programs / "xrdcp.called").read_text().splitlines()
     assert "root://storage.example.org//store/a.txt" in called
-
-
-@pytest.fixture
-def capsule(tmp_path: Path) -> Path:
-    """Return the root of a small file system: busybox and the libraries that it is linked with."""
-    root = tmp_path / "a capsule"
-    (root / "bin").mkdir(parents=True)
-    busybox = shutil.which("busybox") or pytest.fail("busybox is not here")
-    shutil.copy(busybox, root / "bin/busybox")
-    linked = subprocess.run(["ldd", busybox], capture_output=True, text=True, check=False).stdout
-    for library in re.findall(r"(/\S+) \(0x", linked):
-        (root / library[1:]).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(library, root / library[1:])
-    for name in ("sh", "cat", "env", "mkdir", "printf", "uname"):
-        (root / "bin" / name).symlink_to("busybox")
-    (root / "tmp").mkdir()
-    (root / "release.txt").write_text("the capsule\n")
-    return root
-
-
-def _has_namespaces() -> bool:
-    return subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
-
-
-def test_job_runs_inside_a_capsule(toy: Toy, tmp_path: Path, shell: Run, capsule: Path) -> None:
-    if not _has_namespaces():
-        pytest.skip("NO USER NAMESPACES HERE: that a job runs inside a capsule is not tested")
-    toy.files[1] = (
-        "bin/join.sh",
-        0o100755,
-        b"#!/bin/sh\nmkdir -p out\ncat /release.txt > out/result.txt\nls / >&2 || :\n",
-    )
-    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
-    before = sorted(os.walk(capsule))
-
-    ran = shell(bag / "data/run.sh", "--capsule", capsule, out)
-
-    assert ran.returncode == 0, ran.stderr + (out / "run.log").read_text()
-    assert (out / "work/out/result.txt").read_text() == "the capsule\n"
-    assert sorted(os.walk(capsule)) == before
-
-
-def test_capsule_that_is_not_there_is_refused(toy: Toy, tmp_path: Path, dash: Run) -> None:
-    bag = toy.unpack(tmp_path / "bag")
-
-    ran = dash(bag / "data/run.sh", "--capsule", tmp_path / "none", tmp_path / "out")
-
-    assert ran.returncode == 125
-    assert "there is no capsule" in ran.stderr
-
-
-def test_image_without_a_program_that_runs_it_is_a_need(toy: Toy, tmp_path: Path, dash: Run) -> None:
-    bag, image = toy.unpack(tmp_path / "bag"), tmp_path / "image.sif"
-    image.write_bytes(b"SIF")
-
-    ran = dash(bag / "data/run.sh", "--capsule", image, "--check")
-
-    assert ran.returncode == 1
-    assert "missing: one of apptainer singularity podman" in ran.stderr

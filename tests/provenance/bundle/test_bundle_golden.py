@@ -12,17 +12,24 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[3])]
 
+import pytest
 from toy_job import Toy, packed
 
 from provenance.bundle import tar
-from provenance.bundle.plan import Plan
+from provenance.bundle.plan import Plan, make_plan
+from provenance.bundle.templates import EDITION, template
 from provenance.software.read_pack import tree_files
 
 TAR_0 = "ceccd0a26c8d42a41a72269c14bd68705c2a49cb7d50c735542db09ad6b1e86a"
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
 FILES_1 = "22dbf9a4d7ef76d8af0daf71c1fbf0057cddfd6762f96096cbc38e54dddbfea3"
+FILES_2 = "7e29f70229a17ff16612bd3b476b6de19f17d1edf79d9d17c008b8f3f7e7e3b3"
+SCRIPTS = {
+    1: "e67a772c86a363433394ed316c7cfae64e34d3b07a07e83c75846fd2ff22f367",
+    2: "eac446f864d6d485954b9a736215a6855f3bdfade5c513e7836a34811eb1a131",
+}
 PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
-"""Their behaviour is held by tests of its own, under three shells."""
+"""Their behaviour is held by tests of its own, under three shells; run.sh, verify.sh and lib.sh are frozen by edition."""
 
 
 def _member(path: str, data: bytes, **more: object) -> dict[str, object]:
@@ -88,9 +95,20 @@ def digest_of_tar(toy: Toy, plan: Plan) -> str:
     return hashlib.sha256(b"".join(tar.stream(plan, toy.blobs))).hexdigest()
 
 
-def digest_of_files(toy: Toy) -> str:
+def plan_of_edition(toy: Toy, edition: int) -> Plan:
+    """The toy's plan with the scripts of an edition."""
+    return make_plan(toy.ingredients(), toy.blobs, toy.blobs.write, edition=edition)
+
+
+def digest_of_scripts(edition: int) -> str:
+    """SHA-256 of the shell scripts and READMEs of an edition, one after the other."""
+    names = ("lib.sh", "run.sh", "verify.sh", "README.txt", "README-campaign.txt")
+    return hashlib.sha256(b"".join(template(edition, name) for name in names)).hexdigest()
+
+
+def digest_of_files(toy: Toy, edition: int) -> str:
     """SHA-256 of the list of digests of the toy's payload, its programs apart."""
-    members = [member for member in toy.plan().members if member.path.startswith("data/")]
+    members = [member for member in plan_of_edition(toy, edition).members if member.path.startswith("data/")]
     lines = [
         f"{member.sha256} {member.path}\n" for member in members if member.path.removeprefix("data/") not in PROGRAMS
     ]
@@ -105,8 +123,26 @@ def test_bundle_that_was_planned_by_specification_1_stays_what_it_is(toy: Toy) -
     assert digest_of_tar(toy, plan_of_version_1(toy)) == TAR_1
 
 
-def test_files_of_specification_1_are_what_they_were(toy: Toy) -> None:
-    assert digest_of_files(toy) == FILES_1
+@pytest.mark.parametrize(("edition", "digest"), [(1, FILES_1), (2, FILES_2)])
+def test_files_of_specification_1_are_what_they_were(toy: Toy, edition: int, digest: str) -> None:
+    assert digest_of_files(toy, edition) == digest
+
+
+@pytest.mark.parametrize("edition", SCRIPTS)
+def test_scripts_of_an_edition_are_what_they_were(edition: int) -> None:
+    assert digest_of_scripts(edition) == SCRIPTS[edition]
+
+
+def test_plan_that_was_stored_with_earlier_scripts_keeps_them(toy: Toy) -> None:
+    earlier = plan_of_edition(toy, 1)
+    stored, first = earlier.to_bytes(), digest_of_tar(toy, earlier)
+
+    newest = toy.plan()
+    again = Plan.from_bytes(stored, toy.blobs.get)
+
+    assert digest_of_tar(toy, again) == first
+    scripts = [{m.path: m.sha256 for m in plan.members}["data/run.sh"] for plan in (again, newest)]
+    assert scripts == [hashlib.sha256(template(edition, "run.sh")).hexdigest() for edition in (1, EDITION)]
 
 
 def test_plan_of_an_earlier_specification_is_stored_as_it_was(toy: Toy) -> None:
@@ -121,4 +157,5 @@ if __name__ == "__main__":
     for make in (plan_of_version_0, plan_of_version_1):
         one = Toy()
         print(make.__name__, digest_of_tar(one, make(one)))
-    print("files", digest_of_files(Toy()))
+    for number in SCRIPTS:
+        print("edition", number, "files", digest_of_files(Toy(), number), "scripts", digest_of_scripts(number))

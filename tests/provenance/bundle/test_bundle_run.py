@@ -13,34 +13,6 @@ from pathlib import Path
 import pytest
 from toy_job import Run, Toy
 
-COREUTILS = [
-    "cat",
-    "chmod",
-    "cp",
-    "date",
-    "env",
-    "ln",
-    "ls",
-    "mkdir",
-    "rm",
-    "sh",
-    "sha256sum",
-    "sha512sum",
-    "tr",
-    "uname",
-    "wc",
-]
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Path:
-    """A folder of programs that holds a shell and coreutils alone."""
-    folder = tmp_path / "programs"
-    folder.mkdir()
-    for name in COREUTILS:
-        (folder / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is not installed"))
-    return folder
-
 
 def _lock(folder: Path) -> None:
     """Take every write and execute bit away, as a read-only medium or a careless copy does."""

@@ -204,6 +204,15 @@ def test_commit_that_was_never_pushed_is_in_the_bundle(parts: Parts, upstream: U
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "out/work/out.txt").read_text() == "private\n"
     assert json.loads((data / "git/code/ref.json").read_text())["commit"] == commit
+    assert (tmp_path / "out/work/middle/ext/inner/inner.txt").read_text() == "inner\n"
+
+
+def documented_commands() -> str:
+    """Return the lines by which docs/bundle.md makes files of a pack."""
+    text = (Path(__file__).parents[3] / "docs/bundle.md").read_text()
+    block = text.partition("In a copy of `git/<name>/` that may be written:")[2].split("\n\n")[1]
+    assert block.startswith("    git init")
+    return "set -e\n" + block
 
 
 def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(parts: Parts, upstream: Upstream, tmp_path: Path) -> None:
@@ -238,6 +247,11 @@ def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(parts: Parts, upstream
         assert laid_out["staged.txt"] == (b"staged\n", False)
         assert laid_out["untracked.sh"] == (b"untracked\n", True)
     assert state_of(checkout / ".git") == before
+
+    shutil.copytree(data / "git/code", tmp_path / "copy")
+    subprocess.run(["sh", "-c", documented_commands()], cwd=tmp_path / "copy", check=True, capture_output=True)
+    made = {path: state for path, state in state_of(tmp_path / "copy/x").items() if not path.startswith(".git/")}
+    assert made == {path: state for path, state in laid_out.items() if not path.startswith(("middle/", "out.txt"))}
 
 
 def test_dirty_tree_on_a_commit_that_was_never_pushed_is_laid_out_as_it_ran(
