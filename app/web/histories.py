@@ -146,9 +146,11 @@ def relation_line(paths: dict[str, Any], common: dict[str, Any]) -> str:
     hubs = f"; {counted(common['hub_count'], 'file')} that many jobs read left out" if common["hub_count"] else ""
     if paths["older"] is not None:
         younger = "second" if paths["older"] == "a" else "first"
+        jobs, ways = counted(paths["paths"][0]["jobs"], "job"), len(paths["paths"])
+        if ways == 1 and not paths["is_truncated"]:
+            return f"The {younger} was made from the other, by {jobs}."
         more = " at least" if paths["is_truncated"] else ""
-        shortest, ways = counted(paths["paths"][0]["jobs"], "job"), counted(len(paths["paths"]), "way")
-        return f"The {younger} was made from the other, by {shortest} on the shortest of {ways}{more}."
+        return f"The {younger} was made from the other, in {counted(ways, 'way')}{more}; the shortest has {jobs}."
     if common["count"]:
         return f"Neither was made from the other; both were made from {counted(common['count'], 'file')}{hubs}."
     return f"They have nothing in common{hubs}."
@@ -165,7 +167,7 @@ def show_orphans() -> Response:
         "orphans.html",
         twin=address("/lineage/orphans", {**words, "cursor": asked("cursor") or ""}),
         first_line=orphans_line(len(found["files"]), is_more=found["next"] is not None),
-        filters=where,
+        filters={name: value for name, value in where.items() if value},
         isolated=isolated,
         **_shown(found),
     )
