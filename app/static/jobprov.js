@@ -3,11 +3,15 @@
 "use strict";
 const inZone = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 const isUtc = new Date().getTimezoneOffset() === 0;
-if (!isUtc) {
+const showTimes = () => {
   for (const time of document.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
     if (!Number.isNaN(moment.getTime())) time.textContent = inZone.format(moment);
   }
+};
+if (!isUtc) {
+  showTimes();
+  document.addEventListener("jobprov:times", showTimes);
   const zone = document.querySelector(".zone");
   if (zone) zone.textContent = `Times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}, UTC on hover`;
 }

@@ -12,6 +12,7 @@ const READABLE = 0.55;
 class Place {
   constructor(element) {
     this.element = element;
+    element.map = this; // for tests, and for whoever looks with the browser's tools
     this.drawing = element.querySelector(".picture");
     this.cached = new Map();
     this.shown = new URL(location.href).searchParams;
@@ -32,6 +33,11 @@ class Place {
     this.listen();
     this.follow(new URL(location.href).searchParams);
     this.cy.once("render", () => requestAnimationFrame(() => this.element.setAttribute("data-ready", Math.round(performance.now()))));
+  }
+
+  // Where a box is seen, in pixels of the canvas.
+  placeOf(id) {
+    return this.cy.getElementById(id).renderedPosition();
   }
 
   // -- what the server says
@@ -70,8 +76,10 @@ class Place {
       this.cy.add(view.arrows.map((arrow) => this.lineOf(arrow)));
     });
     const isMoved = after && !STILL.matches;
+    this.goals = new Map();
     for (const node of this.cy.nodes()) {
       const place = places.get(node.id()), to = { x: place.x + anchor.x, y: place.y + anchor.y };
+      this.goals.set(node.id(), to);
       node.position(isMoved ? was.get(node.id()) || before : to);
       if (isMoved) node.animate({ position: to }, { duration: MOVE });
     }
@@ -139,6 +147,15 @@ class Place {
     this.stretch(this.cy.zoom(), Math.max(high, (parseFloat(this.main.style.getPropertyValue("--wanted")) - 40) / this.cy.zoom()));
   }
 
+  // What was opened slides into view, no further than it must.
+  makeRoom(keys) {
+    const some = this.view.boxes.filter((box) => (box.keys || []).some((key) => keys.has(key))).map((box) => this.goals.get(box.id).y);
+    const zoom = this.cy.zoom(), seen = (y) => y * zoom + this.cy.pan().y, edge = 40;
+    const low = seen(Math.min(...some)) - edge, high = seen(Math.max(...some)) + edge;
+    const shift = low < 0 ? -low : Math.min(0, Math.max(this.cy.height() - high, -low));
+    if (Math.abs(shift) > 1) this.cy.animate({ panBy: { x: 0, y: shift } }, { duration: STILL.matches ? 0 : MOVE });
+  }
+
   stretch(zoom, height) {
     this.main.style.setProperty("--wanted", `${Math.ceil(height * zoom) + 40}px`);
     this.cy.resize();
@@ -157,7 +174,9 @@ class Place {
   }
 
   reveal(id) {
-    const node = this.cy.getElementById(id), seen = this.cy.extent(), box = node.boundingBox();
+    const node = this.cy.getElementById(id);
+    if (this.cy.animated() || node.animated()) return;
+    const seen = this.cy.extent(), box = node.boundingBox();
     const isSeen = box.x1 > seen.x1 && box.x2 < seen.x2 && box.y1 > seen.y1 && box.y2 < seen.y2;
     if (!isSeen) this.cy.center(node);
   }
@@ -170,6 +189,7 @@ class Place {
       address.searchParams.delete(name);
       for (const word of [value].flat()) if (word) address.searchParams.append(name, word);
     }
+    if (address.href === location.href) return;
     if (isStep) history.pushState(null, "", address);
     else history.replaceState(null, "", address);
   }
@@ -211,6 +231,7 @@ class Place {
       const before = this.boxes.size;
       this.show(await this.ask(), new Set(keys));
       this.grow();
+      this.makeRoom(new Set(keys));
       this.follow(this.words, keys[0]);
       this.tell(`${words}: ${Math.abs(this.boxes.size - before)} boxes ${this.boxes.size < before ? "fewer" : "more"}.`);
     } catch {
@@ -387,8 +408,9 @@ class Place {
     if (this.isPrinting === isPrinting) return;
     this.isPrinting = isPrinting;
     this.element.querySelector(".map-paper")?.remove();
-    if (!isPrinting) return this.recolour();
     this.recolour();
+    if (!isPrinting) return this.follow(this.words);
+    this.cy.elements().removeClass("is-dim is-found is-chosen");
     const paper = document.createElement("img");
     paper.className = "map-paper";
     paper.alt = this.view.words;

@@ -45,7 +45,7 @@ const facts = (rows) => {
 export const spoken = (box) => {
   const state = box.state ? `${box.state}, ` : "";
   const shared = box.badge ? `, shares ${box.badge}` : "";
-  return `${state}${box.label}${box.detail ? `, ${box.detail}` : ""}${shared}${box.is_folded && box.open ? ", folded" : ""}`;
+  return `${state}${box.name || box.label}${box.detail ? `, ${box.detail}` : ""}${shared}${box.is_folded && box.open ? ", folded" : ""}`;
 };
 
 export const showNothing = (panel, view) => {
@@ -64,7 +64,7 @@ export const showBox = (panel, box, path, acts) => {
   if (path.start && path.start !== box.id && path.end !== box.id) way.append(button("Show the way to here", acts.end));
   if (path.start !== box.id) way.append(button("Start a path here", acts.start));
   if (path.start) way.append(button("Forget the path", acts.forget));
-  panel.replaceChildren(make("h3", box.label, { class: "name", tabindex: "-1" }), actions);
+  panel.replaceChildren(make("h3", box.name || box.label, { class: "name", tabindex: "-1" }), actions);
   if (path.words) panel.append(make("p", path.words, { class: "note" }));
   panel.append(facts(box.facts || []), way);
   if (box.members) panel.append(list("Holds", box.members, box.more));

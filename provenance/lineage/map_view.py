@@ -102,7 +102,7 @@ def _of_box(box: Box, nodes: Mapping[str, Node]) -> dict[str, Any]:
 def _one(node: Node) -> dict[str, Any]:
     facts = _file_facts(node) if isinstance(node, FileNode) else _job_facts(node)
     action = "Open the file's page" if isinstance(node, FileNode) else "Open the job's page"
-    found: dict[str, Any] = {"action": action, "facts": _said(facts)}
+    found: dict[str, Any] = {"name": _name(node), "action": action, "facts": _said(facts)}
     if isinstance(node, FileNode) and node.url:
         found["lineage"] = node.url.replace("/files/", "/lineage/", 1)
     return found
@@ -151,8 +151,10 @@ def _said(facts: Sequence[_Fact]) -> list[list[str]]:
 
 def _listed(nodes: Sequence[Node]) -> list[list[str]]:
     """The first members, each as (words, address)."""
-    return [
-        [shown(full_name(node) if isinstance(node, FileNode) else f"{node.stage or 'job'} {node.label or node.job_id}"),
-         node.url or ""]
-        for node in nodes[:MOST_MEMBERS]
-    ]  # fmt: skip
+    return [[_name(node), node.url or ""] for node in nodes[:MOST_MEMBERS]]
+
+
+def _name(node: Node) -> str:
+    return shown(
+        full_name(node) if isinstance(node, FileNode) else f"{node.stage or 'job'} {node.label or node.job_id}"
+    )

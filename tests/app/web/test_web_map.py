@@ -1,0 +1,222 @@
+"""The picture as a map, in Chromium: boxes open where they stand, a link shows the same, keys reach everything, and it prints."""
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import page_samples as samples
+import pytest
+from axe_core_python.base import AXE_SCRIPT
+from flask import Flask
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from test_web_browser import ARGUMENTS, CHROMIUM, Watched
+from werkzeug.serving import make_server
+
+STATIC = Path(__file__).parents[3] / "app" / "static"
+LINEAGE = f"/lineage/{samples.MERGED}?direction=both"
+CAMPAIGN = f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage"
+WIDE, NARROW = (1280, 800), (390, 844)
+
+
+def test_what_is_vendored_is_what_was_published() -> None:
+    vendored = STATIC / "vendor"
+    lines = (vendored / "SHA256SUMS").read_text(encoding="ascii").splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
+
+    found = {str(path.relative_to(vendored)): path for path in vendored.rglob("*") if path.is_file()}
+    del found["SHA256SUMS"]
+    assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()} == sums
+    assert {name for name in sums if name.endswith("LICENSE")} == {
+        f"{path.name}/LICENSE" for path in vendored.iterdir() if path.is_dir()
+    }
+
+
+@pytest.fixture(scope="module")
+def site(pages_app: Flask) -> Iterator[str]:
+    """Yield the address of the served application."""
+    server = make_server("127.0.0.1", 0, pages_app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Yield Debian's Chromium."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"NO CHROMIUM at {CHROMIUM}: the map is not tried in a browser")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def wide(browser: Browser, site: str) -> Iterator[Watched]:
+    """Yield a wide page; nothing on it may complain, or ask another host."""
+    watched = Watched(browser, site, WIDE, "light")
+    yield watched
+    watched.check()
+    watched.context.close()
+
+
+def open_map(page: Page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector(".map-place[data-ready]")
+
+
+def hears(page: Page, beginning: str) -> None:
+    """Wait until a reader of the screen was told something."""
+    expect(page.locator("[role=status]")).to_have_text(re.compile(f"^{beginning}"))
+
+
+def told(page: Page) -> str:
+    return page.locator("[role=status]").inner_text()
+
+
+def words(page: Page, name: str) -> list[str]:
+    return parse_qs(urlsplit(page.url).query).get(name, [])
+
+
+def choose(page: Page, name: str) -> None:
+    """Choose the box of a row of the table."""
+    page.locator("tr", has_text=name).first.get_by_role("button").click()
+
+
+def title(page: Page) -> str:
+    return page.locator(".map-panel h3").first.inner_text()
+
+
+def test_a_box_opens_and_folds_and_a_link_and_the_way_back_show_the_same(wide: Watched) -> None:
+    page = wide.page
+    open_map(page, wide.site + LINEAGE)
+    choose(page, "toyexp_demo-2026_0001_reco_0004")
+    assert title(page).startswith("10 ×")  # noqa: RUF001 - the sign of the drawing
+
+    page.get_by_role("button", name="Open", exact=True).click()
+    hears(page, "Opened")
+    assert told(page) == "Opened: 9 boxes more."
+    assert len(words(page, "expanded")) == 1
+    choose(page, "toyexp_demo-2026_0001_reco_0004")
+    assert title(page) == "toyexp_demo-2026_0001_reco_0004_dimuon.root"
+    shared = page.url
+
+    page.get_by_role("button", name="Fold", exact=True).click()
+    hears(page, "Folded")
+    assert words(page, "expanded") == []
+    page.go_back()
+    expect(page).to_have_url(re.compile("expanded="))
+
+    other = Watched(wide.context.browser, wide.site, WIDE, "dark")  # type: ignore[arg-type]
+    open_map(other.page, shared)
+    assert title(other.page) == "toyexp_demo-2026_0001_reco_0004_dimuon.root"
+    other.page.get_by_role("link", name="Open the file's page").click()
+    assert "toyexp_demo-2026_0001_reco_0004" in other.page.locator("h1").inner_text()
+    other.check()
+    other.context.close()
+
+
+def test_a_double_click_on_a_stack_opens_it_where_it_stands(wide: Watched) -> None:
+    page = wide.page
+    open_map(page, f"{wide.site}{LINEAGE}&find=dimuon")
+    assert page.locator(".map-found").inner_text() == "2 boxes"
+    page.locator(".map-find").press("Enter")
+    place = "document.querySelector('.map-place').map.placeOf(document.querySelector('.map-place').map.chosen)"
+    page.locator(".map-find").press("Enter")
+    before = page.evaluate(place)
+    box = page.locator(".map-canvas").bounding_box()
+    assert box is not None
+    page.mouse.dblclick(box["x"] + before["x"], box["y"] + before["y"])
+    hears(page, "Opened")
+
+    assert len(words(page, "expanded")) == 1
+    assert words(page, "find") == ["dimuon"]
+
+
+def test_keys_walk_open_and_find_the_way(wide: Watched) -> None:
+    page = wide.page
+    open_map(page, wide.site + LINEAGE)
+    page.locator(".map-canvas").focus()
+    for key in ("Home", "p", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(key)
+    assert told(page).endswith("folded")
+    page.keyboard.press("p")
+
+    assert page.locator(".map-panel .note").inner_text().startswith("3 boxes lie on the paths between")
+    assert len(words(page, "start")) == len(words(page, "end")) == 1
+    page.keyboard.press("Enter")
+    hears(page, "Opened")
+    page.keyboard.press("Backspace")
+    hears(page, "Folded")
+    page.keyboard.press("Escape")
+    assert words(page, "at") == []
+
+
+def test_a_campaign_leads_to_the_jobs_behind_a_box(wide: Watched) -> None:
+    page = wide.page
+    open_map(page, wide.site + CAMPAIGN)
+    assert page.locator(".lead").inner_text() == "27 jobs in 4 stages with 1 code version; 1 failed, 1 killed, 1 lost."
+
+    page.locator("#classes ~ .scroll tr", has_text="reco").filter(has_text="failed").get_by_role("button").click()
+    page.get_by_role("link", name="List this 1 job").click()
+
+    assert page.locator("tbody tr:not(.why)").count() == 1
+    page.locator("tbody tr a").first.click()
+    assert page.locator(".lead").inner_text().startswith("Failed in step smear")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("address", [LINEAGE, CAMPAIGN])
+def test_axe_finds_nothing_on_the_map(
+    browser: Browser, site: str, address: str, size: tuple[int, int], scheme: str
+) -> None:
+    watched = Watched(browser, site, size, scheme)
+    page = watched.page
+    page.goto(site + address)
+    if size == NARROW:
+        assert page.locator("svg.lineage-down").is_visible()
+        page.get_by_role("button", name="Walk about in the picture").click()
+    page.wait_for_selector(".map-place[data-ready]")
+    page.locator("tbody tr button").first.click()
+    page.evaluate(AXE_SCRIPT)
+
+    assert [found["id"] for found in page.evaluate("axe.run()")["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    watched.check()
+    watched.context.close()
+
+
+def test_it_prints_the_picture_as_it_is_in_the_colours_of_day(browser: Browser, site: str) -> None:
+    watched = Watched(browser, site, WIDE, "dark")
+    open_map(watched.page, site + LINEAGE)
+    watched.page.emulate_media(media="print")
+    watched.page.wait_for_selector("img.map-paper")
+
+    assert watched.page.locator(".map-main").is_hidden()
+    assert (
+        watched.page.locator("img.map-paper").evaluate("image => image.decode().then(() => image.naturalWidth)") > 600
+    )
+    assert len(watched.page.pdf()) > 20_000
+    watched.page.emulate_media(media="screen")
+    watched.page.wait_for_selector("img.map-paper", state="detached")
+    watched.check()
+    watched.context.close()
+
+
+def test_without_javascript_the_servers_picture_stands(browser: Browser, site: str) -> None:
+    watched = Watched(browser, site, WIDE, "light", java_script_enabled=False)
+    watched.page.goto(site + CAMPAIGN)
+
+    assert watched.page.locator("svg.lineage-right").is_visible()
+    assert watched.page.locator(".map-bar, .map-start button").count() <= 1
+    watched.page.locator("svg.lineage-right a").first.click()
+    assert watched.page.url.startswith(f"{site}/jobs?")
+    watched.context.close()
