@@ -20,7 +20,7 @@ from provenance.db.selecting import select_by
 from provenance.db.tables import WorkItem
 from provenance.db.writer import Writer
 from provenance.errors import ProvenanceError
-from provenance.services.build_bundle import Blobs
+from provenance.services.bundle_blobs import Blobs
 
 LEASE = timedelta(minutes=15)
 FIRST_DELAY = timedelta(seconds=10)
