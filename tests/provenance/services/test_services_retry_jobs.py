@@ -1,0 +1,181 @@
+"""Retries: which jobs are offered, which are not and why, and what is ordered, on both databases."""
+
+from typing import Any
+
+import pytest
+from production_samples import MOMENT, Production, digest, job, job_id
+
+from provenance.errors import BadInputError, NotFoundError
+from provenance.services.orders import EndedOrder, PlacedOrder, ReportBody, TakeBody, report_orders, take_orders
+from provenance.services.resubmission import repeats_of, resubmission
+from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries, show_choice
+from provenance.services.retry_policies import declare_policies
+
+TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
+
+
+def an_attempt(number: int, unit: str | None, *, code: int | None = 65, **more: Any) -> dict[str, Any]:
+    state = "succeeded" if code == 0 else "failed"
+    signal = more.pop("signal", None)
+    return job(
+        number,
+        **{
+            "state": "killed" if signal else state,
+            "exit": {"code": code, "signal": signal},
+            "task": {**TASK, **({"unit": unit} if unit else {})},
+            "host": {"hostname": "wn1", "site": "BNL"},
+            **more,
+        },
+    )
+
+
+def choose(production: Production, **body: Any) -> dict[str, Any]:
+    with production.database.reading.connect() as connection:
+        return show_choice(choose_retries(connection, production.store, RetryBody(experiment="nova", **body)))
+
+
+def order(production: Production, **document: Any) -> dict[str, Any]:
+    document = {"experiment": "nova", "who": "me", "why": "it may help", **document}
+    return production.write(
+        lambda connection: order_retries(connection, production.known, production.store, document, received_at=MOMENT)
+    )
+
+
+def reasons(shown: dict[str, Any]) -> dict[str, str]:
+    return {row["unit"] or "-": row["reason"] for row in shown["skipped"]}
+
+
+@pytest.fixture
+def tried(production: Production) -> Production:
+    """Return a task with units that were done, failed for good, were killed, and were killed before they were done."""
+    production.record(
+        an_attempt(1, "done", code=0),
+        an_attempt(2, "bad", code=90),
+        an_attempt(3, "killed", code=137, signal=9),
+        an_attempt(4, "again", code=137, signal=9),
+        an_attempt(5, "again", code=0),
+        an_attempt(6, None, code=1),
+    )
+    return production
+
+
+def test_policy_offers_transient_failures_of_units_that_are_not_done(tried: Production) -> None:
+    shown = choose(tried, task_id="t1")
+
+    assert [(row["unit"], row["job_id"], row["attempt"], row["from"]) for row in shown["tries"]] == [
+        ("killed", job_id(3), 2, "bundle")
+    ]
+    assert "not transient" in reasons(shown)["bad"]
+    assert set(reasons(shown)) == {"bad"}, "units that are done are not spoken of"
+
+
+def test_a_selection_is_tried_again_whatever_its_class_and_says_why_not(tried: Production) -> None:
+    shown = choose(tried, jobs=[job_id(number) for number in range(1, 7)])
+
+    assert sorted(row["unit"] for row in shown["tries"]) == ["bad", "killed"]
+    assert reasons(shown)["done"] == "its unit is done"
+    assert reasons(shown)["again"] == "its unit is done"
+    assert "names no unit" in reasons(shown)["-"]
+
+
+def test_an_experiments_policy_says_how_often_what_and_how(tried: Production) -> None:
+    policies = {"stages": {"reco": {"times": 1, "transient_only": False, "memory_factor": 2.0, "other_site": True}}}
+    tried.write(lambda connection: declare_policies(connection, tried.known, "nova", policies, received_at=MOMENT))
+    tried.record(an_attempt(7, "bad", code=90, resources={"requested_memory_bytes": 1000}))
+    tried.record(an_attempt(8, "other", code=12, resources={"requested_memory_bytes": 1000}))
+
+    shown = choose(tried, task_id="t1")
+
+    assert "tried 2 times, and the policy of its stage says 1" in reasons(shown)["bad"]
+    [other] = [row for row in shown["tries"] if row["unit"] == "other"]
+    assert (other["memory_bytes"], other["avoided_sites"]) == (2000, ["BNL"])
+
+
+def test_ordering_twice_makes_one_order_and_an_open_one_is_not_ordered_again(tried: Production) -> None:
+    first = order(tried, jobs=[job_id(2), job_id(3)])
+    assert len({row["order_id"] for row in first["tries"]}) == 2
+
+    again = order(tried, jobs=[job_id(2), job_id(3)])
+
+    assert again["tries"] == []
+    assert {row["reason"] for row in again["skipped"]} == {"its unit is ordered already, and that is not over"}
+    taken = take(tried, "agent")
+    assert [(row["unit"], row["bundle_of"], row["retry_of"]) for row in taken] == [
+        ("bad", job_id(2), job_id(2)),
+        ("killed", job_id(3), job_id(3)),
+    ]
+
+
+def test_a_leased_order_is_given_to_nobody_else_and_its_holder_gets_it_back(tried: Production) -> None:
+    order(tried, jobs=[job_id(2), job_id(3)])
+
+    mine = take(tried, "one")
+
+    assert len(mine) == 2
+    assert take(tried, "other") == []
+    assert [row["order_id"] for row in take(tried, "one")] == [row["order_id"] for row in mine], "after a restart"
+
+
+def test_what_was_placed_is_not_given_out_and_telling_twice_changes_nothing(tried: Production) -> None:
+    order(tried, jobs=[job_id(2)])
+    [taken] = take(tried, "one")
+    said = ReportBody(experiment="nova", placed=[PlacedOrder(taken["order_id"], "7.0@s")])
+
+    assert report(tried, said) == {"placed": 1, "ended": 0}
+    assert report(tried, said) == {"placed": 0, "ended": 0}
+    assert take(tried, "one") == []
+
+    over = ReportBody(experiment="nova", ended=[EndedOrder(taken["order_id"], exit_code=1)])
+    assert report(tried, over) == {"placed": 0, "ended": 1}
+    tried.record(an_attempt(9, "bad", code=90))
+    assert [row["attempt"] for row in order(tried, jobs=[job_id(9)])["tries"]] == [3]
+
+
+def test_a_report_on_an_order_that_is_none_is_refused(tried: Production) -> None:
+    said = ReportBody(experiment="nova", placed=[PlacedOrder(job_id(1), "7.0@s")])
+
+    with pytest.raises(BadInputError, match="has no order"):
+        report(tried, said)
+
+
+def test_unknown_jobs_and_tasks_are_named(tried: Production) -> None:
+    with pytest.raises(NotFoundError, match=job_id(99)):
+        choose(tried, jobs=[job_id(99)])
+    with pytest.raises(NotFoundError, match="t9"):
+        choose(tried, task_id="t9")
+    with pytest.raises(BadInputError, match="name jobs"):
+        choose(tried)
+
+
+@pytest.mark.parametrize("form", ["condor", "jobsub", "sam"])
+def test_the_exact_resubmission_is_said_in_each_form(tried: Production, form: str) -> None:
+    tried.record(an_attempt(10, "a b.root", inputs=[{"name": "raw.root", "sha256": digest(1), "role": "primary"}]))
+    body = RetryBody(experiment="nova", jobs=[job_id(2), job_id(10)], memory_factor=2)
+    with tried.database.reading.connect() as connection:
+        choice = choose_retries(connection, tried.store, body)
+        repeats = repeats_of(connection, tried.store, choice, "nova")
+
+    text = resubmission(repeats, form, experiment="nova", url="https://jobprov.example.org")
+
+    if form == "sam":
+        assert text == "file_name 'raw.root'\n"
+        return
+    assert job_id(2) in text
+    assert job_id(10) in text
+    assert "a b.root" in text
+    if form == "condor":
+        assert text.count("queue\n") == 2
+        assert "JOBPROV_UNIT='a b.root'" in text
+        assert f"transfer_input_files = job-end-hook.pyz, {job_id(2)}.tar" in text
+    else:
+        assert "jobsub_submit -G nova -N 2" in text
+        assert f"https://jobprov.example.org/api/v1/jobs/{job_id(2)}/bundle?experiment=nova" in text
+
+
+def take(production: Production, holder: str) -> list[dict[str, Any]]:
+    body = TakeBody(experiment="nova", holder=holder)
+    return production.write(lambda connection: take_orders(connection, production.store, body, now=MOMENT))
+
+
+def report(production: Production, body: ReportBody) -> dict[str, int]:
+    return production.write(lambda connection: report_orders(connection, body, received_at=MOMENT))
