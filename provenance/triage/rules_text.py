@@ -1,0 +1,46 @@
+"""Tables of rules as TOML, to be edited by people."""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from provenance.errors import BadInputError
+
+EXAMPLE = """\
+# [[rules]]
+# name = "calibration-server"
+# class = "database"
+# words = "The calibration server did not answer"
+# advice = "Look at its status page; try again"
+# transient = true                                 # or false; leave it out where nobody knows
+# step = "reco*"                                   # conditions, all of which must hold: state, exit_code, signal, step,
+# pattern = "calib*timed out"                      # program, error_class, pattern (text in a line of message or log)
+"""
+
+
+def rules_text(rules: Iterable[Mapping[str, Any]]) -> str:
+    """Return rules as TOML, in their order; an example in comments for none."""
+    parts = ["\n".join(["[[rules]]", *(f"{key} = {_value(value)}" for key, value in rule.items())]) for rule in rules]
+    return "\n\n".join(parts) + "\n" if parts else EXAMPLE
+
+
+def read_rules_text(text: str) -> list[Any]:
+    """Return what stands in the TOML under `rules`, not checked further.
+
+    Raises:
+        BadInputError: it is no TOML, or there is more in it than `rules`.
+    """
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise BadInputError(f"The rules are no TOML: {problem}.", {"rules": [str(problem)]}) from None
+    if strange := sorted(found.keys() - {"rules"}):
+        words = f"only [[rules]] may stand there, not {strange[0]}"
+        raise BadInputError(f"rules: {words}.", {"rules": [words]})
+    rules = found.get("rules", [])
+    return rules if isinstance(rules, list) else [rules]
+
+
+def _value(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

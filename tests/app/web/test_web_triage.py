@@ -1,0 +1,195 @@
+"""The pages of triage: rules are shown and changed by a form, failures say what they were, a task stands beside its catalog."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import page_samples
+import pytest
+from app_records import numbered
+from catalog_server import SamServer
+from catalog_shelf import Shelf, ShelfProcess
+from flask.testing import FlaskClient
+
+from app.config import load_settings
+from app.factory import create_app
+from app.wiring import Service, open_service
+from provenance.catalogs.opening import CatalogSettings
+from provenance.records.decoding import decode_record
+from provenance.services.background import HANDLERS
+from provenance.services.record_jobs import Submission
+from provenance.services.store_blobs import settle_blob
+from provenance.services.sync_catalog import sync_experiment
+from provenance.services.task_declarations import declare_task
+from provenance.services.work import Parts, drain
+from provenance.services.write_tokens import TokenBook, create_token
+
+UNITS = [f"a{number}.root" for number in range(5)]
+RULE = """
+[[rules]]
+name = "twelve"
+class = "data"
+words = "The <b>file</b> is bad"
+advice = "Leave it out"
+pattern = "cannot*map"
+"""
+LOG = b"begun\n" * 20_000 + b"E: cannot find the map\n" + b"ended\n" * 9_000
+
+
+def record(service: Service, number: int, **fields: Any) -> str:
+    """Record a job; return the address of its page."""
+    document = numbered(number, **fields)
+    service.record(Submission(decode_record(json.dumps(document).encode()), datetime.now(UTC), "tests"))
+    return f"/jobs/{document['job_id']}"
+
+
+@pytest.fixture(scope="module")
+def service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Yield a service with task t1 of five units, compared with a SAM: one failed, one silent, three done, of which two differ."""
+    folder = tmp_path_factory.mktemp("triage")
+    shutil.copy(sqlite_template, folder / "jobprov.db")
+    made = open_service(load_settings(page_samples.open_folder(folder), {}))
+    declared = {"experiment": "nova", "campaign": "c", "stage": "reco", "units": UNITS, "project": "p1"}
+    now = datetime.now(UTC)
+    made.write(
+        lambda connection, known: declare_task(connection, known, "t1", declared, store=made.store, received_at=now)
+    )
+    task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
+    for number in range(2):
+        outputs = [{"name": f"b{number}.root", "size_bytes": 7}]
+        record(made, number, task={**task, "unit": UNITS[number]}, outputs=outputs)
+    shelf = Shelf()
+    for unit in UNITS:
+        shelf.add(unit)
+    for number, size in ((0, 7), (1, 8), (2, 9)):
+        shelf.add(f"b{number}.root", parents=[UNITS[number]], size_bytes=size, metadata={"prov.task_id": "t1"})
+    shelf.snapshots[1] = UNITS
+    shelf.projects["p1"] = (1, [ShelfProcess(8, "81.1@sched", "wn2<i>", "bad", {UNITS[3]: "delivered"})])
+    server = SamServer(shelf)
+    named = {"nova": CatalogSettings(kind="sam", url=server.url)}
+    sync_experiment(made.database, made.writer, made.store, named, "nova", seconds=60)
+    server.close()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pages(service: Service) -> FlaskClient:
+    return create_app(service.settings, service=service).test_client()
+
+
+def work(service: Service) -> None:
+    drain(Parts(service.database, service.writer, service.store, service.settings.git_mirrors), HANDLERS)
+
+
+def test_task_stands_beside_its_catalog(pages: FlaskClient) -> None:
+    page = pages.get("/catalog?task_id=t1&experiment=nova")
+
+    assert page.status_code == 200
+    assert "outputs of 3 of 5 units; 2 differences" in page.text
+    for words in (
+        "Size differs",
+        "b1.root",
+        "No job",
+        "b2.root",
+        "81.1@sched",
+        "wn2&lt;i&gt;",
+        "Still to be processed",
+    ):
+        assert words in page.text
+    assert pages.get("/catalog").status_code == 422
+    assert "3 of 5 units done" in pages.get("/tasks/t1").text
+
+
+def test_rules_are_changed_by_a_form_and_tell_what_failures_are(pages: FlaskClient, service: Service) -> None:
+    form = {"experiment": "nova", "rules": RULE, "who": "Ada", "why": "seen", "after": "0"}
+    assert "built-in ones" in pages.get("/rules?experiment=nova").text
+    assert "[[rules]]" in pages.get("/rules?experiment=nova&edit=1").text
+
+    bad = pages.post("/rules", data={**form, "rules": RULE.replace('class = "data"', "")})
+    done = pages.post("/rules", data=form)
+    late = pages.post("/rules", data={**form, "rules": RULE.replace("bad", "good")})
+
+    assert (bad.status_code, "Nothing was changed" in bad.text, "Leave it out" in bad.text) == (422, True, True)
+    assert (done.status_code, done.location) == (303, "/rules?experiment=nova")
+    assert (late.status_code, "version 1 by now" in late.text) == (409, True)
+    assert "The &lt;b&gt;file&lt;/b&gt; is bad" in pages.get("/rules?experiment=nova").text
+    assert "&lt;b&gt;file" in pages.get("/rules?experiment=nova&edit=1").text
+
+    sha256 = service.store.put(LOG).sha256
+    service.write(lambda connection, known: settle_blob(connection, known, "nova", sha256))
+    logs = [{"name": "out", "sha256": sha256}]
+    address = record(service, 9, state="failed", exit={"code": 12, "failed_step": "tool"}, logs=logs)
+    work(service)
+
+    errors, job = pages.get("/errors?experiment=nova").text, pages.get(address).text
+    log = pages.get(f"{address}/logs/out?line={LOG.index(b'E: cannot')}").text
+    assert "The &lt;b&gt;file&lt;/b&gt; is bad" in errors
+    assert f"{address}/logs/out?line={LOG.index(b'E: cannot')}#why" in errors
+    assert "The line that tells" in job
+    assert '<mark id="why">E: cannot find the map</mark>' in log
+    assert "data" in pages.get("/errors?by=class").text
+    assert "9 jobs" not in pages.get("/jobs?failure_class=data").text
+    assert pages.get("/jobs?failure_class=data").text.count('href="/jobs/0f8b') == 1
+
+
+def test_log_is_searched_and_led_to_its_line(pages: FlaskClient) -> None:
+    address = "/jobs/0f8b0000-0000-4000-8000-000000000009/logs/out"
+
+    whole, found, none = (
+        pages.get(address).text,
+        pages.get(f"{address}?q=FIND+the").text,
+        pages.get(f"{address}?q=xyz").text,
+    )
+
+    assert "The line that tells why" in whole
+    assert '<mark id="why">E: cannot find the map</mark>' in found
+    assert "Next" in found
+    assert "xyz does not stand in the log" in none
+
+
+def test_running_job_is_followed(pages: FlaskClient, service: Service) -> None:
+    sha256 = service.store.put(b"so far\n").sha256
+    service.write(lambda connection, known: settle_blob(connection, known, "nova", sha256))
+    address = record(service, 20, state="running", logs=[{"name": "out", "sha256": sha256}])
+
+    assert "Refresh" not in pages.get(f"{address}/logs/out").headers
+    assert pages.get(f"{address}/logs/out?follow=1").headers["Refresh"] == "10"
+
+
+def test_old_failures_are_read_again_from_the_page(pages: FlaskClient, service: Service) -> None:
+    address = record(service, 30, state="failed", exit={"code": 12}, received_at=None)
+    work(service)
+
+    done = pages.post("/rules/reclassify", data={"experiment": "nova"})
+
+    assert done.status_code == 303
+    assert "failures are being read again" in pages.get(done.location).text
+    assert pages.get(address).status_code == 200
+
+
+def test_other_sites_and_strangers_change_nothing(pages: FlaskClient, service: Service) -> None:
+    form = {"experiment": "nova", "rules": "", "who": "Eve", "why": "no", "after": ""}
+    crossed = pages.post("/rules", data=form, headers={"Origin": "https://evil.example.org"})
+    far = pages.post("/rules", data=form, environ_base={"REMOTE_ADDR": "10.1.1.1"})
+    now = datetime.now(UTC)
+    token, other = (
+        service.write(
+            lambda connection, known, name=name: create_token(
+                connection, known, experiment=name, name="t", now=now, days=1
+            )
+        )
+        for name in ("nova", "dune")
+    )
+    noticed = replace(service, tokens=TokenBook(service.database.reading))  # it does within seconds
+    pages = create_app(service.settings, service=noticed).test_client()
+    without = pages.post("/rules", data=form)
+    foreign = pages.post("/rules", data={**form, "token": other})
+    allowed = pages.post("/rules", data={**form, "token": token})
+
+    assert [page.status_code for page in (crossed, far, without, foreign, allowed)] == [403, 403, 401, 403, 303]
+    assert 'type="password"' in pages.get("/rules?experiment=nova&edit=1").text
