@@ -26,6 +26,7 @@ from provenance.records.identity import witness_rank
 from provenance.records.merging import merge_witnesses
 from provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
 from provenance.records.verdicts import rank
+from provenance.services.classify_jobs import classes_of
 from provenance.services.findings import find_for
 from provenance.services.held_jobs import HeldJob, MergedReading, fill_records, read_together
 from provenance.services.ledger import Documents
@@ -106,6 +107,7 @@ def show_job(
     [found] = find_for(connection, None, [reading])
     gaps = find_gaps(reading.record, found)
     level = level_of(gaps, reading.record, found)
+    failure = classes_of(connection, [key]).get(key)
     witnesses, revisions = witnesses_of(connection, key)
     records = job.held.records_but(None)
     inputs, outputs = _linked_files(connection, key, reading.raw)
@@ -113,6 +115,7 @@ def show_job(
     attempts = attempts_of(connection, key)
     verdicts = verdicts_of(connection, key)
     return {
+        "failure": failure.shown() if failure else None,
         "summary": summary,
         "record": json.loads(job.body_of(witness)),
         "merged": reading.raw,
