@@ -21,7 +21,7 @@ _FEW_JOBS = 2_000
 """Jobs that are rather gathered and sorted than met by going through the newest."""
 _LONGEST_STRETCH = 10_000
 _LAST = 2**62
-_FIRST_PART = 100
+_FIRST_PART = 10
 _GROWTH = 8
 _MANY_KEYS = 500
 """Keys whose values are taken as they come, so that the first may be enough; those of fewer keys are looked up."""
