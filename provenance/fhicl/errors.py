@@ -43,6 +43,9 @@ KINDS = (
     LIMIT,
 )
 
+_LONGEST_MESSAGE = 600  # a name in it may be as long as the file
+_KEPT_AT_END = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
@@ -79,7 +82,7 @@ class FhiclError(ProvenanceError):
         caret: int = 0,
     ) -> None:
         self.kind = kind
-        self.message = message
+        self.message = message if len(message) <= _LONGEST_MESSAGE else _elided(message)
         self.file = file
         self.line = line
         self.column = column
@@ -97,6 +100,10 @@ class FhiclError(ProvenanceError):
             lines += _pointed(self.excerpt, self.caret)
         lines += [f"   included from {step.file}:{step.line}" for step in self.chain]
         return "\n".join(lines)
+
+
+def _elided(message: str) -> str:
+    return f"{message[: _LONGEST_MESSAGE - _KEPT_AT_END]}…{message[-_KEPT_AT_END:]}"
 
 
 def _pointed(excerpt: str, caret: int) -> list[str]:

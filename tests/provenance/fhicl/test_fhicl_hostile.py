@@ -128,6 +128,14 @@ def test_cycle_under_ever_new_names_ends_too(tmp_path: Path, monkeypatch: pytest
     assert "includes itself" in message_of(lambda: fhicl.load("a.fcl", ["."]), "include_recursive")
 
 
+@pytest.mark.parametrize("source", ["a: @local::" + "x" * TEN_MEGABYTES, '#include "' + "x" * TEN_MEGABYTES + '"\n'])
+def test_a_message_is_short_however_long_the_name_in_it(source: str) -> None:
+    with pytest.raises(fhicl.FhiclError) as caught:
+        fhicl.loads(source, ["/tmp"])  # noqa: S108 - not written to
+
+    assert len(str(caught.value)) < 1000
+
+
 @pytest.mark.parametrize("name", ["zero", "random", "full"])
 def test_device_is_not_read(name: str) -> None:
     assert "no regular file" in message_of(lambda: fhicl.load(f"/dev/{name}", []), "unreadable")
