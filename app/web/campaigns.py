@@ -35,6 +35,7 @@ def show_page(experiment: str, name: str) -> Response:
     return answer(
         "campaign.html",
         twin=f"/campaigns/{quote(name, safe='')}{address('', {'experiment': experiment})}",
+        is_live=any(task["running"] or task["missing"] for task in campaign["tasks"]),
         campaign=campaign,
         first_line=first_line(campaign),
         stages=[{**stage, "bars": _bars(stage["units"])} for stage in campaign["stages"]],

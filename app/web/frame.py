@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, make_response, render_template, request, url_for
+from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
 from jinja2 import ChainableUndefined, Environment
 
 from app.web import formats, markup
@@ -17,6 +17,7 @@ _STATIC = _FOLDER / "static"
 _API = "/api/v1"
 PAGE_BYTES = 80_000
 _TIGHTEST = 3
+_LIVE_SECONDS = 15
 
 
 def make_blueprint() -> Blueprint:
@@ -47,7 +48,9 @@ def _add_filters(environment: Environment) -> None:
         command=markup.command,
         ticked=markup.ticked,
     )
-    environment.globals.update(asset=asset, address=address, experiment_asked=experiment_asked, dash=formats.MISSING)
+    environment.globals.update(
+        asset=asset, address=address, here=here, experiment_asked=experiment_asked, dash=formats.MISSING
+    )
 
 
 def asset(name: str) -> str:
@@ -66,15 +69,17 @@ def _version(name: str) -> str:
     return _versions[key]
 
 
-def answer(template: str, *, twin: str | None = None, **values: Any) -> Response:
+def answer(template: str, *, twin: str | None = None, is_live: bool = False, **values: Any) -> Response:
     """Return a page, under 80 kB: names that are escaped to many times their length make it show fewer rows, and those shorter.
 
     Args:
         template: its template.
         twin: the address of the same data as JSON, below /api/v1, query included.
+        is_live: what it shows is under way, so it brings itself up to date.
         values: for the template.
     """
     values["twin"] = None if twin is None else _API + twin
+    values["live_seconds"] = current_app.config.get("LIVE_SECONDS", _LIVE_SECONDS) if is_live else None
     text = render_template(template, **values)
     for _ in range(_TIGHTEST):
         if len(text.encode()) <= PAGE_BYTES:

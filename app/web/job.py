@@ -43,6 +43,7 @@ def show_page(job_id: str) -> Response:
     return answer(
         "job.html",
         twin=address(f"/jobs/{summary['job_id']}", {"experiment": experiment or ""}),
+        is_live=state == "running",
         job=shown,
         summary=summary,
         record=shown["merged"],

@@ -37,6 +37,7 @@ def show_page(task_id: str) -> Response:
     return answer(
         "task.html",
         twin=f"/tasks/{quote(task['task_id'], safe='')}{address('', {'experiment': task['experiment']})}",
+        is_live=bool(task["running"] or task["missing"]),
         task=task,
         first_line=first_line(task),
         bars=progress(shown_states(task), task["expected"]),
