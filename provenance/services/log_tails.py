@@ -119,7 +119,7 @@ def list_tails(connection: Connection, experiment: str, job_id: str) -> list[Log
 
 def drop_tails(connection: Connection, whole: Mapping[tuple[str, str], Collection[str]]) -> None:
     """Remove those of logs that came whole: names by (experiment, job id)."""
-    found = []
+    found: list[Any] = []
     for part in chunks(sorted({job_id for _, job_id in whole})):
         query = (
             select(LogTailPiece.job_id, LogTailPiece.name, Experiment.name, Job.uuid)
