@@ -7,6 +7,9 @@ from typing import Any
 
 from provenance.errors import BadInputError
 
+_ORDER = (
+    "name", "class", "words", "advice", "transient", "state", "exit_code", "signal", "step", "program", "error_class", "pattern",
+)  # fmt: skip
 EXAMPLE = """\
 # [[rules]]
 # name = "calibration-server"
@@ -21,7 +24,10 @@ EXAMPLE = """\
 
 def rules_text(rules: Iterable[Mapping[str, Any]]) -> str:
     """Return rules as TOML, in their order; an example in comments for none."""
-    parts = ["\n".join(["[[rules]]", *(f"{key} = {_value(value)}" for key, value in rule.items())]) for rule in rules]
+    parts = [
+        "\n".join(["[[rules]]", *(f"{key} = {_value(rule[key])}" for key in sorted(rule, key=_place))])
+        for rule in rules
+    ]
     return "\n\n".join(parts) + "\n" if parts else EXAMPLE
 
 
@@ -40,6 +46,10 @@ def read_rules_text(text: str) -> list[Any]:
         raise BadInputError(f"rules: {words}.", {"rules": [words]})
     rules = found.get("rules", [])
     return rules if isinstance(rules, list) else [rules]
+
+
+def _place(key: str) -> tuple[int, str]:
+    return (_ORDER.index(key) if key in _ORDER else len(_ORDER), key)
 
 
 def _value(value: Any) -> str:
