@@ -1,0 +1,150 @@
+"""`python -m benchmarks.pages`: how long people wait for pages, in requests to a served process and in a real Chromium.
+
+Time to interactive is from the beginning of the navigation to the frame in which the picture can be clicked (`data-ready` of the
+map), each time in a fresh browser context, so that nothing is cached; Chromium draws by software, without a GPU.
+"""
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.request import urlopen
+
+from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import delete, func, select
+
+from app.config import load_settings
+from app.wiring import open_service
+from benchmarks import recording
+from benchmarks.campaign import CONCAT, generate_jobs
+from benchmarks.clients import request_bytes, send_all
+from benchmarks.places import KINDS, Place, open_place
+from benchmarks.processes import running_service
+from benchmarks.reading import middle, slowest_hundredth
+from benchmarks.report import Figure, print_figure, print_heading
+from provenance.db.tables import FoldedGraphRow, Job
+
+CHROMIUM = Path("/usr/bin/chromium")
+MARKS = {"job": 60, "lineage": 60, "folded": 200, "folded shown": 800, "lineage shown": 1200}
+CAMPAIGN = "prod5"
+_REQUESTS = 200
+_VISITS = 7
+_NODES = 200
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=100_000, help="jobs that fill the database before it is measured")
+    parser.add_argument("--database", choices=(*KINDS, "both"), default="both")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="go on with the databases in this folder")
+    chosen = parser.parse_args()
+    for kind in KINDS if chosen.database == "both" else (chosen.database,):
+        with open_place(kind, chosen.keep) as place:
+            print_heading(f"{kind}, {chosen.jobs:,} jobs of 6 kB")
+            jobs = _prepare(place, chosen.jobs)
+            with running_service(place.settings) as (address, _process):
+                measure_requests(address, jobs)
+                measure_browser(address)
+
+
+def measure_requests(address: str, jobs: Sequence[str]) -> None:
+    """Print how long single requests take, one after the other."""
+    campaign = f"/campaigns/nova/{CAMPAIGN}/lineage"
+    graph = f"/api/v1/campaigns/{CAMPAIGN}/graph?experiment=nova"
+    start = time.perf_counter()
+    total = sum(node["jobs"] for node in _fetched(address + graph)["nodes"])
+    first = time.perf_counter() - start
+    print_figure(Figure("folded graph, counted for who asks first", first * 1e3, "ms", note=f"{total:,} jobs"))
+    lineage = f"/lineage/{CONCAT.format(tree=0)}?limit={_NODES}"
+    for name, mark, paths in (
+        ("folded graph, JSON, p50", MARKS["folded"], [graph]),
+        ("folded graph, page, p50", MARKS["folded"], [campaign]),
+        ("job page, p50", MARKS["job"], [f"/jobs/{job}" for job in jobs]),
+        (f"lineage page, {_NODES} nodes, p50", MARKS["lineage"], [lineage]),
+        (f"lineage picture, {_NODES} nodes, p50", None, [f"{lineage}&picture=map"]),
+    ):
+        requests = [request_bytes("GET", paths[place % len(paths)], b"") for place in range(_REQUESTS)]
+        send_all(address, requests[:10], connections=1, statuses=[200])
+        waits = send_all(address, requests, connections=1, statuses=[200]).waits
+        note = f"p99 {slowest_hundredth(waits):.1f} ms"
+        print_figure(Figure(name, middle(waits), "ms", mark=mark, note=note))
+
+
+def measure_browser(address: str) -> None:
+    """Print the time to interactive of the folded graph and of lineages: folded, and with every box opened."""
+    if not CHROMIUM.exists():
+        print(f"no Chromium at {CHROMIUM}: time to interactive is not measured")
+        return
+    lineage = f"/lineage/{CONCAT.format(tree=0)}?limit={_NODES}"
+    opened = "".join(
+        f"&expanded={box['open']}" for box in _fetched(f"{address}{lineage}&picture=map")["boxes"] if "open" in box
+    )
+    with _browser() as browser:
+        _visit(browser, f"{address}/jobs")  # the first page of a browser pays for its own start
+        for name, mark, path in (
+            ("folded graph, interactive", MARKS["folded shown"], f"/campaigns/nova/{CAMPAIGN}/lineage"),
+            (f"lineage of {_NODES} nodes, interactive", MARKS["lineage shown"], lineage),
+            (f"the same, every box opened ({_NODES} boxes)", MARKS["lineage shown"], lineage + opened),
+        ):
+            waits = [_interactive(browser, address + path) for _ in range(_VISITS)]
+            print_figure(
+                Figure(name, median(waits), "ms", mark=mark, note=f"slowest of {_VISITS}: {max(waits):,.0f} ms")
+            )
+
+
+def _prepare(place: Place, jobs: int) -> list[str]:
+    """Record what is not there of the campaign and forget its folded graph; return the ids of some jobs."""
+    service = open_service(load_settings(place.settings))
+    try:
+        with service.reading() as connection:
+            done: int = connection.execute(select(func.count()).select_from(Job)).scalar_one()
+        if done < jobs:
+            recording.record_in_process(service, generate_jobs(jobs - done, first=done), place.process)
+        service.write(lambda connection, _known: connection.execute(delete(FoldedGraphRow)))
+        chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret
+        keys = [chance.randrange(1, min(done or jobs, jobs)) for _ in range(_REQUESTS)]
+        with service.reading() as connection:
+            return list(connection.execute(select(Job.uuid).where(Job.id.in_(keys))).scalars())
+    finally:
+        service.close()
+
+
+@contextmanager
+def _browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        yield browser
+        browser.close()
+
+
+def _interactive(browser: Browser, address: str) -> float:
+    """Return milliseconds from the beginning of the navigation to the picture that can be clicked."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector(".map-place[data-ready]", timeout=30_000)
+    ready = page.locator(".map-place").get_attribute("data-ready")
+    context.close()
+    return float(ready or 0)
+
+
+def _visit(browser: Browser, address: str) -> None:
+    context = browser.new_context()
+    context.new_page().goto(address)
+    context.close()
+
+
+def _fetched(address: str) -> Any:
+    with urlopen(address) as answer:
+        return json.load(answer)
+
+
+if __name__ == "__main__":
+    main()
