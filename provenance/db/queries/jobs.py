@@ -1,10 +1,10 @@
 """Jobs in lists: summaries, filters, the newest first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, select, union_all
 
 from provenance.db.keys import chunks
 from provenance.db.queries.node_facts import code_versions, job_url
@@ -130,7 +130,7 @@ def _that_ran(
 
 def jobs_among(connection: Connection, filters: JobFilters, keys: Sequence[int]) -> set[int]:
     """Return those of these jobs, by integer key, that pass the filters."""
-    query = narrowed(selected(Job.id), filters).where(among(connection, Job.id, keys))
+    query = select(Job.id).where(*job_conditions(filters), among(connection, Job.id, keys))
     return {row[0] for row in connection.execute(query)}
 
 
@@ -141,34 +141,59 @@ def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
         Stage.name: filters.stage,
+        Host.hostname: filters.host,
+        Host.site: filters.site,
+    }
+    joined = [column == value for column, value in equal.items() if value is not None]
+    return query.where(*joined, *_own_conditions(filters))
+
+
+def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
+    """Return the same as conditions on jobs alone, where no other table is joined: an index answers a count by itself then."""
+    found = _own_conditions(filters)
+    if filters.experiment is not None:
+        found.append(Job.experiment_id == _key_of(Experiment, {Experiment.name: filters.experiment}).scalar_subquery())
+    tasks = {TaskRow.task_id: filters.task_id, Stage.campaign: filters.campaign, Stage.name: filters.stage}
+    if any(value is not None for value in tasks.values()):
+        query = _key_of(TaskRow, tasks)
+        is_staged = filters.campaign is not None or filters.stage is not None
+        found.append(Job.task_id.in_(query.join(Stage, Stage.id == TaskRow.stage_id) if is_staged else query))
+    hosts = {Host.hostname: filters.host, Host.site: filters.site}
+    if any(value is not None for value in hosts.values()):
+        found.append(Job.host_id.in_(_key_of(Host, hosts)))
+    return found
+
+
+def _key_of(table: Any, equal: Mapping[Any, str | None]) -> Select[int]:
+    return select(table.id).where(*(column == value for column, value in equal.items() if value is not None))
+
+
+def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
+    """Return what the filters say of a job's own columns."""
+    equal = {
         Job.exit_code: filters.exit_code,
         Job.failed_step: filters.failed_step,
         Job.error_class: filters.error_class,
-        Host.hostname: filters.host,
-        Host.site: filters.site,
         Job.unit: filters.unit,
         Job.batch_id: filters.batch_id,
         Job.recipe: filters.recipe,
+        Job.state: None if filters.state is None else STATES.index(filters.state),
     }
-    for column, value in equal.items():
-        if value is not None:
-            query = query.where(column == value)
-    if filters.state is not None:
-        query = query.where(Job.state == STATES.index(filters.state))
+    found = [column == value for column, value in equal.items() if value is not None]
     if filters.started_after is not None:
-        query = query.where(Job.started_at >= filters.started_after)
+        found.append(Job.started_at >= filters.started_after)
     if filters.started_before is not None:
-        query = query.where(Job.started_at < filters.started_before)
+        found.append(Job.started_at < filters.started_before)
     if filters.received_after is not None:
-        query = query.where(Job.received_at >= filters.received_after)
+        found.append(Job.received_at >= filters.received_after)
     if used := _software_conditions(filters):
-        query = query.where(_uses_software(used))
+        found.append(_uses_software(used))
     if filters.failure_class is not None:
         read = select(FailureClass.job_id).where(FailureClass.class_name == filters.failure_class)
-        query = query.where(Job.id.in_(read), Job.state >= _FIRST_BAD)
+        found += [Job.id.in_(read), Job.state >= _FIRST_BAD]
     if filters.file is not None:
-        query = query.where(_touches_file(filters.file))
-    return query
+        found.append(_touches_file(filters.file))
+    return found
 
 
 def _software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
@@ -194,15 +219,16 @@ def _uses_software(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[b
     return Job.software_set_id.in_(sets)
 
 
-def _touches_file(name: str) -> Any:
-    """Return the condition that a job consumed or produced a file of this name."""
-    made = exists().where(and_(Claim.job_id == Job.id, Claim.file_id == File.id, File.name == name))
-    read = exists().where(
-        and_(
-            Mention.job_id == Job.id, Mention.identity_id == Identity.id, Identity.file_id == File.id, File.name == name
-        )
+def _touches_file(name: str) -> ColumnElement[bool]:
+    """Return the condition that a job consumed or produced a file of this name; looked up from the file, which few jobs touch."""
+    made = select(Claim.job_id).join(File, File.id == Claim.file_id).where(File.name == name)
+    read = (
+        select(Mention.job_id)
+        .join(Identity, Identity.id == Mention.identity_id)
+        .join(File, File.id == Identity.file_id)
+        .where(File.name == name)
     )
-    return made | read
+    return Job.id.in_(union_all(made, read))
 
 
 def _summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, dict[str, Any]]:
