@@ -6,6 +6,8 @@ Deliberately not the record's structs: a bundle is made of the record's exact by
 import json
 from typing import Any
 
+import msgspec
+
 
 def mapping(value: Any) -> dict[str, Any]:
     """The JSON object, or an empty one."""
@@ -53,4 +55,8 @@ def canonical_json(value: Any) -> bytes:
 
 def readable_json(value: Any) -> bytes:
     """Keys sorted, indented by one, LF at the end: the form of every JSON file that a person may open."""
-    return to_bytes(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
+    plain = to_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False))
+    try:
+        return msgspec.json.format(plain, indent=1) + b"\n"  # what json's own indent makes, four times as fast
+    except msgspec.DecodeError:  # NaN or Infinity, which only json writes and reads
+        return to_bytes(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
