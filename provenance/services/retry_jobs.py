@@ -20,6 +20,7 @@ from provenance.db.keys import KnownKeys
 from provenance.db.queries.orders import OrderRow, orders_of_task
 from provenance.db.queries.retries import Attempt, attempts_of_task, attempts_of_units
 from provenance.db.queries.tasks import FoundTask, find_tasks
+from provenance.db.queries.units import waived_units
 from provenance.errors import BadInputError, NotFoundError
 from provenance.launchers.workflow import RetryPolicy
 from provenance.records.documents import read_document
@@ -224,6 +225,7 @@ class _Task:
         self._orders: dict[str, list[OrderRow]] = {}
         for order in orders_of_task(connection, task.key):
             self._orders.setdefault(order.unit, []).append(order)
+        self._waived = waived_units(connection, task.key)
         self._classes = classes_of(connection, [attempt.key for attempt in asked])
 
     def choose(self) -> Choice:
@@ -251,14 +253,18 @@ class _Task:
             return "its unit is ordered already, and that is not over"
         if mine[-1].job_id != attempt.job_id:
             return f"job {mine[-1].job_id} tried its unit again since"
-        return None if self._body.jobs else self._policy_against(attempt, max(len(mine), len(orders)))
+        if self._body.jobs:
+            return None
+        if attempt.unit in self._waived:
+            return "its unit is waived: the task goes on without it"
+        return self._policy_against(attempt, max(len(mine), len(orders)))
 
     def _policy_against(self, attempt: Attempt, tries: int) -> str | None:
         read = self._classes.get(attempt.key)
         if tries > self._policy.times:
             return f"it was tried {tries} times, and the policy of its stage says {self._policy.times} times again"
         if self._policy.transient_only and not (read and read.transient):
-            return f"its class, {read.class_name if read else 'unknown'}, is not transient"
+            return f"not transient: its class is {read.class_name if read else 'unknown'}"
         return None
 
     def _try(self, attempt: Attempt, before: Mapping[str, NewOrder], asked_for: Mapping[int, int]) -> Try:

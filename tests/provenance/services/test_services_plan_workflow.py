@@ -153,7 +153,7 @@ def test_a_merge_waits_for_a_whole_group_and_takes_the_rest_when_no_more_can_com
 
     plans = facts.plan()
     assert [order.inputs for order in plans["merge"].orders] == [["r0", "r1", "r2", "r3"]]
-    assert "3 more files make the next group of 4" in plans["merge"].waits_for
+    assert "the next group of 4 lacks 3 files" in plans["merge"].waits_for
 
     facts.order("merge", "merge-00001", inputs=["r0", "r1", "r2", "r3"], is_over=False)
     facts.stages["gen"]["orders"]["5"] = []

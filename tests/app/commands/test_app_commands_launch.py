@@ -1,0 +1,226 @@
+"""A workflow that is launched on this machine: killed and started again, past files that fail for good, retried from bundles."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from live_service import JOBPROV, LiveService
+
+pytestmark = pytest.mark.slow
+
+WORKFLOW = """
+name = "toy"
+experiment = "toyexp"
+campaign = "spring"
+storage = "{storage}"
+settle_seconds = 2
+
+[[stage]]
+name = "gen"
+count = 9
+command = ["sh", "gen.sh", "{{unit}}", "{{output}}"]
+outputs = ["gen_{{unit}}.txt"]
+ships = ["gen.sh"]
+retry = {{times = 1}}
+
+[[stage]]
+name = "reco"
+after = "gen"
+command = ["sh", "-c", 'cat "$1" > "$2"; echo reco >> "$2"', "sh", "{{input}}", "{{output}}"]
+outputs = ["{{stem}}.reco.txt"]
+
+[[stage]]
+name = "merge"
+after = "reco"
+merge = 4
+command = ["sh", "-c", 'out=$1; shift; cat "$@" > "$out"', "sh", "{{output}}", "{{inputs}}"]
+outputs = ["{{unit}}.txt"]
+"""
+GEN = """
+echo started >> {folder}/starts.$1
+sleep 0.3
+case $1 in
+  2) [ -f {folder}/disk-is-there ] || {{ echo "write failed: No space left on device" >&2; touch {folder}/disk-is-there; exit 28; }} ;;
+  3) kill -SEGV $$ ;;
+  5) [ -f {folder}/mended ] || {{ echo "bad input" >&2; exit 65; }} ;;
+  6) [ -f {folder}/killed ] || {{ touch {folder}/killed; for p in $(cut -d' ' -f4 /proc/$$/stat); do kill -9 "$p"; done; kill -9 $$; }} ;;
+esac
+echo "event $1" > "$2"
+"""
+
+
+class Trial:
+    """A service, a workflow, and what runs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.service = LiveService(folder / "var")
+        self.file = folder / "toy.toml"
+        self.file.write_text(WORKFLOW.format(storage=folder / "store"))
+        (folder / "gen.sh").write_text(GEN.format(folder=folder))
+        self.common = ["--launcher", "local", "--folder", str(folder / "agent"), "--interval", "0.2", "--slots", "2"]
+
+    def start(self) -> "subprocess.Popen[str]":
+        words = [*JOBPROV, "launch", str(self.file), *self.common]
+        environment = {**self.service.environment, "JOBPROV_URL": self.service.url}
+        return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def standing(self) -> dict[str, dict[str, Any]]:
+        answer = requests.get(f"{self.service.url}/api/v1/workflows/toy?experiment=toyexp", timeout=30).json()
+        return {stage["stage"]: stage for stage in answer["stages"]} | {"": answer}
+
+    def wait_for(self, what: str, is_so: Any, seconds: float = 120) -> dict[str, dict[str, Any]]:
+        end = time.monotonic() + seconds
+        while not is_so(standing := self.standing()):
+            assert time.monotonic() < end, f"not {what}: {json.dumps(standing, indent=1)[:3000]}"
+            time.sleep(0.2)
+        return standing
+
+    def jobs(self, task: str) -> list[dict[str, Any]]:
+        address = f"{self.service.url}/api/v1/jobs?experiment=toyexp&task_id={task}&limit=1000"
+        return list(requests.get(address, timeout=30).json()["jobs"])
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    made = Trial(tmp_path_factory.mktemp("launch"))
+    try:
+        yield made
+    finally:
+        made.service.stop()
+
+
+@pytest.fixture(scope="module")
+def blocked(trial: Trial) -> dict[str, dict[str, Any]]:
+    """Launch it, kill the launcher with -9 three times on the way, and return how it stands when only people can help."""
+    for _ in range(3):
+        process = trial.start()
+        time.sleep(3)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = trial.start()
+    try:
+        return trial.wait_for(
+            "blocked by two units",
+            lambda stages: (
+                stages["gen"]["failed"] == 2 and stages["reco"]["done"] == 7 and stages["merge"]["done"] == 1
+            ),
+        )
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_nothing_was_submitted_twice_although_the_launcher_was_killed(
+    trial: Trial, blocked: dict[str, dict[str, Any]]
+) -> None:
+    starts = {unit: len((trial.folder / f"starts.{unit}").read_text().splitlines()) for unit in range(9)}
+
+    assert starts == {0: 1, 1: 1, 2: 2, 3: 1, 4: 1, 5: 1, 6: 2, 7: 1, 8: 1}, "transient ones twice, all others once"
+    assert len(trial.jobs("toy-v1-gen")) == sum(starts.values()), "and every start has its record"
+    assert blocked[""]["state"] == "running"
+
+
+def test_numbers_agree_with_a_count_by_hand_from_the_records(trial: Trial, blocked: dict[str, dict[str, Any]]) -> None:
+    for stage in ("gen", "reco", "merge"):
+        best: dict[str, bool] = {}
+        for job in trial.jobs(f"toy-v1-{stage}"):
+            unit = job["task"]["unit"]
+            best[unit] = best.get(unit, False) or job["state"] == "succeeded"
+        assert blocked[stage]["done"] == sum(best.values())
+        assert blocked[stage]["failed"] == len(best) - sum(best.values())
+        task = requests.get(f"{trial.service.url}/api/v1/tasks/toy-v1-{stage}?experiment=toyexp", timeout=30).json()
+        assert (task["produced"], task["expected"]) == (blocked[stage]["done"], blocked[stage]["units"])
+
+
+def test_retries_are_chained_to_what_they_repeat(trial: Trial, blocked: dict[str, dict[str, Any]]) -> None:
+    assert blocked
+    by_unit: dict[str, list[dict[str, Any]]] = {}
+    for job in trial.jobs("toy-v1-gen"):
+        by_unit.setdefault(job["task"]["unit"], []).append(job)
+    for unit in ("2", "6"):
+        first, second = sorted(by_unit[unit], key=lambda job: str(job["ended_at"]))
+        assert (first["state"] in ("failed", "killed"), second["state"]) == (True, "succeeded")
+        shown = requests.get(f"{trial.service.url}/api/v1/jobs/{second['job_id']}", timeout=30).json()
+        assert shown["record"]["retry_of"] == first["job_id"]
+
+
+def test_an_error_is_seen_by_running_the_job_here(trial: Trial, blocked: dict[str, dict[str, Any]]) -> None:
+    assert blocked
+    [job] = [job for job in trial.jobs("toy-v1-gen") if job["task"]["unit"] == "5"]
+
+    done = trial.service.run("retry", job["job_id"], "--experiment", "toyexp", "--here")
+
+    assert done.returncode == 65
+    assert "bad input" in done.stderr
+
+
+def test_past_two_bad_files_one_tried_again_from_its_record_one_waived(
+    trial: Trial, blocked: dict[str, dict[str, Any]]
+) -> None:
+    """One is mended and tried again by the agent, the other waived; then all that is left goes on by itself."""
+    assert blocked
+    bad = {job["task"]["unit"]: job["job_id"] for job in trial.jobs("toy-v1-gen") if job["state"] == "failed"}
+    (trial.folder / "mended").touch()
+    ordered = trial.service.run(
+        "retry", bad["5"], "--experiment", "toyexp", "--order", "--who", "me", "--why", "mended", "--json"
+    )
+    assert [row["unit"] for row in json.loads(ordered.stdout)["tries"]] == ["5"], ordered.stderr
+    waived = trial.service.run(
+        "waive", "toy-v1-gen", "3", "--experiment", "toyexp", "--who", "me", "--why", "it always crashes"
+    )
+    assert waived.returncode == 0, waived.stderr
+
+    said, _ = trial.start().communicate(timeout=120)
+
+    assert "complete: every unit of every stage is done, 1 are waived" in said, said
+    standing = trial.standing()
+    assert [standing[stage]["done"] for stage in ("gen", "reco", "merge")] == [8, 8, 2]
+    lines = [
+        line for file in sorted((trial.folder / "store").glob("merge-*.txt")) for line in file.read_text().splitlines()
+    ]
+    assert sorted(line for line in lines if line != "reco") == [f"event {n}" for n in (0, 1, 2, 4, 5, 6, 7, 8)]
+
+
+def test_the_same_file_again_is_the_same_version_and_another_text_a_new_one(trial: Trial) -> None:
+    again = trial.service.run("launch", str(trial.file), "--by-agent")
+    assert "version=1" in again.stdout
+
+    other = trial.folder / "other.toml"
+    other.write_text(trial.file.read_text().replace("merge = 4", "merge = 3"))
+    changed = trial.service.run("launch", str(other), "--by-agent")
+    assert "version=2" in changed.stdout
+
+
+def test_a_workflow_that_cannot_be_read_is_refused_with_line_and_field(trial: Trial) -> None:
+    bad = trial.folder / "bad.toml"
+    bad.write_text(trial.file.read_text().replace('after = "gen"', 'after = "gne"'))
+
+    done = trial.service.run("launch", "--check", str(bad))
+
+    assert done.returncode == 2
+    line = bad.read_text().splitlines().index('after = "gne"') + 1
+    assert f"bad.toml, line {line}: stage[1].after: no earlier stage is called gne" in done.stderr
+
+
+def test_two_launchers_in_one_folder_do_not_collide(trial: Trial) -> None:
+    code = (
+        "import fcntl, sys, time; lock = open(sys.argv[1], 'a'); fcntl.flock(lock, fcntl.LOCK_EX); "
+        "print('held', flush=True); time.sleep(60)"
+    )
+    words = [sys.executable, "-c", code, str(trial.folder / "agent" / "lock")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        done = trial.service.run("launch", str(trial.file), *trial.common)
+        holder.kill()
+
+    assert done.returncode == 1
+    assert "Another agent or launch works in" in done.stderr
