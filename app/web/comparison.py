@@ -13,7 +13,7 @@ from provenance.services.compare_jobs import compare_jobs
 from provenance.services.comparison_words import narrowed, readable
 from provenance.services.find_companions import find_companions
 
-_DIGEST = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_DIGEST = re.compile(r"((?:[\w-]+:)?[0-9a-f]{12})[0-9a-f]{28}(?:[0-9a-f]{24})?")
 _MOST_DIFFERENCES = 10_000
 _ROWS = {"recipe": 40, "result": 25, "circumstance": 15}
 _LINES = 40
@@ -69,6 +69,7 @@ def show_page(before: str, after: str) -> Response:
         first_line=found["first_line"],
         swapped=address(f"/jobs/{names[1]}/diff/{names[0]}", {**words, "facet": chosen or "", "q": wanted or ""}),
         other=address(f"/jobs/{names[0]}/diff", words),
+        diverge=_divergence(found["a"]["output"], found["b"]["output"], experiment),
         facets=[_shown(facet, wanted) for facet in found["facets"] if _is_wanted(facet, chosen)],
         choices=_choices(found["facets"], chosen),
         same=[facet["title"] for facet in found["facets"] if _is_same(facet)],
@@ -77,6 +78,12 @@ def show_page(before: str, after: str) -> Response:
         wanted=wanted,
         whole=asked_section(),
     )
+
+
+def _divergence(before: str | None, after: str | None, experiment: str | None) -> str | None:
+    if before is None or after is None or before == after:
+        return None
+    return address("/diverge", {"a": before, "b": after, "experiment": experiment or ""})
 
 
 def _is_same(facet: dict[str, Any]) -> bool:
@@ -146,4 +153,5 @@ def _value(key: str, value: Any) -> str:
         if key.endswith(ending):
             return shown(value)
     found = formats.text(value)
-    return found[:12] if _DIGEST.fullmatch(found) else readable(found)
+    digest = _DIGEST.fullmatch(found)
+    return digest[1] if digest else readable(found)

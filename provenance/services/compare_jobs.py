@@ -21,6 +21,7 @@ from provenance.services.differences import (
     compared,
     keyed,
 )
+from provenance.services.find_divergence import full_name
 from provenance.services.findings import possessed_blobs
 from provenance.services.job_facets import facet, record_facets
 from provenance.services.read_configuration import Blobs
@@ -33,6 +34,7 @@ _ORDER = (
     "configuration", "fcl", "code", "scripts", "command", "inputs", "products", "seeds", "exit", "outputs", "logs",
     "environment", "host", "resources", "modules", "task", "others",
 )  # fmt: skip
+_KEPT = (None, "written")
 _SUMMARY = ("job_id", "experiment", "state", "batch_id", "task", "code", "received_at", "started_at", "host", "url")
 
 
@@ -80,9 +82,11 @@ def _is_same(jobs: list[dict[str, Any]], facets: list[Facet], identity: str, mat
 
 
 def _summary(job: dict[str, Any]) -> dict[str, Any]:
+    """Return what a comparison says of each job; `output` is the first that it kept."""
     return {name: job["summary"][name] for name in _SUMMARY} | {
         "recipe_id": job["recipe_id"],
         "result_id": job["result_id"],
+        "output": next((full_name(file) for file in job["outputs"] if file.get("status") in _KEPT), None),
     }
 
 

@@ -1,7 +1,9 @@
 """Where the histories of two files part: the earliest stage in which they have jobs of different recipes."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -17,7 +19,8 @@ from provenance.records.recipes import recipe_text
 from provenance.services.show_file import find_file
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
-_MOST_ALIKE = 6
+_LONGEST_COMPARED = 200  # characters of a name
+_MOST_OUTPUTS = 20
 WHY_ALIKE = {
     "attempt": "Made by another attempt at the same unit",
     "sibling": "Made in the same task",
@@ -72,11 +75,26 @@ def find_alike_files(connection: Connection, name: str, *, experiment: str | Non
     chosen = companions_of(connection, job)
     made = _made(connection, [found["job_id"] for jobs in chosen.values() for found in jobs], file.experiment, tier)
     alike = [
-        {"why": why, "words": words, "files": files[:_MOST_ALIKE]}
+        {"why": why, "words": words, "files": files}
         for why, words in WHY_ALIKE.items()
-        if (files := [each for found in chosen.get(why, ()) for each in made.get(found["job_id"], ())])
+        if (
+            files := [_nearest(name, made[found["job_id"]]) for found in chosen.get(why, ()) if found["job_id"] in made]
+        )
     ]
     return {"file": file.to_json(), "alike": alike}
+
+
+def full_name(file: Mapping[str, Any]) -> str:
+    """Return how questions name a file: with its namespace before it, where it has one."""
+    return f"{file['namespace']}:{file['name']}" if file.get("namespace") else str(file["name"])
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    """Return that of the files of a job which is named most like a file: of the same stream, most likely."""
+    return max(
+        names[:_MOST_OUTPUTS],
+        key=lambda each: SequenceMatcher(None, name[-_LONGEST_COMPARED:], each[-_LONGEST_COMPARED:]).ratio(),
+    )
 
 
 def _made(connection: Connection, jobs: list[str], experiment: str, tier: str | None) -> dict[str, list[str]]:
@@ -93,7 +111,7 @@ def _made(connection: Connection, jobs: list[str], experiment: str, tier: str | 
         query = query.where(Claim.data_tier == tier)
     made: dict[str, list[str]] = {}
     for job, namespace, name in connection.execute(query):
-        made.setdefault(str(job), []).append(f"{namespace}:{name}" if namespace else name)
+        made.setdefault(str(job), []).append(full_name({"namespace": namespace, "name": name}))
     return made
 
 
