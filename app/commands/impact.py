@@ -39,16 +39,22 @@ def impact(*, form: str, direct: bool, url: str | None, as_json: bool, **query: 
             click.echo(line)
         return
     found = client.impact(direct=direct, **query)
-    text = (
-        f"{counted(found['jobs'], 'job')} made {counted(found['made'], 'file')}; with what was made from these "
-        f"{counted(found['touched'], 'file')} of {counted(found['touched_jobs'], 'job')} are touched."
-    )
+    text = _impact_text(found)
     if found["files"]:
         columns = {"name": "FILE", "stage": "STAGE", "task_id": "TASK", "job_id": "JOB"}
         text += "\n" + table(found["files"][:_LISTED], columns)
-    if found["touched"] > _LISTED:
+    if found["next"] or len(found["files"]) > _LISTED:
         text += "\nAll of them: --format csv"
     emit(found, text, as_json=as_json)
+
+
+def _impact_text(found: dict[str, Any]) -> str:
+    if found["made"] is None:
+        return f"{counted(found['jobs'], 'job')}: too many to follow what was made from their files. Narrow them down."
+    return (
+        f"{counted(found['jobs'], 'job')} made {counted(found['made'], 'file')}; with what was made from these "
+        f"{counted(found['touched'], 'file')} of {counted(found['touched_jobs'], 'job')} are touched."
+    )
 
 
 @click.command()

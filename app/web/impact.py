@@ -53,6 +53,8 @@ def impact_line(found: dict[str, Any] | None) -> str:
     """Return how much is touched."""
     if found is None:
         return "Which files were made with a commit, a parameter's value, on a host or from a file, and what was made from these?"
+    if found["made"] is None:
+        return f"{counted(found['jobs'], 'job')}: too many to follow what was made from their files. Narrow them down."
     made = f"{counted(found['jobs'], 'job')} made {counted(found['made'], 'file')}"
     more = f"; {counted(found['touched'], 'file')} of {counted(found['touched_jobs'], 'job')} are touched in all"
     return f"{made}{more if found['touched'] > found['made'] else ''}."

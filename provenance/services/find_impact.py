@@ -3,19 +3,24 @@
 Source: http.md, `GET /lineage/impact`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Subquery
+from sqlalchemy import Connection
 
 from provenance.db.queries.impact import (
     MOST_FILES,
     MOST_SEEDS,
+    Conditions,
     TouchedFile,
+    count_jobs,
     count_made,
     count_touched,
     jobs_that,
     made_claims,
+    next_claims,
     touched_files,
 )
 from provenance.db.queries.jobs import JobFilters
@@ -26,6 +31,8 @@ from provenance.services.ask_parameters import read_condition
 from provenance.services.list_jobs import read_cursor
 
 MOST_LISTED = 1000
+_STRETCH = 10_000
+_UNCOUNTED: dict[str, Any] = {"made": None, "touched_jobs": None, "touched": None, "is_truncated": True}
 _ADVICE = "narrow it down, or ask for direct=true"
 
 
@@ -40,7 +47,8 @@ def find_impact(
     """Return `{jobs, made, touched_jobs, touched, is_truncated, files, next}`: counts first, then a page of the files.
 
     `jobs` pass the filters and made `made` files; with all that was made from these at any depth, `touched` files of `touched_jobs`
-    jobs. A file is `{name, namespace, experiment, url, job_id, job_url, task_id, stage, is_direct}`.
+    jobs. A file is `{name, namespace, experiment, url, job_id, job_url, task_id, stage, is_direct}`. More than a hundred thousand jobs
+    are only counted: the other counts are None, and `files` are those that they made themselves.
 
     Args:
         connection: where from.
@@ -58,41 +66,65 @@ def find_impact(
     after = read_cursor(cursor) or 0
     with time_limit(connection, _ADVICE):
         chosen = _chosen(connection, filters)
-        jobs, made = count_made(connection, chosen) if chosen is not None else (0, 0)
+        jobs = count_jobs(connection, chosen) if chosen is not None else 0
+        if chosen is not None and jobs > MOST_SEEDS:
+            claims = next_claims(connection, chosen, after=after, most=limit + 1)
+            return {**_UNCOUNTED, "jobs": jobs, **_page(connection, claims, set(claims), limit)}
+        made = count_made(connection, chosen) if chosen is not None else 0
         claims, direct = _touched(connection, chosen, is_direct=is_direct)
         touched, touched_jobs = count_touched(connection, claims)
-    rest = [claim for claim in claims if claim > after]
-    shown = []
-    for file in touched_files(connection, rest):
-        shown.append(file)
-        if len(shown) > limit:
-            break
     return {
         "jobs": jobs,
         "made": made,
         "touched_jobs": touched_jobs,
         "touched": touched,
         "is_truncated": len(claims) >= MOST_FILES,
+        **_page(connection, [claim for claim in claims if claim > after], direct, limit),
+    }
+
+
+def _page(connection: Connection, claims: Sequence[int], direct: AbstractSet[int], limit: int) -> dict[str, Any]:
+    shown = list(islice(touched_files(connection, claims), limit + 1))
+    return {
         "files": [_file(file, is_direct=file.claim in direct) for file in shown[:limit]],
         "next": str(shown[limit - 1].claim) if len(shown) > limit else None,
     }
 
 
 def stream_impact(connection: Connection, filters: JobFilters, *, is_direct: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield every file that is touched, as in `find_impact`."""
+    """Yield every file that is touched, as in `find_impact`; of what very many jobs made themselves, a stretch at a time.
+
+    Raises:
+        BadInputError: see `find_impact`.
+        LimitError: what is made from the files of more than 100,000 jobs is not followed, nor what takes more than five seconds.
+    """
     with time_limit(connection, _ADVICE):
-        claims, direct = _touched(connection, _chosen(connection, filters), is_direct=is_direct)
+        chosen = _chosen(connection, filters)
+        is_wide = chosen is not None and count_jobs(connection, chosen) > MOST_SEEDS
+        claims, direct = (
+            ([], set[int]()) if is_wide and is_direct else _touched(connection, chosen, is_direct=is_direct)
+        )
+    if chosen is not None and is_wide:
+        for file in _made_by_many(connection, chosen):
+            yield _file(file, is_direct=True)
     for file in touched_files(connection, claims):
         yield _file(file, is_direct=file.claim in direct)
 
 
-def _chosen(connection: Connection, filters: JobFilters) -> Subquery | None:
+def _made_by_many(connection: Connection, chosen: Conditions) -> Iterator[TouchedFile]:
+    after = 0
+    while claims := next_claims(connection, chosen, after=after, most=_STRETCH):
+        yield from touched_files(connection, claims)
+        after = claims[-1]
+
+
+def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
     if filters == JobFilters():
         raise BadInputError("Say which jobs: by commit, parameter, host, file, task or time.", {"": ["no filter"]})
     return jobs_that(connection, filters, read_condition(filters.parameter, filters.value))
 
 
-def _touched(connection: Connection, jobs: Subquery | None, *, is_direct: bool) -> tuple[list[int], set[int]]:
+def _touched(connection: Connection, jobs: Conditions | None, *, is_direct: bool) -> tuple[list[int], set[int]]:
     """Return the claims that are touched, and those of them that the jobs themselves made."""
     if jobs is None:
         return [], set()

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Subquery, func, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 
 from provenance.db.keys import chunks
-from provenance.db.queries.jobs import JobFilters, narrowed, selected
-from provenance.db.queries.parameters import ParameterCondition, closures_with, narrowed_to_closures
+from provenance.db.queries.jobs import JobFilters, job_conditions
+from provenance.db.queries.parameters import ParameterCondition, among, closures_with, ran_closures
 from provenance.db.tables import Claim, Experiment, File, Job, Stage, TaskRow
 
+Conditions = Sequence[ColumnElement[bool]]
 MOST_SEEDS = 100_000
 MOST_FILES = 1_000_000
 
@@ -26,26 +27,45 @@ class TouchedFile(NamedTuple):
     stage: str | None
 
 
-def jobs_that(connection: Connection, filters: JobFilters, condition: ParameterCondition | None) -> Subquery | None:
-    """Return the jobs that pass the filters, as a subquery of their keys (`id`); None where no configuration holds the condition."""
-    query = narrowed(selected(Job.id.label("id")), filters).where(Job.rerun_of.is_(None))
+def jobs_that(connection: Connection, filters: JobFilters, condition: ParameterCondition | None) -> Conditions | None:
+    """Return what must hold of a job, its being a rerun apart; None where no configuration holds the condition."""
+    found = job_conditions(filters)
     if condition is None:
-        return query.subquery()
+        return found
     closures = closures_with(connection, condition)
-    return narrowed_to_closures(connection, query, closures).subquery() if closures else None
+    return [*found, ran_closures(connection, closures)] if closures else None
 
 
-def count_made(connection: Connection, jobs: Subquery) -> tuple[int, int]:
-    """Return how many jobs these are, and how many files they made."""
-    count = connection.execute(select(func.count()).select_from(jobs)).scalar_one()
-    files = select(func.count()).select_from(jobs).join(Claim, Claim.job_id == jobs.c.id)
-    return count, connection.execute(files.where(Claim.alias_of.is_(None))).scalar_one()
+def count_jobs(connection: Connection, jobs: Conditions) -> int:
+    """Return how many jobs these are: an index counts them, and the few reruns among them apart."""
+    query = select(func.count()).select_from(Job).where(*jobs)
+    count = connection.execute(query).scalar_one()
+    reruns = [row[0] for row in connection.execute(select(Job.id).where(Job.rerun_of.is_not(None)))]
+    return count - connection.execute(query.where(among(connection, Job.id, reruns))).scalar_one() if reruns else count
 
 
-def made_claims(connection: Connection, jobs: Subquery, *, most: int) -> list[int]:
-    """Return the claims of these jobs, at most `most`."""
-    query = select(Claim.id).select_from(jobs).join(Claim, Claim.job_id == jobs.c.id)
+def count_made(connection: Connection, jobs: Conditions) -> int:
+    """Return how many files these jobs made."""
+    files = _keys(jobs).join(Claim, Claim.job_id == Job.id).where(Claim.alias_of.is_(None))
+    return connection.execute(select(func.count()).select_from(files.subquery())).scalar_one()
+
+
+def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[int]:
+    """Return the claims of these jobs, at most `most`; for jobs that are few."""
+    chosen = _keys(jobs).subquery()
+    query = select(Claim.id).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
     return [row[0] for row in connection.execute(query.order_by(Claim.id).limit(most))]
+
+
+def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: int) -> list[int]:
+    """Return the first claims of these jobs behind one, other names apart; for so many jobs that these are soon met."""
+    is_chosen = exists(_keys(jobs).where(Job.id == Claim.job_id).correlate(Claim))
+    query = select(Claim.id).where(Claim.id > after, Claim.alias_of.is_(None), is_chosen)
+    return [row[0] for row in connection.execute(query.order_by(Claim.id).limit(most))]
+
+
+def _keys(jobs: Conditions) -> Select[int]:
+    return select(Job.id.label("id")).where(*jobs, Job.rerun_of.is_(None))
 
 
 def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[TouchedFile]:

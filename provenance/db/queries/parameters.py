@@ -143,8 +143,8 @@ def closures_with(connection: Connection, condition: ParameterCondition) -> list
     return sorted({closure for _, closure in configurations_with(connection, condition)})
 
 
-def narrowed_to_closures(connection: Connection, query: Select[Any], closures: Sequence[int]) -> Select[Any]:
-    """Return a query over all jobs, narrowed to those that ran one of these configurations and may be told so.
+def ran_closures(connection: Connection, closures: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a job ran one of these configurations, and may be told so.
 
     For lists that are wanted whole; the newest alone come sooner from `newest_that_ran`.
     """
@@ -157,7 +157,7 @@ def narrowed_to_closures(connection: Connection, query: Select[Any], closures: S
         )
         .where(among(connection, JobClosure.closure_id, closures), Evaluation.set_id.is_not(None))
     )
-    return query.where(Job.id.in_(ran))
+    return Job.id.in_(ran)
 
 
 def _holds(dialect: str, condition: ParameterCondition) -> list[ColumnElement[bool]]:
