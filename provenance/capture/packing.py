@@ -34,6 +34,9 @@ def run_alone(words, error):
 
 
 try:
+    from provenance.capture.loading import install
+
+    install()
     from provenance.capture import execution
     from provenance.capture.commands import main
 

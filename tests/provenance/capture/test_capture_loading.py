@@ -1,0 +1,65 @@
+"""The hook imports in several threads while the job runs: each gets whole modules, under every Python found here."""
+
+import subprocess
+
+import pytest
+from capture_runner import VERSIONS, find_python
+
+MODULES = {
+    "tailing": "Tailer",
+    "delivery": "read_token",
+    "flushing": "flush",
+    "job": "redact_strings",
+    "logs": "read_log",
+    "watching": "list_tree",
+    "spool": "encode",
+    "failure": "read_text",
+}
+# eight threads import the same modules at once, and change places as often as the interpreter can
+PROGRAM = f"""
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+from provenance.capture import loading
+loading.install()
+sys.setswitchinterval(1e-6)
+barrier, half = threading.Barrier(8), []
+def run():
+    barrier.wait()
+    for name, last in {MODULES!r}.items():
+        try:
+            getattr(getattr(__import__("provenance.capture", fromlist=[name]), name), last)
+        except Exception as error:
+            half.append("{{}}: {{}}".format(name, error))
+threads = [threading.Thread(target=run) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+sys.exit("\\n".join(half) or 0)
+"""
+
+
+@pytest.mark.parametrize(
+    "version", [VERSIONS[0], *(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[1:])]
+)
+def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) -> None:
+    """Without a loader of its own, nine in ten runs under 3.6 to 3.9 fail."""
+    python = find_python(version)
+    if python is None:
+        pytest.skip(f"NO PYTHON {version} ON THIS MACHINE")
+
+    for _ in range(2):
+        ended = subprocess.run([python, "-c", PROGRAM, hook], capture_output=True, text=True, check=False, timeout=60)
+
+        assert ended.returncode == 0, ended.stderr
+
+
+def test_modules_know_their_package(hook: str) -> None:
+    program = "import sys; sys.path.insert(0, sys.argv[1]); sys.version_info = (3, 9)\n"
+    program += "from provenance.capture import loading; loading.install(); loading.install()\n"
+    program += "from provenance.capture import tailing\n"
+    program += "print(tailing.__package__, tailing.__spec__.name, len([f for f in sys.meta_path if type(f).__name__ == '_Finder']))"
+    python = find_python("3.11") or find_python("3.13")
+    assert python is not None
+
+    ended = subprocess.run([python, "-c", program, hook], capture_output=True, text=True, check=True, timeout=60)
+
+    assert ended.stdout.split() == ["provenance.capture", "provenance.capture.tailing", "1"]
