@@ -6,7 +6,7 @@ The Protocol needs only atomic put-if-absent, so an object store can implement i
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Protocol
@@ -144,6 +144,13 @@ class Store(Protocol):
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
         """Move loose blobs into packs; one sealer at a time, readers and writers go on meanwhile."""
+
+    def erase(self, digests: Collection[str]) -> set[str]:
+        """Remove blobs for good, those in packs too; returns the digests of which a copy is left, in a pack with damage.
+
+        Nothing looks whether anybody needs them, and a put of the same bytes at the same moment may go with them: both are
+        the caller's affair. Documents and all other blobs stay readable, whenever the power goes.
+        """
 
     def put_document(self, name: str, data: bytes) -> bool:
         """Store a document durably unless one of that name is there; returns whether it was stored.

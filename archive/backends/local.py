@@ -12,7 +12,7 @@ its old place before the new one is durable, so one of them has it.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from io import BufferedReader
 from itertools import groupby
@@ -22,9 +22,10 @@ from typing import BinaryIO, TypeVar
 from archive.backends.copies import BlobReader, Copy
 from archive.backends.documents import DocumentShelf
 from archive.backends.durable import Arrival, exclusive_lock, make_folder, reaching, sweep_arrivals
+from archive.backends.erasing import Eraser
 from archive.backends.frames import HEADER_BYTES, FrameStream, encode_frame, encode_header
 from archive.backends.inspecting import inspect_document, inspect_loose, inspect_names, inspect_packs
-from archive.backends.packs import Pack
+from archive.backends.packs import Pack, PackWriter
 from archive.backends.sealing import Sealer
 from archive.backends.shelves import LooseShelf, PackShelf, is_intact
 from archive.digest import check_digest, check_match, checked_chunks, digest_of
@@ -134,6 +135,18 @@ class LocalStore:
             sweep_arrivals(self._arriving)
             return Sealer(self._loose, self._packs, self._arriving, pack_limit_bytes).run()
 
+    def erase(self, digests: Collection[str]) -> set[str]:
+        """Remove blobs for good; packs that hold one are written anew."""
+        wanted = {check_digest(sha256) for sha256 in digests}
+        with reaching(self.root), exclusive_lock(self.root / "seal.lock"):
+            for sha256 in wanted:
+                self._loose.remove(sha256)
+            eraser = Eraser(self._arriving, PACK_LIMIT_BYTES, self._publish, Pack.copies)
+            emptied, left = eraser.run(self._packs.refresh(), wanted)
+            self._packs.remove(emptied)
+            self._packs.refresh()
+        return left
+
     def put_document(self, name: str, data: bytes) -> bool:
         """Store a document durably unless one of that name is there."""
         with reaching(self.root):
@@ -214,6 +227,11 @@ class LocalStore:
         is_new = self._loose.admit(arrival, sha256)
         self._loose.flush(sha256)
         return is_new
+
+    def _publish(self, writer: PackWriter, _digests: Sequence[str]) -> str:
+        name = writer.publish(self._packs.root)
+        self._packs.flush()
+        return name
 
     def _put_group(self, items: dict[str, bytes]) -> None:
         with ExitStack() as stack:

@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from archive.digest import check_digest, check_match, checked_chunks, digest_of
@@ -69,6 +69,14 @@ class MemoryStore:
             fitting = {sha256 for sha256 in loose if len(self.blobs[sha256]) <= pack_limit_bytes}
             self._packed |= fitting
         return SealReport(packed=len(fitting), packs_written=int(bool(fitting)), left_loose=len(loose) - len(fitting))
+
+    def erase(self, digests: Collection[str]) -> set[str]:
+        """Remove blobs for good."""
+        with self._lock:
+            for sha256 in map(check_digest, digests):
+                self.blobs.pop(sha256, None)
+                self._packed.discard(sha256)
+        return set()
 
     def put_document(self, name: str, data: bytes) -> bool:
         """Store a document unless one of that name is there."""

@@ -14,7 +14,7 @@ form of the blob or pack at hand, and 40 bytes a packed blob as long as the proc
 
 import heapq
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from io import BufferedReader
 from itertools import groupby
@@ -24,10 +24,11 @@ from typing import BinaryIO, TypeVar
 from archive.backends.bucket import PART_BYTES, Bucket, in_parallel
 from archive.backends.copies import BlobReader, Copy
 from archive.backends.durable import Arrival, reaching
+from archive.backends.erasing import Eraser, Publish
 from archive.backends.frames import HEADER_BYTES, FrameStream, encode_frame, encode_header
 from archive.backends.inspecting import inspect_document, inspect_loose, inspect_packs, stray
 from archive.backends.objects import DocumentObjects, LooseObjects, PackObjects, is_stray, loose_key
-from archive.backends.packs import Pack
+from archive.backends.packs import Pack, PackWriter
 from archive.backends.remote_sealing import RemoteSealer, find_superseded
 from archive.backends.shelves import is_intact
 from archive.digest import check_digest, check_match, checked_chunks, digest_of
@@ -135,6 +136,33 @@ class S3Store:
                 pack_limit_bytes=pack_limit_bytes,
                 grace=self._grace,
             ).run()
+
+    def erase(self, digests: Collection[str]) -> set[str]:
+        """Remove blobs for good; packs that hold one are written anew. A sealer at work may keep a copy: erase again then."""
+        wanted = sorted({check_digest(sha256) for sha256 in digests})
+        with reaching(_SCRATCH), tempfile.TemporaryDirectory(prefix="jobprov-") as scratch:
+            folder = Path(scratch)
+            self._loose.remove(wanted)
+            eraser = Eraser(
+                folder, PACK_LIMIT_BYTES, self._publisher(folder), lambda pack: self._downloaded(pack, folder)
+            )
+            emptied, left = eraser.run(self._packs.refresh(), wanted)
+            self._packs.remove(emptied)
+            self._packs.refresh()
+        return left
+
+    def _publisher(self, folder: Path) -> Publish:
+        def publish(writer: PackWriter, _digests: Sequence[str]) -> str:
+            name = writer.publish(folder)
+            self._packs.upload(folder / name)
+            (folder / name).unlink()
+            return name
+
+        return publish
+
+    def _downloaded(self, pack: Pack, folder: Path) -> Iterator[Copy]:
+        here = self._packs.download(pack, folder)
+        return here.copies() if here is not None else iter(())
 
     def put_document(self, name: str, data: bytes) -> bool:
         """Store a document durably unless one of that name is there."""

@@ -159,6 +159,30 @@ class StoreBehaviour:
         assert [store.size(sha256) for sha256 in digests] == [len(content) for content in CONTENTS]
         assert not store.put(CONTENTS[2]).is_new
 
+    def test_erased_blobs_are_gone_loose_or_packed_and_all_others_stay(self, store: Store) -> None:
+        digests = store.put_many([b"one", b"two", NOISE, b"three"])
+        store.seal()
+        loose = store.put(b"loose").sha256
+        kept = store.put(b"kept").sha256
+
+        left = store.erase([digests[0], digests[2], loose, ABSENT])
+
+        assert left == set()
+        assert store.missing([*digests, loose, kept]) == {digests[0], digests[2], loose}
+        assert [store.get(sha256) for sha256 in (digests[1], digests[3], kept)] == [b"two", b"three", b"kept"]
+        assert list(store.inspect()) == []
+        with pytest.raises(BlobMissingError):
+            store.get(digests[2])
+        assert store.put(NOISE).is_new
+
+    def test_pack_of_erased_blobs_alone_is_removed(self, store: Store) -> None:
+        digests = store.put_many([b"one", b"two"])
+        store.seal()
+
+        store.erase(digests)
+
+        assert (store.stats().packs, store.stats().blobs, store.stats().stored_bytes) == (0, 0, 0)
+
     def test_seal_of_a_sealed_archive_does_nothing(self, store: Store) -> None:
         store.put(b"blob")
         store.seal()
