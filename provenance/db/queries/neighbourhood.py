@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from provenance.db.keys import chunks
+from provenance.db.queries.hidden_neighbours import hidden_inputs, hidden_outputs
 from provenance.db.queries.node_facts import file_nodes, job_nodes
 from provenance.db.queries.versions import versions_of
 from provenance.db.queries.walking import Counts, count_walk
@@ -213,7 +214,10 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
         down = count_walk(connection, focus.claim_id, "descendants", file=focus.file_id)
     files = sum(key[0] != "j" for key in picture.order) - 1
     jobs = sum(key[0] == "j" for key in picture.order)
+    start, edges = next(iter(picture.order)), picture.edges.values()
     return Omitted(
+        inputs_of=hidden_inputs(connection, start, edges) if direction != "descendants" else {},
+        outputs_of=hidden_outputs(connection, start, edges) if direction != "ancestors" else {},
         by_kind={"file": max(0, up.files + down.files - files), "job": max(0, up.jobs + down.jobs - jobs)},
         ancestors=max(0, up.files + up.jobs - picture.up),
         descendants=max(0, down.files + down.jobs - picture.down),
