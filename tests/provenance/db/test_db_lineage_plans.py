@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from production_samples import Production, file_entry, job
-from sqlalchemy import text
+from sqlalchemy import Connection, func, select, text
 
-from provenance.db.queries import walking
+from provenance.db.queries import file_lists, histories, walking
+from provenance.db.queries.jobs import JobFilters, job_conditions
+from provenance.db.tables import Job
 
 JOBS = 2000
 
@@ -37,7 +39,10 @@ def plan(production: Production, statement: str) -> list[str]:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_walks_scan_no_table(analysed: Production) -> None:
-    statements = [walking._ANCESTOR_ROWS, walking._DESCENDANT_ROWS, *walking._COUNTS.values()]
+    statements = [
+        *(walking._ANCESTOR_ROWS, walking._DESCENDANT_ROWS, walking._ANCESTOR_EDGES, walking._DESCENDANT_CLAIMS),
+        *walking._COUNTS.values(),
+    ]
     for statement in statements:
         steps = plan(analysed, statement)
         scans = [step for step in steps if re.match(r"SCAN (?!met|up|down|seed|\(subquery)", step)]
@@ -45,3 +50,45 @@ def test_walks_scan_no_table(analysed: Production) -> None:
         assert not any("AUTOMATIC" in step for step in steps), steps
 
     assert plan(analysed, "SELECT * FROM claims WHERE status = 'x'")[0].startswith("SCAN claims")  # would be noticed
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
+    """Each statement for many keys goes from the keys to the table, never through the table."""
+    told = {
+        name: value
+        for module in (histories, file_lists)
+        for name, value in vars(module).items()
+        if name.startswith("_")
+    }
+    statements = [value for value in told.values() if isinstance(value, str) and "{among}" in value]
+    statements += [statement.format(most=5, among="{among}") for statement in file_lists._CONSUMERS.values()]
+    assert len(statements) > 8
+    for statement in statements:
+        steps = plan(analysed, statement.format(among="IN (SELECT value FROM json_each('[1, 2]'))"))
+        assert not [step for step in steps if re.match(r"SCAN (?!json_each|few|\()", step)], (statement, steps)
+
+
+COUNTED_BY = {
+    "ix_jobs_software_set_id": JobFilters(revision="1" * 40),
+    "ix_jobs_host_id": JobFilters(host="wn1"),
+    "ix_jobs_task_id_state": JobFilters(campaign="c", stage="s"),
+}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_jobs_of_an_impact_are_counted_by_an_index_alone(analysed: Production) -> None:
+    with analysed.database.reading.connect() as connection:
+
+        def steps_of(query: Any) -> list[str]:
+            return [row[3] for row in connection.execute(text(f"EXPLAIN QUERY PLAN {_literal(connection, query)}"))]
+
+        for index, filters in COUNTED_BY.items():
+            steps = steps_of(select(func.count()).select_from(Job).where(*job_conditions(filters)))
+            assert f"jobs USING COVERING INDEX {index}" in steps[0], steps
+        reruns = steps_of(select(Job.id).where(Job.rerun_of.is_not(None)))
+        assert reruns == ["SCAN jobs USING COVERING INDEX ix_jobs_rerun"]
+
+
+def _literal(connection: Connection, query: Any) -> str:
+    return str(query.compile(connection, compile_kwargs={"literal_binds": True}))

@@ -10,7 +10,7 @@ from ledger_story import Production, git, make_repository, record_of
 from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
-from provenance.errors import BadInputError, NotFoundError
+from provenance.errors import BadInputError, LimitError, NotFoundError
 from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact, stream_impact
 from provenance.services.repositories import register_repository
@@ -96,6 +96,25 @@ def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
     production.record(job(9, ["b"], ["a"], "loop"), job(10, ["a"], ["b"], "loop"))
 
     assert names(found(production, JobFilters(host="loop"))) == ["a", "b"]
+
+
+def test_too_many_jobs_to_follow_are_counted_and_their_own_files_listed(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rerun on the same host counts nowhere."""
+    monkeypatch.setattr("provenance.services.find_impact.MOST_SEEDS", 0)
+    monkeypatch.setattr("provenance.services.find_impact._STRETCH", 1)
+    hot = JobFilters(host="hot")
+
+    first = found(production, hot, limit=1)
+    second = found(production, hot, limit=1, cursor=first["next"])
+    assert (first["jobs"], first["made"], first["touched"], first["is_truncated"]) == (1, None, None, True)
+    assert names(first) + names(second) == ["reco2", "log2"]
+    assert second["next"] is None
+    with production.database.reading.connect() as connection:
+        assert [file["name"] for file in stream_impact(connection, hot, is_direct=True)] == ["reco2", "log2"]
+        with pytest.raises(LimitError, match="narrow it down"):
+            list(stream_impact(connection, hot))
 
 
 @pytest.fixture
