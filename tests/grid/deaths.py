@@ -21,6 +21,11 @@ def parent(process):
 def name_of(process):
     with open("/proc/%d/comm" % process) as comm:
         return comm.read().strip()
+if way == "late":
+    for second in range(15):
+        print("works on", second, flush=True)
+        time.sleep(1)
+    way = "killall"
 if way == "code":
     sys.exit(65)
 elif way == "crash":
@@ -85,20 +90,22 @@ def recipe(name: str, language: str = "condor") -> str:
 
 def submit(pool: Pool, url: str, death: str, way: str) -> str:
     """Submit one job as the document says; return its `cluster.0`."""
-    written = recipe("submit-wrapper" if way in {"wrapper", "unsent"} else "submit-postcmd")
+    written = recipe("submit-wrapper" if way in {"wrapper", "unsent", "tail"} else "submit-postcmd")
     name = f"{death}-{way}"
     arguments = f"{death} {pool.folder}/marks {name}"
     text = written.replace("https://jobprov.example.org", url).replace("runreco.sh", "runreco.py")
     lines = dict(re.findall(r"^(\S+)\s*= *(.*)$", text.replace("-n 100", arguments), re.MULTILINE))
     if way in {"startd", "none"}:
         del lines["transfer_input_files"], lines["MY.PostCmd"], lines["MY.PostArguments"]
+    if way == "tail":
+        lines["environment"] = lines["environment"].replace('"JOBPROV', '"JOBPROV_TAIL_SECONDS=1 JOBPROV')
     if way == "startd":
         lines["MY.HookKeyword"] = '"JOBPROV"'
     lines |= dict(re.findall(r"^(\S+)\s*= *(.*)$", recipe("submit-log"), re.MULTILINE))
     lines |= {"log": f"{name}.log", "output": f"{name}.out", "error": f"{name}.err"}
     lines |= {"request_memory": "32M", "request_disk": "10M", "should_transfer_files": "YES"}
     lines.setdefault("requirements", "IsDoomed =!= True")
-    more = dict(DEATHS[death].lines)
+    more = dict(DEATHS[death].lines) if death in DEATHS else {}
     if "requirements" in more and "IsDoomed" not in more["requirements"]:
         more["requirements"] += " && IsDoomed =!= True"
     if "transfer_input_files" in more and "transfer_input_files" in lines:

@@ -47,6 +47,7 @@ class Story:
             self.ids = dict(zip(PAIRS, found, strict=True))
         nowhere = "http://127.0.0.1:9 --budget-seconds 5"  # where no service is
         self.ids["ok", "unsent"] = deaths.submit(self.pool, nowhere, "ok", "unsent")
+        self.ids["late", "tail"] = deaths.submit(self.pool, self.service.url, "late", "tail")
         for death in deaths.DEATHS:
             if deaths.DEATHS[death].waits:
                 self._let_die(death)

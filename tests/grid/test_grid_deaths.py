@@ -99,6 +99,21 @@ def test_killed_jobs_keep_what_they_printed_where_a_hook_was_there(story: Story)
         assert "begins rm-" in story.log(("rm", way), "stdout"), way
 
 
+def test_job_killed_with_its_hook_keeps_what_it_said_last(story: Story) -> None:
+    """Its record is the witness's; the hook only said that it runs, and sent the ends of its logs."""
+    pair = ("late", "tail")
+    job = story.read(story.job_id(pair))
+
+    assert [witness["witness"] for witness in job["witnesses"]] == ["wrapper", "history"]
+    assert (job["merged"]["state"], job["merged"]["exit"]["signal"]) == ("killed", 9)
+    assert job["merged"]["command"]["argv"][0].endswith("runreco.py")
+    said = story.log(pair, "stdout")
+    assert said.startswith("begins late-tail\nworks on 0\n")
+    assert "works on 5\n" in said
+    page = requests.get(f"{story.service.url}/jobs/{story.job_id(pair)}/logs/stdout", timeout=30).text
+    assert "works on 5" in page
+
+
 def test_jobs_without_a_hook_keep_what_the_batch_system_has(story: Story) -> None:
     assert "begins code-none" in story.log(("code", "none"), "stdout")
     assert "via condor_rm" in story.log(("rm", "none"), "condor.log")

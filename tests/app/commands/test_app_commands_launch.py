@@ -1,6 +1,8 @@
 """A workflow that is launched on this machine: killed and started again, past files that fail for good, retried from bundles."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -224,3 +226,36 @@ def test_two_launchers_in_one_folder_do_not_collide(trial: Trial) -> None:
 
     assert done.returncode == 1
     assert "Another agent or launch works in" in done.stderr
+
+
+def test_the_five_minute_recipe_of_the_document(trial: Trial) -> None:
+    """What docs/workflows.md shows runs as it stands there."""
+    text = (Path(__file__).parents[3] / "docs" / "workflows.md").read_text(encoding="utf-8")
+    blocks = {
+        name: re.findall(rf"```{name}\n(.*?)```", text, re.DOTALL)[0]
+        for name in ("toml recipe", "sh recipe-script", "sh recipe")
+    }
+    folder = trial.folder / "recipe"
+    folder.mkdir()
+    (folder / "first.toml").write_text(blocks["toml recipe"])
+    (folder / "gen.sh").write_text(blocks["sh recipe-script"])
+    environment = {**trial.service.environment, "JOBPROV_URL": trial.service.url}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    done = subprocess.run(
+        ["sh", "-ec", blocks["sh recipe"]],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "complete: every unit of every stage is done" in done.stdout
+    assert "4 of 4 units done" in done.stdout
+    assert sorted(file.name for file in (folder / "files").glob("merge-*.txt")) == [
+        "merge-00001.txt",
+        "merge-00002.txt",
+    ]
