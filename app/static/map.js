@@ -197,7 +197,7 @@ class Place {
   choose(id, { isTold = true } = {}) {
     this.chosen = this.boxes.has(id) ? id : null;
     this.cy.nodes().removeClass("is-chosen");
-    this.remember({ at: this.chosen });
+    this.remember({ at: this.boxes.get(this.chosen)?.kind === "stub" ? null : this.chosen });
     const path = this.showPath();
     if (!this.chosen) return showNothing(this.panel, this.view);
     const box = this.boxes.get(this.chosen);
