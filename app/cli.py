@@ -32,6 +32,7 @@ COMMANDS = {
     "errors": "errors",
     "estimate": "estimate",
     "export": "attest",
+    "export-site": "export_site",
     "fhicl": "fhicl",
     "gaps": "gaps",
     "impact": "impact",

@@ -366,6 +366,18 @@ class Client:
         """Return what a name or id could mean."""
         return list(self._read("/search", q=text)["hits"])
 
+    def page(self, address: str) -> tuple[str, str, bytes] | None:
+        """Return what a page or file of the service's own answers: where it led, type and bytes; None where it answers an error.
+
+        Raises:
+            UnreachableError: nothing answers.
+        """
+        try:
+            answer = self._session.get(f"{self.url}{address}", timeout=self._timeout)
+        except requests.RequestException as problem:
+            raise UnreachableError(f"{self.url} does not answer: {problem}.") from None
+        return (answer.url, answer.headers.get("Content-Type", ""), answer.content) if answer.ok else None
+
     def is_ready(self) -> bool:
         """Return whether the service is there and can work."""
         try:

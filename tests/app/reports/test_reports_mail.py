@@ -198,3 +198,23 @@ def test_conditions_hold_where_they_should() -> None:
     assert names({"succeeded": 1}, 9, 7) == ["stuck"]
     assert names({}, 9, None) == []
     assert names({"succeeded": 1}, None, 7) == []
+
+
+def test_the_pages_of_a_campaign_are_copied_as_files(live: LiveService, tmp_path: Path) -> None:
+    def export(*words: str) -> Any:
+        campaign = ("--experiment", "nova", "--campaign", "prod/5 & co")
+        return live.run("export-site", str(tmp_path / "site"), *campaign, "--json", *words)
+
+    first = json.loads(export().stdout)
+    again = json.loads(export("--most", "5").stdout)
+
+    assert first["pages"] >= 2 + 2 + 12  # campaign and report, tasks, jobs
+    assert (again["pages"], again["left"] > 0) == (5, True)
+    assert "5 of 15" not in (tmp_path / "site" / "index.html").read_text()  # the campaign's page, not the report
+    assert live.url in (tmp_path / "site" / "index.html").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+    wrong = live.run("export-site", str(tmp_path), "--experiment", "nova", "--campaign", "none")
+    assert (wrong.returncode, "holds something else" in wrong.stderr) == (2, True)
+    (tmp_path / "empty").mkdir()
+    missing = live.run("export-site", str(tmp_path / "empty"), "--experiment", "nova", "--campaign", "none")
+    assert (missing.returncode, "No page of campaign none" in missing.stderr) == (1, True)

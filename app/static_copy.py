@@ -1,0 +1,166 @@
+"""A copy of some pages as files: to keep beside a result, to send, or to put on a server that runs nothing.
+
+Pages are taken nearest first from where one starts; what was not taken leads back to the service. Scripts stay behind: every page is
+whole without them. What would keep a page up to date stays behind too.
+"""
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from html import escape, unescape
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
+
+FOLLOWED = (
+    "/campaigns/",
+    "/reports/",
+    "/samples/",
+    "/tasks/",
+    "/jobs/",
+    "/files/",
+    "/lineage/",
+    "/errors",
+    "/resources",
+    "/modules",
+)
+"""Beginnings of the addresses of pages that are taken."""
+
+_ASKED = frozenset(("experiment", "namespace", "campaign", "stage", "task_id", "state", "whole", "from"))
+"""What an address may ask for and be taken: other questions make endless variants of one page."""
+
+_ATTRIBUTE = re.compile(r'\b(href|src|action)="([^"]*)"')
+_LIVE = re.compile(r'<span class="live">[^<]*</span>|(?<= )hx-[a-z]+="[^"]*"')
+_SCRIPT = re.compile(r"<script\b[^>]*></script>\s*")
+_LONGEST = 80
+_HTML = "text/html"
+_FIRST = "index.html"
+
+
+class Fetched(NamedTuple):
+    """What the service answered: the address that it led to, the type and the bytes."""
+
+    address: str
+    content_type: str
+    body: bytes
+
+
+class Copied(NamedTuple):
+    """What a copy holds: pages, other files, and how many pages were found and left."""
+
+    pages: int
+    files: int
+    left: int
+
+
+def copy_pages(
+    fetch: Callable[[str], Fetched | None], starts: Iterable[str], folder: Path, *, service: str, most: int
+) -> Copied:
+    """Write pages and what they need into `folder`; return how many.
+
+    Args:
+        fetch: returns what an address (path and query) answers, None where it answers an error.
+        starts: addresses to begin with; the first becomes `index.html`.
+        folder: where; it is there.
+        service: the address that links to other pages lead to.
+        most: pages at most.
+    """
+    taken, needed, left = _take_pages(fetch, starts, folder, most)
+    places = {address: _place(address, _HTML) for address in taken}
+    drawn = []
+    for address in needed:
+        if (answer := fetch(address)) is None:
+            continue
+        places[address] = _place(address, answer.content_type)
+        _write(folder / places[address], answer.body)
+        if answer.content_type.startswith("image/svg"):
+            drawn.append(address)
+    for address in (*taken, *drawn):
+        file = folder / places[address]
+        text = file.read_text(encoding="utf-8")
+        file.write_text(_rewrite(text, address, places, service, places[address]), encoding="utf-8")
+        if address == taken[0]:
+            (folder / _FIRST).write_text(_rewrite(text, address, places, service, _FIRST), encoding="utf-8")
+    return Copied(len(taken), len(places) - len(taken), left)
+
+
+def _take_pages(
+    fetch: Callable[[str], Fetched | None], starts: Iterable[str], folder: Path, most: int
+) -> tuple[list[str], dict[str, None], int]:
+    """Write pages as they came, nearest first; return their addresses, those of what they show, and how many more were found."""
+    found: dict[str, None] = dict.fromkeys(starts)
+    waiting, taken, needed = deque(found), list[str](), dict[str, None]()
+    while waiting and len(taken) < most:
+        address = waiting.popleft()
+        answer = fetch(address)
+        if answer is None or not answer.content_type.startswith(_HTML):
+            continue
+        text = _LIVE.sub("", _SCRIPT.sub("", answer.body.decode("utf-8", "replace")))
+        _write(folder / _place(address, _HTML), text.encode())
+        taken.append(address)
+        for name, target in _links(text, address):
+            if name == "src" or target.startswith("/static/"):
+                needed[target] = None
+            elif name == "href" and _is_page(target) and target not in found:
+                found[target] = None
+                waiting.append(target)
+    return taken, needed, len(waiting)
+
+
+def _links(text: str, address: str) -> Iterable[tuple[str, str]]:
+    """Yield (attribute, address) of what a page leads to within the service."""
+    for match in _ATTRIBUTE.finditer(text):
+        value = unescape(match[2])
+        parts = urlsplit(value)
+        if not value.startswith("#") and not parts.scheme and not parts.netloc:
+            yield match[1], urljoin(address, value).partition("#")[0]
+
+
+def _is_page(address: str) -> bool:
+    path, _, query = address.partition("?")
+    return (
+        path.startswith(FOLLOWED) and "/diff" not in path and parse_qs(query, keep_blank_values=True).keys() <= _ASKED
+    )
+
+
+def _place(address: str, content_type: str) -> str:
+    """Return the file of an address: like its path, with a digest of what cannot stand in a file name."""
+    path, _, query = address.partition("?")
+    ending = f"/{_FIRST}" if content_type.startswith(_HTML) else ""
+    parts = [_file_name(unquote(part)) for part in path.split("/") if part]
+    if query and not path.startswith("/static/"):
+        parts.append(hashlib.sha256(query.encode()).hexdigest()[:12])
+    name = "/".join(parts) or "home"
+    if content_type.startswith("image/svg") and not name.endswith(".svg"):
+        ending = ".svg"
+    return name + ending
+
+
+def _file_name(part: str) -> str:
+    kept = re.sub(r"[^\w.@+-]", "_", part)
+    if kept == part and len(part) <= _LONGEST and part.strip("."):
+        return part
+    return f"{kept[:_LONGEST].lstrip('.')}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"
+
+
+def _rewrite(text: str, address: str, places: dict[str, str], service: str, place: str) -> str:
+    """Return a page that lies at `place`, its links leading to the files that there are, and else to the service."""
+    depth = place.count("/")
+
+    def lead(match: re.Match[str]) -> str:
+        name, value = match[1], unescape(match[2])
+        parts = urlsplit(value)
+        if value.startswith("#") or parts.scheme or parts.netloc:
+            return match[0]
+        target, hash_, fragment = urljoin(address, value).partition("#")
+        there = places.get(target) if name != "action" else None
+        led = "../" * depth + quote(there) if there else service + target
+        return f'{name}="{escape(led + hash_ + fragment)}"'
+
+    return _ATTRIBUTE.sub(lead, text)
+
+
+def _write(file: Path, body: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(body)
