@@ -53,6 +53,8 @@ PAGES = (
     "/errors?by=site&sort=newest",
     "/resources?measure=max_rss_bytes",
     "/modules",
+    f"/diverge?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
+    f"/diverge?a={samples.FIRST_GEN}&experiment=toyexp",
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",

@@ -42,6 +42,8 @@ EVERY_PAGE = (
     "/errors?by=site&sort=newest",
     "/resources?measure=max_rss_bytes",
     "/modules",
+    f"/diverge?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
+    f"/diverge?a={samples.FIRST_GEN}&experiment=toyexp",
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     "/tasks/%3Cb%3Etask",
