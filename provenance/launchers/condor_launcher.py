@@ -22,10 +22,8 @@ _NAMED = "JobprovJob =!= undefined"
 _WANTED = "JobprovJob,ClusterId,ProcId,GlobalJobId,JobStatus,ExitCode,ExitBySignal,ExitSignal,HoldReason,RemoveReason,LastHoldReason,Iwd"
 _SHORT_HELD_SECONDS = 5
 _MIB = 1 << 20
-_TOLD = "JOBPROV_"
-"""Variables of this name are put into the ad too, where exit hooks and the batch history find them."""
-_UNTOLD = frozenset({"JOBPROV_TOKEN"})
-"""What nobody who reads the queue may see."""
+_TOLD = frozenset(f"JOBPROV_{word}" for word in ("EXPERIMENT", "TASK_ID", "CAMPAIGN", "STAGE", "UNIT", "RETRY_OF"))
+"""Variables that are put into the ad too, where exit hooks and the batch history find them."""
 
 
 class CondorLauncher:
@@ -165,7 +163,7 @@ def describe(jobs: Sequence[BatchJob], folders: Sequence[Path], lines: Sequence[
 
 
 def _describe_one(job: BatchJob, folder: Path) -> list[str]:
-    told = {name: value for name, value in job.environment.items() if name.startswith(_TOLD) and name not in _UNTOLD}
+    told = {name: value for name, value in job.environment.items() if name in _TOLD}
     variables = " ".join(f"{name}={quoted(value)}" for name, value in sorted(told.items()))
     files = [SCRIPT, *(path.name for path in job.inputs), *job.contents]
     sites = [f'(GLIDEIN_Site =!= "{checked(site)}")' for site in job.avoided_sites]

@@ -146,6 +146,7 @@ def _shown_stage(plan: StagePlan) -> dict[str, Any]:
         "waits_for": plan.waits_for or None,
         "is_closed": plan.is_closed,
         "failed_units": sorted(plan.failed)[:_LISTED],
+        "problems": {unit: plan.problems[unit] for unit in sorted(plan.problems)[:_LISTED]},
     }
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from provenance.db.queries.orders import FailedAttempt, MadeFile, OrderRow
 from provenance.launchers.workflow import Stage, Workflow
-from provenance.services.orders import NewOrder, Part
+from provenance.services.orders import NOT_SUBMITTED, NewOrder, Part
 
 STANDINGS = ("done", "running", "queued", "wanted", "ended", "retrying", "failed", "waived")
 """How a unit can stand: done; running; submitted and not heard of; to be submitted; over, its record to come; to be tried again;
@@ -51,6 +51,7 @@ class StagePlan:
     Attributes:
         standings: how many units stand in each way.
         failed: units that failed for good and that nobody waived.
+        problems: of those, what the submitter or the batch system said, where it said something.
         orders: what to order now.
         unordered: units that were not ordered before, and could be.
         to_come: units whose files are not there yet.
@@ -63,6 +64,7 @@ class StagePlan:
     task_id: str
     standings: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
     orders: list[NewOrder] = field(default_factory=list)
     unordered: int = 0
     to_come: int = 0
@@ -123,6 +125,7 @@ def _place(plan: StagePlan, facts: StageFacts, workflow: Workflow, now: datetime
         plan.standing_of[unit] = standing
         if standing == "failed":
             plan.failed.append(unit)
+            plan.problems |= {unit: orders[-1].problem} if orders[-1].problem else {}
         elif standing == "retrying":
             retries.append(_retry(plan.stage, facts, unit, orders))
     for unit in facts.waived - facts.orders.keys():
@@ -139,6 +142,8 @@ def _standing(stage: Stage, facts: StageFacts, unit: str, orders: Sequence[Order
         return "done"
     if unit in facts.waived:
         return "waived"
+    if (last.problem or "").startswith(NOT_SUBMITTED):
+        return "failed"  # the same would happen again
     failures = facts.failures.get(unit, ())
     if len(failures) < len(orders) and last.ended_at > settled:
         return "ended"  # its record is still to come
@@ -219,9 +224,7 @@ def _read_units(plan: StagePlan, facts: StageFacts, above: StageFacts, plan_abov
     plan.to_come = math.ceil((len(free) - whole + open_above) / stage.merge)
     if open_above:
         missing = stage.merge - (len(free) - whole)
-        plan.waits_for = f"the next group of {stage.merge} lacks {missing} files; " + _waiting(
-            plan_above, open_above
-        )
+        plan.waits_for = f"the next group of {stage.merge} lacks {missing} files; " + _waiting(plan_above, open_above)
     first = len(facts.orders)
     return [
         NewOrder(

@@ -14,6 +14,7 @@ from provenance.client import Client
 from provenance.errors import BadInputError, NotFoundError, ProvenanceError, UnreachableError
 from provenance.launchers.job import BatchJob, LaunchEnd, Launcher
 from provenance.services.order_jobs import NotHereYetError, Workshop
+from provenance.services.orders import NOT_SUBMITTED
 
 _AT_ONCE = 100
 
@@ -110,7 +111,7 @@ class OrderRunner:
         """Tell that an order cannot become a job: it counts as tried, so that it is seen and not tried for ever."""
         done.refused += 1
         self.report(f"order {order_id}: {problem}")
-        self._tell(ended=[{"order_id": order_id, "problem": f"not submitted: {problem}"[:3000]}])
+        self._tell(ended=[{"order_id": order_id, "problem": f"{NOT_SUBMITTED}{problem}"[:3000]}])
 
     def _tell_ends(self, done: Turn) -> None:
         placed = {order["order_id"]: order for order in self.client.placed_orders(self.workshop.experiment)}

@@ -219,6 +219,15 @@ def test_a_unit_that_was_done_but_whose_output_did_not_come_home_is_tried_again(
     assert not plans["reco"].orders
 
 
+def test_an_order_that_cannot_become_a_job_is_not_tried_for_ever(facts: Facts) -> None:
+    facts.order("gen", "0", problem="not submitted: 'a\\nb' cannot stand in a submit file.")
+
+    plan = facts.plan()["gen"]
+
+    assert plan.failed == ["0"]
+    assert "cannot stand" in plan.problems["0"]
+
+
 def test_a_stage_that_needs_another_waits_until_that_is_complete() -> None:
     facts = Facts(TEXT.replace('after = "gen"', 'after = "gen"\nneeds = ["gen"]'))
     facts.done("gen", "0", "g0")
