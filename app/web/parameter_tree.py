@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from provenance.fhicl import Origin, Parameter
+from provenance.services.comparison_words import readable
 
 _STEP = re.compile(r"\.?(\w+|\[\d+\])")
 _LONGEST_SEQUENCE = 12
@@ -24,7 +25,7 @@ class Node:
         label: its name in what is around it.
         path: from the root.
         count: parameters in it; 1 of a value.
-        value: canonical text of a value, or of a short sequence of values; None of what can be opened.
+        value: a value, or a short sequence of values, numbers as people write them; None of what can be opened.
         origin: where the value, or the first of the sequence, was written.
         children: what is in it; None where that is to be fetched.
         is_open: whether the children show at once.
@@ -69,7 +70,11 @@ def inside(parameters: Sequence[Parameter], path: str) -> Sequence[Parameter]:
 def matching(parameters: Sequence[Parameter], wanted: str) -> Sequence[Parameter]:
     """Return the parameters whose path or value holds a text, upper and lower case alike."""
     word = wanted.lower()
-    return [each for each in parameters if word in each.path.lower() or word in each.canonical.lower()]
+    return [
+        each
+        for each in parameters
+        if word in each.path.lower() or word in each.canonical.lower() or word in readable(each.canonical)
+    ]
 
 
 def branch(parameters: Sequence[Parameter], path: str, *, bears: int, first: int = 0) -> Branch:
@@ -109,9 +114,10 @@ def _node(name: str, rows: Sequence[Parameter], around: str, bears: int, *, is_o
     """Return the node of one child, and how many lines its inside takes."""
     path = f"{around}{name}" if name.startswith("[") or not around else f"{around}.{name}"
     if rows[0].path == path:
-        return Node(name, path, 1, rows[0].canonical, rows[0].origin), 0
+        return Node(name, path, 1, readable(rows[0].canonical), rows[0].origin), 0
     if len(rows) <= _LONGEST_SEQUENCE and all(row.path == f"{path}[{place}]" for place, row in enumerate(rows)):
-        return Node(name, path, len(rows), f"[{', '.join(row.canonical for row in rows)}]", rows[0].origin), 0
+        listed = ", ".join(readable(row.canonical) for row in rows)
+        return Node(name, path, len(rows), f"[{listed}]", rows[0].origin), 0
     groups = list(_children(rows, path))
     if len(rows) > bears and len(groups) > min(bears, _MOST_OPENED):
         return Node(name, path, len(rows)), 0

@@ -223,3 +223,13 @@ def test_a_page_of_text_has_an_end_and_a_hostile_line_is_quick() -> None:
     assert page_of(b"<" * 70_000 + b"\n", link=lambda _: None).last == 1
     assert page_of(b"", link=lambda _: None).lines == []
     assert len(highlighted('"\\' * 20_000)) > 20_000
+
+
+def test_numbers_are_shown_and_found_as_people_write_them() -> None:
+    found = parameters("a: 0.95 b: [1000000, 7] c: '9e-1'")
+
+    shown = {node.label: node.value for node in branch(found, "", bears=10).nodes}
+
+    assert shown == {"a": "0.95", "b": "[1000000, 7]", "c": '"9e-1"'}
+    assert [each.path for each in matching(found, "0.95")] == ["a"]
+    assert [each.path for each in matching(found, "9.5e-1")] == ["a"]
