@@ -7,7 +7,7 @@ from lineage_graphs import graphs
 
 from provenance.lineage.folding import Box, View, fold, shared_files
 from provenance.lineage.graph import Graph, JobNode
-from provenance.lineage.quotient import fold_by_class, stage_counts
+from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded, fold_by_class, stage_counts
 from provenance.lineage.similarity import alike
 
 
@@ -120,6 +120,55 @@ def test_expanding_a_member_opens_its_box() -> None:
     assert len(opened.boxes) == len(graph.nodes)
 
 
+def test_an_opened_group_stands_where_it_was_and_the_others_stay_folded() -> None:
+    graph = samples.merge()
+    folded = fold(graph)
+    group = boxes_of(folded, "jobs")[0]
+
+    opened = fold(graph, expanded=[group.handle])
+
+    assert [box.members for box in opened.boxes if box.opened_by == group.handle] == [(key,) for key in group.members]
+    assert [box for box in opened.boxes if not box.opened_by] == [box for box in folded.boxes if box != group]
+
+
+def test_a_chain_of_groups_opens_into_its_groups_and_these_into_their_members() -> None:
+    graph = samples.large()
+    chain = next(box for box in boxes_of(fold(graph), "chain") if box.lanes == 20)
+
+    parts = [box for box in fold(graph, expanded=[chain.handle]).boxes if box.opened_by == chain.handle]
+    whole = fold(graph, expanded=[chain.handle, parts[0].handle])
+
+    assert [(box.kind, box.lanes) for box in parts] == [("jobs", 20), ("files", 20)] * 2 + [("jobs", 20)]
+    assert [member for box in parts for member in box.members] == list(chain.members)
+    assert sum(box.opened_by == parts[0].handle for box in whole.boxes) == 20
+    assert fold(graph, expanded=[parts[0].handle]).boxes == fold(graph).boxes  # it lies in a chain that is folded
+
+
+def test_cycle_opens_into_its_nodes() -> None:
+    graph = samples.cycle()
+    cycle = boxes_of(fold(graph), "cycle")[0]
+
+    opened = fold(graph, expanded=[cycle.handle])
+
+    assert boxes_of(opened, "cycle") == []
+    assert sorted(box.members[0] for box in opened.boxes if box.opened_by == cycle.handle) == sorted(cycle.members)
+
+
+@given(graphs())
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_opened_nothing_is_lost(graph: Graph) -> None:
+    handles: set[str] = set()
+    for _ in range(3):  # a chain, its groups, their members
+        view = fold(graph, expanded=handles)
+        handles |= {box.handle for box in view.boxes if box.handle}
+    view = fold(graph, expanded=handles)
+
+    in_badges = {key for box in view.boxes for key in box.badges}
+    assert sorted([*in_badges, *(key for box in view.boxes for key in box.members)]) == sorted(graph.by_key())
+    assert all(len(box.members) == 1 for box in view.boxes)
+    assert sum(arrow.count for arrow in view.arrows) + view.inside + view.badge_edges == len(graph.inner_edges())
+
+
 def test_cycle_becomes_one_box() -> None:
     view = fold(samples.cycle())
 
@@ -167,3 +216,21 @@ def test_folded_graph_counts_the_files_between_classes() -> None:
     )
     assert [(flow.source, flow.target, flow.files) for flow in folded.flows] == [(reco, merge, 10)]
     assert folded.to_json()["edges"] == [{"source": reco, "target": merge, "files": 10}]
+
+
+def test_classes_past_the_limit_lose_their_versions_first_and_then_the_smallest() -> None:
+    classes = [JobClass("reco", f"v{place}", "succeeded", 10 + place, f"v{place}") for place in range(4)]
+    classes += [JobClass("caf", "v1", "succeeded", 5, "v1"), JobClass("caf", "v1", "failed", 1, "v1")]
+    flows = [Flow(place, 4, 1) for place in range(4)] + [Flow(0, 5, 2)]
+
+    whole, merged, cut = (bounded(classes, flows, most=most) for most in (6, 3, 2))
+
+    assert len(whole.classes) == 6
+    assert merged.classes == (
+        JobClass("caf", "v1", "failed", 1, "v1"),
+        JobClass("caf", "v1", "succeeded", 5, "v1"),
+        JobClass("reco", "4 code versions", "succeeded", 46),
+    )
+    assert merged.flows == (Flow(2, 0, 2), Flow(2, 1, 4))
+    assert (cut.omitted_classes, cut.omitted_jobs, cut.flows) == (1, 1, (Flow(1, 0, 4),))
+    assert FoldedGraph.from_json(cut.to_json()) == cut

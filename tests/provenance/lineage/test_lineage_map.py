@@ -1,0 +1,71 @@
+"""Pictures as values for the browser: the same boxes and arrows as in the drawing, with facts, and everything that opens."""
+
+import json
+
+import lineage_samples as samples
+import pytest
+
+from provenance.lineage.folding import fold
+from provenance.lineage.graph import Graph, JobNode, Omitted
+from provenance.lineage.map_view import MOST_MEMBERS, map_of_classes, map_of_view
+from provenance.lineage.quotient import fold_by_class
+from provenance.lineage.sheet import Links
+
+LINKS = Links(expand=lambda key: f"/jobs?class={key}")
+
+
+@pytest.mark.parametrize("sample", samples.SAMPLES)
+def test_map_holds_the_boxes_and_arrows_of_the_view(sample: samples.Sample) -> None:
+    view = fold(sample())
+
+    drawn = json.loads(json.dumps(map_of_view(view, Links())))
+
+    boxes = {box["id"]: box for box in drawn["boxes"] if box["kind"] != "stub"}
+    assert list(boxes) == [box.key for box in view.boxes]
+    assert {key: box["keys"] for key, box in boxes.items()} == {box.key: list(box.members) for box in view.boxes}
+    assert all(("open" in box) == (len(box["keys"]) > 1) for box in boxes.values())
+    assert all(box["width"] > 0 and box["height"] > 0 for box in drawn["boxes"])
+    ends = {(source, target): (count, is_sure) for source, target, count, is_sure in drawn["arrows"]}
+    assert {(arrow.source, arrow.target): (arrow.count, arrow.is_sure) for arrow in view.arrows}.items() <= ends.items()
+    assert {end for pair in ends for end in pair} <= {box["id"] for box in drawn["boxes"]}
+    assert drawn["focus"] in boxes
+
+
+def test_facts_of_a_job_lead_to_its_task_and_page() -> None:
+    job = JobNode("j1", "id", "12.0@schedd", "failed", "reco", "t/1", "prod", "novasoft v1", url="/jobs/id")
+
+    (box,) = map_of_view(fold(Graph("j1", (job,))), Links())["boxes"]
+
+    assert ["Task", "t/1", "/tasks/t/1"] in box["facts"]
+    assert ["State", "failed"] in box["facts"]
+    assert (box["name"], box["action"], box["url"]) == ("reco 12.0@schedd", "Open the job's page", "/jobs/id")
+
+
+def test_members_of_a_large_box_are_listed_in_part_and_counted() -> None:
+    production = samples.Production()
+    inputs = [production.file(f"raw_{number}.root") for number in range(MOST_MEMBERS + 9)]
+    graph = production.graph(production.made(production.job("merge", inputs), "merged.root", "reco"))
+
+    group = next(box for box in map_of_view(fold(graph), Links())["boxes"] if "open" in box)
+
+    assert (len(group["members"]), group["more"]) == (MOST_MEMBERS, 9)
+
+
+def test_places_where_the_picture_breaks_off_are_boxes_that_lead_on() -> None:
+    job = JobNode("j1", "id")
+    graph = Graph("j1", (job,), (), Omitted(ancestors=7, inputs_of={"j1": 7}), is_truncated=True)
+
+    drawn = map_of_view(fold(graph), Links(more=lambda key: f"?more={key}"))
+
+    stub = next(box for box in drawn["boxes"] if box["kind"] == "stub")
+    assert (stub["label"], stub["url"]) == ("+7", "?more=j1")
+    assert [stub["id"], "j1", 1, True] in drawn["arrows"]
+
+
+def test_classes_lead_to_their_jobs_and_arrows_say_how_many_files() -> None:
+    drawn = map_of_classes(fold_by_class(samples.retried()), LINKS)
+
+    assert drawn["unit"] == "file"
+    assert all(box["url"] == f"/jobs?class={box['id']}" for box in drawn["boxes"])
+    assert {box["action"] for box in drawn["boxes"]} >= {"List this 1 job"}
+    assert all(count > 0 for _, _, count, _ in drawn["arrows"])
