@@ -1,15 +1,16 @@
-"""Loads the hook's modules out of its one file, safely for threads.
+"""Loads the hook's modules out of its one file, safely for threads: the hook imports in several, while the job runs.
 
-Before Python 3.10 the interpreter's own importer of zips puts a module into `sys.modules` before it has run, without the mark that
-others have to wait for it: a second thread that imports it at that moment gets half a module. The hook imports in several threads, while
-the job runs, so it brings a loader of its own, of the kind that the import system locks. Source: importlib, `Loader.exec_module` (PEP 451).
+The interpreter's own importer of zips is not safe. Before Python 3.10 it puts a module into `sys.modules` before it has run, without the mark
+that others have to wait for it: a second thread that imports it at that moment gets half a module. From 3.8 on, two threads that
+decompress at once may be told that there is no zlib. Source: importlib, `Loader.exec_module` (PEP 451); Lib/zipimport.py.
 """
 
+import _thread
 import sys
 import zipimport
 
 _PACKAGE = "provenance"
-_SAFE_SINCE = (3, 10)
+_decompressing = _thread.allocate_lock()
 
 
 class _Loader:
@@ -22,10 +23,9 @@ class _Loader:
         return None
 
     def exec_module(self, module):
-        exec(self._importer.get_code(module.__name__), module.__dict__)  # noqa: S102 - what an importer does
-
-    def get_data(self, path):
-        return self._importer.get_data(path)
+        with _decompressing:
+            code = self._importer.get_code(module.__name__)
+        exec(code, module.__dict__)  # noqa: S102 - what an importer does
 
 
 class _Finder:
@@ -48,6 +48,6 @@ class _Finder:
 
 
 def install():
-    """Have the hook's modules loaded that way, where the interpreter's own is not safe."""
-    if sys.version_info < _SAFE_SINCE and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    """Have the hook's modules loaded that way from now on."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())

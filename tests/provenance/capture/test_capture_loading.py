@@ -41,7 +41,7 @@ sys.exit("\\n".join(half) or 0)
     "version", [VERSIONS[0], *(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[1:])]
 )
 def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) -> None:
-    """Without a loader of its own, nine in ten runs under 3.6 to 3.9 fail."""
+    """Without a loader of its own, nine in ten runs under 3.6 to 3.9 fail, and some under later ones."""
     python = find_python(version)
     if python is None:
         pytest.skip(f"NO PYTHON {version} ON THIS MACHINE")
@@ -53,7 +53,7 @@ def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) 
 
 
 def test_modules_know_their_package(hook: str) -> None:
-    program = "import sys; sys.path.insert(0, sys.argv[1]); sys.version_info = (3, 9)\n"
+    program = "import sys; sys.path.insert(0, sys.argv[1])\n"
     program += "from provenance.capture import loading; loading.install(); loading.install()\n"
     program += "from provenance.capture import tailing\n"
     program += "print(tailing.__package__, tailing.__spec__.name, len([f for f in sys.meta_path if type(f).__name__ == '_Finder']))"
