@@ -1,6 +1,8 @@
-"""`jobprov archive check|stats|seal` and `jobprov backup`: keep the archive sound."""
+"""`jobprov archive check|stats|seal|expire` and `jobprov backup`: keep the archive sound."""
 
+import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -8,9 +10,12 @@ import click
 
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with
 from app.wiring import Service
+from provenance.lineage.words import counted, size
+from provenance.services.archive_growth import Growth, count_recorded, forecast_growth
 from provenance.services.back_up import back_up
 from provenance.services.check_archive import ArchiveReport, Trouble, check_archive
 from provenance.services.check_bundles import check_bundles
+from provenance.services.expire_logs import expire_logs
 from provenance.services.seal_ledger import seal_all
 
 _MOST_JOBS = 10
@@ -60,12 +65,64 @@ def stats(*, data: str | None, as_json: bool) -> None:
     """Tell how much the archive holds."""
     with opened_service(settings_with(data=data)) as service:
         found = service.store.stats()
+        with service.reading() as connection:
+            jobs, recent = count_recorded(connection, now=datetime.now(UTC))
+        growth = forecast_growth(found.stored_bytes, jobs, recent, free_bytes=_free_bytes(service.settings.archive_url))
     numbers = {name: getattr(found, name) for name in ("blobs", "loose", "packs", "stored_bytes", "content_bytes")}
     text = (
         f"{found.blobs} blobs ({found.loose} loose, the others in {found.packs} packs): "
         f"{found.stored_bytes} bytes stored, {found.content_bytes} uncompressed."
     )
-    emit(numbers, text, as_json=as_json)
+    emit({**numbers, "growth": growth._asdict()}, f"{text}\n{_growth_text(growth)}", as_json=as_json)
+
+
+def _growth_text(growth: Growth) -> str:
+    if growth.bytes_a_day is None:
+        return "Nothing was recorded in the last 30 days: no growth to speak of."
+    pace = f"{counted(growth.recent_jobs, 'job')} in the last 30 days"
+    text = f"It grows by about {size(int(growth.bytes_a_day))} a day ({pace}), {size(int(365 * growth.bytes_a_day))} a year"
+    return f"{text}." if growth.days_left is None else f"{text}; its disk is full in {growth.days_left:.0f} days."
+
+
+def _free_bytes(archive_url: str) -> int | None:
+    """Return the free bytes of the archive's disk; None for a bucket."""
+    if not archive_url.startswith("file:"):
+        return None
+    return shutil.disk_usage(archive_url.removeprefix("file:")).free
+
+
+@archive.command()
+@click.option("--experiment", required=True, help="Whose logs.")
+@click.option("--days", type=click.IntRange(0), default=90, show_default=True, help="Logs of jobs recorded longer ago.")
+@click.option("--quota", "quota_gb", type=click.FloatRange(0), help="Only the oldest beyond so many GB of whole logs.")
+@click.option(
+    "--keep", "kept_kb", type=click.IntRange(1, 10_000), default=64, show_default=True, help="So many kB at each end."
+)
+@click.option("--jobs", type=click.IntRange(1), default=100_000, show_default=True, help="Look at so many at most.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would go.")
+@data_option
+@json_option
+def expire(*, experiment: str, days: int, data: str | None, as_json: bool, **how: Any) -> None:
+    """Let old logs of jobs that succeeded expire: both ends are kept, the digest and a gap stay. For cron, a line an experiment."""
+    before = datetime.now(UTC) - timedelta(days=days)
+    with opened_service(settings_with(data=data)) as service:
+        done = expire_logs(
+            service.database,
+            service.writer,
+            service.store,
+            experiment,
+            before=before,
+            quota_bytes=None if how["quota_gb"] is None else int(how["quota_gb"] * 1e9),
+            kept_bytes=how["kept_kb"] * 1000,
+            most_jobs=how["jobs"],
+            is_trial=how["dry_run"],
+        )
+    verb = "would expire" if how["dry_run"] else "expired"
+    text = f"{counted(done.logs, 'log')} of {counted(done.jobs, 'job')} {verb}: {size(done.freed_bytes)} uncompressed."
+    text += "" if done.is_whole else " The next run goes on."
+    text += f" {counted(done.left, 'log')} could not be erased: see `jobprov archive check`." if done.left else ""
+    emit(done._asdict(), text, as_json=as_json)
+    sys.exit(1 if done.left else 0)
 
 
 @archive.command()

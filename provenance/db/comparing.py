@@ -34,6 +34,7 @@ NOT_DERIVED: Mapping[str, str] = {
         "what a file catalog said: ask it again with `jobprov catalog sync`",
     ),
     "log_tails": "what running and killed jobs said last; what the running ones say next comes",
+    "log_expiries": "how far logs were looked at: the next `jobprov archive expire` looks at all of them again",
     "provisional_records": "running and lost jobs: their final records will come",
 }
 """Tables that the ledger does not hold, and what becomes of them in a rebuilt database."""

@@ -52,6 +52,10 @@ GAPS: dict[str, tuple[int, str]] = {
     "seed-unknown": (9, "Send `seeds`: `--seed` of the hook, or have the program print them."),
     "threads-unseeded": (9, "Run with one thread, or seed each event, so that the order of threads cannot matter."),
     "log-missing": (9, "Send the logs; the hook keeps stdout and stderr."),
+    "log-expired": (
+        9,
+        "Nothing to do: the operator lets old logs of jobs that succeeded expire. A failing job's stay.",
+    ),
     "blob-missing": (9, "Upload the blob: PUT /api/v1/blobs/{sha256}."),
     "task-missing": (9, "Give the task id: `--task-id` of the hook, or POMS_TASK_ID."),
     "exit-missing": (9, "Send `exit.code` or `exit.signal`; the batch history knows it too."),

@@ -50,6 +50,7 @@ class Findings(msgspec.Struct, frozen=True):
         differing: how an entry of `configurations` as run contradicts it as parsed, by position.
         pending: digests of the configurations that can be evaluated now and were not yet.
         has_capsule: an environment capsule that serves the job is held.
+        expired: digests of logs of which only beginning and end are kept.
     """
 
     missing_blobs: AbstractSet[str] = frozenset()
@@ -63,11 +64,13 @@ class Findings(msgspec.Struct, frozen=True):
     differing: Mapping[int, str] = msgspec.field(default_factory=dict)
     pending: tuple[str, ...] = ()
     has_capsule: bool = False
+    expired: AbstractSet[str] = frozenset()
 
     @property
     def awaited(self) -> AbstractSet[str]:
         """Digests of the blobs that would change grade or gaps when they come."""
-        return self.missing_blobs | self.unheld_inputs if self.unheld_inputs else self.missing_blobs
+        awaited = self.missing_blobs | self.unheld_inputs if self.unheld_inputs else self.missing_blobs
+        return awaited | self.expired if self.expired else awaited
 
 
 def find_gaps(record: JobRecord, findings: Findings) -> list[Gap]:
@@ -141,6 +144,9 @@ def _source_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, s
         for source in listed:
             if source.sha256 is None or source.sha256 in missing:
                 yield code, f"The bytes of {what}{source.name} are not here."
+    for log in record.logs or () if findings.expired else ():
+        if log.sha256 in findings.expired:
+            yield "log-expired", f"Of log {log.name} only beginning and end are kept; the rest expired."
     if not record.logs and record.state not in ("running", "lost"):
         yield "log-missing", "The job has no log."
     if missing and (others := missing - _told_apart(record)):

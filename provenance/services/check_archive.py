@@ -26,7 +26,7 @@ from provenance.db.queries.blob_users import (
     unsealed_bodies,
 )
 from provenance.db.recording.job_rows import unpack
-from provenance.db.tables import AwaitedBlob, Experiment, Possession, Resolution
+from provenance.db.tables import AwaitedBlob, Experiment, ExpiredLog, Possession, Resolution
 from provenance.errors import BundleError
 from provenance.services.chains import archived_experiments, chain_tip, read_chain
 from provenance.services.replaying import RECORDS
@@ -229,6 +229,7 @@ _SEGMENT = re.compile(r"ledger/([^/]+)/(\d{8})")
 
 
 def _gaps(connection: Connection) -> Gaps:
-    blobs = select(func.count(AwaitedBlob.sha256.distinct()))
-    jobs = select(func.count(AwaitedBlob.job_id.distinct()))
+    expired = AwaitedBlob.sha256.in_(select(ExpiredLog.sha256))
+    blobs = select(func.count(AwaitedBlob.sha256.distinct())).where(~expired)
+    jobs = select(func.count(AwaitedBlob.job_id.distinct())).where(~expired)
     return Gaps(connection.execute(blobs).scalar_one(), connection.execute(jobs).scalar_one())

@@ -12,6 +12,7 @@ from provenance.db.base import table_of
 from provenance.db.driver import fetch
 from provenance.db.keys import KnownKeys
 from provenance.db.queries.capsules import capsules_of, use_of
+from provenance.db.queries.expiry import expired_logs
 from provenance.db.recording.software_rows import repository_match_key, software_digests
 from provenance.db.selecting import select_by
 from provenance.db.tables import Possession, Resolution, SoftwareRow
@@ -65,10 +66,13 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
         if is_held[place]:  # only there does a grade tell large inputs that are held from others
             inputs[place] = all_inputs(reading.record)
             held[reading.record.experiment] |= _possessed(connection, notes, reading.record.experiment, inputs[place])
+    missing = [blobs - held[reading.record.experiment] for reading, blobs in zip(readings, referenced, strict=True)]
+    expired = _expired(connection, notes, readings, missing) if any(missing) else {}
     evaluations = find_evaluations(connection, notes, [reading.record for reading in readings], held)
     return [
         Findings(
-            missing_blobs=blobs - held[reading.record.experiment],
+            missing_blobs=blobs - expired.get(reading.record.experiment, frozenset()),
+            expired=blobs & expired.get(reading.record.experiment, frozenset()),
             unresolved={
                 place: unresolved[digest]
                 for place, digest in enumerate(software_digests(reading.record.software or ()) if unresolved else ())
@@ -85,9 +89,23 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
             has_capsule=has_capsule,
         )
         for reading, blobs, wanted_inputs, evaluated, has_capsule in zip(
-            readings, referenced, inputs, evaluations, is_held, strict=True
+            readings, missing, inputs, evaluations, is_held, strict=True
         )
     ]
+
+
+def _expired(
+    connection: Connection, notes: dict[Any, Any], readings: Sequence[Reading], missing: Sequence[AbstractSet[str]]
+) -> dict[str, AbstractSet[str]]:
+    """Return those of the missing blobs that are expired logs, by experiment; a replay knows them before their rows are there."""
+    wanted: dict[str, set[str]] = {}
+    for reading, digests in zip(readings, missing, strict=True):
+        if digests and reading.record.logs:
+            wanted.setdefault(reading.record.experiment, set()).update(digests)
+    return {
+        name: expired_logs(connection, name, digests).keys() | (digests & notes.get(("expired", name), set()))
+        for name, digests in wanted.items()
+    }
 
 
 def _image(record: JobRecord) -> set[str]:

@@ -6,6 +6,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
+from provenance.db.queries.expiry import expired_logs
 from provenance.errors import NotFoundError
 from provenance.services.findings import possessed_blobs
 from provenance.services.ledger import Documents
@@ -28,6 +29,7 @@ class OpenLog(NamedTuple):
 
     Attributes:
         is_truncated: whether the hook kept only head and tail.
+        expired_at: when its middle expired, where it did.
         tail_at: where it is only what the hook sent while the job ran: when the last of it came.
     """
 
@@ -37,6 +39,7 @@ class OpenLog(NamedTuple):
     is_truncated: bool
     stream: BinaryIO
     tail_at: datetime | None = None
+    expired_at: datetime | None = None
 
 
 def read_log(
@@ -60,10 +63,15 @@ def read_log(
     if found is None or found.sha256 is None or not possessed_blobs(connection, job.found.experiment, [found.sha256]):
         tail = read_tail(connection, job.found.key, name)
         if tail is not None:
-            stream = io.BytesIO(tail.content)
-            return OpenLog(name, None, len(tail.content), tail.start > 0, stream, tail.received_at)
+            content = io.BytesIO(tail.content)
+            return OpenLog(name, None, len(tail.content), tail.start > 0, content, tail.received_at)
         if found is None:
             raise NotFoundError(f"Job {job_id} has no log {name}.", [log.name for log in logs])
+        digests = [found.sha256] if found.sha256 else []
+        for kept in expired_logs(connection, job.found.experiment, digests).values():
+            size = store.size(kept.kept_sha256)
+            stream = store.open(kept.kept_sha256)
+            return OpenLog(found.name, found.step, size, is_truncated=True, stream=stream, expired_at=kept.expired_at)
         raise NotFoundError(f"The bytes of log {name} of job {job_id} were never uploaded.")
     size = store.size(found.sha256)
     return OpenLog(found.name, found.step, size, bool(found.is_truncated), store.open(found.sha256))

@@ -18,14 +18,15 @@ from provenance.records.decoding import decode_record
 from provenance.services.bundle_plans import write_plan_row
 from provenance.services.capsules import uses_in, write_capsule_rows
 from provenance.services.comparators import write_comparator_row
+from provenance.services.expire_logs import Owner, forget_possession, write_expiry_rows
 from provenance.services.ledger import Documents, NewEntry, append_entries
 from provenance.services.orders import write_order_rows, write_report
 from provenance.services.post_verdict import write_verdict_row
 from provenance.services.record_jobs import Submission, record_jobs
 from provenance.services.record_sighting import write_sighting_row
 from provenance.services.resolve_software import write_observation_row, write_resolution_row
-from provenance.services.rule_tables import write_reclassification_row, write_rules_row
 from provenance.services.retry_policies import write_policy_rows
+from provenance.services.rule_tables import write_reclassification_row, write_rules_row
 from provenance.services.segments import SealedEntry, SegmentReader
 from provenance.services.task_declarations import intern_task, write_task_row
 from provenance.services.waivers import write_waiver_rows
@@ -50,8 +51,13 @@ class Replay:
         for position in reader.positions("capsule"):
             uses = uses_in(json.loads(reader.body(position))["capsule"])
             self._known.notes.setdefault("served", set()).update((self._name, use) for use in uses)
-        for position in reader.positions("possession"):
-            self._possess(json.loads(reader.body(position))["sha256"])
+        for position in reader.positions("possession", "expiry"):
+            body = json.loads(reader.body(position))
+            if "logs" in body:
+                self._note_expired([log["sha256"] for log in body["logs"]])
+            else:
+                self._expired().difference_update(body["sha256"])  # sent again since
+                self._possess(body["sha256"])
         for position in reader.positions("resolution"):
             body = json.loads(reader.body(position))
             self._known.notes.setdefault("resolved", set()).add(body["software"])
@@ -111,8 +117,18 @@ class Replay:
         ]
         append_entries(self._connection, lacking)
 
+    def _expired(self) -> set[str]:
+        """Return the logs that are expired in the end; records are graded by that, whenever they came."""
+        expired: set[str] = self._known.notes.setdefault(("expired", self._name), set())
+        return expired
+
+    def _note_expired(self, digests: Sequence[str]) -> None:
+        self._expired().update(digests)
+        forget_possession(self._connection, self._known, Owner(self._name, self.experiment), digests)
+
     def _possess(self, digests: Sequence[str]) -> None:
         table = table_of(Possession)
+        digests = [sha256 for sha256 in digests if sha256 not in self._expired()]
         for part in chunks(digests):
             mine = (table.c.experiment_id == self.experiment) & table.c.sha256.in_(part)
             held = {row[0] for row in self._connection.execute(select(table.c.sha256).where(mine))}
@@ -194,6 +210,11 @@ class Replay:
     def _retry_policies(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         write_policy_rows(self._connection, self.experiment, entry, body["policies"])
 
+    def _expiry(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        again = [log["sha256"] for log in body["logs"] if log["sha256"] not in self._expired()]
+        write_expiry_rows(self._connection, self._known, Owner(self._name, self.experiment), entry, body["logs"])
+        self._possess(again)
+
     def _possession(self, _entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         self._possess(body["sha256"])
 
@@ -215,6 +236,7 @@ _WRITERS: dict[str, Callable[[Replay, int, dict[str, Any], datetime], None]] = {
     "orders": Replay._orders,  # noqa: SLF001
     "order_report": Replay._order_report,  # noqa: SLF001
     "retry_policies": Replay._retry_policies,  # noqa: SLF001
+    "expiry": Replay._expiry,  # noqa: SLF001
     "possession": Replay._possession,  # noqa: SLF001
 }
 

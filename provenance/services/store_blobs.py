@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from provenance.capture.redaction import redact
 from provenance.db.keys import KnownKeys, chunks
+from provenance.db.queries.expiry import expired_logs
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
 from provenance.records.decoding import DecodedRecord
@@ -51,10 +52,14 @@ def grant_possession(connection: Connection, known: KnownKeys, uploads: Sequence
 
 
 def missing_of(connection: Connection, experiment: str | None, digests: Sequence[str]) -> list[str]:
-    """Return those of the digests that the experiment (any, where None) has not uploaded, in the order asked, each once."""
+    """Return those of the digests that the experiment (any, where None) has not uploaded, in the order asked, each once.
+
+    Logs that expired are not asked for again.
+    """
     distinct = list(dict.fromkeys(digests))
     if experiment is not None:
         held = possessed_blobs(connection, experiment, distinct)
+        held |= expired_logs(connection, experiment, [sha256 for sha256 in distinct if sha256 not in held]).keys()
     else:
         held = set()
         for part in chunks(distinct):

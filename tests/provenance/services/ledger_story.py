@@ -22,6 +22,7 @@ from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import build_bundle
 from provenance.services.capsules import StoredCapsule, register_capsule
 from provenance.services.comparators import declare_comparators
+from provenance.services.expire_logs import Expiry, expire_logs
 from provenance.services.orders import EndedOrder, PlacedOrder, ReportBody, TakeBody, report_orders, take_orders
 from provenance.services.post_verdict import post_verdict
 from provenance.services.record_events import record_event
@@ -177,6 +178,11 @@ class Production:
         now = self.tick()
         return self.writer.run(lambda connection, known: use_case(connection, known, *words, received_at=now))
 
+    def expire(self, **how: Any) -> Expiry:
+        """Let old logs of jobs that succeeded expire."""
+        defaults = {"before": self.now + timedelta(days=1), "kept_bytes": 100}
+        return expire_logs(self.database, self.writer, self.store, "nova", **{**defaults, **how})
+
     def see(self, name: str, **more: Any) -> None:
         """Take a sighting of a file."""
         document, now = {"experiment": "nova", "name": name, **more}, self.tick()
@@ -287,6 +293,19 @@ def play(production: Production) -> None:
     production.keep_capsule(b"image", 1, 6)
     production.record(record_of(6, software=code, exit={"code": 0, "message": "corrected"}), reason="a message")
     production.bundle(6)
+    production.work()
+    expire(production)
+
+
+def expire(production: Production) -> None:
+    """Let logs expire: one that two jobs name, one that is sent again afterwards; a failed job's stays."""
+    shared, again, bad = (production.upload(letter * 5000) for letter in (b"s", b"a", b"b"))
+    for number, sha256 in ((60, shared), (61, shared), (62, again)):
+        production.record(record_of(number, logs=[{"name": "out", "sha256": sha256}]))
+    production.record(record_of(63, state="failed", exit={"code": 1}, logs=[{"name": "out", "sha256": bad}]))
+    production.expire()
+    production.record(record_of(64, logs=[{"name": "out", "sha256": shared}]))
+    production.upload(b"a" * 5000)
     production.work()
 
 
