@@ -68,6 +68,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("fcl-missing", (None, {"configurations": [{"files": [file(sha256=None)]}]}), (None, {"configurations": [{}]})),
     ("script-missing", (MISSING, {"scripts": [file()]}), (None, {"scripts": [file()]})),
     ("log-missing", (MISSING, {"logs": [file()]}), (None, {"logs": [file()]})),
+    ("log-expired", (Findings(expired=frozenset({digest(9)})), {"logs": [file()]}), (None, {"logs": [file()]})),
     ("log-missing", (None, {"logs": []}), (None, {"logs": [], "state": "running"})),
     ("environment-missing", (MISSING, LISTED), (None, LISTED)),
     ("software-missing", (None, {"software": []}), (None, {"software": [], "scripts": [file()]})),
