@@ -74,7 +74,7 @@ def trace_history(
     direction: str = "ancestors",
     as_of: datetime | None = None,
 ) -> History:
-    """Return the whole history of a file, at most a hundred thousand files each way.
+    """Return the whole history of a file, at most fifty thousand files each way.
 
     Raises:
         NotFoundError: no record had mentioned the file at `as_of`.

@@ -1,7 +1,7 @@
 """The whole history around a file as a graph of keys: what filters, paths, ends, sums and views of the past are answered from.
 
-A few statements however large it is, at most a hundred thousand files each way; facts of the nodes are read elsewhere, for those
-that are shown. Keys are those of the picture: claims `c7`, files that nobody claims `f9`, jobs `j3`.
+A few statements however large it is, at most fifty thousand files each way, which take 150 MB; facts of the nodes are read elsewhere,
+for those that are shown. Keys are those of the picture: claims `c7`, files that nobody claims `f9`, jobs `j3`.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -15,19 +15,22 @@ from sqlalchemy import Connection, select
 from provenance.db.base import UtcInstant, binder
 from provenance.db.driver import Row
 from provenance.db.queries.neighbourhood import Focus
-from provenance.db.queries.walking import MOST_FILES, met_claims, met_identities
+from provenance.db.queries.walking import met_claims, met_identities
 from provenance.db.selecting import select_among
 from provenance.db.tables import Claim, Identity, Job, Mention, Parent
 from provenance.lineage.graph import SHARED_ROLES, neighbours
 
-_MOST_LINKS = 400_000  # as the statements say
+MOST_FILES = 50_000
+_MOST_LINKS = 200_000  # as the statements say
+_MOST_BADGED = 10_000
+"""Jobs after the start of which shared inputs are looked up: badges of a picture, which shows a thousand."""
 _CLAIMS = "SELECT id, job_id FROM claims WHERE id {among}"
-_PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIMIT 400000"
-_CHILDREN = "SELECT identity_id, claim_id FROM parents WHERE identity_id {among} LIMIT 400000"
+_PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIMIT 200000"
+_CHILDREN = "SELECT identity_id, claim_id FROM parents WHERE identity_id {among} LIMIT 200000"
 _PRODUCED = "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}"
 _SEEN = "SELECT id FROM identities WHERE file_id {among}"
-_MENTIONS = "SELECT job_id, identity_id, role FROM mentions WHERE job_id {among} LIMIT 400000"
-_CONSUMERS = "SELECT job_id, identity_id, role FROM mentions WHERE identity_id {among} LIMIT 400000"
+_MENTIONS = "SELECT job_id, identity_id, role FROM mentions WHERE job_id {among} LIMIT 200000"
+_CONSUMERS = "SELECT job_id, identity_id, role FROM mentions WHERE identity_id {among} LIMIT 200000"
 _RESOLVED = """
 SELECT i.id, i.file_id, min(r.claim_id)
 FROM identities AS i LEFT JOIN producers AS r ON r.identity_id = i.id
@@ -198,7 +201,7 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
                 history.join(key, f"j{made[claim]}", is_sure=is_sure)
     for claim, job in made.items():
         history.join(f"j{job}", f"c{claim}")
-    consumers = sorted({*made.values(), *(job for job, _, _ in mentions)})
+    consumers = sorted({*made.values(), *(job for job, _, _ in mentions)})[:_MOST_BADGED]
     _add_shared(connection, history, select_among(connection, _MENTIONS, consumers))
     history.is_cut |= len(made) >= most or len(mentions) >= _MOST_LINKS or len(children) >= _MOST_LINKS
 

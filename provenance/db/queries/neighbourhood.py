@@ -99,7 +99,9 @@ def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[in
         for claim, job in sorted(jobs.items()):
             if picture.add(f"j{job}"):
                 picture.join(f"j{job}", f"c{claim}")
-        for row in _parents_of(connection, part):
+        parents = _parents_of(connection, part, 4 * picture.limit)
+        picture.is_truncated |= len(parents) == 4 * picture.limit
+        for row in parents:
             job = jobs[row.child]
             if row.claim_id is not None and row.producer_job == job:
                 continue  # a job's output never satisfies its own input
@@ -112,8 +114,8 @@ def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[in
     return list(found)
 
 
-def _parents_of(connection: Connection, claims: Sequence[int]) -> Iterable[Any]:
-    """Yield (child, identity_id, file_id, claim_id, is_sure, producer_job) for each parent of these claims."""
+def _parents_of(connection: Connection, claims: Sequence[int], most: int) -> Sequence[Any]:
+    """Return (child, identity_id, file_id, claim_id, is_sure, producer_job) of the parents of these claims, at most so many."""
     query = (
         select(
             Parent.claim_id.label("child"),
@@ -128,8 +130,9 @@ def _parents_of(connection: Connection, claims: Sequence[int]) -> Iterable[Any]:
         .outerjoin(Claim, Claim.id == Producer.claim_id)
         .where(Parent.claim_id.in_(claims))
         .order_by(Parent.claim_id, Parent.identity_id, Producer.claim_id)
+        .limit(most)
     )
-    return connection.execute(query)
+    return connection.execute(query).all()
 
 
 def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[str]) -> list[str]:
