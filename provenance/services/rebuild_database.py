@@ -16,13 +16,14 @@ from provenance.db.migrating import upgrade
 from provenance.db.tables import Experiment, Job, LedgerEntry, Repository, WriteToken
 from provenance.errors import ConflictError
 from provenance.services.chains import ListedDocuments, archived_experiments, note_tip, read_chain
+from provenance.services.classify_jobs import Blobs as Logs
 from provenance.services.classify_jobs import classify_waiting
 from provenance.services.evaluate_configurations import evaluate_waiting
 from provenance.services.read_configuration import Blobs
 from provenance.services.replaying import Replay
 
 
-class Archive(ListedDocuments, Blobs, Protocol):
+class Archive(ListedDocuments, Blobs, Logs, Protocol):
     """The archive, as a database is made anew from it."""
 
 
