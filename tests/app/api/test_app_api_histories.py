@@ -1,0 +1,117 @@
+"""Questions to histories over HTTP: every call answers, and bad input is answered by its field or name."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from app_records import assert_problem, numbered
+from flask.testing import FlaskClient
+
+from provenance.records.openlineage import read_event
+
+
+def files(*names: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"name": name, "checksums": [f"adler32:{sum(name.encode()):08x}"], **more} for name in names]
+
+
+@pytest.fixture
+def recorded(client: FlaskClient) -> FlaskClient:
+    """Raw is made into two files, these into one; a circle of two; a file that is its own parent."""
+    jobs = (
+        numbered(
+            1, outputs=files("raw"), resources={"wall_seconds": 5}, task={"task_id": "t", "stage": "daq", "unit": "u"}
+        ),
+        numbered(2, inputs=files("raw", role="primary"), outputs=files("left"), task={"task_id": "r", "stage": "reco"}),
+        numbered(3, inputs=files("raw"), outputs=files("right"), task={"task_id": "r", "stage": "reco"}),
+        numbered(4, inputs=files("left", "right"), outputs=files("merged"), ended_at="2026-01-01T01:00:00Z"),
+        numbered(5, inputs=files("y"), outputs=files("x")),
+        numbered(6, inputs=files("x"), outputs=files("y")),
+        numbered(7, inputs=files("self"), outputs=files("self")),
+    )
+    for job in jobs:
+        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+    return client
+
+
+def read(client: FlaskClient, path: str) -> Any:
+    answer = client.get(f"/api/v1{path}")
+    assert answer.status_code == 200, answer.get_data(as_text=True)[:300]
+    return answer.get_json()
+
+
+def test_every_question_has_its_call(recorded: FlaskClient) -> None:
+    assert [row["name"] for row in read(recorded, "/files/merged/roots")["files"]] == ["raw"]
+    assert [row["name"] for row in read(recorded, "/files/raw/leaves?limit=1")["files"]] == ["merged"]
+    assert read(recorded, "/files/merged/cost")["made"]["jobs"] == 4
+    assert len(read(recorded, "/lineage/paths?a=raw&b=merged")["paths"]) == 2
+    assert [row["name"] for row in read(recorded, "/lineage/common?a=left&b=right&hub=2")["ancestors"]] == ["raw"]
+    assert read(recorded, "/lineage/orphans?isolated=true")["files"] == []
+    shown = read(recorded, "/files/merged/lineage?direction=ancestors&stage=reco&kind=file")
+    assert sorted(node["name"] for node in shown["nodes"]) == ["left", "merged", "right"]
+    assert shown["omitted"]["hidden"] == 5
+
+
+def test_lineage_is_exported_as_rows_and_as_events(recorded: FlaskClient) -> None:
+    """What goes out as OpenLineage is read as it came in."""
+    told = recorded.get("/api/v1/files/merged/lineage?direction=ancestors&format=openlineage").get_data(as_text=True)
+    events = [json.loads(line) for line in told.splitlines()]
+    [last] = [
+        event for event in events if event["run"]["runId"] == numbered(4)["job_id"] and event["eventType"] == "COMPLETE"
+    ]
+    assert len(events) == 8
+    assert (last["eventTime"], [file["name"] for file in last["inputs"]]) == ("2026-01-01T01:00:00Z", ["left", "right"])
+    assert all(read_event(json.dumps(event).encode()) for event in events)
+
+    rows = list(
+        csv.DictReader(io.StringIO(recorded.get("/api/v1/files/merged/lineage?format=csv").get_data(as_text=True)))
+    )
+    by_key = {row["key"]: row for row in rows}
+    [merged] = [row for row in rows if row["name"] == "merged"]
+    assert [by_key[key]["job_id"] for key in merged["from"].split()] == [numbered(4)["job_id"]]
+
+
+@pytest.mark.parametrize("name", ["x", "self"])
+def test_circles_in_what_clients_sent_are_answered(recorded: FlaskClient, name: str) -> None:
+    for call in ("lineage", "lineage?kind=file", "roots", "leaves", "cost", "rebuild"):
+        read(recorded, f"/files/{name}/{call}")
+    for call in ("paths", "common"):
+        read(recorded, f"/lineage/{call}?a={name}&b={name}")
+    read(recorded, f"/lineage/impact?file={name}")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "field"),
+    [
+        ("/files/raw/lineage?depth=1000000000", 422, "depth"),
+        ("/files/raw/lineage?kind=thing", 422, "kind"),
+        ("/files/raw/lineage?state=odd", 422, "state"),
+        ("/files/raw/lineage?as_of=yesterday", 422, "as_of"),
+        ("/files/raw/lineage?colour=red", 422, "colour"),
+        ("/files/raw/roots?limit=0", 422, "limit"),
+        ("/files/raw/roots?cursor=x", 422, "cursor"),
+        ("/lineage/paths?a=raw", 422, "b"),
+        ("/lineage/common?a=raw&b=left&hub=0", 422, "hub"),
+        ("/lineage/impact?revision=a..", 422, "revision"),
+        ("/files/unheard/roots", 404, None),
+        ("/lineage/paths?a=raw&b=unheard", 404, None),
+        ("/files/merged/lineage?as_of=2001-01-01T00:00:00Z", 404, None),
+        ("/lineage/impact?revision=a..b", 404, None),
+    ],
+)
+def test_bad_input_is_answered_by_its_field(recorded: FlaskClient, path: str, status: int, field: str | None) -> None:
+    assert_problem(recorded.get(f"/api/v1{path}"), status, *([field] if field else []))
+
+
+def test_limit_of_a_file_with_very_many_parents(client: FlaskClient) -> None:
+    """More inputs than a job may have are refused by name; so many parents as a record may name are drawn in part."""
+    many = numbered(1, inputs=[{"name": f"i{n}"} for n in range(32_768)], outputs=files("wide"))
+    assert_problem(client.put(f"/api/v1/jobs/{many['job_id']}", json=many), 422, "inputs")
+    wide = numbered(2, outputs=files("wide", parents=[f"p{n}" for n in range(3000)]))
+    assert client.put(f"/api/v1/jobs/{wide['job_id']}", json=wide).status_code == 201
+
+    shown = read(client, "/files/wide/lineage?direction=ancestors")
+    assert (len(shown["nodes"]), shown["is_truncated"], shown["omitted"]["by_kind"]["file"]) == (200, True, 2802)
+    roots = read(client, "/files/wide/roots?limit=5")
+    assert (roots["count"], len(roots["files"]), roots["next"]) == (3000, 5, "5")

@@ -1,0 +1,70 @@
+"""Questions to histories as an operator types them."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_records import numbered
+from click.testing import CliRunner, Result
+from werkzeug.serving import make_server
+
+from app.cli import jobprov
+from app.factory import create_app
+
+
+@pytest.fixture(scope="module")
+def address(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield where a service listens in which two files are made from one, and that from one that nobody made."""
+    data = tmp_path_factory.mktemp("histories")
+    shutil.copy(sqlite_template, data / "jobprov.db")
+    app = create_app({"JOBPROV_DATA": str(data), "JOBPROV_ARCHIVE_URL": "memory:"})
+    took = {"wall_seconds": 3600, "cpu_user_seconds": 1800}
+
+    def entry(name: str) -> list[dict[str, Any]]:
+        return [{"name": name}]
+
+    for record in (
+        numbered(1, inputs=entry("raw"), outputs=entry("reco"), resources=took, task={"task_id": "t", "stage": "reco"}),
+        numbered(2, inputs=entry("reco"), outputs=entry("left"), resources=took),
+        numbered(3, inputs=entry("reco"), outputs=entry("right")),
+    ):
+        assert app.test_client().put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    app.extensions["jobprov"].close()
+
+
+def typed(address: str, *words: str) -> Result:
+    return CliRunner().invoke(jobprov, [*words, "--url", address])
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "code"),
+    [
+        (("roots", "left"), ("left goes back to 1 file; no recorded job made 1", "raw"), 0),
+        (("leaves", "raw"), ("2 files came last of raw", "right"), 0),
+        (("orphans",), ("raw", "yes"), 0),
+        (("orphans", "--isolated"), ("There is none.",), 0),
+        (("paths", "left", "raw"), ("left was made from raw in 1 way", "-> reco"), 0),
+        (("paths", "left", "right"), ("Neither of left and right",), 1),
+        (("common-ancestors", "left", "right"), ("both made from 2 files", "nearest"), 0),
+        (("common-ancestors", "left", "right", "--hub", "1"), ("1 file that many jobs read", "raw"), 0),
+        (("cost", "left"), ("2 jobs took 1.00 h of CPU, 2.00 h on the clock", "reco"), 0),
+        (("lineage", "left", "--kind", "file", "--format", "csv"), ("raw", "reco"), 0),
+        (("impact", "--file", "raw"), ("1 job made 1 file", "left"), 0),
+    ],
+)
+def test_question_is_answered_in_words(address: str, words: tuple[str, ...], told: tuple[str, ...], code: int) -> None:
+    result = typed(address, *words)
+
+    assert result.exit_code == code, result.output
+    for word in told:
+        assert word in result.output
