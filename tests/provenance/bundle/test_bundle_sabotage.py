@@ -134,6 +134,11 @@ def _reorder_manifest(bag: Path) -> None:
     file.write_text("".join(reversed(file.read_text().splitlines(keepends=True))))
 
 
+def _cut_list_of_lists(bag: Path) -> None:
+    file = bag / "tagmanifest-sha512.txt"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
 def _replace_by_link(bag: Path) -> None:
     (bag / "data/JOB.json").unlink()
     (bag / "data/JOB.json").symlink_to("README.txt")
@@ -145,6 +150,7 @@ def _replace_by_link(bag: Path) -> None:
         (_drop, ["MISSING data/fcl/closure.tsv"]),
         (_drop_tag_file, ["MISSING bag-info.txt"]),
         (_drop_manifest, ["MISSING manifest-sha512.txt"]),
+        (_cut_list_of_lists, ["CHANGED tagmanifest-sha512.txt"]),
         (_add, ["EXTRA data/scripts/more.sh"]),
         (_add_hidden, ["EXTRA data/.hidden"]),
         (_rename, ["MISSING data/JOB.json", "EXTRA data/job.json"]),

@@ -55,7 +55,8 @@ check_manifest() { # MANIFEST BITS: every file that it lists; names them in know
     tagmanifest-*) ;;
     *) if [ "$sha_tool" = sha256sum ] && "sha${2}sum" -c "$1" >/dev/null 2>&1; then whole=yes; fi ;;
   esac
-  while IFS= read -r line || [ -n "$line" ]; do
+  # a list of lists is in no list: its last line end is looked for here
+  while IFS= read -r line || { [ -n "$line" ] && complain "CHANGED $1 (its last line is cut)"; }; do
     file=${line#*  }
     known=$known$file$nl
     if [ "$whole" = yes ]; then
