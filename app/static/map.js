@@ -7,7 +7,7 @@ import { showBox, showNothing, spoken } from "./map_panel.js";
 const NARROW = matchMedia("(max-width: 40rem)"), DARK = matchMedia("(prefers-color-scheme: dark)"), STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const MOVE = 220;
 const DOUBLE = 350;
-const READABLE = 0.55;
+const READABLE = NARROW.matches ? 0.65 : 0.55;
 
 class Place {
   constructor(element) {

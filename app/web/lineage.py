@@ -60,19 +60,20 @@ def show_page(name: str) -> Response:
             filters=_asked_filters(words),
             as_of=asked_time("as_of"),
         )
+    first_line = _first_line(graph, is_filtered=any(words.values()))
     view, links = fold(graph, expanded=frozenset(request.args.getlist("expanded"))), _links(graph, depth)
 
     def draw(direction: str) -> str:
         return draw_view(view, direction="down" if direction == "down" else "right", links=links)
 
-    if (drawing := asked_drawing(draw, lambda: map_of_view(view, links))) is not None:
+    if (drawing := asked_drawing(draw, lambda: {**map_of_view(view, links), "words": first_line})) is not None:
         return drawing
     return answer(
         "lineage.html",
         **_addresses(name, graph, {"direction": direction, "depth": str(depth or ""), **words}),
         name=name,
         graph=graph,
-        first_line=summary(graph),
+        first_line=first_line,
         picture=draw_picture(draw, len(view.boxes)),
         map_url=_drawing_address("map"),
         right_url=_drawing_address("right"),
@@ -90,6 +91,12 @@ def show_page(name: str) -> Response:
         is_expanded="expanded" in request.args,
         folded_again=here(expanded=None),
     )
+
+
+def _first_line(graph: Graph, *, is_filtered: bool) -> str:
+    if is_filtered and len(graph.nodes) == 1:
+        return "Nothing of this file's history passes these filters."
+    return summary(graph)
 
 
 def _asked_filters(words: dict[str, str]) -> NodeFilters:

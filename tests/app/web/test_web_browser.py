@@ -58,6 +58,7 @@ PAGES = (
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
+    f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage",
     f"/reports/toyexp/{samples.CAMPAIGN}",
     "/nowhere",
 )

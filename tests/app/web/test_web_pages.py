@@ -48,6 +48,7 @@ EVERY_PAGE = (
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     "/tasks/%3Cb%3Etask",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
+    f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage",
     f"/reports/toyexp/{samples.CAMPAIGN}",
     "/campaigns/other/%3Ci%3Ecampaign",
 )
@@ -283,6 +284,28 @@ def test_an_opened_box_of_the_picture_shows_its_members(pages: FlaskClient) -> N
 
     assert opened.count("lineage-node") > folded.count("lineage-node")
     assert "Fold again" in opened
+
+
+def test_filters_show_less_of_a_history_and_are_kept(pages: FlaskClient) -> None:
+    address = f"/lineage/{samples.MERGED}?direction=both"
+
+    assert lead(pages, f"{address}&kind=job&stage=merge") == "1 job made this."
+    assert lead(pages, f"{address}&state=failed") == "Nothing of this file's history passes these filters."
+    text = pages.get(f"{address}&stage=merge&as_of=2026-11-30").text
+    assert 'name="stage" value="merge"' in text
+    assert "as_of=2026-11-30" in text
+    assert pages.get(f"{address}&kind=task").status_code == 422
+    assert pages.get(f"{address}&as_of=yesterday").status_code == 422
+    assert pages.get(f"{address}&picture=left").status_code == 422
+
+
+def test_a_campaign_in_the_large_counts_its_classes(pages: FlaskClient) -> None:
+    address = f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage"
+
+    assert lead(pages, address) == "27 jobs in 4 stages with 1 code version; 1 failed, 1 killed, 1 lost."
+    assert lead(pages, f"{address}?task_id=toyexp-demo-reco-0001").startswith("11 jobs in 1 stage")
+    assert pages.get(f"{address}?task_id=none").status_code == 404
+    assert pages.get(f"{address}?picture=down").content_type.startswith("image/svg+xml")
 
 
 def test_a_picture_too_large_for_the_page_is_linked(pages: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

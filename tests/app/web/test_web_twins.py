@@ -26,6 +26,7 @@ PAGES = (
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
+    f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage",
     f"/roots/{samples.MERGED}",
     f"/leaves/{samples.FIRST_GEN}?experiment=toyexp",
     f"/cost/{samples.MERGED}",
