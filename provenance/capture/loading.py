@@ -1,53 +1,72 @@
-"""Loads the hook's modules out of its one file, safely for threads: the hook imports in several, while the job runs.
+"""Loads the hook's modules out of its one file: whole ones in every thread, also when the file is replaced while the job runs.
 
-The interpreter's own importer of zips is not safe. Before Python 3.10 it puts a module into `sys.modules` before it has run, without the mark
-that others have to wait for it: a second thread that imports it at that moment gets half a module. From 3.8 on, two threads that
-decompress at once may be told that there is no zlib. Source: importlib, `Loader.exec_module` (PEP 451); Lib/zipimport.py.
+Python's own importer of zips does neither. Before 3.10 it puts a module into `sys.modules` before it has run, without the mark that
+others have to wait for it, so that a second thread gets half a module; from 3.8 on, two threads that decompress at once may be told
+that there is no zlib; and it reads the file again for each module. So the file is read once, at the start.
+Source: importlib, `Loader.exec_module` (PEP 451); APPNOTE.TXT 4.3.7, 4.3.12 and 4.3.16.
 """
 
-import _thread
 import sys
-import zipimport
+import zlib
 
-_PACKAGE = "provenance"
-_decompressing = _thread.allocate_lock()
+_HEADER, _LISTED, _END = (
+    30,
+    46,
+    22,
+)  # bytes of a local header and of one in the directory, before the name; of what ends the file
+_RAW_DEFLATE = -15
 
 
 class _Loader:
     """Runs a module's code; the import system makes the module, and holds its lock meanwhile."""
 
-    def __init__(self, importer):
-        self._importer = importer
+    def __init__(self, code):
+        self._code = code
 
     def create_module(self, _spec):
         return None
 
     def exec_module(self, module):
-        with _decompressing:
-            code = self._importer.get_code(module.__name__)
-        exec(code, module.__dict__)  # noqa: S102 - what an importer does
+        exec(self._code(), module.__dict__)  # noqa: S102 - what an importer does
 
 
 class _Finder:
     """Finds the hook's own modules; all others are left to the interpreter."""
 
-    def find_spec(self, name, path=None, _target=None):
-        if not name.startswith(_PACKAGE + ".") or not path:
+    def __init__(self, archive):
+        with open(archive, "rb") as stream:
+            self._content = stream.read()
+        self._archive, self._places = archive, dict(self._read_directory())
+
+    def find_spec(self, name, _path=None, _target=None):
+        inside = name.replace(".", "/") + ".py"
+        if inside not in self._places:
             return None
-        for place in path:
-            try:
-                importer = zipimport.zipimporter(place)
-                is_package = importer.is_package(name)
-            except (zipimport.ZipImportError, OSError):
-                continue
-            spec = type(sys.modules[_PACKAGE].__spec__)(name, _Loader(importer), is_package=is_package)
-            if is_package:
-                spec.submodule_search_locations = ["{}/{}".format(place, name.rpartition(".")[2])]
-            return spec
-        return None
+        return type(__spec__)(name, _Loader(lambda: self._code(inside)), origin=self._archive + "/" + inside)
+
+    def _read_directory(self):
+        """Yield (name in the file, (whether it is packed, bytes, place of its header))."""
+        end = len(self._content) - _END
+        at = self._number(end + 16, 4)
+        for _ in range(self._number(end + 10, 2)):
+            name_at, length = at + _LISTED, self._number(at + 28, 2)
+            name = self._content[name_at : name_at + length].decode("ascii")
+            yield name, (self._number(at + 10, 2) != 0, self._number(at + 20, 4), self._number(at + 42, 4))
+            at = name_at + length + self._number(at + 30, 2) + self._number(at + 32, 2)
+
+    def _code(self, inside):
+        is_packed, size, at = self._places[inside]
+        at += _HEADER + self._number(at + 26, 2) + self._number(at + 28, 2)
+        source = self._content[at : at + size]
+        path = self._archive + "/" + inside
+        return compile(zlib.decompress(source, _RAW_DEFLATE) if is_packed else source, path, "exec", dont_inherit=True)
+
+    def _number(self, at, size):
+        return int.from_bytes(self._content[at : at + size], "little")
 
 
 def install():
-    """Have the hook's modules loaded that way from now on."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    """Have the hook's modules loaded that way from now on, where they come out of its one file."""
+    archive = getattr(__spec__.loader, "archive", None)
+    if archive is not None and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder(archive))

@@ -1,9 +1,13 @@
 """The hook imports in several threads while the job runs: each gets whole modules, under every Python found here."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
-from capture_runner import VERSIONS, find_python
+from capture_reading import only_entry
+from capture_runner import VERSIONS, Runner, find_python
+
+from provenance.capture.packing import build
 
 MODULES = {
     "tailing": "Tailer",
@@ -63,3 +67,17 @@ def test_modules_know_their_package(hook: str) -> None:
     ended = subprocess.run([python, "-c", program, hook], capture_output=True, text=True, check=True, timeout=60)
 
     assert ended.stdout.split() == ["provenance.capture", "provenance.capture.tailing", "1"]
+
+
+def test_hook_that_is_replaced_while_the_job_runs_records_it(runner: Runner, tmp_path: Path) -> None:
+    """An administrator brings a new one, and thousands of jobs run under the old one."""
+    runner.hook = str(tmp_path / "hook.pyz")
+    new = tmp_path / "new"
+    new.write_bytes(b"#!/bin/sh\n" * 20_000)
+    build(runner.hook)
+
+    runner("run", "--", "mv", str(new), runner.hook)
+
+    record, _ = only_entry(runner)
+    assert record["state"] == "succeeded"
+    assert Path(runner.hook).read_bytes().startswith(b"#!/bin/sh")
