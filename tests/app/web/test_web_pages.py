@@ -46,6 +46,11 @@ EVERY_PAGE = (
     f"/diverge?a={samples.FIRST_GEN}&experiment=toyexp",
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
+    f"/roots/{samples.MERGED}",
+    f"/cost/{samples.MERGED}",
+    f"/relation?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
+    f"/relation?a={samples.MERGED}&b=toyexp_demo-2026_0001_merge_sideband.root",
+    "/orphans",
     "/tasks/%3Cb%3Etask",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
     f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage",
@@ -363,6 +368,27 @@ def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(pages:
     assert lead(pages, f"/rebuild/{samples.MERGED}?from_scratch=1").startswith("21 jobs, from")
     assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}")
     assert lead(pages, "/impact").startswith("Which files were made with a commit")
+
+
+def test_questions_to_a_history_are_answered_in_the_first_line(pages: FlaskClient) -> None:
+    first, merged, other = samples.FIRST_GEN, samples.MERGED, "toyexp_demo-2026_0001_merge_sideband.root"
+
+    assert f"/roots/{merged}?experiment=toyexp" in pages.get(f"/files/{merged}").text
+    assert lead(pages, f"/roots/{merged}") == "It goes back to 10 files."
+    assert lead(pages, f"/leaves/{first}?experiment=toyexp") == "2 files came of it last."
+    assert lead(pages, f"/cost/{merged}").startswith("21 jobs took 4 h 10 min of CPU; 1 attempt failed and took")
+    related = f"/relation?experiment=toyexp&a={first}&b={merged}"
+    assert lead(pages, related) == "The second was made from the other, by 2 jobs."
+    assert (
+        lead(pages, f"{related}&as_of=2020-01-01") == f"No record had mentioned {merged} at 2020-01-01T00:00:00+00:00."
+    )
+    assert (
+        lead(pages, f"/relation?a={merged}&b={other}")
+        == "Neither was made from the other; both were made from 10 files."
+    )
+    assert lead(pages, "/relation") == "Was one made from the other, or both from the same?"
+    assert lead(pages, "/orphans") == "No recorded job made these 2 files."
+    assert lead(pages, "/orphans?experiment=none") == "A recorded job made every file that is named here."
 
 
 def test_errors_are_counted_by_cause_and_lead_to_their_jobs(pages: FlaskClient) -> None:
