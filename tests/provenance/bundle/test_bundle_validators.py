@@ -4,11 +4,15 @@ These programs exclude each other and most of what we need ourselves, so that ea
 """
 
 import copy
+import functools
+import hashlib
 import io
 import json
 import subprocess
 import tarfile
+import threading
 from collections.abc import Callable
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -100,6 +104,29 @@ def test_bag_is_valid_for_bdbag_and_coreutils(bag: Path, ask: Ask) -> None:
         for bits in ("256", "512"):
             words = [f"sha{bits}sum", "-c", "--strict", "--quiet", f"{kind}-sha{bits}.txt"]
             subprocess.run(words, cwd=bag, check=True, capture_output=True)
+
+
+def test_bdbag_fetches_what_fetch_txt_lists(toy: Toy, ask: Ask, tmp_path: Path) -> None:
+    served, content = tmp_path / "served", b"4 5 6\n"
+    served.mkdir()
+    (served / "a file.txt").write_bytes(content)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/a file.txt"
+        facts = {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content), "location": url}
+        toy.record["inputs"].append({"name": "large.txt", "path": "large.txt", **facts})
+        bag = toy.unpack(tmp_path, toy.plan(is_holey=True))
+        bdbag = environment("crate") / "bdbag"
+
+        before = ask(bdbag, "--validate", "full", bag)
+        ask(bdbag, "--resolve-fetch", "all", bag)
+        after = ask(bdbag, "--validate", "full", bag)
+        server.shutdown()
+
+    assert before.returncode != 0
+    assert after.returncode == 0, after.stderr
+    assert (bag / "data/inputs/files/large.txt").read_bytes() == content
 
 
 def test_crate_meets_every_requirement_of_its_profile_offline(bag: Path, ask: Ask, tmp_path: Path) -> None:
