@@ -6,6 +6,7 @@ measured and stays out.
 Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Site` and its like.
 """
 
+import uuid
 from typing import Any
 
 from provenance.capture import batch, redaction
@@ -44,7 +45,8 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "witness": "history",
             "state": end.state,
             "experiment": experiment,
-            "task": batch.describe_task(Options([], variables), variables, ad),  # type: ignore[no-untyped-call]
+            "task": _task(ad, variables),
+            "retry_of": _retry_of(variables),
             "batch": described,
             "started_at": _moment(start),
             "ended_at": _moment(end.at),
@@ -56,6 +58,20 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "extra": {"batch_history": _history(attempt)},
         }
     )
+
+
+def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
+    """Return what the ad says of the task; the unit only where it is named, since what the job read is not known here."""
+    options = Options([], variables)
+    task: dict[str, Any] = batch.describe_task(options, variables, ad)  # type: ignore[no-untyped-call]
+    return {**task, "unit": options.unit} if options.unit else task
+
+
+def _retry_of(variables: dict[str, str]) -> str | None:
+    try:
+        return str(uuid.UUID(variables.get("JOBPROV_RETRY_OF", "")))
+    except ValueError:
+        return None
 
 
 def _whole_ad(attempt: Attempt) -> dict[str, Any]:

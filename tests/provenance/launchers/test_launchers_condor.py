@@ -268,3 +268,21 @@ def test_ads_are_read_one_at_a_time() -> None:
     assert next(ads) == {"GlobalJobId": "0"}
     assert stream.tell() <= 1 << 16
     assert sum(1 for _ in ads) == 20_000
+
+
+def test_ad_that_names_unit_and_what_is_tried_again_has_them_told() -> None:
+    ad = {
+        "GlobalJobId": "s#1.0#1700000000", "ClusterId": 1, "ProcId": 0, "NumShadowStarts": 1, "JobStatus": 4, "ExitCode": 1,
+        "ExitBySignal": False, "EnteredCurrentStatus": 1700000100, "CompletionDate": 1700000100, "JobStartDate": 1700000000,
+    }  # fmt: skip
+    first = str(uuid.UUID(int=1))
+    told = {}
+    for retry_of in (first, "no id"):
+        variables = f"JOBPROV_TASK_ID=t JOBPROV_UNIT='two words' JOBPROV_RETRY_OF='{retry_of}'"
+        collection = Collection()
+        collection.add([{**ad, "Environment": variables}], "history")
+        [told[retry_of]] = records(collection).values()
+
+    assert told[first]["task"] == {"task_id": "t", "unit": "two words"}
+    assert told[first]["retry_of"] == first
+    assert "retry_of" not in told["no id"]
