@@ -1,0 +1,230 @@
+"""The pages of workflows and of retries, and the calls behind them: what is shown, selected, ordered and waived."""
+
+import hashlib
+import re
+import uuid
+from html import unescape
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+TEXT = """
+name = "toy"
+experiment = "nova"
+campaign = "spring"
+[[stage]]
+name = "gen"
+count = 3
+command = ["sh", "gen.sh", "{unit}", "{output}"]
+outputs = ["g{unit}.root"]
+ships = ["gen.sh"]
+[[stage]]
+name = "reco"
+after = "gen"
+command = ["reco", "{input}"]
+outputs = ["{stem}.reco"]
+"""
+SCRIPT = b"echo $1 > $2\n"
+SHA256 = hashlib.sha256(SCRIPT).hexdigest()
+
+
+def declare(client: FlaskClient, text: str = TEXT, **headers: str) -> Any:
+    client.put(f"/api/v1/blobs/{SHA256}", data=SCRIPT, headers=headers)
+    return client.put("/api/v1/workflows/toy", json={"text": text, "files": {"gen.sh": SHA256}}, headers=headers)
+
+
+def a_job(unit: str, state: str, *, code: int = 0, **more: Any) -> dict[str, Any]:
+    return {
+        "schema_version": 1,
+        "job_id": str(uuid.uuid4()),
+        "experiment": "nova",
+        "state": state,
+        "started_at": "2026-01-01T00:00:00Z",
+        "ended_at": "2026-01-01T00:01:00Z",
+        "task": {"task_id": "toy-v1-gen", "campaign": "spring", "stage": "gen", "unit": unit},
+        "exit": {"code": code},
+        **more,
+    }
+
+
+@pytest.fixture
+def launched(client: FlaskClient) -> FlaskClient:
+    """Return a client of a service with a workflow: unit 0 done, units 1 and 2 failed for good."""
+    assert declare(client).status_code == 201
+    client.post("/api/v1/workflows/toy/advance")
+    taken = client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "agent"}).get_json()["orders"]
+    assert [order["unit"] for order in taken] == ["0", "1", "2"]
+    placed = [{"order_id": order["order_id"], "batch_id": f"1.{order['unit']}@s"} for order in taken]
+    outputs = [{"name": "g0.root", "status": "written", "size_bytes": 1, "checksums": ["adler32:00000001"]}]
+    jobs = [a_job("0", "succeeded", outputs=outputs), a_job("1", "failed", code=77), a_job("2", "failed", code=78)]
+    for job in jobs:
+        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+    ended = [
+        {"order_id": order["order_id"], "exit_code": job["exit"]["code"]}
+        for order, job in zip(taken, jobs, strict=True)
+    ]
+    report = {"experiment": "nova", "placed": placed, "ended": ended}
+    assert client.post("/api/v1/orders/report", json=report).get_json() == {"placed": 3, "ended": 3}
+    return client
+
+
+def test_page_says_how_far_a_workflow_is_and_what_waits_for_somebody(launched: FlaskClient) -> None:
+    page = unescape(launched.get("/workflows/nova/toy").text)
+
+    assert "Running: 1 of 6 units done in 2 stages; 2 of gen failed for good and wait for somebody." in page
+    assert "stage gen has 2 failed for good: try them again or waive them" in page
+    assert "/retry?experiment=nova&task_id=toy-v1-gen" in page
+    assert "echo" not in page, "what it ships is named by digest"
+    assert len(page.encode()) < 80_000
+
+
+@pytest.mark.parametrize(
+    "address", ["/workflows", "/workflows/nova/toy?version=1", "/retry?experiment=nova&task_id=toy-v1-gen"]
+)
+def test_the_same_is_there_as_json(launched: FlaskClient, address: str) -> None:
+    found = re.search(r'<link rel="alternate" type="application/json" href="([^"]*)">', launched.get(address).text)
+    assert found is not None
+
+    answer = launched.get(unescape(found[1]))
+
+    assert answer.status_code == 200, answer.text
+    assert answer.is_json
+
+
+def test_the_file_that_is_done_goes_on_and_the_numbers_add_up(launched: FlaskClient) -> None:
+    shown = launched.post("/api/v1/workflows/toy/advance").get_json()
+
+    gen, reco = shown["stages"]
+    assert (gen["units"], gen["done"], gen["failed"]) == (3, 1, 2)
+    assert (reco["units"], reco["wanted"], reco["to_come"]) == (3, 1, 2)
+    assert shown["ordered"] == 1
+    assert launched.post("/api/v1/workflows/toy/advance").get_json()["ordered"] == 0, "once"
+
+
+def test_selection_shows_the_exact_resubmission(launched: FlaskClient) -> None:
+    jobs = re.findall(r'name="job" value="([^"]+)"', launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text)
+    assert len(jobs) == 2
+
+    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "show", "job": jobs}
+    led = launched.post("/retry", data=form)
+    assert led.status_code == 303
+    page = unescape(launched.get(led.location).text)
+
+    assert "2 jobs selected to be tried again as recorded." in page
+    assert page.count("\nqueue") == 2
+    for kind, words in (("jobsub", "jobsub_submit -G nova -N 2"), ("sam", "file_id 0")):
+        shown = launched.get(led.location.replace("format=condor", f"format={kind}"))
+        assert words in unescape(shown.text)
+
+
+def test_order_by_form_is_taken_by_the_agent(launched: FlaskClient) -> None:
+    [one, _] = re.findall(r'name="job" value="([^"]+)"', launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text)
+    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "order", "job": [one], "who": "me", "why": "mended"}
+
+    led = launched.post("/retry", data={**form, "memory_factor": "2"})
+
+    assert led.status_code == 303
+    assert "1 job ordered" in launched.get(led.location).text
+    [order] = launched.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "agent"}).get_json()["orders"]
+    assert (order["attempt"], order["retry_of"], order["workflow"]) == (2, one, ["toy", 1])
+
+
+def test_waiving_by_form_lets_the_next_stage_end(launched: FlaskClient) -> None:
+    jobs = re.findall(r'name="job" value="([^"]+)"', launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text)
+    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "waive", "job": jobs, "who": "me", "why": "damaged"}
+
+    led = launched.post("/retry", data=form)
+
+    assert "2 units waived" in launched.get(led.location).text
+    gen, reco = launched.post("/api/v1/workflows/toy/advance").get_json()["stages"]
+    assert (gen["waived"], gen["is_closed"], reco["units"], reco["to_come"]) == (2, True, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [({"who": ""}, 422, "who"), ({"job": []}, 422, "select at least one"), ({"memory_factor": "much"}, 422, "1 to 10")],
+)
+def test_a_form_that_lacks_something_says_what(launched: FlaskClient, change: Any, status: int, words: str) -> None:
+    jobs = re.findall(r'name="job" value="([^"]+)"', launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text)
+    form = {
+        "experiment": "nova",
+        "task_id": "toy-v1-gen",
+        "do": "order",
+        "job": jobs,
+        "who": "me",
+        "why": "x",
+        **change,
+    }
+
+    answer = launched.post("/retry", data=form)
+
+    assert answer.status_code == status
+    assert words in unescape(answer.text)
+
+
+def test_forms_need_a_token_where_there_is_one_and_none_of_another_site(client: FlaskClient, new_token: Any) -> None:
+    token = new_token()["Authorization"].split()[1]
+    job = str(uuid.uuid4())
+    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "order", "job": [job], "who": "me", "why": "mended"}
+    elsewhere = {"Origin": "https://evil.example.org"}
+
+    assert client.post("/retry", data={**form, "token": token}, headers=elsewhere).status_code == 403
+    assert client.post("/retry", data=form).status_code == 401
+    assert client.post("/retry", data={**form, "token": token}).status_code == 404, "allowed, and there is no such job"
+    led = client.post("/retry", data={**form, "token": token, "do": "show"})
+    assert token not in led.location
+
+
+def test_a_workflow_stops_where_too_much_fails_and_goes_on_when_told(client: FlaskClient) -> None:
+    assert declare(client, TEXT.replace('campaign = "spring"', "stop_after = 1")).status_code == 201
+    client.post("/api/v1/workflows/toy/advance")
+    [order, *_] = client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "a"}).get_json()["orders"]
+    job = a_job(order["unit"], "failed", code=77)
+    client.put(f"/api/v1/jobs/{job['job_id']}", json=job)
+    ids = {"order_id": order["order_id"]}
+    report = {"experiment": "nova", "placed": [{**ids, "batch_id": "1.0@s"}], "ended": [{**ids, "exit_code": 77}]}
+    client.post("/api/v1/orders/report", json=report)
+
+    stopped = client.post("/api/v1/workflows/toy/advance").get_json()
+    assert stopped["state"] == "stopped"
+    assert "1 of 1 units of stage gen failed for good" in stopped["why"]
+    assert client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "a"}).get_json()["orders"] == []
+    assert "Stopped (1 of 1 units" in unescape(client.get("/workflows/nova/toy").text)
+
+    said = {"state": "running", "who": "me", "why": "mended"}
+    assert client.post("/api/v1/workflows/toy/state", json=said).get_json()["state"] == "running"
+    assert client.post("/api/v1/workflows/toy/advance").get_json()["state"] == "running", "what failed counts no more"
+    assert len(client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "a"}).get_json()["orders"]) == 2
+
+
+def test_what_it_ships_must_have_been_sent(client: FlaskClient) -> None:
+    answer = client.put("/api/v1/workflows/toy", json={"text": TEXT, "files": {"gen.sh": "0" * 64}})
+    assert answer.status_code == 422
+    assert "gen.sh was not sent yet" in answer.get_json()["detail"]
+
+    answer = client.put("/api/v1/workflows/toy", json={"text": TEXT, "files": {}})
+    assert "gen.sh, of which no digest came" in answer.get_json()["detail"]
+
+
+def test_the_same_declaration_again_is_the_same_version(client: FlaskClient) -> None:
+    assert declare(client).get_json()["version"] == 1
+    assert declare(client).get_json() == {"name": "toy", "version": 1, "experiment": "nova", "is_new": False}
+    assert declare(client, TEXT + "\n# changed\n").get_json()["version"] == 2
+
+
+def test_a_token_of_another_experiment_may_not_declare_take_or_order(client: FlaskClient, new_token: Any) -> None:
+    mine, other = new_token("nova"), new_token("dune")
+    assert declare(client, **mine).status_code == 201
+
+    assert declare(client, **other).status_code == 403
+    for path, body in (
+        ("/workflows/toy/advance?experiment=nova", None),
+        ("/workflows/toy/state?experiment=nova", {"state": "stopped", "who": "x", "why": "y"}),
+        ("/orders/take", {"experiment": "nova", "holder": "x"}),
+        ("/orders/report", {"experiment": "nova"}),
+        ("/retries", {"experiment": "nova", "task_id": "t"}),
+    ):
+        assert client.post(f"/api/v1{path}", json=body, headers=other).status_code == 403, path
+    assert client.put("/api/v1/retry-policies/nova", json={"stages": {}}, headers=other).status_code == 403
+    assert client.put("/api/v1/retry-policies/nova", json={"stages": {}}, headers=mine).status_code == 200
