@@ -1,0 +1,69 @@
+"""Campaigns in the large over HTTP: as JSON, DOT and SVG, kept where they are large, and each box leads to its jobs."""
+
+from collections.abc import Callable
+from xml.etree import ElementTree as ET
+
+import pytest
+from app_records import assert_problem, numbered
+from flask.testing import FlaskClient
+
+from provenance.services import fold_campaign
+
+GRAPH = "/api/v1/campaigns/prod%2F5/graph?experiment=nova"
+
+
+@pytest.fixture
+def recorded(client: FlaskClient, new_token: Callable[..., dict[str, str]]) -> FlaskClient:
+    """Return a client of a service with five raw files' reconstruction, one of which failed."""
+    token = new_token("nova")
+    for number in range(1, 6):
+        name = f"a{number}.root"
+        raw = numbered(number, task={"task_id": "t1", "campaign": "prod/5", "stage": "raw"}, outputs=[{"name": name}])
+        reco = numbered(
+            100 + number,
+            task={"task_id": "t2", "campaign": "prod/5", "stage": "reco"},
+            inputs=[{"name": name}],
+            state="failed" if number == 5 else "succeeded",
+        )
+        for record in (raw, reco):
+            assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record, headers=token).status_code == 201
+    return client
+
+
+def test_a_campaign_is_folded_in_every_form(recorded: FlaskClient) -> None:
+    found = recorded.get(GRAPH).get_json()
+
+    assert [(node["stage"], node["state"], node["jobs"]) for node in found["nodes"]] == [
+        ("raw", "succeeded", 5), ("reco", "failed", 1), ("reco", "succeeded", 4),
+    ]  # fmt: skip
+    assert found["edges"] == [{"source": 0, "target": 1, "files": 1}, {"source": 0, "target": 2, "files": 4}]
+    assert (found["is_current"], found["omitted"]) == (True, {"nodes": 0, "jobs": 0})
+    jobs = recorded.get("/api/v1" + found["nodes"][2]["url"]).get_json()["jobs"]
+    assert len(jobs) == 4
+    alone = recorded.get(f"{GRAPH}&task_id=t1").get_json()
+    assert [node["stage"] for node in alone["nodes"]] == ["raw"]
+    dot = recorded.get(f"{GRAPH}&format=dot")
+    assert dot.content_type.startswith("text/vnd.graphviz")
+    assert '0 -> 2 [label="4 files"];' in dot.text
+    assert ET.fromstring(recorded.get(f"{GRAPH}&format=svg").text).tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_what_is_not_there_or_not_meant_is_said(recorded: FlaskClient) -> None:
+    assert_problem(recorded.get("/api/v1/campaigns/none/graph?experiment=nova"), 404)
+    assert_problem(recorded.get(f"{GRAPH}&task_id=t1,t9"), 404)
+    assert_problem(recorded.get("/api/v1/campaigns/prod%2F5/graph"), 422, "experiment")
+    assert_problem(recorded.get(f"{GRAPH}&format=png"), 422, "format")
+
+
+def test_a_large_campaign_is_answered_from_what_was_kept(
+    recorded: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fold_campaign, "MOST_COUNTED_AT_ONCE", 3)
+    first = recorded.get(GRAPH).get_json()
+    monkeypatch.setattr(fold_campaign, "fold_tasks", None)  # must not count again
+
+    second = recorded.get(GRAPH).get_json()
+
+    assert second == first
+    page = recorded.get("/campaigns/nova/prod/5/lineage").text
+    assert "10 jobs in 2 stages; 1 failed." in page
