@@ -90,7 +90,7 @@ def test_bundle_is_written_whole(live: LiveService, tmp_path: Path) -> None:
 
 
 def test_bundle_of_a_level_and_of_many_jobs(live: LiveService, tmp_path: Path) -> None:
-    low = live.run("bundle", JOB, "--level", "L0", "-o", str(tmp_path / "low.tar"), "--json")
+    low = live.run("bundle", JOB, "--holey", "--level", "L0", "-o", str(tmp_path / "low.tar"), "--json")
     many = live.run("bundle", "--task", "nobody's", "-o", str(tmp_path / "many.tar"))
     both = live.run("bundle", JOB, "--task", "x")
 

@@ -153,6 +153,23 @@ def test_bundle_is_the_same_bytes_each_time_and_says_its_digest(recorded: FlaskC
     assert recorded.get(f"/api/v1/jobs/{JOB}/bundle", headers={"If-None-Match": etag}).status_code == 304
 
 
+def test_bundle_that_lists_what_is_to_be_fetched_is_a_plan_of_its_own(client: FlaskClient) -> None:
+    url = "https://data.example.org/large.root"
+    entry = {"name": "large.root", "location": url, "sha256": "0f" * 32, "size_bytes": 7 << 30}
+    client.put(f"/api/v1/jobs/{JOB}", json=a_record(inputs=[entry]))
+
+    plain = client.get(f"/api/v1/jobs/{JOB}/bundle")
+    holey = client.get(f"/api/v1/jobs/{JOB}/bundle?holey=true")
+
+    with tarfile.open(fileobj=io.BytesIO(holey.data)) as tar:
+        listed = tar.extractfile(next(member for member in tar if member.name.endswith("/fetch.txt")))
+        assert listed is not None
+        assert listed.read().decode() == f"{url} {7 << 30} data/inputs/files/large.root\n"
+    assert holey.headers["ETag"] != plain.headers["ETag"]
+    assert client.get(f"/api/v1/jobs/{JOB}/bundle?holey=true").headers["ETag"] == holey.headers["ETag"]
+    assert client.get(f"/api/v1/jobs/{JOB}/bundle").data == plain.data
+
+
 def test_verdict_stays_with_the_job(recorded: FlaskClient) -> None:
     answer = recorded.post(f"/api/v1/jobs/{JOB}/verdicts", json={"level": "R7", "host": "wn1"})
 
