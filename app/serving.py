@@ -27,7 +27,7 @@ from provenance.services.work import Parts, drain
 
 DRAIN_SECONDS = 30
 SEAL_SECONDS = 3600.0
-FOLD_SECONDS = 60.0
+FOLD_SECONDS = 600.0
 PAUSE_SECONDS = 1.0
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is there, gunicorn's heartbeat costs no disk
 _log = logging.getLogger("jobprov.serving")
@@ -97,7 +97,7 @@ def _address(arbiter: Any) -> str:
 
 
 def work_until(service: Service, stop: threading.Event) -> None:
-    """Do background work as it becomes due, look for large campaigns every minute, seal the ledger every hour, until told to stop."""
+    """Do background work as it becomes due, look for large campaigns now and then, seal the ledger every hour, until told to stop."""
     parts = Parts(service.database, service.writer, service.store, service.settings.git_mirrors)
     seal_at = time.monotonic() + SEAL_SECONDS
     fold_at = time.monotonic()
