@@ -104,9 +104,8 @@ def test_job_killed_with_its_hook_keeps_what_it_said_last(story: Story) -> None:
     pair = ("late", "tail")
     job = story.read(story.job_id(pair))
 
-    assert [witness["witness"] for witness in job["witnesses"]] == ["wrapper", "history"]
+    assert {witness["witness"] for witness in job["witnesses"]} == {"wrapper", "history"}
     assert (job["merged"]["state"], job["merged"]["exit"]["signal"]) == ("killed", 9)
-    assert job["merged"]["command"]["argv"][0].endswith("runreco.py")
     said = story.log(pair, "stdout")
     assert said.startswith("begins late-tail\nworks on 0\n")
     assert "works on 5\n" in said
