@@ -28,6 +28,7 @@ from provenance.services.run_orders import OrderRunner, summary
 
 _WITNESS_SECONDS = 60
 _DAYS = 30
+_AGAIN = "The next look tries again."
 
 
 def _launching(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,13 +64,20 @@ def agent(*, experiment: str, once: bool, url: str | None, **given: Any) -> None
     client = client_for(url)
     with _runner(client, experiment, given, None) as turn:
         while True:
-            for shown in client.workflows(experiment=experiment):
-                if shown["state"] == "running":
-                    client.advance_workflow(shown["name"], experiment=experiment, version=shown["version"])
+            try:
+                _advance_all(client, experiment)
+            except UnreachableError as problem:
+                click.echo(f"{problem} {_AGAIN}", err=True)
             turn()
             if once:
                 return
             time.sleep(given["interval"])
+
+
+def _advance_all(client: Client, experiment: str) -> None:
+    for shown in client.workflows(experiment=experiment):
+        if shown["state"] == "running":
+            client.advance_workflow(shown["name"], experiment=experiment, version=shown["version"])
 
 
 @click.command()
@@ -119,7 +127,12 @@ def _watch(client: Client, workflow: Workflow, version: int, given: dict[str, An
     said = ""
     with _runner(client, workflow.experiment, given, workflow.name) as turn:
         while True:
-            shown = client.advance_workflow(workflow.name, **where)
+            try:
+                shown = client.advance_workflow(workflow.name, **where)
+            except UnreachableError as problem:
+                click.echo(f"{problem} {_AGAIN}", err=True)
+                time.sleep(given["interval"])
+                continue
             if (words := summary(shown)) != said:
                 said = words
                 click.echo(words, err=True)
@@ -163,7 +176,7 @@ def _runner(
                 witnessed = time.monotonic()
                 look(settings, folder / "witness.db", experiment=experiment, schedd=given["schedd"])
         except UnreachableError as problem:
-            click.echo(f"{problem} The next look tries again.", err=True)
+            click.echo(f"{problem} {_AGAIN}", err=True)
             return True
         return bool(done.open or done.submitted or done.ended)
 

@@ -7,7 +7,9 @@ those of the recorded jobs; the ticket of a task lets its jobs record and nothin
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,19 @@ class Workshop:
         note = self._note(name)
         return dict(json.loads(note.read_text(encoding="utf-8"))["order"]) if note.is_file() else None
 
+    def tidy(self, open_names: Collection[str], *, days: float) -> int:
+        """Remove folders and notes of jobs that are over, and bundles, that nobody touched for so many days; return how many jobs."""
+        before = time.time() - days * 86_400
+        old = [note for note in (self.folder / "notes").glob("*.json") if note.stat().st_mtime < before]
+        over = [note for note in old if note.stem not in open_names]
+        for note in over:
+            shutil.rmtree(self.folder / "jobs" / note.stem, ignore_errors=True)
+            note.unlink()
+        for bundle in (self.folder / "bundles").glob("*.tar"):
+            if bundle.stat().st_mtime < before:
+                bundle.unlink()
+        return len(over)
+
     def _stage_job(self, order: Mapping[str, Any]) -> BatchJob:
         workflow, digests = self._workflow(*order["workflow"])
         stage = workflow.stage(order["stage"])
@@ -149,7 +164,9 @@ class Workshop:
         if not file.is_file():
             content = self.client.get_blob(sha256)
             if hashlib.sha256(content).hexdigest() != sha256:
-                raise NotFoundError(f"{name}: the service sent other bytes than {sha256}; ask its operator to check the archive.")
+                raise NotFoundError(
+                    f"{name}: the service sent other bytes than {sha256}; ask its operator to check the archive."
+                )
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_name(f".{name}.part")
             part.write_bytes(content)

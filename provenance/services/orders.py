@@ -185,8 +185,11 @@ def take_orders(connection: Connection, store: Documents, body: TakeBody, *, now
     rows = open_orders(connection, experiment, holder=body.holder, now=now, workflows=keys, limit=body.limit)
     leases = table_of(OrderLease)
     for part in chunks([row.id for row in rows]):
-        connection.execute(delete(leases).where(leases.c.order_id.in_(part)))
-    until = now + LEASE
+        free = (leases.c.leased_until < now) | (leases.c.holder == body.holder)
+        connection.execute(delete(leases).where(leases.c.order_id.in_(part), free))
+    until = (
+        now + LEASE
+    )  # where another one was quicker, its lease stands and this breaks a constraint: nothing is taken
     insert_rows(
         connection, leases, [{"order_id": row.id, "holder": body.holder, "leased_until": until} for row in rows]
     )

@@ -242,22 +242,22 @@ class _Task:
         return Choice([self._try(attempt, before, asked_for) for attempt in chosen.values()], skipped)
 
     def _reason_against(self, attempt: Attempt) -> str | None:
+        """Return why an attempt is not to be repeated; None where it is."""
         if not attempt.unit:
             return "it names no unit, so that a try could not be counted as one of the same: `jobprov rerun`"
         mine, orders = self._attempts[attempt.unit], self._orders.get(attempt.unit, [])
-        if any(each.state == "succeeded" for each in mine):
-            return "its unit is done"
-        if any(each.state == "running" for each in mine):
-            return "an attempt of its unit runs"
-        if orders and orders[-1].ended_at is None:
-            return "its unit is ordered already, and that is not over"
-        if mine[-1].job_id != attempt.job_id:
-            return f"job {mine[-1].job_id} tried its unit again since"
-        if self._body.jobs:
-            return None
-        if attempt.unit in self._waived:
-            return "its unit is waived: the task goes on without it"
-        return self._policy_against(attempt, max(len(mine), len(orders)))
+        states = {each.state for each in mine}
+        against = {
+            "its unit is done": "succeeded" in states,
+            "an attempt of its unit runs": "running" in states,
+            "its unit is ordered already, and that is not over": bool(orders) and orders[-1].ended_at is None,
+            f"job {mine[-1].job_id} tried its unit again since": mine[-1].job_id != attempt.job_id,
+            "its unit is waived: the task goes on without it": not self._body.jobs and attempt.unit in self._waived,
+        }
+        reason = next((words for words, is_so in against.items() if is_so), None)
+        if reason is None and not self._body.jobs:
+            return self._policy_against(attempt, max(len(mine), len(orders)))
+        return reason
 
     def _policy_against(self, attempt: Attempt, tries: int) -> str | None:
         read = self._classes.get(attempt.key)

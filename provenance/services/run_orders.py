@@ -4,6 +4,7 @@ Nothing is submitted twice, whenever this is killed: an order is leased to one h
 job; and the batch system is asked for that id before each submission. What was submitted and not told is found there and told.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from provenance.services.order_jobs import NotHereYetError, Workshop
 from provenance.services.orders import NOT_SUBMITTED
 
 _AT_ONCE = 100
+_TIDY_SECONDS = 3600.0
 
 
 @dataclass
@@ -50,7 +52,10 @@ class Turn:
 
 @dataclass
 class OrderRunner:
-    """Takes orders of an experiment, of one workflow or of all, and has a launcher run them."""
+    """Takes orders of an experiment, of one workflow or of all, and has a launcher run them.
+
+    Folders of jobs that are over are kept for `keep_days`, for whoever wants to look.
+    """
 
     client: Client
     launcher: Launcher
@@ -58,6 +63,8 @@ class OrderRunner:
     holder: str
     workflow: str | None = None
     report: Callable[[str], None] = lambda _line: None
+    keep_days: float = 7.0
+    _tidy_at: float = 0.0
 
     def turn(self) -> Turn:
         """Tell what is over, submit what is ordered; return what was done.
@@ -116,6 +123,9 @@ class OrderRunner:
     def _tell_ends(self, done: Turn) -> None:
         placed = {order["order_id"]: order for order in self.client.placed_orders(self.workshop.experiment)}
         mine = [order_id for order_id in placed if self.workshop.order(order_id) is not None]
+        if time.monotonic() > self._tidy_at:
+            self.workshop.tidy(mine, days=self.keep_days)
+            self._tidy_at = time.monotonic() + _TIDY_SECONDS
         ends = self.launcher.ended(mine) if mine else []
         told = []
         for end in ends:

@@ -162,6 +162,7 @@ def open_orders(
         )
         .order_by(Order.id)
         .limit(limit)
+        .with_for_update(of=Order, skip_locked=True)
     )
     return [OpenOrder(*row) for row in connection.execute(query)]
 

@@ -93,19 +93,36 @@ for folder in "$out"/git/*; do
   printf '[core]\n\trepositoryformatversion = 0\n\tbare = false\n[remote "origin"]\n\turl = %s\n' "$url" >"$folder/config"
   printf 'gitdir: %s\n' "$folder" >"$src/$name/.git"
 done
+# The first step is told what the job reads, the last what it makes; the others find out.
+inputs=$JOBPROV_INPUT outputs=$JOBPROV_OUTPUT
+unset JOBPROV_INPUT JOBPROV_OUTPUT
+section=steps job='' total=0 number=0
+step() { total=$((total + 1)); }
+. "$here/command/steps.sh"
+# The inputs, each as the arguments name it where they do: the hook takes one path for one file.
+as_named() { # [ARGUMENT]...
+  printf '%s\n' "$inputs" | while IFS= read -r input; do
+    found=$input
+    for word in "$@"; do
+      case $word in "${input##*/}" | */"${input##*/}") found=$word ;; esac
+    done
+    printf '%s\n' "$found"
+  done
+}
 code=0 stopped=no
 step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
-  step_name=$1
+  step_name=$1 number=$((number + 1))
   shift 2
   [ "$stopped" = no ] || return 0
-  "$python" "$hook" step --name "$step_name" --role payload -- "$@" </dev/null
+  read='' made=''
+  [ "$number" -ne 1 ] || read=$(as_named "$@")
+  [ "$number" -ne "$total" ] || made=$outputs
+  JOBPROV_INPUT=$read JOBPROV_OUTPUT=$made "$python" "$hook" step --name "$step_name" --role payload -- "$@" </dev/null
   step_code=$?
   [ "$step_code" -eq 0 ] || { code=$step_code stopped=yes; }
 }
 cd "$work" || exit 125
 "$python" "$hook" start </dev/null
-section=steps
-job=''
 . "$here/command/steps.sh"
 "$python" "$hook" end --exit-code "$code" </dev/null
 printf '%s\n' "$code" >"$out/code"
