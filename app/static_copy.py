@@ -32,7 +32,8 @@ _ASKED = frozenset(("experiment", "namespace", "campaign", "stage", "task_id", "
 
 _ATTRIBUTE = re.compile(r'\b(href|src|action)="([^"]*)"')
 _LIVE = re.compile(r'<span class="live">[^<]*</span>|(?<= )hx-[a-z]+="[^"]*"')
-_SCRIPT = re.compile(r"<script\b[^>]*></script>\s*")
+_SCRIPT = re.compile(r'<script\b[^>]*></script>\s*|<link rel="(?:module)?preload"[^>]*>\s*|</?noscript>')
+"""What only scripts need; what stands where there are none is for everybody then."""
 _LONGEST = 80
 _HTML = "text/html"
 _FIRST = "index.html"

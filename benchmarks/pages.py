@@ -24,7 +24,7 @@ from benchmarks import recording
 from benchmarks.campaign import CONCAT, generate_jobs
 from benchmarks.clients import request_bytes, send_all
 from benchmarks.places import KINDS, Place, open_place
-from benchmarks.processes import running_service
+from benchmarks.processes import cpu_seconds, running_service
 from benchmarks.reading import middle, slowest_hundredth
 from benchmarks.report import Figure, print_figure, print_heading
 from provenance.db.tables import FoldedGraphRow, Job
@@ -48,13 +48,13 @@ def main() -> None:
         with open_place(kind, chosen.keep) as place:
             print_heading(f"{kind}, {chosen.jobs:,} jobs of 6 kB")
             jobs = _prepare(place, chosen.jobs)
-            with running_service(place.settings) as (address, _process):
-                measure_requests(address, jobs)
+            with running_service(place.settings) as (address, process):
+                measure_requests(address, jobs, process)
                 measure_browser(address)
 
 
-def measure_requests(address: str, jobs: Sequence[str]) -> None:
-    """Print how long single requests take, one after the other."""
+def measure_requests(address: str, jobs: Sequence[str], process: int) -> None:
+    """Print how long single requests take, one after the other, and the CPU that the service spends on each."""
     campaign = f"/campaigns/nova/{CAMPAIGN}/lineage"
     graph = f"/api/v1/campaigns/{CAMPAIGN}/graph?experiment=nova"
     start = time.perf_counter()
@@ -71,8 +71,10 @@ def measure_requests(address: str, jobs: Sequence[str]) -> None:
     ):
         requests = [request_bytes("GET", paths[place % len(paths)], b"") for place in range(_REQUESTS)]
         send_all(address, requests[:10], connections=1, statuses=[200])
+        spent = cpu_seconds(process)
         waits = send_all(address, requests, connections=1, statuses=[200]).waits
-        note = f"p99 {slowest_hundredth(waits):.1f} ms"
+        spent = (cpu_seconds(process) - spent) / _REQUESTS
+        note = f"p99 {slowest_hundredth(waits):.1f} ms, service {spent * 1e3:.1f} ms of CPU"
         print_figure(Figure(name, middle(waits), "ms", mark=mark, note=note))
 
 
@@ -92,10 +94,10 @@ def measure_browser(address: str) -> None:
             (f"lineage of {_NODES} nodes, interactive", MARKS["lineage shown"], lineage),
             (f"the same, every box opened ({_NODES} boxes)", MARKS["lineage shown"], lineage + opened),
         ):
-            waits = [_interactive(browser, address + path) for _ in range(_VISITS)]
-            print_figure(
-                Figure(name, median(waits), "ms", mark=mark, note=f"slowest of {_VISITS}: {max(waits):,.0f} ms")
-            )
+            visits = [_interactive(browser, address + path) for _ in range(_VISITS)]
+            waits, spent = ([visit[place] for visit in visits] for place in (0, 1))
+            note = f"slowest of {_VISITS}: {max(waits):,.0f} ms; the page's own thread {median(spent):,.0f} ms of CPU"
+            print_figure(Figure(name, median(waits), "ms", mark=mark, note=note))
 
 
 def _prepare(place: Place, jobs: int) -> list[str]:
@@ -124,15 +126,21 @@ def _browser() -> Iterator[Browser]:
         browser.close()
 
 
-def _interactive(browser: Browser, address: str) -> float:
-    """Return milliseconds from the beginning of the navigation to the picture that can be clicked."""
+def _interactive(browser: Browser, address: str) -> tuple[float, float]:
+    """Return milliseconds from the beginning of the navigation to the picture that can be clicked, and of CPU of the page's thread.
+
+    Source: Chrome DevTools Protocol, `Performance.getMetrics` in the time domain `threadTicks`.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
+    tools = context.new_cdp_session(page)
+    tools.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.goto(address)
-    page.wait_for_selector(".map-place[data-ready]", timeout=30_000)
+    page.wait_for_selector(".map-place[data-ready]", timeout=60_000)
     ready = page.locator(".map-place").get_attribute("data-ready")
+    metrics = {metric["name"]: metric["value"] for metric in tools.send("Performance.getMetrics")["metrics"]}
     context.close()
-    return float(ready or 0)
+    return float(ready or 0), metrics["TaskDuration"] * 1e3
 
 
 def _visit(browser: Browser, address: str) -> None:

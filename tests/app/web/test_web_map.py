@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from test_web_browser import ARGUMENTS, CHROMIUM, Watched
 from werkzeug.serving import make_server
 
+from app.static_copy import Fetched, copy_pages
+
 STATIC = Path(__file__).parents[3] / "app" / "static"
 LINEAGE = f"/lineage/{samples.MERGED}?direction=both"
 CAMPAIGN = f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage"
@@ -220,3 +222,24 @@ def test_without_javascript_the_servers_picture_stands(browser: Browser, site: s
     watched.page.locator("svg.lineage-right a").first.click()
     assert watched.page.url.startswith(f"{site}/jobs?")
     watched.context.close()
+
+
+def test_a_copy_without_scripts_has_the_picture_and_asks_for_nothing_else(
+    pages_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.pictures.INLINE_BYTES", 100)
+    client = pages_app.test_client()
+
+    def fetch(address: str) -> Fetched | None:
+        with client.get(address) as answer:
+            return Fetched(address, answer.content_type, answer.data) if answer.status_code == 200 else None
+
+    copy_pages(fetch, [f"/lineage/{samples.MERGED}"], tmp_path, service="https://jobprov.example", most=1)
+
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "preload" not in text
+    assert "noscript" not in text
+    assert "picture=map" not in re.sub(r' data-map="[^"]*"', "", text)
+    assert len(re.findall(r'<img src="[^"]*svg"', text)) == 2
+    assert list(tmp_path.rglob("*.svg"))
+    assert not list(tmp_path.rglob("*cytoscape*"))

@@ -149,7 +149,8 @@ def test_a_large_campaign_is_kept_and_counted_again_after_a_pause(
 
 def _fold_key(production: Production) -> str:
     with production.database.reading.connect() as connection:
-        return connection.execute(select(WorkItem.key).where(WorkItem.kind == "fold")).scalar_one()
+        key: str = connection.execute(select(WorkItem.key).where(WorkItem.kind == "fold")).scalar_one()
+    return key
 
 
 def test_who_asks_first_has_it_kept(campaign: Production, monkeypatch: pytest.MonkeyPatch) -> None:
