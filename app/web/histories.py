@@ -123,9 +123,9 @@ def show_relation() -> Response:
             first_line="Was one made from the other, or both from the same?",
         )
     with get_service().reading() as connection:
-        how = {"experiment": experiment, "as_of": asked_time("as_of")}
-        paths = find_paths(connection, a, b, **how, limit=_PATHS)
-        common = find_common(connection, a, b, **how, limit=_ROWS, cursor=asked("cursor"))
+        moment = asked_time("as_of")
+        paths = find_paths(connection, a, b, experiment=experiment, as_of=moment, limit=_PATHS)
+        common = find_common(connection, a, b, experiment=experiment, as_of=moment, limit=_ROWS, cursor=asked("cursor"))
     return answer(
         "relation.html",
         twin=address("/lineage/paths", {"a": a, "b": b, **words}),
