@@ -71,7 +71,7 @@ def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
 
 COUNTED_BY = {
     "ix_jobs_software_set_id": JobFilters(revision="1" * 40),
-    "ix_jobs_host_id": JobFilters(host="wn1"),
+    "ix_jobs_host_id_state": JobFilters(host="wn1"),
     "ix_jobs_task_id_state": JobFilters(campaign="c", stage="s"),
 }
 
