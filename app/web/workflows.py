@@ -1,16 +1,18 @@
 """The pages of workflows: how each stands, what comes next and why not more, and what it declares."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, current_app
 
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, number
 from app.web.frame import answer, asked_number, experiment_asked
 from app.web.progress import progress
 from app.wiring import get_service
+from provenance.db.queries.orders import WorkflowFound
 from provenance.services.advance_workflow import list_workflows, show_workflow
 from provenance.services.workflows import find_workflow
 
@@ -53,11 +55,10 @@ def show_list() -> Response:
 
 def show_page(experiment: str, name: str) -> Response:
     """Show how a workflow stands."""
-    service = get_service()
     version = asked_number("version", least=1, most=1_000_000)
-    with service.reading() as connection:
+    with get_service().reading() as connection:
         found = find_workflow(connection, name, experiment=experiment, version=version)
-        workflow = show_workflow(connection, service.store, found, now=datetime.now(UTC))
+        workflow = _standing(connection, found)
     stages = [
         {
             **stage,
@@ -76,6 +77,27 @@ def show_page(experiment: str, name: str) -> Response:
         blocking=[stage for stage in stages if stage["failed"]],
         first_line=first_line(workflow),
     )
+
+
+_MOST_KEPT = 100
+_CHEAP_SECONDS = 0.05
+_REST = 20
+"""A standing is kept for so many times what it took, so that looking at a large workflow costs a twentieth of a processor at most."""
+
+
+def _standing(connection: Any, found: WorkflowFound) -> dict[str, Any]:
+    kept: dict[int, tuple[float, dict[str, Any]]] = current_app.extensions.setdefault("jobprov-standings", {})
+    began = time.monotonic()
+    until, workflow = kept.get(found.key, (0.0, {}))
+    if until > began:
+        return workflow
+    workflow = show_workflow(connection, get_service().store, found, now=datetime.now(UTC))
+    took = time.monotonic() - began
+    if took > _CHEAP_SECONDS:
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        kept[found.key] = (began + took * _REST, workflow)
+    return workflow
 
 
 def first_line(workflow: dict[str, Any]) -> str:

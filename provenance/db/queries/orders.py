@@ -28,7 +28,6 @@ class OrderRow(NamedTuple):
     """One order, as planning sees it."""
 
     id: int
-    order_id: str
     unit: str
     attempt: int
     batch_id: str | None
@@ -70,13 +69,16 @@ class OpenOrder(NamedTuple):
     batch_id: str | None
 
 
+_ORDER_COLUMNS: tuple[Any, ...] = (
+    Order.id, Order.unit, Order.attempt, Order.batch_id, Order.placed_at, Order.ended_at, Order.exit_code,
+    Order.exit_signal, Order.problem, Order.entry_id, Order.position,
+)  # fmt: skip
+
+
 def orders_of_task(connection: Connection, task: int) -> list[OrderRow]:
     """Return the orders of a task, in the order in which they were made."""
-    query = select(
-        Order.id, Order.uuid, Order.unit, Order.attempt, Order.batch_id, Order.placed_at, Order.ended_at,
-        Order.exit_code, Order.exit_signal, Order.problem, Order.entry_id, Order.position,
-    ).where(Order.task_id == task).order_by(Order.id)  # fmt: skip
-    return [OrderRow._make(row) for row in connection.execute(query)]
+    query = select(*_ORDER_COLUMNS).where(Order.task_id == task).order_by(Order.id)
+    return [OrderRow._make(row) for row in connection.execute(query).all()]
 
 
 def inputs_of_task(connection: Connection, task: int) -> dict[str, list[str]]:
@@ -88,7 +90,7 @@ def inputs_of_task(connection: Connection, task: int) -> dict[str, list[str]]:
         .order_by(Order.id, OrderInput.position)
     )
     found: dict[str, list[str]] = {}
-    for unit, name in connection.execute(query):
+    for unit, name in connection.execute(query).all():
         found.setdefault(unit, []).append(name)
     return found
 
@@ -127,7 +129,9 @@ def made_files(connection: Connection, task: int) -> list[MadeFile]:
         .where(Claim.alias_of.is_(None), func.coalesce(Claim.status, "written") == "written")
         .order_by(Claim.id)
     )
-    return [MadeFile(f"{row[0]}:{row[1]}" if row[0] else row[1], row[2], row[3]) for row in connection.execute(query)]
+    return [
+        MadeFile(f"{row[0]}:{row[1]}" if row[0] else row[1], row[2], row[3]) for row in connection.execute(query).all()
+    ]
 
 
 def open_orders(
@@ -186,14 +190,11 @@ def find_orders(connection: Connection, experiment: int, order_ids: Sequence[str
     found: dict[str, OrderRow] = {}
     for part in chunks(order_ids):
         query = (
-            select(
-                Order.id, Order.uuid, Order.unit, Order.attempt, Order.batch_id, Order.placed_at, Order.ended_at,
-                Order.exit_code, Order.exit_signal, Order.problem, Order.entry_id, Order.position,
-            )
+            select(Order.uuid, *_ORDER_COLUMNS)
             .join(TaskRow, TaskRow.id == Order.task_id)
             .where(Order.uuid.in_(part), TaskRow.experiment_id == experiment)
-        )  # fmt: skip
-        found |= {row[1]: OrderRow._make(row) for row in connection.execute(query)}
+        )
+        found |= {row[0]: OrderRow._make(row[1:]) for row in connection.execute(query).all()}
     return found
 
 

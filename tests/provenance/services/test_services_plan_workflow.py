@@ -63,7 +63,7 @@ class Facts:
         self.number += 1
         held = self.stages[stage]["orders"].setdefault(unit, [])
         row = OrderRow(
-            self.number, f"order-{self.number}", unit, len(held) + 1, "1.0@s", LONG_AGO,
+            self.number, unit, len(held) + 1, "1.0@s", LONG_AGO,
             end.pop("ended_at", LONG_AGO) if is_over else None, end.get("exit_code"), None, end.get("problem"), 0, 0,
         )  # fmt: skip
         held.append(row)
