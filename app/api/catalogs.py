@@ -6,6 +6,7 @@ from app.api.answers import json_answer, text_answer
 from app.api.asking import asked, checked_name, parameters
 from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
+from provenance.catalogs.opening import read_catalogs
 from provenance.catalogs.sam_dimensions import files_dimension
 from provenance.schemas.queries import ExperimentQuery, MissingQuery
 from provenance.services.compare_catalog import compare_catalog, list_draining
@@ -27,7 +28,9 @@ def get_catalog(task_id: str) -> Response:
     service = get_service()
     with service.reading() as connection:
         task = find_task(connection, checked_name(task_id, "task_id"), **query)
-        return json_answer(compare_catalog(connection, service.store, task))
+        return json_answer(
+            compare_catalog(connection, service.store, task, catalogs=read_catalogs(service.settings.catalogs))
+        )
 
 
 @section.call(

@@ -9,6 +9,7 @@ from app.web.cuts import address, cut_rows
 from app.web.formats import counted, day, number
 from app.web.frame import answer, asked, experiment_asked
 from app.wiring import get_service
+from provenance.catalogs.opening import read_catalogs
 from provenance.errors import BadInputError
 from provenance.services.compare_catalog import compare_catalog, list_draining
 from provenance.services.tasks import find_task
@@ -28,7 +29,7 @@ def show_page() -> Response:
         raise BadInputError("task_id: say which task.", {"task_id": ["missing"]})
     with service.reading() as connection:
         task = find_task(connection, name, experiment=experiment_asked())
-        found = compare_catalog(connection, service.store, task)
+        found = compare_catalog(connection, service.store, task, catalogs=read_catalogs(service.settings.catalogs))
         can_drain = found["synced_at"] is not None and found["units"]["without"] is not None
         draining = list_draining(connection, service.store, task) if can_drain and found["units"]["without"] else []
     twin = f"/tasks/{quote(task.task_id, safe='')}"

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.catalogs.catalog import Catalog, Source
+from provenance.catalogs.opening import Catalogs, open_catalog
 from provenance.db.queries.catalogs import (
     CatalogedOutput,
     ClaimedOutput,
@@ -41,13 +42,16 @@ DIFFERENCES = {
 """Kinds of differences, in the order in which they matter."""
 
 
-def compare_catalog(connection: Connection, store: Documents, task: FoundTask) -> dict[str, Any]:
-    """Return `{task_id, experiment, synced_at, asked_at, problem, units, differences, silent, processes}`.
+def compare_catalog(
+    connection: Connection, store: Documents, task: FoundTask, *, catalogs: Catalogs | None = None
+) -> dict[str, Any]:
+    """Return `{task_id, experiment, synced_at, asked_at, problem, units, differences, silent, processes, draining_query}`.
 
     `units` has `{expected, in_catalog, without, by_catalog}`; `differences` `{kind, meaning, count, files}` of each kind that there
     is, files up to a thousand; `silent` the units that a process was given and of which neither the end of a job nor an output is
     known: `{unit, process_id, batch_id, node, status}`; `processes` counts them by status. All is as of `synced_at`, None before
-    the first whole comparison.
+    the first whole comparison. `draining_query` selects in the catalog's language what still drains; None where the list was not made
+    from it, or no catalog is named.
     """
     document = read_task_document(connection, store, task)
     declaration = read_declaration(document) if document else None
@@ -72,6 +76,7 @@ def compare_catalog(connection: Connection, store: Documents, task: FoundTask) -
         "differences": _counted(rows),
         "silent": _silent(connection, task, found),
         "processes": process_counts(connection, task.key),
+        "draining_query": _query(declaration, catalogs or {}, task.experiment),
     }
 
 
@@ -102,6 +107,15 @@ def draining_query(declaration: Declaration, catalog: Catalog) -> str | None:
         return None
     query = catalog.source_query(Source(source.definition, source.snapshot_id, source.dataset, source.query))
     return catalog.unprocessed_query(query, declaration.output_metadata or {})
+
+
+def _query(declaration: Declaration | None, catalogs: Catalogs, experiment: str) -> str | None:
+    if declaration is None or declaration.units_from is None or experiment not in catalogs:
+        return None
+    try:
+        return draining_query(declaration, open_catalog(catalogs, experiment))
+    except BadInputError:  # the experiment's catalog is another one by now
+        return None
 
 
 def _draining(declaration: Declaration, found: set[str], waived: Mapping[str, int]) -> Iterator[str]:

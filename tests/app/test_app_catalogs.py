@@ -75,6 +75,8 @@ def test_task_is_compared_and_what_is_left_listed(live: LiveService, sam: SamSer
     assert (synced.returncode, "compared whole" in synced.stdout) == (0, True), synced.stderr
     assert (listed.returncode, listed.stdout.split()) == (1, UNITS[1:])
     assert requests.get(f"{sam.url}/files/list", {"dims": said.stdout}, timeout=5).text.split() == UNITS[1:]
+    query = json.loads(live.run("catalog", "differences", "t1", "--json").stdout)["draining_query"]
+    assert requests.get(f"{sam.url}/files/list", {"dims": query}, timeout=5).text.split() == UNITS[1:]
     assert told.returncode == 1
     assert "no-job: " in told.stdout
     assert "1 of 3 units done" in live.run("task", "t1").stdout

@@ -1,6 +1,7 @@
 """`jobprov archive`, `backup` and `rebuild-database`, as an operator types them."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from provenance.db.base import EPOCH
 from provenance.db.engines import open_database
 from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import Submission
+from provenance.services.store_blobs import settle_blob
 
 JOB = "00000000-0000-0000-0000-000000000001"
 
@@ -94,3 +96,27 @@ def test_rebuild_fills_an_empty_database_and_says_what_is_not_there(data: Path, 
     assert jobs == 1
     assert "1 jobs from 2 entries" in rebuilt.output
     assert "write_tokens" in rebuilt.output
+
+
+def test_logs_expire_as_the_options_say_and_growth_is_told(data: Path) -> None:
+    service = open_service(load_settings({"JOBPROV_DATA": str(data)}, {}))
+    log = service.store.put(b"line\n" * 1000).sha256
+    service.write(lambda connection, known: settle_blob(connection, known, "nova", log))
+    record = {
+        "schema_version": 1, "job_id": JOB.replace("1", "2"), "experiment": "nova", "state": "succeeded",
+        "started_at": "2026-01-01T00:00:00Z", "logs": [{"name": "out", "sha256": log}],
+    }  # fmt: skip
+    service.record(Submission(decode_record(json.dumps(record).encode()), datetime.now(UTC) - timedelta(days=10)))
+    service.close()
+    words = ("archive", "expire", "--experiment", "nova", "--data", str(data), "--keep", "1")
+
+    young = run(*words, "--days", "11")
+    trial = run(*words, "--days", "9", "--dry-run")
+    done = run(*words, "--days", "9", "--json")
+    stats = json.loads(run("archive", "stats", "--data", str(data), "--json").output)
+
+    assert "0 logs of 1 job expired" in young.output
+    assert "1 log of 1 job would expire: 3" in trial.output
+    assert json.loads(done.output)["logs"] == 1
+    assert stats["growth"]["recent_jobs"] == 1
+    assert stats["growth"]["days_left"] > 0
