@@ -143,7 +143,7 @@ def _ask(entry, service):
 
     Of the blobs that such an excerpt names none is missing; else the answer to the record says so.
     """
-    found = excerpts.find(entry.record, entry.record_bytes)
+    found = entry.excerpts()
     named = b"".join(excerpt.content for excerpt in found)
     own = [digest for digest in entry.digests if digest.encode("ascii") not in named]
     wanted, entry.known = _missing(service, own, [excerpt.sha256 for excerpt in found])
@@ -214,7 +214,7 @@ def _put_record(entry, service):
     """Send the record as it was spooled: another byte in a second try would be another record."""
     body, headers = entry.record_bytes, {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     if entry.known is not None:
-        body = excerpts.fold(body, excerpts.find(entry.record, body), entry.known)
+        body = excerpts.fold(body, entry.excerpts(), entry.known)
         headers["Content-Type"] = excerpts.CONTENT_TYPE
     body = gzip_bytes(body)
     return service.call("PUT", "/jobs/" + quote(entry.record["job_id"], safe=""), body, headers)[1]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from provenance.capture import redaction
+from provenance.capture import excerpts, redaction
 from provenance.capture.spool import encode
 
 
@@ -19,10 +19,17 @@ class Entry:
     def __init__(self, archive):
         self._archive = archive
         self._replaced = {}
-        self.record = json.loads(archive.read("record.json").decode("utf-8"))
+        self._excerpts = None, []
         self.record_bytes = archive.read("record.json")
+        self.record = json.loads(self.record_bytes.decode("utf-8"))
         names = (name for name in archive.namelist() if name.startswith("blobs/"))
         self.digests = [name[6:] for name in names]
+
+    def excerpts(self):
+        """Return the excerpts of the record as it is now."""
+        if self._excerpts[0] is not self.record_bytes:
+            self._excerpts = self.record_bytes, excerpts.find(self.record, self.record_bytes)
+        return self._excerpts[1]
 
     def blob(self, digest):
         """Return a blob's bytes."""

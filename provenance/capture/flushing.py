@@ -147,9 +147,8 @@ def flush(options, environment, speaker):
         if owned is None:
             continue
         try:
-            deliver(
-                owned, options, environment, Clock(options.number("budget-seconds", _BUDGET_SECONDS)), _address(owned)
-            )
+            clock = Clock(options.number("budget-seconds", _BUDGET_SECONDS))
+            deliver(owned, options, environment, clock, None if options.url else _address(owned))
             os.unlink(owned)
             sent += 1
         except delivery.RefusedError as error:

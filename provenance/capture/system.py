@@ -5,16 +5,14 @@ Sources: dpkg's `status` file (deb-control(5)); `rpm -qa --queryformat`.
 """
 
 import os
-import re
 import subprocess
 
 from provenance.capture.container import image_file_digest
 from provenance.capture.hashing import OutOfTimeError
 
 _DPKG, _RPM = "/var/lib/dpkg/status", ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
-_LARGEST_STATUS = 64 << 20
 _FORMAT = "%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\n"
-_FIELD = re.compile(r"^(Package|Status|Version|Architecture): (.*)$", re.MULTILINE)
+_FIELDS = frozenset(["Package", "Status", "Version", "Architecture"])
 _STEP_SECONDS, _MOST_STEPS, _MOST_LINES = 0.1, 600, 20000
 
 
@@ -57,18 +55,24 @@ def list_packages(clock):
 
 
 def _list_deb(clock):
-    if os.path.getsize(_DPKG) > _LARGEST_STATUS:
-        return []
+    """Read dpkg's status a line at a time: it has some MB."""
+    lines, fields = [], {}
     with open(_DPKG, encoding="utf-8", errors="replace") as stream:
-        paragraphs = stream.read().split("\n\n")
-    lines = []
-    for paragraph in paragraphs[:_MOST_LINES]:
-        clock.check()
-        fields = dict(_FIELD.findall(paragraph))
-        if fields.get("Status", "").endswith(" installed"):
-            words = [fields.get(name, "") for name in ("Package", "Version", "Architecture")]
-            lines.append("\t".join(["deb", *words]))
+        for line in stream:
+            name, _, value = line.rstrip("\n").partition(": ")
+            if name in _FIELDS:
+                fields[name] = value
+            elif not name:  # the blank line behind a package
+                clock.check()
+                _add_deb(lines, fields)
+                fields = {}
+    _add_deb(lines, fields)
     return lines
+
+
+def _add_deb(lines, fields):
+    if fields.get("Status", "").endswith(" installed") and len(lines) < _MOST_LINES:
+        lines.append("\t".join(["deb"] + [fields.get(name, "") for name in ("Package", "Version", "Architecture")]))
 
 
 def _list_rpm(clock):
