@@ -62,10 +62,13 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
         or bool(_image(reading.record) & held[reading.record.experiment])
         for reading in readings
     ]
+    large: dict[str, set[str]] = {}
     for place, reading in enumerate(readings):
         if is_held[place]:  # only there does a grade tell large inputs that are held from others
             inputs[place] = all_inputs(reading.record)
-            held[reading.record.experiment] |= _possessed(connection, notes, reading.record.experiment, inputs[place])
+            large.setdefault(reading.record.experiment, set()).update(inputs[place])
+    for name, digests in large.items():
+        held[name] |= _possessed(connection, notes, name, digests)
     missing = [blobs - held[reading.record.experiment] for reading, blobs in zip(readings, referenced, strict=True)]
     expired = _expired(connection, notes, readings, missing) if any(missing) else {}
     evaluations = find_evaluations(connection, notes, [reading.record for reading in readings], held)
