@@ -62,7 +62,7 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
 
 def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
     """Return what the ad says of the task; the unit only where it is named, since what the job read is not known here."""
-    options = Options([], variables)
+    options = Options([], variables)  # type: ignore[no-untyped-call]
     task: dict[str, Any] = batch.describe_task(options, variables, ad)  # type: ignore[no-untyped-call]
     return {**task, "unit": options.unit} if options.unit else task
 

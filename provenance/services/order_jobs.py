@@ -205,7 +205,8 @@ def words_of(stage: Stage, order: Mapping[str, Any]) -> dict[str, Any]:
     if stage.configuration:
         values["configuration"] = stage.configuration
     if len(names) == 1:
-        values |= {"input": names[0], "stem": names[0].rpartition(".")[0] or names[0]}
+        last = names[0].rpartition("/")[2]
+        values |= {"input": names[0], "stem": last.rpartition(".")[0] or last}
     if order.get("part"):
         values |= {name: order["part"][name] for name in ("skip", "events", "part")}
     values["outputs"] = [fill(name, values) for name in stage.outputs]
@@ -224,8 +225,8 @@ def expand(text: str, values: Mapping[str, Any]) -> list[str]:
 
 
 def _bare(name: str) -> str:
-    """Return the name of a file without its namespace."""
-    return name.rpartition(":")[2]
+    """Return the name of a file without its namespace; an address stays whole."""
+    return name if "://" in name else name.rpartition(":")[2]
 
 
 def _copy(source: Path, target: Path) -> None:
