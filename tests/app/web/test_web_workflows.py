@@ -51,6 +51,12 @@ def a_job(unit: str, state: str, *, code: int = 0, **more: Any) -> dict[str, Any
 @pytest.fixture
 def launched(client: FlaskClient) -> FlaskClient:
     """Return a client of a service with a workflow: unit 0 done, units 1 and 2 failed for good."""
+    launch(client)
+    return client
+
+
+def launch(client: FlaskClient) -> None:
+    """Launch it, and let its first three jobs end so."""
     assert declare(client).status_code == 201
     client.post("/api/v1/workflows/toy/advance")
     taken = client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "agent"}).get_json()["orders"]
@@ -66,7 +72,6 @@ def launched(client: FlaskClient) -> FlaskClient:
     ]
     report = {"experiment": "nova", "placed": placed, "ended": ended}
     assert client.post("/api/v1/orders/report", json=report).get_json() == {"placed": 3, "ended": 3}
-    return client
 
 
 def test_page_says_how_far_a_workflow_is_and_what_waits_for_somebody(launched: FlaskClient) -> None:

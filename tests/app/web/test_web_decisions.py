@@ -1,0 +1,98 @@
+"""A shifter at a workflow that waits, in Chromium: sees what blocks it, looks at the resubmission, waives, orders. Real clicks."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_core_python.base import AXE_SCRIPT
+from flask import Flask
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, expect, sync_playwright
+from test_web_browser import ARGUMENTS, CHROMIUM, Watched
+from test_web_workflows import launch
+from werkzeug.serving import make_server
+
+from app.config import load_settings
+from app.factory import create_app
+from app.wiring import open_service
+
+
+@pytest.fixture
+def app(sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
+    """Yield the application on a workflow of which two units failed for good."""
+    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
+    service = open_service(load_settings({"JOBPROV_DATA": str(tmp_path), "JOBPROV_ARCHIVE_URL": "memory:"}, {}))
+    made = create_app(service.settings, service=service)
+    launch(FlaskClient(made, made.response_class))
+    yield made
+    service.close()
+
+
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    """Yield the address of the served application."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Yield Debian's Chromium."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"NO CHROMIUM at {CHROMIUM}: decisions are not tried in a browser")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+def finds_nothing(watched: Watched) -> None:
+    """Have axe-core look at the page; it fits into its width."""
+    watched.page.evaluate(AXE_SCRIPT)
+    violations = watched.page.evaluate("axe.run()")["violations"]
+    assert [(each["id"], each["nodes"][0]["html"][:160]) for each in violations] == []
+    assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(("size", "scheme"), [((1280, 800), "light"), ((390, 844), "dark")])
+def test_two_bad_files_are_seen_looked_at_waived_and_one_ordered(
+    browser: Browser, site: str, size: tuple[int, int], scheme: str
+) -> None:
+    watched = Watched(browser, site, size, scheme)
+    page = watched.page
+    page.goto(f"{site}/workflows")
+    finds_nothing(watched)
+    page.get_by_role("link", name="toy").click()
+    expect(page.locator(".lead")).to_contain_text("2 of gen failed for good and wait for somebody")
+    finds_nothing(watched)
+
+    page.get_by_role("link", name="Look at them, try them again, or go on without them").click()
+    for box in page.get_by_role("checkbox", name="Select").all():
+        box.check()
+    finds_nothing(watched)
+    page.get_by_role("button", name="Show the resubmission").click()
+    expect(page.locator(".lead")).to_have_text("2 jobs selected to be tried again as recorded.")
+    page.get_by_role("link", name="jobsub_submit script").click()
+    expect(page.locator("#chosen ~ pre").first).to_contain_text("jobsub_submit -G nova -N 2")
+    finds_nothing(watched)
+
+    page.get_by_label("Who decides").fill("a shifter")
+    page.get_by_label("Why").fill("the raw file is damaged")
+    page.get_by_role("checkbox", name="Select 1").uncheck()
+    page.get_by_role("button", name="Go on without these units").click()
+    expect(page.get_by_role("status")).to_contain_text("1 unit waived")
+
+    page.get_by_label("Who decides").fill("a shifter")
+    page.get_by_label("Why").fill("the calibration is there now")
+    page.get_by_role("checkbox", name="Select 1").check()
+    page.get_by_role("button", name="Order what is selected").click()
+    expect(page.get_by_role("status")).to_contain_text("1 job ordered")
+    watched.check()
+    watched.context.close()
