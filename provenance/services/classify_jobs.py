@@ -23,7 +23,7 @@ from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.ledger import Documents
 from provenance.services.rule_tables import RuleHistory, RuleVersion, failures_of
 from provenance.services.work import Parts
-from provenance.triage.rules import Failure, LogEnd, Match, find_rule, log_end
+from provenance.triage.rules import Failure, LogEnd, Match, find_cause, find_rule, log_end
 
 UNKNOWN = "unknown"
 END_BYTES = 64 * 1024
@@ -53,7 +53,7 @@ class JobClass(NamedTuple):
         transient: whether the same job may succeed when it is tried again; None where nobody knows.
         rule: the rule's name.
         version: of the experiment's table of rules, 0 where it had none.
-        log_name: the log that told, where one did.
+        log_name: the log that told, or that says what the exit message says.
         log_at: where in it the line begins, in bytes.
         is_read: whether record and logs were read; else it is a first reading of code, signal, step and message.
     """
@@ -169,7 +169,10 @@ def _classified(connection: Connection, store: Blobs, jobs: Sequence[int]) -> li
         record = read_together(held[row.id].records_but(None)).record
         rules = history.in_force(row.experiment_id, row.task_id, row.received_at)
         logs = list(_log_ends(connection, store, experiments[row.experiment_id], record.logs or ()))
-        read = _class(find_rule(rules.rules(), _failure(row, program_of(record)), logs), rules)
+        failure = _failure(row, program_of(record))
+        read = _class(find_rule(rules.rules(), failure, logs), rules)
+        if read.log_name is None and (place := find_cause(failure, logs)) is not None:
+            read = read._replace(log_name=place[0], log_at=place[1])
         found.append(_row(row.id, read, rules))
     return found
 

@@ -17,6 +17,7 @@ from provenance.records.documents import read_document
 MOST_RULES = 500
 LONGEST_LINE = 2000
 _LEAST_PATTERN = 4
+_MESSAGE_LENGTH, _LEAST_MESSAGE = 80, 8
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,59}$(?!\n)")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
@@ -190,6 +191,19 @@ def _find_line(pattern: str, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
         for at, line in reversed(log.lines):
             if holds(pattern, line):
                 return log.name, at
+    return None
+
+
+def find_cause(failure: Failure, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
+    """Return where a log says what the exit message says, or where art's block of that category begins; (log, position in bytes)."""
+    message = (failure.message or "").strip().split("\n")[0][:_MESSAGE_LENGTH].strip()
+    wanted = [message] if len(message) >= _LEAST_MESSAGE else []
+    wanted += [f"---- {failure.error_class} BEGIN"] if failure.error_class else []
+    for text in wanted:
+        for log in logs:
+            for at, line in reversed(log.lines):
+                if text in line[:LONGEST_LINE]:
+                    return log.name, at
     return None
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from provenance.errors import BadInputError
 from provenance.triage.built_in import built_in_rules
-from provenance.triage.rules import Failure, LogEnd, Rule, find_rule, holds, log_end, read_rules
+from provenance.triage.rules import Failure, LogEnd, Rule, find_cause, find_rule, holds, log_end, read_rules
 
 
 def rule(**conditions: Any) -> dict[str, Any]:
@@ -109,6 +109,24 @@ def test_built_in_rules_know_art_signals_and_steps(failure: Failure, read_as: tu
 @pytest.mark.parametrize("code", [2, 5, 12, 13, 28, 65, 110, 111])
 def test_code_of_a_payload_that_nobody_explained_is_not_read_as_errno(code: int) -> None:
     assert built_in(Failure("failed", code, program="mytool")) is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [
+        (Failure("failed", message="cannot find the map (Reco/reco)\nmore"), None),
+        (Failure("failed", message="cannot find the map"), b"E: cannot"),
+        (Failure("failed", message="said otherwise", error_class="Configuration"), b"---- Configuration B"),
+        (Failure("failed", message="begun"), None),
+        (Failure("failed"), None),
+    ],
+)
+def test_line_of_the_cause_is_found_where_no_rule_names_one(failure: Failure, line: bytes | None) -> None:
+    content = b"begun\nE: cannot find the map\n\n---- Configuration BEGIN\n  x\n---- Configuration END\n"
+
+    found = find_cause(failure, [log_end("out", content, 0)])
+
+    assert found == (None if line is None else ("out", content.index(line)))
 
 
 def test_what_the_log_says_goes_before_the_code() -> None:
