@@ -20,6 +20,7 @@ class CatalogFile(NamedTuple):
         process_id: of the SAM process that wrote it.
         task_id: of the task, as its metadata say; None where that was lost on the way.
         job_id: of the job, by the hook's sidecar.
+        born_as: the name that the job gave it, by the same.
         is_retired: whether the catalog gave it up.
     """
 
@@ -30,6 +31,7 @@ class CatalogFile(NamedTuple):
     process_id: int | None = None
     task_id: str | None = None
     job_id: str | None = None
+    born_as: str | None = None
     is_retired: bool = False
 
 

@@ -151,6 +151,7 @@ def _file(file: dict[str, Any], names: Mapping[Any, str]) -> CatalogFile:
         process if isinstance(process, int) else None,
         None if task is None else str(task),
         job if isinstance(job := metadata.get("prov.job_id"), str) else None,
+        born if isinstance(born := metadata.get("prov.output"), str) else None,
         bool(file.get("retired")),
     )
 

@@ -169,6 +169,7 @@ def _file(metadata: dict[str, Any]) -> CatalogFile:
         process if isinstance(process, int) else None,
         None if task is None else str(task),
         job if isinstance(job := metadata.get("prov.job_id"), str) else None,
+        born if isinstance(born := metadata.get("prov.output"), str) else None,
         bool(metadata.get("retired_date") or metadata.get("retired")),
     )
 

@@ -30,14 +30,18 @@ from provenance.db.queries.tasks import FoundTask
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import CatalogFileRow, CatalogOutput, CatalogProcess, CatalogSync, CatalogUse
 from provenance.db.writer import Writer
-from provenance.errors import ProvenanceError
+from provenance.errors import BadInputError, ProvenanceError
 from provenance.services.ledger import Documents
+from provenance.services.record_sighting import read_sighting, record_sighting
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_document
 from provenance.services.tasks import find_task
 
 UNITS_AT_ONCE = 200
 MOST_INPUT_CALLS = 200
 """Processes whose inputs are asked for in one go, a call each."""
+_SIGHTINGS_AT_ONCE = 20
+"""In one transaction: some 0.1 s, so that no record waits longer behind it."""
+
 _DONE = ("completed", "finished")
 
 
@@ -139,6 +143,7 @@ def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync
         names = place.catalog.list_names(place.catalog.task_query(place.task.task_id))
         files = place.catalog.read_files(names)
         place.writer.run(lambda connection, known: _write_outputs(connection, known, place, [""], files))
+        _see_renamed(place, files)
         return found._replace(outputs=found.outputs + len(files), is_whole=True)
     with place.database.reading.connect() as connection:
         state = sync_state(connection, place.task.key)
@@ -152,6 +157,7 @@ def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync
         following = at + UNITS_AT_ONCE if at + UNITS_AT_ONCE < len(units) else 0
         write = partial(_write_part, place=place, units=part, files=children, following=following)
         place.writer.run(write)
+        _see_renamed(place, children)
         found = found._replace(units=found.units + len(part), outputs=found.outputs + len(children))
     return found._replace(is_whole=True)
 
@@ -194,6 +200,40 @@ def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
     place.writer.run(lambda connection, _known: _write_processes(connection, place.task.key, processes, inputs))
     left = [each for each in wanted if each.status not in _DONE and each.process_id not in inputs]
     return found._replace(processes=len(processes), is_whole=found.is_whole and not left)
+
+
+def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
+    """Join files that got another name on the way to the jobs that made them, as `POST /files` does."""
+    documents = [
+        _sighting(place.declaration.experiment, file)
+        for file in files
+        if file.job_id and file.born_as and file.born_as != _split(file.name)[1]
+    ]
+    for part in chunks(documents, _SIGHTINGS_AT_ONCE):
+        place.writer.run(partial(_record_sightings, documents=part))
+
+
+def _record_sightings(connection: Connection, known: KnownKeys, *, documents: Sequence[dict[str, Any]]) -> None:
+    now = datetime.now(UTC)
+    for document in documents:
+        try:
+            read_sighting(document)
+        except BadInputError:
+            continue  # its metadata are nobody's sidecar
+        record_sighting(connection, known, document, received_at=now, submitter="catalog sync")
+
+
+def _sighting(experiment: str, file: CatalogFile) -> dict[str, Any]:
+    namespace, name = _split(file.name)
+    told = {"prov.job_id": file.job_id, "prov.output": file.born_as, "prov.task_id": file.task_id}
+    return {
+        "experiment": experiment,
+        "name": name,
+        **({"namespace": namespace} if namespace else {}),
+        **({"size_bytes": file.size_bytes} if file.size_bytes is not None else {}),
+        **({"checksums": list(file.checksums)} if file.checksums else {}),
+        "metadata": {key: value for key, value in told.items() if value is not None},
+    }
 
 
 def _full(place: _Place, unit: str) -> str:
