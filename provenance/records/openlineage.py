@@ -122,7 +122,8 @@ def _canonical(document: dict[str, Any]) -> str:
 def events_of(record: dict[str, Any]) -> list[ReadEvent] | None:
     """Return the events that a record was made from; None where it was made from none."""
     held = (record.get("extra") or {}).get("openlineage")
-    return [read_event(text.encode()) for text in held["events"]] if isinstance(held, dict) else None
+    texts = held.get("events") if isinstance(held, dict) else None
+    return [read_event(str(text).encode()) for text in texts] if isinstance(texts, list) else None
 
 
 def record_of_run(events: Iterable[ReadEvent], experiment: str) -> dict[str, Any]:

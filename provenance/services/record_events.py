@@ -17,7 +17,6 @@ from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments
 from provenance.errors import ConflictError, LimitError
 from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
-from provenance.records.job_record import PROVISIONAL
 from provenance.records.openlineage import WITNESS, ReadEvent, events_of, record_of_run
 from provenance.services.held_jobs import HeldJob, load_held
 from provenance.services.ledger import Documents
@@ -46,12 +45,11 @@ def record_event(
     key = intern_experiments(connection, known, {experiment})[experiment]
     _wait_for_others(connection, event.job_id)
     held = load_held(connection, store, [(event.job_id, key)]).get((event.job_id, key))
-    record = _held_record(held)
-    events = _events(record, event.job_id)
+    body = _held_body(held)
+    events = _events(body, event.job_id)
     is_known = any(other.text == event.text for other in events)
-    decoded = make_record(events if is_known else [*events, event], experiment)
-    is_over = record is not None and record["state"] not in PROVISIONAL
-    reason = _LATE if is_over else None
+    decoded = decode_record(body) if body is not None and is_known else make_record([*events, event], experiment)
+    reason = _LATE if held is not None and WITNESS in held.finals else None
     [outcome] = record_jobs(connection, known, store, [Submission(decoded, received_at, submitter, reason)])
     return outcome
 
@@ -75,18 +73,17 @@ def encode(record: dict[str, Any]) -> bytes:
     return json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _held_record(held: HeldJob | None) -> dict[str, Any] | None:
+def _held_body(held: HeldJob | None) -> bytes | None:
     if held is None:
         return None
     final = held.finals.get(WITNESS)
-    body = final.body if final is not None else held.provisional.get(WITNESS)
-    return None if body is None else dict(json.loads(body))
+    return final.body if final is not None else held.provisional.get(WITNESS)
 
 
-def _events(record: dict[str, Any] | None, job_id: str) -> list[ReadEvent]:
-    if record is None:
+def _events(body: bytes | None, job_id: str) -> list[ReadEvent]:
+    if body is None:
         return []
-    events = events_of(record)
+    events = events_of(json.loads(body))
     if events is None:
         raise ConflictError(f"Job {job_id} is recorded by a record of witness {WITNESS!r}, not by OpenLineage events.")
     return events
