@@ -224,7 +224,10 @@ def _read_units(plan: StagePlan, facts: StageFacts, above: StageFacts, plan_abov
     plan.to_come = math.ceil((len(free) - whole + open_above) / stage.merge)
     if open_above:
         missing = stage.merge - (len(free) - whole)
-        plan.waits_for = f"the next group of {stage.merge} lacks {missing} files; " + _waiting(plan_above, open_above)
+        plan.waits_for = (
+            f"the next group of {stage.merge} lacks {missing} file{'s' if missing > 1 else ''}; "
+            + _waiting(plan_above, open_above)
+        )
     first = len(facts.orders)
     return [
         NewOrder(

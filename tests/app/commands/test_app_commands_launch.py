@@ -15,6 +15,8 @@ import pytest
 import requests
 from live_service import JOBPROV, LiveService
 
+from provenance.capture.packing import build
+
 pytestmark = pytest.mark.slow
 
 WORKFLOW = """
@@ -226,6 +228,50 @@ def test_two_launchers_in_one_folder_do_not_collide(trial: Trial) -> None:
 
     assert done.returncode == 1
     assert "Another agent or launch works in" in done.stderr
+
+
+def test_a_job_that_no_workflow_launched_is_tried_again_from_its_bundle_by_the_agent(trial: Trial) -> None:
+    folder = trial.folder / "by-hand"
+    folder.mkdir()
+    hook = folder / "job-end-hook.pyz"
+    build(str(hook))
+    (folder / "make.sh").write_text(
+        f"[ -f {folder}/mended ] || {{ echo 'no table yet' >&2; exit 3; }}\necho $1 > made.txt\n"
+    )
+    words = [
+        sys.executable,
+        str(hook),
+        "run",
+        "--url",
+        trial.service.url,
+        "--experiment",
+        "toyexp",
+        "--task-id",
+        "by-hand",
+    ]
+    words += ["--unit", "u1", "--output", "made.txt", "--", "sh", "make.sh", "first"]
+    assert subprocess.run(words, cwd=folder, env=trial.service.environment, check=False).returncode == 3
+    [bad] = trial.jobs("by-hand")
+    (folder / "make.sh").write_text("echo today's script; exit 9\n")
+    (folder / "mended").touch()
+
+    ordered = trial.service.run("retry", bad["job_id"], "--experiment", "toyexp", "--order", "--who", "me")
+    assert "from its bundle" in ordered.stdout, ordered.stderr
+    agent = ["agent", "--experiment", "toyexp", "--once", *trial.common]
+    end = time.monotonic() + 60
+    while len(jobs := [job for job in trial.jobs("by-hand") if job["state"] != "running"]) < 2:
+        assert time.monotonic() < end
+        assert trial.service.run(*agent).returncode == 0
+    assert trial.service.run(*agent).returncode == 0
+
+    [again] = [job for job in jobs if job["job_id"] != bad["job_id"]]
+    assert again["state"] == "succeeded", "the recorded script ran, not today's"
+    shown = requests.get(f"{trial.service.url}/api/v1/jobs/{again['job_id']}", timeout=30).json()
+    assert shown["record"]["retry_of"] == bad["job_id"]
+    task = requests.get(f"{trial.service.url}/api/v1/tasks/by-hand?experiment=toyexp", timeout=30).json()
+    assert (task["produced"], task["failed"]) == (1, 0), "the unit counts once"
+    orders = requests.get(f"{trial.service.url}/api/v1/orders?experiment=toyexp", timeout=30).json()
+    assert orders == {"orders": []}, "and it is over"
 
 
 def test_the_five_minute_recipe_of_the_document(trial: Trial) -> None:
