@@ -1,16 +1,14 @@
 // The picture as a map: open and fold boxes where they stand, find, choose, follow a path, by mouse and by keys. What is opened, chosen
 // and followed is in the address, so that a link shows the same; the server decides the boxes. Without this file its drawing stands there.
 "use strict";
-import { imageOf, outer, palette, styleOf } from "./map_boxes.js";
+import { DARK, Drawing, NARROW, STILL } from "./map_drawing.js";
 import { showBox, showNothing, spoken } from "./map_panel.js";
 
-const NARROW = matchMedia("(max-width: 40rem)"), DARK = matchMedia("(prefers-color-scheme: dark)"), STILL = matchMedia("(prefers-reduced-motion: reduce)");
-const MOVE = 220;
 const DOUBLE = 350;
-const READABLE = NARROW.matches ? 0.65 : 0.55;
 
-class Place {
+class Place extends Drawing {
   constructor(element) {
+    super();
     this.element = element;
     element.map = this; // for tests, and for whoever looks with the browser's tools
     this.drawing = element.querySelector(".picture");
@@ -35,11 +33,6 @@ class Place {
     this.cy.once("render", () => requestAnimationFrame(() => this.element.setAttribute("data-ready", Math.round(performance.now()))));
   }
 
-  // Where a box is seen, in pixels of the canvas.
-  placeOf(id) {
-    return this.cy.getElementById(id).renderedPosition();
-  }
-
   // -- what the server says
 
   get words() {
@@ -55,130 +48,6 @@ class Place {
       this.cached.set(address.href, await answer.json());
     }
     return this.cached.get(address.href);
-  }
-
-  // -- drawing
-
-  // `keys` names nodes of the graph whose boxes stay where they are while those around them make room.
-  show(view, keys) {
-    const before = keys && this.middleOf(keys, (id) => this.cy.getElementById(id).position());
-    this.view = view;
-    this.boxes = new Map(view.boxes.map((box) => [box.id, box]));
-    this.colours = palette(DARK.matches && !this.isPrinting);
-    const places = this.layOut(view);
-    const after = before && this.middleOf(keys, (id) => places.get(id));
-    const anchor = after ? { x: before.x - after.x, y: before.y - after.y } : { x: 0, y: 0 };
-    const was = new Map(this.cy.nodes().map((node) => [node.id(), { ...node.position() }]));
-    this.cy.batch(() => {
-      this.cy.elements().remove();
-      this.cy.style(styleOf(this.colours));
-      this.cy.add(view.boxes.map((box) => this.nodeOf(box)));
-      this.cy.add(view.arrows.map((arrow) => this.lineOf(arrow)));
-    });
-    const isMoved = after && !STILL.matches;
-    this.goals = new Map();
-    for (const node of this.cy.nodes()) {
-      const place = places.get(node.id()), to = { x: place.x + anchor.x, y: place.y + anchor.y };
-      this.goals.set(node.id(), to);
-      node.position(isMoved ? was.get(node.id()) || before : to);
-      if (isMoved) node.animate({ position: to }, { duration: MOVE });
-    }
-    this.showLegend();
-  }
-
-  middleOf(keys, placeOf) {
-    const some = this.view.boxes.filter((box) => (box.keys || [box.id]).some((key) => keys.has(key))).map((box) => placeOf(box.id));
-    const mean = (axis) => some.reduce((sum, place) => sum + place[axis], 0) / some.length;
-    return some.length ? { x: mean("x"), y: mean("y") } : null;
-  }
-
-  nodeOf(box) {
-    return { group: "nodes", data: { id: box.id, ...outer(box), image: imageOf(box, this.colours) } };
-  }
-
-  lineOf([source, target, count, isSure]) {
-    const words = this.view.unit && count ? `${count.toLocaleString("en").replaceAll(",", "\u2009")} ${this.view.unit}${count === 1 ? "" : "s"}` : "";
-    const [leaves, arrives] = NARROW.matches ? ["180deg", "0deg"] : ["90deg", "270deg"];
-    return { group: "edges", data: { id: `${source}>${target}`, source, target, label: words, isPossible: !isSure, leaves, arrives, ...this.bends(source, target) } };
-  }
-
-  layOut(view) {
-    const graph = new this.dagre.Graph();
-    graph.setGraph({ rankdir: NARROW.matches ? "TB" : "LR", nodesep: 12, ranksep: view.unit ? 76 : 46, edgesep: 8, marginx: 8, marginy: 8 });
-    graph.setDefaultEdgeLabel(() => ({}));
-    for (const box of view.boxes) graph.setNode(box.id, outer(box));
-    for (const [source, target] of view.arrows) graph.setEdge(source, target);
-    this.dagre.layout(graph);
-    this.graph = graph;
-    return new Map(view.boxes.map((box) => [box.id, graph.node(box.id)]));
-  }
-
-  // A line leaves and arrives along the direction of history, and goes around the boxes that it passes: the points of its curve, as
-  // shares of the way from end to end and distances from it.
-  bends(source, target) {
-    const a = this.graph.node(source), b = this.graph.node(target), isDown = NARROW.matches;
-    const start = isDown ? { x: a.x, y: a.y + a.height / 2 } : { x: a.x + a.width / 2, y: a.y };
-    const end = isDown ? { x: b.x, y: b.y - b.height / 2 } : { x: b.x - b.width / 2, y: b.y };
-    const dx = end.x - start.x, dy = end.y - start.y, square = dx * dx + dy * dy || 1;
-    const passed = this.graph.edge(source, target).points.slice(1, -1);
-    const half = isDown ? [{ x: start.x, y: start.y + dy / 2 }, { x: end.x, y: end.y - dy / 2 }] : [{ x: start.x + dx / 2, y: start.y }, { x: end.x - dx / 2, y: end.y }];
-    const points = passed.length > 1 ? passed : half;
-    const from = points.map((point) => ({ x: point.x - start.x, y: point.y - start.y }));
-    return {
-      weights: from.map((point) => (point.x * dx + point.y * dy) / square),
-      distances: from.map((point) => (point.y * dx - point.x * dy) / Math.sqrt(square)),
-    };
-  }
-
-  showLegend() {
-    this.legend.replaceChildren(...this.view.states.map((state) => {
-      const item = document.createElement("span");
-      const known = ["succeeded", "failed", "killed", "running", "silent", "lost"].includes(state) ? state : "unknown";
-      item.className = "state";
-      item.innerHTML = `<svg class="mark is-${known}" aria-hidden="true"><use href="#mark-${known}"/></svg>`;
-      item.append(state);
-      return item;
-    }));
-  }
-
-  // Opening a box makes room below, and moves nothing that is seen.
-  grow() {
-    const high = Math.max(...this.view.boxes.map((box) => this.graph.node(box.id).y)) + 60;
-    this.stretch(this.cy.zoom(), Math.max(high, (parseFloat(this.main.style.getPropertyValue("--wanted")) - 40) / this.cy.zoom()));
-  }
-
-  // What was opened slides into view, no further than it must.
-  makeRoom(keys) {
-    const some = this.view.boxes.filter((box) => (box.keys || []).some((key) => keys.has(key))).map((box) => this.goals.get(box.id).y);
-    const zoom = this.cy.zoom(), seen = (y) => y * zoom + this.cy.pan().y, edge = 40;
-    const low = seen(Math.min(...some)) - edge, high = seen(Math.max(...some)) + edge;
-    const shift = low < 0 ? -low : Math.min(0, Math.max(this.cy.height() - high, -low));
-    if (Math.abs(shift) > 1) this.cy.animate({ panBy: { x: 0, y: shift } }, { duration: STILL.matches ? 0 : MOVE });
-  }
-
-  stretch(zoom, height) {
-    this.main.style.setProperty("--wanted", `${Math.ceil(height * zoom) + 40}px`);
-    this.cy.resize();
-  }
-
-  // As high as the picture needs, so that what is below it is not pushed away; higher ones are moved about in.
-  fit(least = READABLE) {
-    const room = this.cy.elements().boundingBox(), edge = 12;
-    this.stretch(Math.min(1, Math.max(READABLE, (this.canvas.clientWidth - 2 * edge) / room.w)), room.h);
-    const [width, height] = [this.cy.width(), this.cy.height()];
-    const zoom = Math.min(1, Math.max(least, Math.min((width - 2 * edge) / room.w, (height - 2 * edge) / room.h)));
-    const focus = this.cy.getElementById(this.view.focus || ""), middle = focus.nonempty() ? focus.position() : { x: room.x1, y: room.y1 };
-    const pan = (size, low, high, at) => ((high - low) * zoom <= size - edge ? (size - (high + low) * zoom) / 2
-      : Math.min(edge - low * zoom, Math.max(size - edge - high * zoom, size / 2 - at * zoom)));
-    this.cy.viewport({ zoom, pan: { x: pan(width, room.x1, room.x2, middle.x), y: pan(height, room.y1, room.y2, middle.y) } });
-  }
-
-  reveal(id) {
-    const node = this.cy.getElementById(id);
-    if (this.cy.animated() || node.animated()) return;
-    const seen = this.cy.extent(), box = node.boundingBox();
-    const isSeen = box.x1 > seen.x1 && box.x2 < seen.x2 && box.y1 > seen.y1 && box.y2 < seen.y2;
-    if (!isSeen) this.cy.center(node);
   }
 
   // -- choosing, finding, following
@@ -231,8 +100,7 @@ class Place {
       const before = this.boxes.size;
       this.show(await this.ask(), new Set(keys));
       this.grow();
-      this.makeRoom(new Set(keys));
-      this.follow(this.words, keys[0]);
+      this.follow(this.words, this.makeRoom(new Set(keys)));
       this.tell(`${words}: ${Math.abs(this.boxes.size - before)} boxes ${this.boxes.size < before ? "fewer" : "more"}.`);
     } catch {
       location.reload();
@@ -322,6 +190,7 @@ class Place {
     this.find.addEventListener("input", () => {
       this.remember({ find: this.find.value.trim() });
       this.mark();
+      if (this.hits.length && !this.hits.some((id) => this.isSeen(id))) this.reveal(this.hits[0]);
       this.tell(this.found.textContent);
     });
     this.find.addEventListener("keydown", (event) => {
@@ -395,27 +264,6 @@ class Place {
   badgeHolding(row) {
     const name = row.cells[1].innerText.trim();
     return this.view.boxes.find((box) => (box.shared || []).some((one) => one[0].endsWith(name)))?.id || null;
-  }
-
-  recolour() {
-    this.colours = palette(DARK.matches && !this.isPrinting);
-    this.cy.style(styleOf(this.colours));
-    for (const node of this.cy.nodes()) node.data("image", imageOf(this.boxes.get(node.id()), this.colours));
-  }
-
-  // On paper: the whole picture in the colours of day, as an image of its own.
-  print(isPrinting) {
-    if (this.isPrinting === isPrinting) return;
-    this.isPrinting = isPrinting;
-    this.element.querySelector(".map-paper")?.remove();
-    this.recolour();
-    if (!isPrinting) return this.follow(this.words);
-    this.cy.elements().removeClass("is-dim is-found is-chosen");
-    const paper = document.createElement("img");
-    paper.className = "map-paper";
-    paper.alt = this.view.words;
-    paper.src = this.cy.png({ full: true, scale: 2, maxWidth: 6000, maxHeight: 6000, bg: "#ffffff" });
-    this.element.append(paper);
   }
 }
 

@@ -43,7 +43,10 @@ export const outer = (box) => {
   return { width: box.width + more, height: box.height + more };
 };
 
-export const imageOf = (box, colours) => {
+export const imageOf = (box, colours) => `data:image/svg+xml;utf8,${encodeURIComponent(svgOf(box, colours, 'xmlns="http://www.w3.org/2000/svg"'))}`;
+
+// A box as an `<svg>` element in text, with these attributes besides its size.
+export const svgOf = (box, colours, attributes) => {
   const { width, height } = outer(box);
   const { fill, stroke, dashes, width: line } = look(box, colours);
   const radius = box.kind === "stub" ? 11 : box.state ? 3 : 9;
@@ -60,8 +63,7 @@ export const imageOf = (box, colours) => {
     parts.push(`<rect x="${left}" y="${top + 7}" width="${room}" height="16" rx="8" fill="${colours.badge}"/><text x="${left + 6}" y="${top + 19}" font-size="10" fill="${colours.muted}">${escaped(box.badge)}</text>`);
   }
   if (box.state) parts.push(mark(box.state, 18, 16, colours));
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${SANS}" font-size="12">${stack}${sheet(0, plain)}${parts.join("")}</svg>`;
-  return `data:image/svg+xml;utf8,${encodeURIComponent(svg)}`;
+  return `<svg ${attributes} width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${SANS}" font-size="12">${stack}${sheet(0, plain)}${parts.join("")}</svg>`;
 };
 
 export const styleOf = (colours) => [

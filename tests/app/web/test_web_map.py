@@ -200,15 +200,15 @@ def test_it_prints_the_picture_as_it_is_in_the_colours_of_day(browser: Browser, 
     watched = Watched(browser, site, WIDE, "dark")
     open_map(watched.page, site + LINEAGE)
     watched.page.emulate_media(media="print")
-    watched.page.wait_for_selector("img.map-paper")
+    paper = watched.page.locator(".map-paper svg text")
+    paper.first.wait_for()
 
     assert watched.page.locator(".map-main").is_hidden()
-    assert (
-        watched.page.locator("img.map-paper").evaluate("image => image.decode().then(() => image.naturalWidth)") > 600
-    )
+    assert paper.filter(has_text="merge").count() >= 2
+    assert paper.first.get_attribute("fill") == "#1b1f24"
     assert len(watched.page.pdf()) > 20_000
     watched.page.emulate_media(media="screen")
-    watched.page.wait_for_selector("img.map-paper", state="detached")
+    watched.page.wait_for_selector(".map-paper", state="detached")
     watched.check()
     watched.context.close()
 
