@@ -19,6 +19,7 @@ from gunicorn.app.base import BaseApplication
 from app.config import Settings
 from app.factory import create_app
 from app.wiring import Service
+from provenance.db.statistics import refresh_statistics
 from provenance.errors import BadInputError
 from provenance.services.background import HANDLERS
 from provenance.services.fold_campaign import enqueue_large
@@ -28,6 +29,7 @@ from provenance.services.work import Parts, drain
 DRAIN_SECONDS = 30
 SEAL_SECONDS = 3600.0
 FOLD_SECONDS = 600.0
+STATISTICS_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is there, gunicorn's heartbeat costs no disk
 _log = logging.getLogger("jobprov.serving")
@@ -97,12 +99,15 @@ def _address(arbiter: Any) -> str:
 
 
 def work_until(service: Service, stop: threading.Event) -> None:
-    """Do background work as it becomes due, look for large campaigns now and then, seal the ledger every hour, until told to stop."""
+    """Do background work as it becomes due, seal the ledger every hour, look at what grew now and then, until told to stop."""
     parts = Parts(service.database, service.writer, service.store, service.settings.git_mirrors)
     seal_at = time.monotonic() + SEAL_SECONDS
-    fold_at = time.monotonic()
+    fold_at = look_at = time.monotonic()
     while not stop.is_set():
         try:
+            if time.monotonic() > look_at:
+                refresh_statistics(parts.database)
+                look_at = time.monotonic() + STATISTICS_SECONDS
             if time.monotonic() > fold_at:
                 enqueue_large(parts)
                 fold_at = time.monotonic() + FOLD_SECONDS

@@ -121,11 +121,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Yield the URL of an empty database of its own with the schema in it: the test runs on SQLite and on PostgreSQL."""
+def _new_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Yield the URL of an empty database with the schema in it, of the kind that `request.param` names."""
     if request.param == "sqlite":
-        file = tmp_path / "jobprov.db"
+        file = folder / "jobprov.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), file)
         yield f"sqlite:///{file}"
         return
@@ -134,6 +133,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     _run(make_url(server), f"CREATE DATABASE {name} TEMPLATE template_jobprov")
     yield make_url(server).set(database=name).render_as_string(hide_password=False)
     _run(make_url(server), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of an empty database of its own with the schema in it: the test runs on SQLite and on PostgreSQL."""
+    yield from _new_database(request, tmp_path)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def module_database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a database that the tests of a module share, on SQLite and on PostgreSQL."""
+    yield from _new_database(request, tmp_path_factory.mktemp("database"))
 
 
 @pytest.fixture

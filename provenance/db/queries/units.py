@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Text, and_, case, cast, exists, func, literal, select
+from sqlalchemy import Connection, Text, and_, case, cast, func, literal, select
 
 from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.recording.job_rows import STATES
@@ -80,11 +80,14 @@ def ready_files(connection: Connection, task: int, *, after: int, limit: int) ->
             .correlate(Claim, Job)
         )
 
-    failed = readers(consumer.c.state.not_in(_TAKEN)).with_only_columns(func.count(consumer.c.id.distinct()))
+    def number_of(*conditions: Any) -> Any:
+        return readers(*conditions).with_only_columns(func.count(consumer.c.id.distinct())).scalar_subquery()
+
     query = (
         select(
             Claim.id, File.name, File.namespace, Experiment.name, Identity.size_bytes, Identity.checksums,
-            Claim.data_tier, Claim.event_count, Job.uuid, Job.unit, Job.ended_at, failed.scalar_subquery(),
+            Claim.data_tier, Claim.event_count, Job.uuid, Job.unit, Job.ended_at,
+            number_of(consumer.c.state.not_in(_TAKEN)),
         )
         .join(Job, Job.id == Claim.job_id)
         .join(TaskRow, and_(TaskRow.id == Job.task_id, TaskRow.id == task))
@@ -97,7 +100,8 @@ def ready_files(connection: Connection, task: int, *, after: int, limit: int) ->
             func.coalesce(Claim.status, "written") == "written",
             Job.state == STATES.index("succeeded"),
             Job.rerun_of.is_(None),
-            ~exists(readers(consumer.c.state.in_(_TAKEN))),
+            # a number, not NOT EXISTS: PostgreSQL looks it up for each claim of the task, and joins no whole tables
+            number_of(consumer.c.state.in_(_TAKEN)) == 0,
         )
         .order_by(Claim.id)
         .limit(limit)
