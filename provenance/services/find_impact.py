@@ -31,6 +31,8 @@ from provenance.services.ask_parameters import read_condition
 from provenance.services.list_jobs import read_cursor
 
 MOST_LISTED = 1000
+MOST_FOLLOWED = 20_000
+"""Jobs whose files are followed for a page; a stream follows a hundred thousand files."""
 _STRETCH = 10_000
 _UNCOUNTED: dict[str, Any] = {"made": None, "touched_jobs": None, "touched": None, "is_truncated": True}
 _ADVICE = "narrow it down, or ask for direct=true"
@@ -47,7 +49,7 @@ def find_impact(
     """Return `{jobs, made, touched_jobs, touched, is_truncated, files, next}`: counts first, then a page of the files.
 
     `jobs` pass the filters and made `made` files; with all that was made from these at any depth, `touched` files of `touched_jobs`
-    jobs. A file is `{name, namespace, experiment, url, job_id, job_url, task_id, stage, is_direct}`. More than a hundred thousand jobs
+    jobs. A file is `{name, namespace, experiment, url, job_id, job_url, task_id, stage, is_direct}`. More than twenty thousand jobs
     are only counted: the other counts are None, and `files` are those that they made themselves.
 
     Args:
@@ -67,7 +69,7 @@ def find_impact(
     with time_limit(connection, _ADVICE):
         chosen = _chosen(connection, filters)
         jobs = count_jobs(connection, chosen) if chosen is not None else 0
-        if chosen is not None and jobs > MOST_SEEDS:
+        if chosen is not None and jobs > MOST_FOLLOWED:
             claims = next_claims(connection, chosen, after=after, most=limit + 1)
             return {**_UNCOUNTED, "jobs": jobs, **_page(connection, claims, set(claims), limit)}
         made = count_made(connection, chosen) if chosen is not None else 0

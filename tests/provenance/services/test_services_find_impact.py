@@ -102,7 +102,8 @@ def test_too_many_jobs_to_follow_are_counted_and_their_own_files_listed(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rerun on the same host counts nowhere."""
-    monkeypatch.setattr("provenance.services.find_impact.MOST_SEEDS", 0)
+    for limit in ("MOST_SEEDS", "MOST_FOLLOWED"):
+        monkeypatch.setattr(f"provenance.services.find_impact.{limit}", 0)
     monkeypatch.setattr("provenance.services.find_impact._STRETCH", 1)
     hot = JobFilters(host="hot")
 
