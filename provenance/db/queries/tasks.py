@@ -10,7 +10,7 @@ from provenance.db.keys import chunks
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import code_versions, job_url
 from provenance.db.recording.job_rows import STATES
-from provenance.db.tables import Claim, Experiment, Job, Stage, TaskRow
+from provenance.db.tables import Claim, Experiment, Job, SoftwareSet, Stage, TaskRow
 
 MOST_CAUSES = 50
 MOST_FAILING = 100
@@ -86,12 +86,12 @@ def outputs_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, 
     found: dict[int, dict[str | None, tuple[int, int]]] = {}
     for part in chunks(sorted(tasks)):
         query = (
-            select(Job.task_id, Claim.data_tier, func.count(), func.sum(Claim.event_count))
-            .select_from(Job)
+            select(TaskRow.id, Claim.data_tier, func.count(), func.sum(Claim.event_count))
+            .join(Job, Job.task_id == TaskRow.id)
             .join(Claim, Claim.job_id == Job.id)
-            .where(Job.task_id.in_(part), Job.state == STATES.index("succeeded"))
+            .where(TaskRow.id.in_(part), Job.state == STATES.index("succeeded"))
             .where(Claim.alias_of.is_(None), Job.rerun_of.is_(None))
-            .group_by(Job.task_id, Claim.data_tier)
+            .group_by(TaskRow.id, Claim.data_tier)
         )
         for task, tier, files, events in connection.execute(query):
             found.setdefault(task, {})[tier] = (files, int(events or 0))
@@ -103,11 +103,13 @@ def versions_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int,
     pairs: set[tuple[int, int]] = set()
     for part in chunks(sorted(tasks)):
         query = (
-            select(Job.task_id, Job.software_set_id)
-            .where(Job.task_id.in_(part), Job.state == STATES.index("succeeded"), Job.software_set_id.is_not(None))
+            select(TaskRow.id, SoftwareSet.id)
+            .join(Job, Job.task_id == TaskRow.id)
+            .join(SoftwareSet, SoftwareSet.id == Job.software_set_id)
+            .where(TaskRow.id.in_(part), Job.state == STATES.index("succeeded"))
             .distinct()
         )
-        pairs.update((row[0], row[1]) for row in connection.execute(query))
+        pairs.update(connection.execute(query).tuples())
     names = code_versions(connection, {software for _, software in pairs})
     found: dict[int, set[str]] = {}
     for task, software in pairs:
