@@ -26,7 +26,7 @@ def body_of(job_id: str, *, is_here: bool) -> tuple[bytes, bytes]:
 def test_record_by_excerpt_is_the_record(client: FlaskClient, new_token: NewToken) -> None:
     header = {**new_token(), **TYPE}
     other = str(numbered(2)["job_id"])
-    whole, body = body_of(JOB, is_here=True)
+    _, body = body_of(JOB, is_here=True)
     next_whole, next_body = body_of(other, is_here=False)
 
     first = client.put(f"/api/v1/jobs/{JOB}", data=body, headers=header)
