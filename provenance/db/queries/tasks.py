@@ -109,7 +109,7 @@ def versions_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int,
             .where(TaskRow.id.in_(part), Job.state == STATES.index("succeeded"))
             .distinct()
         )
-        pairs.update(connection.execute(query).tuples())
+        pairs.update((row[0], row[1]) for row in connection.execute(query))
     names = code_versions(connection, {software for _, software in pairs})
     found: dict[int, set[str]] = {}
     for task, software in pairs:
