@@ -5,7 +5,7 @@ Source: the catalog as `jobprov catalog sync` found it; nothing is asked of it h
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -73,7 +73,7 @@ def compare_catalog(
             "without": len(list(_draining(declaration, found, units.entries))) if declaration else None,
             "by_catalog": units.by_catalog,
         },
-        "differences": _counted(rows),
+        "differences": _counted(task, rows),
         "silent": _silent(connection, task, found),
         "processes": process_counts(connection, task.key),
         "draining_query": _query(declaration, catalogs or {}, task.experiment),
@@ -124,9 +124,17 @@ def _draining(declaration: Declaration, found: set[str], waived: Mapping[str, in
     )
 
 
+class _Difference(NamedTuple):
+    """A file that both sides do not say the same of."""
+
+    kind: str
+    claim: ClaimedOutput | None
+    output: CatalogedOutput | None
+
+
 def _differences(
     task: FoundTask, claims: Iterable[ClaimedOutput], known: Iterable[CatalogedOutput], *, is_listed: bool
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[_Difference]:
     in_catalog: dict[str, list[CatalogedOutput]] = defaultdict(list)
     for output in known:
         in_catalog[output.name].append(output)
@@ -140,24 +148,24 @@ def _differences(
             continue
         made.update(claim.name for claim in names)
         if found is None:
-            yield _row("not-in-catalog", task, claim=names[0])
+            yield _Difference("not-in-catalog", names[0], None)
         else:
             yield from _contradictions(task, names[0], found)
     for name, outputs in in_catalog.items():
         if name not in made:
-            yield _row("no-job", task, output=outputs[0])
+            yield _Difference("no-job", None, outputs[0])
         if is_listed and not any(output.unit for output in outputs):
-            yield _row("no-parent", task, output=outputs[0])
+            yield _Difference("no-parent", None, outputs[0])
 
 
-def _contradictions(task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput) -> Iterator[dict[str, Any]]:
+def _contradictions(task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput) -> Iterator[_Difference]:
     if None not in (claim.size_bytes, output.size_bytes) and claim.size_bytes != output.size_bytes:
-        yield _row("size-differs", task, claim, output)
+        yield _Difference("size-differs", claim, output)
     mine, its = _sums(claim.checksums), _sums(output.checksums)
     if any(mine[kind] != its[kind] for kind in mine.keys() & its.keys()):
-        yield _row("checksum-differs", task, claim, output)
+        yield _Difference("checksum-differs", claim, output)
     if output.task_id != task.task_id:
-        yield _row("task-id-lost", task, claim, output)
+        yield _Difference("task-id-lost", claim, output)
 
 
 def _sums(checksums: str) -> dict[str, str]:
@@ -166,14 +174,11 @@ def _sums(checksums: str) -> dict[str, str]:
     return {kind: value.lower().lstrip("0") or "0" for kind, value in pairs}
 
 
-def _row(
-    kind: str, task: FoundTask, claim: ClaimedOutput | None = None, output: CatalogedOutput | None = None
-) -> dict[str, Any]:
+def _row(task: FoundTask, claim: ClaimedOutput | None, output: CatalogedOutput | None) -> dict[str, Any]:
     one = claim or output
     assert one is not None  # noqa: S101 - every caller gives at least one
     job = claim.job_id if claim else output.job_id if output else None
     return {
-        "kind": kind,
         "name": plain_name(output.namespace, output.name) if output else one.name,
         "url": file_url(one.name, task.experiment, one.namespace),
         "unit": (claim.unit if claim else None) or (output.unit if output else None) or None,
@@ -191,14 +196,19 @@ def _said(one: ClaimedOutput | CatalogedOutput) -> dict[str, Any]:
     return {"size_bytes": one.size_bytes, "checksums": one.checksums.split()}
 
 
-def _counted(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    files: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        files[row.pop("kind")].append(row)
+def _counted(task: FoundTask, found: Iterable[_Difference]) -> list[dict[str, Any]]:
+    of_kind: dict[str, list[_Difference]] = defaultdict(list)
+    for one in found:
+        of_kind[one.kind].append(one)
     return [
-        {"kind": kind, "meaning": meaning, "count": len(files[kind]), "files": files[kind][:MOST_FILES]}
+        {
+            "kind": kind,
+            "meaning": meaning,
+            "count": len(of_kind[kind]),
+            "files": [_row(task, one.claim, one.output) for one in of_kind[kind][:MOST_FILES]],
+        }
         for kind, meaning in DIFFERENCES.items()
-        if kind in files
+        if kind in of_kind
     ]
 
 
