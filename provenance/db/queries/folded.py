@@ -5,7 +5,7 @@ campaign is kept (`FoldedGraphRow`); `services/folded_graphs.py` decides when to
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ MOST_GROUPS = 20_000
 
 _SHARED = ", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))
 
-# CROSS JOIN: SQLite keeps the order of the loops, from the tasks on; PostgreSQL chooses its own
+# CROSS JOIN: the order of the loops is kept, from the tasks on; on PostgreSQL by _POSTGRESQL_LOOPS
 _CLASSES = """
 SELECT t.stage_id, {job_set} AS software, j.state, count(*)
 FROM tasks t CROSS JOIN jobs j
@@ -51,6 +51,14 @@ SELECT from_stage, from_set, from_state, to_stage, to_set, to_state, count(*) FR
 ) AS files
 GROUP BY from_stage, from_set, from_state, to_stage, to_set, to_state LIMIT :most
 """  # noqa: S608 - roles are words of this package
+_POSTGRESQL_LOOPS = {
+    "join_collapse_limit": "1",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
+"""Settings with which PostgreSQL follows indexes from the jobs of one part; left to itself it may read whole tables for each."""
 _NO_VERSION = "CAST(NULL AS INTEGER)"
 _JOBS_AT_ONCE = 50_000
 """Jobs whose files one statement counts: what it remembers of them stays small, whatever the campaign's size."""
@@ -119,11 +127,13 @@ def count_jobs(connection: Connection, tasks: Sequence[int], *, most: int) -> in
 def fold_tasks(connection: Connection, tasks: Sequence[int]) -> FoldedGraph:
     """Return the jobs of these tasks, folded, and the files between them; shared inputs (calibration, geometry) are no flow."""
     parts = _parts(connection, tasks)
+    _set_loops(connection, _POSTGRESQL_LOOPS)
     classes = _grouped(connection, _CLASSES, parts, tasks, job_set="j.software_set_id")
     flows = _grouped(connection, _FLOWS, parts, tasks, job_set="j.software_set_id", user_set="u.software_set_id")
     if classes is None or flows is None:
         classes = _grouped(connection, _CLASSES, parts, tasks, job_set=_NO_VERSION)
         flows = _grouped(connection, _FLOWS, parts, tasks, job_set=_NO_VERSION, user_set=_NO_VERSION)
+    _set_loops(connection, dict.fromkeys(_POSTGRESQL_LOOPS, "DEFAULT"))
     classes, flows = classes or {}, flows or {}
     place = {key: index for index, key in enumerate(classes)}
     return bounded(
@@ -179,6 +189,13 @@ def _parts(connection: Connection, tasks: Sequence[int]) -> list[list[int]]:
         parts[-1].append(task)
         jobs += count
     return parts
+
+
+def _set_loops(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Set how PostgreSQL plans until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        for name, value in settings.items():
+            connection.execute(text(f"SET LOCAL {name} = {value}"))
 
 
 def _grouped(
