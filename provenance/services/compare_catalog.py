@@ -213,6 +213,9 @@ def _counted(task: FoundTask, found: Iterable[_Difference]) -> list[dict[str, An
 
 
 def _silent(connection: Connection, task: FoundTask, found: set[str]) -> list[dict[str, Any]]:
+    given = used_units(connection, task.key)
+    if not given:
+        return []
     heard = {row.unit for row in unit_rows(connection, task.key) if row.state != "running"} | found
-    uses = {use.unit: use for use in used_units(connection, task.key) if use.unit not in heard}
+    uses = {use.unit: use for use in given if use.unit not in heard}
     return [use._asdict() for use in uses.values()][:MOST_FILES]

@@ -90,7 +90,7 @@ def claimed_outputs(connection: Connection, task: int) -> list[ClaimedOutput]:
         .where(Job.task_id == task, Job.rerun_of.is_(None), func.coalesce(Claim.status, "written") == "written")
         .order_by(Claim.id)
     )  # fmt: skip
-    return [ClaimedOutput._make(row) for row in connection.execute(query)]
+    return [ClaimedOutput._make(row) for row in connection.execute(query).all()]
 
 
 def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput]:
@@ -110,13 +110,13 @@ def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput
         .where(CatalogOutput.task_id == task)
         .order_by(CatalogFileRow.name, CatalogOutput.unit)
     )  # fmt: skip
-    return [CatalogedOutput._make(row) for row in connection.execute(query)]
+    return [CatalogedOutput._make(row) for row in connection.execute(query).all()]
 
 
 def units_in_catalog(connection: Connection, task: int) -> set[str]:
     """Return the units of which the catalog knows an output."""
     query = select(CatalogOutput.unit).where(CatalogOutput.task_id == task, CatalogOutput.unit != "").distinct()
-    return {row[0] for row in connection.execute(query)}
+    return set(connection.execute(query).scalars().all())
 
 
 def used_units(connection: Connection, task: int) -> list[UsedUnit]:
@@ -132,7 +132,7 @@ def used_units(connection: Connection, task: int) -> list[UsedUnit]:
         .where(CatalogUse.task_id == task)
         .order_by(CatalogUse.unit, CatalogUse.process_id)
     )
-    return [UsedUnit(*row) for row in connection.execute(query)]
+    return [UsedUnit._make(row) for row in connection.execute(query).all()]
 
 
 def process_counts(connection: Connection, task: int) -> dict[str, int]:

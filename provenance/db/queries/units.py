@@ -42,7 +42,7 @@ def unit_rows(connection: Connection, task: int) -> list[UnitRow]:
         .group_by("name")
         .order_by("name")
     )
-    return [UnitRow(row[0], row[1] is not None, _BEST_FIRST[row[2]]) for row in connection.execute(query)]
+    return [UnitRow(row[0], row[1] is not None, _BEST_FIRST[row[2]]) for row in connection.execute(query).all()]
 
 
 def waived_units(connection: Connection, task: int) -> dict[str, int]:
