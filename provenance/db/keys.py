@@ -3,10 +3,13 @@
 One writer uses a `KnownKeys`; what a transaction added is forgotten when it rolls back, since its keys never existed.
 """
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Engine, Table
 
 from provenance.db.driver import fetch
 from provenance.db.inserting import insert_rows, insert_unknown
@@ -14,10 +17,15 @@ from provenance.db.selecting import select_by
 
 T = TypeVar("T")
 
+_reserved: "WeakKeyDictionary[Engine, dict[str, list[int]]]" = WeakKeyDictionary()
+_lock = threading.Lock()
+
 CHUNK = 400
 """Names a statement: well under SQLite's limit of bound parameters, and enough that round trips do not count."""
 
 _LIMIT = 200_000
+_RESERVE = 64
+"""Keys that one round trip to PostgreSQL reserves for a table; those that a process does not come to use are left out."""
 _NEXT = "SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM generate_series(1, ?)"
 
 
@@ -26,9 +34,19 @@ def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]
     if count == 0:
         return []
     if connection.dialect.name == "postgresql":
-        return [row[0] for row in fetch(connection, _NEXT, (table.name, count))]
+        return _take_reserved(connection, table.name, count)
     last: int = fetch(connection, f'SELECT coalesce(max(id), 0) FROM "{table.name}"')[0][0]  # noqa: S608 - the schema's name
     return list(range(last + 1, last + 1 + count))
+
+
+def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:
+    """Return keys of the sequence, those reserved before first; a rollback loses some, as it does the sequence's own."""
+    with _lock:
+        held = _reserved.setdefault(connection.engine, {}).setdefault(name, [])
+        if len(held) < count:
+            held += [row[0] for row in fetch(connection, _NEXT, (name, max(count - len(held), _RESERVE)))]
+        taken, held[:count] = held[:count], []
+    return taken
 
 
 def chunks(items: Sequence[T], size: int = CHUNK) -> Iterable[Sequence[T]]:
@@ -76,14 +94,34 @@ class KnownKeys:
             columns: the natural key: one column (keys are its values) or several (keys are tuples).
             rows: column values by natural key; used only for rows that are new.
         """
-        found = {key: number for key in rows if (number := self.get(table, key)) is not None}
-        if len(found) < len(rows):
-            wanted = [key for key in rows if key not in found]
-            fresh = self._select(connection, table, columns, wanted)
-            self._insert(connection, table, columns, {key: rows[key] for key in wanted if key not in fresh}, fresh)
-            self._pending.setdefault(table.name, {}).update(fresh)
-            found.update(fresh)
-        return found
+        return self.intern_new(connection, table, columns, rows)[0]
+
+    def intern_new(
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        rows: Mapping[Any, Mapping[str, Any]],
+        *,
+        absent: AbstractSet[Any] = frozenset(),
+    ) -> tuple[dict[Any, int], set[Any]]:
+        """Do the same; return as well which rows were inserted. Those in `absent` cannot be there: they are not looked for."""
+        held, pending = self._known.get(table.name, {}), self._pending.setdefault(table.name, {})
+        found: dict[Any, int] = {}
+        wanted = []
+        for key in rows:
+            number = pending.get(key) or held.get(key)
+            if number is None:
+                wanted.append(key)
+            else:
+                found[key] = number
+        if not wanted:
+            return found, set()
+        fresh = self._select(connection, table, columns, [key for key in wanted if key not in absent])
+        made = self._insert(connection, table, columns, {key: rows[key] for key in wanted if key not in fresh}, fresh)
+        pending.update(fresh)
+        found.update(fresh)
+        return found, made
 
     def _select(
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[Any]
@@ -97,9 +135,10 @@ class KnownKeys:
         columns: Sequence[str],
         rows: Mapping[Any, Mapping[str, Any]],
         found: dict[Any, int],
-    ) -> None:
+    ) -> set[Any]:
+        """Insert rows and add their keys to `found`; return which were not inserted by another process meanwhile."""
         if not rows:
-            return
+            return set()
         ordered = sorted(rows)  # the same order in every process, so that two cannot wait for each other
         numbers = allocate_keys(connection, table, len(ordered))
         values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]
@@ -107,7 +146,9 @@ class KnownKeys:
         if connection.dialect.name == "postgresql":
             inserted = insert_unknown(connection, table, values)
             if len(inserted) < len(made):  # another process was first
-                made = self._select(connection, table, columns, ordered)
+                found.update(self._select(connection, table, columns, ordered))
+                return {key for key, number in made.items() if number in inserted}
         else:
             insert_rows(connection, table, values)
         found.update(made)
+        return set(made)

@@ -47,6 +47,9 @@ def resolve_name(identities: Sequence[IdentityFacts], claims: Sequence[ClaimFact
         return set()
     if len(claims) > CROWD:
         return crowded_links(identities, claims)
+    if len(identities) == 1:
+        is_sure = bool(identities[0].checksums)
+        return {Link(identities[0].id, claim.id, is_sure) for claim in claims if is_sure or claim.has_succeeded}
     group_of = _groups(identities)
     known = {identity.id: _Known.of(identity) for identity in identities}
     merged = _merge_known(known, group_of)

@@ -12,7 +12,7 @@ import zstandard
 
 from provenance.db.recording.job_rows import unpack
 
-_LEVEL = 9
+_LEVEL = 3
 _LONGEST = 64 * 1024 * 1024
 
 

@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 from provenance.db.base import table_of
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys, chunks
+from provenance.db.recording.edges import ClaimFacts, IdentityFacts
 from provenance.db.recording.identities import SeenIdentity
 from provenance.db.recording.job_rows import ClaimRow, MentionRow, claim_rows, mention_rows
-from provenance.db.recording.linking import unlinked_files
+from provenance.db.recording.linking import is_crowd, unlinked_files
 from provenance.db.selecting import change_among, select_among
 from provenance.db.tables import Claim, File, Identity, Mention, Parent
 from provenance.records.job_record import JobRecord
@@ -26,10 +27,12 @@ WHERE c.job_id {among}
 
 
 class Touched(NamedTuple):
-    """Files whose edges may have changed, and the keys of claims that were just written."""
+    """Files whose edges may have changed, and the keys of claims that were just written; of new files all that is known of them."""
 
     files: set[int]
     claims: list[int]
+    new_identities: dict[int, list[IdentityFacts]]
+    new_claims: dict[int, list[ClaimFacts]]
 
 
 def write_files(
@@ -44,24 +47,79 @@ def write_files(
             seen[row.identity.key] = row.identity
             for parent in row.parents:
                 seen[parent.key] = parent
-    files = known.intern(
+    files, new = known.intern_new(
         connection,
         table_of(File),
         ["name", "namespace", "experiment_id"],
         {identity.file: {**identity.file._asdict(), "is_crowded": False} for identity in seen.values()},
     )
-    identities, fresh = _intern_identities(connection, known, seen, files)
+    absent = {key for key, identity in seen.items() if identity.file in new}
+    identities, fresh = _intern_identities(connection, known, seen, files, absent)
     touched = {files[seen[key].file] for key in fresh}
     touched |= unlinked_files(connection, [number for key, number in identities.items() if key not in fresh])
     _insert_mentions(connection, mentions, identities)
-    claimed, new_claims = _insert_claims(connection, claims, files, identities)
-    return Touched(touched | claimed, new_claims)
+    written = _insert_claims(connection, claims, files, identities)
+    touched.update(row["file_id"] for row in written)
+    new_files = {files[file] for file in new}
+    facts = _facts_of(new_files, written, records)
+    named = absent - _of_reruns_alone(claims, mentions, records)
+    about = {
+        file: [IdentityFacts(identities[key], seen[key].size_bytes, seen[key].checksums) for key in found]
+        for file, found in _keys_of(named, seen, files).items()
+        if file in facts
+    }
+    done = new_files - {file for file, found in facts.items() if is_crowd(found)}
+    return Touched(
+        touched - done,
+        [row["id"] for row in written],
+        about,
+        {file: found for file, found in facts.items() if file in done},
+    )
+
+
+def _facts_of(
+    files: set[int], rows: Sequence[Mapping[str, Any]], records: Mapping[int, JobRecord]
+) -> dict[int, list[ClaimFacts]]:
+    """Return the claims to these files that count, of those that were just written: those of reruns do not."""
+    found: dict[int, list[ClaimFacts]] = {}
+    for row in rows:
+        record = records[row["job_id"]]
+        if row["file_id"] in files and record.rerun_of is None:
+            claim = ClaimFacts(row["id"], row["identity_id"], record.state == "succeeded")
+            found.setdefault(row["file_id"], []).append(claim)
+    return found
+
+
+def _of_reruns_alone(
+    claims: Mapping[int, list[ClaimRow]], mentions: Mapping[int, list[MentionRow]], records: Mapping[int, JobRecord]
+) -> set[bytes]:
+    """Return the identities that reruns wrote and nobody else names: they must not tie others together."""
+    of_reruns = {row.identity.key for job, rows in claims.items() if records[job].rerun_of is not None for row in rows}
+    if not of_reruns:
+        return of_reruns
+    named = {row.identity.key for rows in mentions.values() for row in rows}
+    for job, rows in claims.items():
+        if records[job].rerun_of is None:
+            named.update(key for row in rows for key in (row.identity.key, *(parent.key for parent in row.parents)))
+    return of_reruns - named
+
+
+def _keys_of(keys: set[bytes], seen: Mapping[bytes, SeenIdentity], files: Mapping[Any, int]) -> dict[int, list[bytes]]:
+    """Return these keys of identities by file."""
+    found: dict[int, list[bytes]] = {}
+    for key in keys:
+        found.setdefault(files[seen[key].file], []).append(key)
+    return found
 
 
 def _intern_identities(
-    connection: Connection, known: KnownKeys, seen: Mapping[bytes, SeenIdentity], files: Mapping[Any, int]
+    connection: Connection,
+    known: KnownKeys,
+    seen: Mapping[bytes, SeenIdentity],
+    files: Mapping[Any, int],
+    absent: set[bytes],
 ) -> tuple[dict[bytes, int], set[bytes]]:
-    """Return the keys of all identities seen, and which of them may be new."""
+    """Return the keys of all identities seen, and which of them may be new; those in `absent` surely are."""
     table = table_of(Identity)
     fresh = {key for key in seen if known.get(table, key) is None}
     rows = {
@@ -75,7 +133,7 @@ def _intern_identities(
         else {}
         for key, identity in seen.items()
     }
-    return known.intern(connection, table, ["key"], rows), fresh
+    return known.intern_new(connection, table, ["key"], rows, absent=absent)[0], fresh
 
 
 def _insert_mentions(
@@ -100,7 +158,7 @@ def _insert_claims(
     claims: Mapping[int, list[ClaimRow]],
     files: Mapping[Any, int],
     identities: Mapping[bytes, int],
-) -> tuple[set[int], list[int]]:
+) -> list[dict[str, Any]]:
     flat = [(job, row) for job, rows in claims.items() for row in rows]
     numbers = allocate_keys(connection, table_of(Claim), len(flat))
     claim_values: list[dict[str, Any]] = []
@@ -121,7 +179,7 @@ def _insert_claims(
         parent_values += [{"claim_id": number, "identity_id": identities[parent.key]} for parent in row.parents]
     insert_rows(connection, table_of(Claim), claim_values)
     insert_rows(connection, table_of(Parent), parent_values)
-    return {row["file_id"] for row in claim_values}, numbers
+    return claim_values
 
 
 class Removed(NamedTuple):

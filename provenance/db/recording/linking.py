@@ -1,7 +1,7 @@
 """Brings the stored edges of names up to date: `edges.resolve_name` says what they are, this writes the difference."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, Table
 
@@ -56,6 +56,21 @@ def link_files(connection: Connection, files: Iterable[int], new_claims: Sequenc
             _link_in_crowd(connection, crowded, new_claims)
 
 
+def link_new_files(
+    connection: Connection,
+    identities: Mapping[int, Sequence[IdentityFacts]],
+    claims: Mapping[int, Sequence[ClaimFacts]],
+) -> None:
+    """Write the edges of files that nobody had named before: what was just written of them is all there is of them."""
+    links = {link for file, found in claims.items() for link in resolve_name(identities[file], found)}
+    insert_rows(connection, _PRODUCERS, [link._asdict() for link in sorted(links)])
+
+
+def is_crowd(claims: Sequence[ClaimFacts]) -> bool:
+    """Return whether a file has so many claims that only equal identities link."""
+    return len(claims) > CROWD
+
+
 def unlinked_files(connection: Connection, identities: Iterable[int]) -> set[int]:
     """Return the files, of those that somebody claims, whose identities among these resolve to no claim.
 
@@ -68,7 +83,7 @@ def _relink(connection: Connection, files: Sequence[int]) -> None:
     if not files:
         return
     claims = _claims(connection, files)
-    crowds = [number for number, found in claims.items() if len(found) > CROWD]
+    crowds = [number for number, found in claims.items() if is_crowd(found)]
     change_among(connection, "UPDATE files SET is_crowded = TRUE WHERE id {among}", crowds)
     identities = _used(connection, _identities(connection, list(claims)), claims)
     desired: set[Link] = set()

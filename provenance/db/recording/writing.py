@@ -14,7 +14,7 @@ from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.file_rows import Removed, remove_files, unlink_claims, write_files
 from provenance.db.recording.job_rows import host_key, job_columns, stage_key
-from provenance.db.recording.linking import link_files
+from provenance.db.recording.linking import link_files, link_new_files
 from provenance.db.recording.module_rows import write_modules
 from provenance.db.recording.shared_rows import (
     SharedKeys,
@@ -71,6 +71,7 @@ def write_jobs(connection: Connection, known: KnownKeys, drafts: Sequence[JobDra
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(connection, known, records, replaced)
     touched = write_files(connection, known, records, shared.experiments)
+    link_new_files(connection, touched.new_identities, touched.new_claims)
     link_files(connection, removed.named | touched.files, touched.claims)
     return removed.claimed
 
