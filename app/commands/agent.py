@@ -27,6 +27,7 @@ from provenance.services.order_jobs import Workshop
 from provenance.services.run_orders import OrderRunner, summary
 
 _WITNESS_SECONDS = 60
+_RETRY_SECONDS = 60
 _DAYS = 30
 _AGAIN = "The next look tries again."
 
@@ -54,18 +55,28 @@ def _launching(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @click.option("--experiment", required=True, help="Whose orders.")
 @click.option("--once", is_flag=True, help="One look, for cron.")
+@click.option(
+    "--retry-task",
+    "tasks",
+    multiple=True,
+    help="Order without asking what the policy of this task offers; once a minute.",
+)
 @_launching
-def agent(*, experiment: str, once: bool, url: str | None, **given: Any) -> None:
+def agent(*, experiment: str, once: bool, tasks: tuple[str, ...], url: str | None, **given: Any) -> None:
     """Submit retries and workflows of an experiment that were ordered, and tell the service what became of them.
 
     Runs under the production account, on a submit node; the service never sees its credential. Killed and started again, it submits
     nothing twice.
     """
     client = client_for(url)
+    retried = 0.0
     with _runner(client, experiment, given, None) as turn:
         while True:
             try:
                 _advance_all(client, experiment)
+                if tasks and (not retried or time.monotonic() - retried > _RETRY_SECONDS):
+                    retried = time.monotonic()
+                    _retry_all(client, experiment, tasks)
             except UnreachableError as problem:
                 click.echo(f"{problem} {_AGAIN}", err=True)
             turn()
@@ -78,6 +89,13 @@ def _advance_all(client: Client, experiment: str) -> None:
     for shown in client.workflows(experiment=experiment):
         if shown["state"] == "running":
             client.advance_workflow(shown["name"], experiment=experiment, version=shown["version"])
+
+
+def _retry_all(client: Client, experiment: str, tasks: tuple[str, ...]) -> None:
+    for task in tasks:
+        said = {"experiment": experiment, "task_id": task, "who": "jobprov agent", "why": "the policy of its stage"}
+        if tries := client.order_retries(said)["tries"]:
+            click.echo(f"{len(tries)} of task {task} ordered again by its policy", err=True)
 
 
 @click.command()

@@ -235,9 +235,8 @@ def test_a_job_that_no_workflow_launched_is_tried_again_from_its_bundle_by_the_a
     folder.mkdir()
     hook = folder / "job-end-hook.pyz"
     build(str(hook))
-    (folder / "make.sh").write_text(
-        f"[ -f {folder}/mended ] || {{ echo 'no table yet' >&2; exit 3; }}\necho $1 > made.txt\n"
-    )
+    script = f'[ -f {folder}/mended ] || {{ echo "write failed: $1" >&2; exit 3; }}\necho $1 > made.txt\n'
+    (folder / "make.sh").write_text(script)
     words = [
         sys.executable,
         str(hook),
@@ -249,27 +248,32 @@ def test_a_job_that_no_workflow_launched_is_tried_again_from_its_bundle_by_the_a
         "--task-id",
         "by-hand",
     ]
-    words += ["--unit", "u1", "--output", "made.txt", "--", "sh", "make.sh", "first"]
-    assert subprocess.run(words, cwd=folder, env=trial.service.environment, check=False).returncode == 3
-    [bad] = trial.jobs("by-hand")
+    for unit, error in (("u1", "no table yet"), ("u2", "No space left on device")):
+        job = [*words, "--unit", unit, "--output", "made.txt", "--", "sh", "make.sh", error]
+        assert subprocess.run(job, cwd=folder, env=trial.service.environment, check=False).returncode == 3
+    [bad] = [job for job in trial.jobs("by-hand") if job["task"]["unit"] == "u1"]
     (folder / "make.sh").write_text("echo today's script; exit 9\n")
     (folder / "mended").touch()
 
     ordered = trial.service.run("retry", bad["job_id"], "--experiment", "toyexp", "--order", "--who", "me")
     assert "from its bundle" in ordered.stdout, ordered.stderr
-    agent = ["agent", "--experiment", "toyexp", "--once", *trial.common]
-    end = time.monotonic() + 60
-    while len(jobs := [job for job in trial.jobs("by-hand") if job["state"] != "running"]) < 2:
-        assert time.monotonic() < end
-        assert trial.service.run(*agent).returncode == 0
+    agent = ["agent", "--experiment", "toyexp", "--once", "--retry-task", "by-hand", *trial.common]
+    end = time.monotonic() + 90
+    while len(jobs := [job for job in trial.jobs("by-hand") if job["state"] != "running"]) < 4:
+        done = trial.service.run(*agent)
+        assert done.returncode == 0, done.stderr
+        assert time.monotonic() < end, [(job["task"]["unit"], job["state"], job["exit"]) for job in jobs] + [
+            done.stderr
+        ]
     assert trial.service.run(*agent).returncode == 0
 
-    [again] = [job for job in jobs if job["job_id"] != bad["job_id"]]
-    assert again["state"] == "succeeded", "the recorded script ran, not today's"
+    good = {job["task"]["unit"]: job for job in jobs if job["state"] == "succeeded"}
+    assert set(good) == {"u1", "u2"}, "one by hand, one by the policy; the recorded script ran, not today's"
+    again = good["u1"]
     shown = requests.get(f"{trial.service.url}/api/v1/jobs/{again['job_id']}", timeout=30).json()
     assert shown["record"]["retry_of"] == bad["job_id"]
     task = requests.get(f"{trial.service.url}/api/v1/tasks/by-hand?experiment=toyexp", timeout=30).json()
-    assert (task["produced"], task["failed"]) == (1, 0), "the unit counts once"
+    assert (task["produced"], task["failed"]) == (2, 0), "a unit counts once"
     orders = requests.get(f"{trial.service.url}/api/v1/orders?experiment=toyexp", timeout=30).json()
     assert orders == {"orders": []}, "and it is over"
 
