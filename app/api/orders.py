@@ -25,9 +25,7 @@ section = Section("orders", "Jobs that are to be submitted, each once.")
 _BODY_BYTES = 4 * 1024 * 1024
 
 
-@section.call(
-    "POST", "/orders/take", body=TakeBody, answers={200: OBJECT}, errors=(404, 413, 415, 422), writes=True
-)
+@section.call("POST", "/orders/take", body=TakeBody, answers={200: OBJECT}, errors=(404, 413, 415, 422), writes=True)
 def post_take() -> Response:
     """Return orders that are to be submitted, leased to the holder for ten minutes: `{orders}`, the oldest first."""
     grant = writing_grant()
@@ -56,9 +54,7 @@ def post_report() -> Response:
     )
 
 
-@section.call(
-    "GET", "/orders", answers={200: OBJECT}, parameters=parameters(OrdersQuery), errors=(401, 404, 422)
-)
+@section.call("GET", "/orders", answers={200: OBJECT}, parameters=parameters(OrdersQuery), errors=(401, 404, 422))
 def get_orders() -> Response:
     """Return the orders that were placed and are not over: `{orders: [{order_id, batch_id, placed_at}]}`."""
     query = asked(OrdersQuery)
@@ -66,9 +62,7 @@ def get_orders() -> Response:
         return json_answer({"orders": placed_orders(connection, find_experiment(connection, query["experiment"]))})
 
 
-@section.call(
-    "GET", "/retries", answers={200: OBJECT}, parameters=parameters(RetriesQuery), errors=(401, 404, 422)
-)
+@section.call("GET", "/retries", answers={200: OBJECT}, parameters=parameters(RetriesQuery), errors=(401, 404, 422))
 def get_retries() -> Response:
     """Return which jobs would be tried again, and why others would not; or the exact resubmission as text."""
     query = asked(RetriesQuery)
@@ -81,15 +75,11 @@ def get_retries() -> Response:
         if form == "json":
             return json_answer(show_choice(choice))
         repeats = repeats_of(connection, service.store, choice, body.experiment)
-    text = resubmission(
-        repeats, form, experiment=body.experiment, url=public_url(), with_ticket=service.tokens.exist()
-    )
+    text = resubmission(repeats, form, experiment=body.experiment, url=public_url(), with_ticket=service.tokens.exist())
     return text_answer(text.splitlines())
 
 
-@section.call(
-    "POST", "/retries", body=RetryBody, answers={201: OBJECT}, errors=(404, 413, 415, 422), writes=True
-)
+@section.call("POST", "/retries", body=RetryBody, answers={201: OBJECT}, errors=(404, 413, 415, 422), writes=True)
 def post_retries() -> Response:
     """Order that jobs are tried again: `{tries, skipped, by_class}`; `jobprov agent` under the production account submits them."""
     grant = writing_grant()

@@ -23,7 +23,9 @@ _COLUMNS = {
 
 @click.command()
 @click.option("--parameter", help="Jobs whose configuration has this parameter; its key, with * for any letters.")
-@click.option("--value", help="With --parameter: its value, after one of = != < <= > >= ~, such as '<5', '[1,2]' or '~Slicer*'.")
+@click.option(
+    "--value", help="With --parameter: its value, after one of = != < <= > >= ~, such as '<5', '[1,2]' or '~Slicer*'."
+)
 @click.option("--experiment", help="Jobs of this experiment.")
 @click.option("--campaign", help="Jobs of this campaign.")
 @click.option("--stage", help="Jobs of this stage.")

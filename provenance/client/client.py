@@ -81,9 +81,7 @@ class Client:
         """Return what failures of an experiment mean."""
         return self._read(f"/rules/{_part(experiment)}", version=version)
 
-    def declare_rules(
-        self, experiment: str, rules: Mapping[str, Any], *, after: int | None = None
-    ) -> dict[str, Any]:
+    def declare_rules(self, experiment: str, rules: Mapping[str, Any], *, after: int | None = None) -> dict[str, Any]:
         """Declare what failures of an experiment mean; `after` is the version that they were made from."""
         params = {} if after is None else {"after": after}
         return self._json("PUT", f"/rules/{_part(experiment)}", json=rules, params=params)

@@ -40,9 +40,7 @@ def repeats_of(connection: Connection, store: Documents, choice: Choice, experim
     return repeats
 
 
-def resubmission(
-    repeats: Sequence[Repeat], form: str, *, experiment: str, url: str, with_ticket: bool = False
-) -> str:
+def resubmission(repeats: Sequence[Repeat], form: str, *, experiment: str, url: str, with_ticket: bool = False) -> str:
     """Return the resubmission as `condor`, `jobsub` or `sam`; `with_ticket` where jobs need one to report.
 
     Raises:

@@ -68,7 +68,11 @@ def test_a_key_alone_asks_whether_it_is_there() -> None:
         ("a", "<slow", "value: < compares numbers, and 'slow' is none"),
         ("a", ">true", "value: > compares numbers"),
         ("a", "[1,2", "value: '[1,2' is no single value and no whole sequence as FHiCL writes them"),
-        ("a", "{b:1}", "value: '{b:1}' is no single value and no whole sequence as FHiCL writes them; of a table ask for"),
+        (
+            "a",
+            "{b:1}",
+            "value: '{b:1}' is no single value and no whole sequence as FHiCL writes them; of a table ask for",
+        ),
         ("a", "~\x01", "value: the string holds the unprintable character"),
         ("a", "<[1]", "value: < compares numbers, and '[1]' is none"),
         ("a", "\x01", "value: the string holds the unprintable character"),

@@ -71,7 +71,9 @@ def test_history_read_whole_is_the_picture_that_is_drawn(recorded: Production) -
             drawn = traced(recorded, name, direction=direction)
             read = traced(recorded, name, direction=direction, as_of=MOMENT)
             assert {node.key for node in read.nodes} == {node.key for node in drawn.nodes}, (name, direction)
-            ends = [{(edge.source, edge.target, edge.is_sure) for edge in graph.inner_edges()} for graph in (read, drawn)]
+            ends = [
+                {(edge.source, edge.target, edge.is_sure) for edge in graph.inner_edges()} for graph in (read, drawn)
+            ]
             assert ends[0] == ends[1], (name, direction)
 
 
