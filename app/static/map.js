@@ -252,7 +252,7 @@ class Place extends Drawing {
     show.type = "button";
     show.className = "map-show";
     show.textContent = "show";
-    show.setAttribute("aria-label", `Show ${row.cells[1].innerText.trim()} in the picture`);
+    show.setAttribute("aria-label", `Show ${row.cells[1].textContent.trim()} in the picture`);
     show.addEventListener("click", () => {
       this.choose(this.boxHolding(row.dataset.keys) || this.badgeHolding(row));
       this.canvas.focus({ preventScroll: true });
@@ -262,7 +262,7 @@ class Place extends Drawing {
   }
 
   badgeHolding(row) {
-    const name = row.cells[1].innerText.trim();
+    const name = row.cells[1].textContent.trim();
     return this.view.boxes.find((box) => (box.shared || []).some((one) => one[0].endsWith(name)))?.id || null;
   }
 }

@@ -100,6 +100,16 @@ export class Drawing {
     }));
   }
 
+  // Where the boxes lie; asking cytoscape would draw everything once more.
+  room() {
+    const found = { x1: Infinity, y1: Infinity, x2: -Infinity, y2: -Infinity };
+    for (const [id, at] of this.goals) {
+      const { width, height } = this.graph.node(id);
+      Object.assign(found, { x1: Math.min(found.x1, at.x - width / 2), x2: Math.max(found.x2, at.x + width / 2), y1: Math.min(found.y1, at.y - height / 2), y2: Math.max(found.y2, at.y + height / 2) });
+    }
+    return { ...found, w: found.x2 - found.x1, h: found.y2 - found.y1 };
+  }
+
   // Opening a box makes room below, and moves nothing that is seen.
   grow() {
     const high = Math.max(...this.view.boxes.map((box) => this.graph.node(box.id).y)) + 60;
@@ -124,7 +134,7 @@ export class Drawing {
 
   // As high as the picture needs, so that what is below it is not pushed away; higher ones are moved about in.
   fit(least = READABLE) {
-    const room = this.cy.elements().boundingBox(), edge = 12;
+    const room = this.room(), edge = 12;
     this.stretch(Math.min(1, Math.max(READABLE, (this.canvas.clientWidth - 2 * edge) / room.w)), room.h);
     const [width, height] = [this.cy.width(), this.cy.height()];
     const zoom = Math.min(1, Math.max(least, Math.min((width - 2 * edge) / room.w, (height - 2 * edge) / room.h)));
