@@ -186,7 +186,7 @@ def _named(job: Attempt) -> dict[str, Any]:
 
 
 def _attempts(connection: Connection, body: RetryBody) -> list[Attempt]:
-    """Return the attempts asked about: each job of a selection, or the last attempt of each bad unit of a task."""
+    """Return the attempts asked about: each job of a selection, or the last attempt of each unit of a task that failed and never succeeded."""
     if body.jobs:
         found = attempts_of_units(connection, body.experiment, body.jobs)
         lacking = sorted(set(body.jobs) - {attempt.job_id for attempt in found})
@@ -199,8 +199,14 @@ def _attempts(connection: Connection, body: RetryBody) -> list[Attempt]:
         raise NotFoundError(
             f"No task {body.task_id} of experiment {body.experiment} was declared, and no job names it."
         )
-    last = {attempt.unit: attempt for attempt in attempts_of_task(connection, tasks[0].key) if attempt.unit}
-    return [attempt for attempt in last.values() if attempt.state in _BAD]
+    last: dict[str, Attempt] = {}
+    done = set()
+    for attempt in attempts_of_task(connection, tasks[0].key):
+        if attempt.unit:
+            last[attempt.unit] = attempt
+        if attempt.state == "succeeded":
+            done.add(attempt.unit)
+    return [attempt for unit, attempt in last.items() if attempt.state in _BAD and unit not in done]
 
 
 class _Task:

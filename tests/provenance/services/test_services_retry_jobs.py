@@ -69,6 +69,14 @@ def test_policy_offers_transient_failures_of_units_that_are_not_done(tried: Prod
     assert set(reasons(shown)) == {"bad"}, "units that are done are not spoken of"
 
 
+def test_a_unit_that_is_done_is_not_offered_where_a_twin_of_its_job_failed_later(tried: Production) -> None:
+    tried.record(an_attempt(7, "done", code=137, signal=9))
+
+    shown = choose(tried, task_id="t1")
+
+    assert {row["unit"] for row in [*shown["tries"], *shown["skipped"]]} == {"bad", "killed"}
+
+
 def test_a_selection_is_tried_again_whatever_its_class_and_says_why_not(tried: Production) -> None:
     shown = choose(tried, jobs=[job_id(number) for number in range(1, 7)])
 
