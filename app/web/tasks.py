@@ -34,6 +34,7 @@ def show_page(task_id: str) -> Response:
         jobs = list_jobs(connection, filters, limit=_JOBS)
         gaps = list_gaps(connection, filters)
         ready = list_ready(connection, find_task(connection, task_id, experiment=task["experiment"]), limit=_READY)
+    mine = {"experiment": task["experiment"], "task_id": task["task_id"]}
     return answer(
         "task.html",
         twin=f"/tasks/{quote(task['task_id'], safe='')}{address('', {'experiment': task['experiment']})}",
@@ -51,9 +52,17 @@ def show_page(task_id: str) -> Response:
         ready=cut_rows("ready", ready["files"], 15),
         is_more_ready=ready["next"] is not None,
         jobs=jobs["jobs"],
-        all_jobs=address("/jobs", {"experiment": task["experiment"], "task_id": task["task_id"]}),
+        all_jobs=address("/jobs", mine),
+        again=address("/estimate", {**mine, "files": str(task["expected"] or task["produced"] or "")}),
+        missing=_missing(task) if task["missing"] else None,
         is_more=jobs["next"] is not None,
     )
+
+
+def _missing(task: dict[str, Any]) -> str:
+    """Return the address of the units that are missing, up to the form that they are wanted in."""
+    where = address("", {"experiment": task["experiment"]})
+    return f"/api/v1/tasks/{quote(task['task_id'], safe='')}/missing{where}&format="
 
 
 def shown_states(task: dict[str, Any]) -> dict[str, int]:

@@ -53,6 +53,7 @@ PAGES = (
     "/errors?by=site&sort=newest",
     "/resources?measure=max_rss_bytes",
     "/modules",
+    "/estimate?experiment=toyexp&files=100",
     f"/diverge?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
     f"/diverge?a={samples.FIRST_GEN}&experiment=toyexp",
     f"/impact?file={samples.FIRST_GEN}",

@@ -42,6 +42,7 @@ EVERY_PAGE = (
     "/errors?by=site&sort=newest",
     "/resources?measure=max_rss_bytes",
     "/modules",
+    "/estimate?experiment=toyexp&files=100",
     f"/diverge?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
     f"/diverge?a={samples.FIRST_GEN}&experiment=toyexp",
     f"/impact?file={samples.FIRST_GEN}",
@@ -439,3 +440,29 @@ def test_the_page_of_modules_says_which_takes_most(pages: FlaskClient) -> None:
     assert ", 84% of the time, in " in first  # 612.75 of 726.95 s in every job
     assert "No job that succeeded" in lead(pages, "/modules?stage=gen")
     assert pages.get("/modules?first=nobody").status_code == 404
+
+
+def test_the_page_of_estimates_says_how_long_and_what_is_lacking(pages: FlaskClient) -> None:
+    said = lead(pages, "/estimate?experiment=toyexp&stage=gen&files=100&slots=10")
+    twin = pages.get("/api/v1/estimate?experiment=toyexp&stage=gen&files=100&slots=10").get_json()
+
+    assert said.startswith("100 files from gen: about ")
+    assert f"about {twin['total']['wall_hours']['expected']:.1f} h with 10 slots" in said
+    for query, status, words in (
+        ("", 200, "Say how many files or events"),
+        ("?files=1&events=1", 422, "files: give files= or events=, one of them"),
+        ("?files=1&campaign=nobody", 404, "Nothing to learn from"),
+    ):
+        assert pages.get(f"/estimate{query}").status_code == status
+        assert lead(pages, f"/estimate{query}").startswith(words)
+    assert pages.get("/estimate?files=-1").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "address", ["/tasks/toyexp-demo-reco-0001", f"/campaigns/toyexp/{samples.CAMPAIGN}", "/resources?experiment=toyexp"]
+)
+def test_pages_lead_to_the_estimate_of_doing_it_again(pages: FlaskClient, address: str) -> None:
+    found = re.search(r'<a href="([^"]*)">How long would it take again', pages.get(address).text)
+
+    assert found is not None
+    assert pages.get(unescape(found[1])).status_code == 200

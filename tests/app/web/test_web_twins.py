@@ -22,6 +22,7 @@ PAGES = (
     "/errors?by=site&sort=newest",
     "/resources?measure=max_rss_bytes",
     "/modules",
+    "/estimate?experiment=toyexp&files=100",
     f"/diverge?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
     f"/impact?file={samples.FIRST_GEN}",
     f"/rebuild/{samples.MERGED}?from_scratch=1",

@@ -1,0 +1,77 @@
+"""The page of estimates: how long it would take to do so many files or events again, with an interval, from the jobs that did it before."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from app.web.cuts import address
+from app.web.formats import counted, number, size, text
+from app.web.frame import answer, asked, asked_number
+from app.web.jobs import asked_filters
+from app.wiring import get_service
+from provenance.errors import BadInputError, NotFoundError
+from provenance.services.estimate import estimate
+
+_FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
+_MOST = {"files": 10**9, "events": 10**15, "slots": 10**7}
+_SLOTS = 1000
+_ROUND = 100
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/estimate", view_func=show_page, endpoint="estimate")
+
+
+def show_page() -> Response:
+    """Show what it would take; the form alone, with the status of the interface, where that cannot be said."""
+    filters = {name: value for name in _FILTERS if (value := asked(name))}
+    wanted = {name: asked_number(name, least=1, most=most) for name, most in _MOST.items()}
+    slots = wanted.pop("slots") or _SLOTS
+    found, status, line = None, 200, "Say how many files or events, and which jobs to learn from."
+    if any(wanted.values()):
+        try:
+            with get_service().reading() as connection:
+                found = estimate(connection, asked_filters(), **wanted, slots=slots)
+            line = first_line(found)
+        except NotFoundError as error:
+            status, line = 404, str(error)
+        except BadInputError as error:
+            status, line = 422, str(error)
+    query = {**filters, **{name: str(value or "") for name, value in wanted.items()}, "slots": str(slots)}
+    page = answer(
+        "estimate.html",
+        twin=address("/estimate", query) if found else None,
+        filters=filters,
+        wanted=wanted,
+        slots=slots,
+        found=found,
+        stages=[_row(stage) for stage in found["stages"]] if found else [],
+        total=_row(found["total"]) if found else None,
+        first_line=line,
+    )
+    page.status_code = status
+    return page
+
+
+def first_line(found: dict[str, Any]) -> str:
+    """Return how long all of it takes."""
+    total, stages = found["total"], found["stages"]
+    what = counted(found["files"], "file") if found["files"] else counted(found["events"], "event")
+    chain = text(stages[0]["stage"]) + (f" to {text(stages[-1]['stage'])}" if len(stages) > 1 else "")
+    wall, cpu = (_hours(total[name]) for name in ("wall_hours", "cpu_hours"))
+    return (
+        f"{what} from {chain}: about {wall['expected']} h with {counted(found['slots'], 'slot')} "
+        f"({wall['low']} to {wall['high']} h), {cpu['expected']} CPU hours, {size(total['output_bytes'])}."
+    )
+
+
+def _row(sums: dict[str, Any]) -> dict[str, Any]:
+    return {**sums, **{name: _hours(sums[name]) for name in ("cpu_hours", "slot_hours", "wall_hours")}}
+
+
+def _hours(interval: dict[str, float]) -> dict[str, str]:
+    """Return an interval in words, with three digits and more as they are due."""
+    expected = interval["expected"]
+    digits = 0 if expected >= _ROUND else 1 if expected >= 1 else 3
+    return {name: number(round(value, digits)) for name, value in interval.items()}
