@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from provenance.db.queries.jobs import JobFilters, list_job_rows
+from provenance.db.queries.tasks import begun_at
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Experiment, File, Job, Stage, TaskRow
 from provenance.services.reproduction import reproduction_facts
@@ -38,7 +39,7 @@ def campaign_counts(
 ) -> list[dict[str, Any]]:
     """Return campaigns with their stages and the number of jobs in each state, newest campaign first.
 
-    Stages stand in the order in which their first job was recorded, which is the order of production.
+    Stages stand in the order of production: as the first recorded job of each began, since records arrive in any order.
     """
     query = (
         select(Experiment.name, Stage.campaign, Stage.name, Job.state, func.count(), func.min(Job.id))
@@ -57,8 +58,9 @@ def campaign_counts(
         row = found.setdefault((name, title), {}).setdefault(stage, {"stage": stage, "states": {}, "first": first})
         row["states"][STATES[state]] = count
         row["first"] = min(row["first"], first)
+    begun = begun_at(connection, [stage["first"] for stages in found.values() for stage in stages.values()])
     campaigns: list[dict[str, Any]] = [
-        {"experiment": name, "campaign": title, "stages": sorted(stages.values(), key=lambda row: row["first"])}
+        {"experiment": name, "campaign": title, "stages": sorted(stages.values(), key=lambda row: begun[row["first"]])}
         for (name, title), stages in found.items()
     ]
     return sorted(campaigns, key=lambda row: -max(stage["first"] for stage in row["stages"]))[:MOST_STAGES]

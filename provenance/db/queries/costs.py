@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.queries.tasks import begun_at
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Claim, Identity, Job, Stage
 
@@ -33,9 +34,13 @@ class Yield(NamedTuple):
 
 
 def stages_of(connection: Connection, filters: JobFilters) -> list[str]:
-    """Return the stages that jobs of the filters are of, in the order in which they were begun."""
-    query = narrowed(selected(Stage.name), filters).where(Job.rerun_of.is_(None), Stage.name.is_not(None))
-    return [row[0] for row in connection.execute(query.group_by(Stage.name).order_by(func.min(Job.id)))]
+    """Return the stages that jobs of the filters are of, in the order of production: as the first recorded job of each began."""
+    query = narrowed(selected(Stage.name, func.min(Job.id)), filters).where(
+        Job.rerun_of.is_(None), Stage.name.is_not(None)
+    )
+    firsts = {row[0]: row[1] for row in connection.execute(query.group_by(Stage.name))}
+    begun = begun_at(connection, firsts.values())
+    return sorted(firsts, key=lambda stage: begun[firsts[stage]])
 
 
 def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:

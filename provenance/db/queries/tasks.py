@@ -196,6 +196,15 @@ def done_since(connection: Connection, tasks: Sequence[int], moments: Sequence[d
     return list(connection.execute(query).one())
 
 
+def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[datetime, int]]:
+    """Return what puts jobs, by their keys, in order: when each began, or where no record says it was received, and its key."""
+    found: dict[int, tuple[datetime, int]] = {}
+    for part in chunks(sorted(jobs)):
+        query = select(Job.id, func.coalesce(Job.started_at, Job.received_at)).where(Job.id.in_(part))
+        found.update((key, (moment, key)) for key, moment in connection.execute(query))
+    return found
+
+
 def failing_jobs(connection: Connection, task: int) -> list[dict[str, Any]]:
     """Return the newest jobs of a task that did not succeed."""
     bad = [STATES.index(state) for state in ("failed", "killed", "lost")]

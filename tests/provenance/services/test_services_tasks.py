@@ -182,6 +182,17 @@ def test_campaign_sums_the_units_of_its_tasks(production: Production) -> None:
     assert stages["pid"]["missing"] == 1
 
 
+def test_stages_stand_in_the_order_in_which_they_began_however_their_records_came(production: Production) -> None:
+    for number, (stage, hour) in enumerate((("pid", 5), ("gen", 1), ("reco", 3)), 1):
+        moments = {"started_at": f"2026-01-01T0{hour}:00:00Z", "ended_at": f"2026-01-01T0{hour + 1}:00:00Z"}
+        production.record(record_of(number, task={"task_id": stage, "campaign": "c", "stage": stage}, **moments))
+
+    with production.database.reading.connect() as connection:
+        stages = show_campaign(connection, production.store, "nova", "c")["stages"]
+
+    assert [stage["stage"] for stage in stages] == ["gen", "reco", "pid"]
+
+
 def test_time_left_is_that_of_the_missing_units_at_the_present_pace(production: Production) -> None:
     now = datetime.now(UTC)
     ended = [(now - timedelta(minutes=5 * number)).isoformat() for number in range(1, 7)]
