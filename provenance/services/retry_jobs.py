@@ -8,10 +8,9 @@ Source: http.md, `POST /retries`.
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -24,10 +23,11 @@ from provenance.db.queries.units import waived_units
 from provenance.errors import BadInputError, NotFoundError
 from provenance.launchers.workflow import RetryPolicy
 from provenance.records.documents import read_document
-from provenance.services.classify_jobs import JobClass, classes_of
+from provenance.services.classify_jobs import classes_of
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.ledger import Documents, read_entries
 from provenance.services.orders import NewOrder, append_orders
+from provenance.services.retry_choice import Choice, Try, show_choice
 from provenance.services.retry_policies import policy_of, read_policies
 
 MOST_JOBS = 1000
@@ -53,27 +53,6 @@ class RetryBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     other_site: bool | None = None
     who: _Word = "-"
     why: _Word = "-"
-
-
-class Try(NamedTuple):
-    """A job that is to be tried again.
-
-    Attributes:
-        job: its last attempt.
-        read: what the failure was.
-        order: what is to be done.
-    """
-
-    job: Attempt
-    read: JobClass | None
-    order: NewOrder
-
-
-class Choice(NamedTuple):
-    """What is to be tried again, and what is not, each with the reason."""
-
-    tries: list[Try]
-    skipped: list[tuple[Attempt, str]]
 
 
 def choose_retries(connection: Connection, store: Documents, body: RetryBody) -> Choice:
@@ -143,50 +122,14 @@ def read_retry(document: Mapping[str, Any]) -> RetryBody:
     return read_document(document, RetryBody, "The retry")
 
 
-def show_choice(choice: Choice) -> dict[str, Any]:
-    """Return a choice in the words of the HTTP interface: `{tries, skipped, by_class}`."""
-    classes = Counter(each.read.class_name if each.read else "unknown" for each in choice.tries)
-    return {
-        "tries": [
-            {
-                **_named(each.job),
-                "attempt": each.order.attempt,
-                "retry_of": each.order.retry_of,
-                "from": "workflow" if each.order.workflow else "bundle",
-                "memory_bytes": each.order.memory_bytes,
-                "avoided_sites": each.order.avoided_sites,
-                "class": each.read.shown() if each.read else None,
-                "order": msgspec.to_builtins(each.order),
-            }
-            for each in choice.tries
-        ],
-        "skipped": [{**_named(job), "reason": reason} for job, reason in choice.skipped],
-        "by_class": dict(classes.most_common()),
-    }
-
-
 def units_of(connection: Connection, experiment: str, jobs: Sequence[str]) -> list[str]:
     """Return the units that these jobs of an experiment are of, each once; those that name none are left out."""
     attempts = attempts_of_units(connection, experiment, jobs)
     return list(dict.fromkeys(attempt.unit for attempt in attempts if attempt.unit))
 
 
-def _named(job: Attempt) -> dict[str, Any]:
-    return {
-        "job_id": job.job_id,
-        "task_id": job.task_id,
-        "stage": job.stage,
-        "unit": job.unit,
-        "state": job.state,
-        "site": job.site,
-        "exit_code": job.exit_code,
-        "signal": job.exit_signal,
-        "message": job.message,
-    }
-
-
 def _attempts(connection: Connection, body: RetryBody) -> list[Attempt]:
-    """Return the attempts asked about: each job of a selection, or the last attempt of each unit of a task that failed and never succeeded."""
+    """Return the attempts asked about: each job of a selection, or the last attempt of each unit of a task that is not done."""
     if body.jobs:
         found = attempts_of_units(connection, body.experiment, body.jobs)
         lacking = sorted(set(body.jobs) - {attempt.job_id for attempt in found})

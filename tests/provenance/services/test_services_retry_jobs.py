@@ -8,7 +8,8 @@ from production_samples import MOMENT, Production, digest, job, job_id
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.orders import EndedOrder, PlacedOrder, ReportBody, TakeBody, report_orders, take_orders
 from provenance.services.resubmission import repeats_of, resubmission
-from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries, show_choice
+from provenance.services.retry_choice import show_choice
+from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries
 from provenance.services.retry_policies import declare_policies
 
 TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
