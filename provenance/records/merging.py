@@ -18,6 +18,9 @@ from provenance.records.job_record import PROVISIONAL
 # Each witness says these of itself; that they differ contradicts nothing.
 _OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version", "state"})
 
+# What a witness knows only once the job is over.
+_ENDING = frozenset({"state", "exit", "ended_at", "resources", "outputs", "logs", "modules"})
+
 # Read on a clock, meter or in words of its own by each witness: inside the job, on the node, at the submit host.
 _OWN_WAY = (
     "resources.",
@@ -60,13 +63,17 @@ def merge_witnesses(records: dict[str, dict[str, Any]]) -> tuple[dict[str, Any],
     """Return the merged record and the contradictions, from plain JSON records by witness.
 
     A final state goes before a provisional one whoever saw it: a witness that lost sight of the job does not
-    overrule one that saw it end. That it runs, a witness says at its beginning: any other word is newer.
+    overrule one that saw it end. That it runs, a witness says at its beginning: any other word is newer. So far for
+    how it ended; what it was, a witness knows at its beginning as well as later, and the precedence alone decides.
     """
-    ordered = sorted(records, key=lambda name: (_place_of(records[name].get("state")), witness_rank(name)))
+    by_rank = sorted(records, key=witness_rank)
+    ordered = sorted(by_rank, key=lambda name: _place_of(records[name].get("state")))
     merged: dict[str, Any] = {}
     contradictions: list[Contradiction] = []
     for name in ordered:
-        _fill(merged, records[name])
+        _fill(merged, {key: value for key, value in records[name].items() if key in _ENDING})
+    for name in by_rank:
+        _fill(merged, {key: value for key, value in records[name].items() if key not in _ENDING})
     if len(ordered) > 1:
         finals = {name: records[name] for name in ordered if records[name].get("state") not in PROVISIONAL}
         contradictions = _contradictions(finals, "")

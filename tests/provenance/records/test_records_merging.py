@@ -40,6 +40,22 @@ def test_final_state_goes_before_a_provisional_one_whoever_saw_it() -> None:
     assert (merged, found) == ({"state": "failed", "threads": 1}, {})
 
 
+def test_what_a_killed_job_was_says_the_witness_inside_though_it_saw_no_end() -> None:
+    inside = {"state": "running", "command": {"argv": ["art", "-c", "reco.fcl"]}, "started_at": "2026-01-01T00:00:01Z"}
+    outside = {
+        "state": "killed",
+        "command": {"argv": ["hook.pyz"], "cwd": "/scratch"},
+        "exit": {"signal": 9},
+        "started_at": "2026-01-01T00:00:00Z",
+    }
+
+    merged, contradictions = merge_witnesses({"history": outside, "wrapper": inside})
+
+    assert merged["command"] == {"argv": ["art", "-c", "reco.fcl"], "cwd": "/scratch"}
+    assert (merged["state"], merged["exit"], merged["started_at"]) == ("killed", {"signal": 9}, "2026-01-01T00:00:01Z")
+    assert contradictions == []
+
+
 def test_job_that_was_lost_no_longer_runs() -> None:
     merged, found = merge(wrapper={"state": "running", "threads": 1}, history={"state": "lost", "host": {"a": 1}})
     assert (merged, found) == ({"state": "lost", "threads": 1, "host": {"a": 1}}, {})
@@ -61,7 +77,7 @@ def test_merge_does_not_depend_on_the_order_of_arrival(order: tuple[str, ...]) -
         "zed": {"state": "failed", "a": {"x": 5, "z": 3}, "c": 2},
     }
     merged, found = merge_witnesses({name: records[name] for name in order})
-    assert merged == {"state": "failed", "a": {"x": 5, "y": 2, "z": 3}, "b": [1], "c": 1}
+    assert merged == {"state": "failed", "a": {"x": 1, "y": 2, "z": 3}, "b": [1], "c": 1}
     assert [(one.field, one.values) for one in found] == [("c", {"history": 1, "zed": 2})]
 
 
