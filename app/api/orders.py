@@ -18,7 +18,8 @@ from provenance.records.repairing import parse_object
 from provenance.schemas.queries import OrdersQuery, RetriesQuery
 from provenance.services.orders import ReportBody, TakeBody, find_experiment, report_orders, take_orders
 from provenance.services.resubmission import repeats_of, resubmission
-from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries, read_retry, show_choice
+from provenance.services.retry_choice import show_choice
+from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries, read_retry
 from provenance.services.retry_policies import PoliciesBody, declare_policies, show_policies
 
 section = Section("orders", "Jobs that are to be submitted, each once.")

@@ -14,7 +14,8 @@ from app.wiring import get_service
 from provenance.errors import BadInputError
 from provenance.launchers.resubmitting import SUBMIT_FILE
 from provenance.services.resubmission import FORMS, repeats_of, resubmission
-from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries, read_retry, show_choice, units_of
+from provenance.services.retry_choice import show_choice
+from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries, read_retry, units_of
 from provenance.services.tasks import find_task
 from provenance.services.waivers import waive_units
 

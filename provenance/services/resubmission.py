@@ -9,7 +9,7 @@ from provenance.launchers.resubmitting import Repeat, jobsub_script, submit_file
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.ledger import Documents
 from provenance.services.orders import order_id
-from provenance.services.retry_jobs import Choice
+from provenance.services.retry_choice import Choice
 
 FORMS = ("condor", "jobsub", "sam")
 _ASIDE = ("configuration", "shared")
