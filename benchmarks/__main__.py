@@ -7,7 +7,7 @@ from benchmarks.measuring import measure
 from benchmarks.places import KINDS, open_place
 from benchmarks.report import print_heading
 
-PARTS = ("sizes", "reading", "http")
+PARTS = ("sizes", "reading", "questions", "http")
 
 
 def main() -> None:

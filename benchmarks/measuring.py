@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select
 from app.config import load_settings
 from app.wiring import Service, open_service
 from benchmarks import limits, reading, recording, sizes
+from benchmarks.asking import measure_questions
 from benchmarks.campaign import generate_jobs
 from benchmarks.places import Place, open_place
 from benchmarks.processes import running_service, settle
@@ -42,6 +43,8 @@ def measure(place: Place, jobs: int, wanted: Callable[[str], bool]) -> None:
             _measure_reading(service, jobs)
     finally:
         service.close()
+    if wanted("questions"):
+        measure_questions(place.settings, max(1, jobs // _TREE_JOBS))
     if wanted("http"):
         _measure_http(place, jobs, best)
 

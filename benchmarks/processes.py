@@ -74,6 +74,11 @@ def _stat(entry: Path) -> list[str]:
         return []
 
 
+def children(process: int) -> list[int]:
+    """Return the processes that a process started and that still run."""
+    return [int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit() and _stat(e)[1:2] == [str(process)]]
+
+
 def settle() -> None:
     """Wait a moment, so that what ran before does not take CPU from what is measured next."""
     os.sync()

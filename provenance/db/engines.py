@@ -4,6 +4,7 @@ Source: storage.md, "SQLite, PostgreSQL" (WAL, synchronous FULL, BEGIN IMMEDIATE
 """
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from sqlalchemy.exc import ArgumentError
 from provenance.errors import UnreachableError
 
 BUSY_MILLISECONDS = 15_000
+_WRITING_CACHE, _READING_CACHE = 65_536, 8192
+"""Kilobytes of pages that a connection keeps: a worker has one that writes, and one a thread that reads what the system keeps as well."""
 
 
 class Database(NamedTuple):
@@ -61,20 +64,20 @@ def _open_sqlite(url: str, file: str | None) -> Database:
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     reading = create_engine(url, pool_size=16, max_overflow=16)
     writing = create_engine(url, pool_size=1, max_overflow=4)
-    for engine, begin in ((reading, "BEGIN"), (writing, "BEGIN IMMEDIATE")):
-        event.listen(engine, "connect", _set_up_sqlite)
+    for engine, begin, cache in ((reading, "BEGIN", _READING_CACHE), (writing, "BEGIN IMMEDIATE", _WRITING_CACHE)):
+        event.listen(engine, "connect", partial(_set_up_sqlite, cache))
         event.listen(engine, "begin", _beginner(begin))
     return Database(reading, writing)
 
 
-def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+def _set_up_sqlite(cache_kilobytes: int, connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say so, by the event below
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
         f"busy_timeout={BUSY_MILLISECONDS}",
         "foreign_keys=ON",
-        "cache_size=-65536",
+        f"cache_size=-{cache_kilobytes}",
         "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")

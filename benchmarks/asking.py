@@ -1,0 +1,51 @@
+"""Measures questions through HTTP, one after the other over one connection, and the memory of the worker that answers them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.campaign import CONCAT, EXPERIMENT
+from benchmarks.clients import request_bytes, send_all
+from benchmarks.processes import children, running_service
+from benchmarks.reading import file_names, middle, slowest_hundredth
+from benchmarks.report import Figure, print_figure
+
+_OF = f"experiment={EXPERIMENT}"
+_CONCAT = f"/api/v1/files/{CONCAT.format(tree=0)}/lineage?{_OF}&direction=ancestors"
+_RAW = f"/api/v1/files/nova_r00000_s0500.raw.root/lineage?{_OF}&direction=descendants"
+_QUESTIONS: tuple[tuple[str, str, int, float | None], ...] = (
+    ("all ancestors of a concat, as CSV", f"{_CONCAT}&format=csv", 20, 60),
+    ("ancestors of a concat, nearest 200", _CONCAT, 20, None),
+    ("descendants of a raw file", _RAW, 200, 5),
+    ("impact of a release (r2): counts and a page", f"/api/v1/lineage/impact?{_OF}&revision=S24-05-01", 10, None),
+    ("impact of it, made directly", f"/api/v1/lineage/impact?{_OF}&revision=S24-05-01&direct=true", 10, 100),
+    ("page of a file", f"/files/{CONCAT.format(tree=0)}?{_OF}", 50, 60),
+    ("page of its lineage", f"/lineage/{CONCAT.format(tree=0)}?{_OF}", 20, 60),
+)
+
+
+def measure_questions(settings: dict[str, str], trees: int) -> None:
+    """Print the milliseconds of each question; `trees` are those that the database surely holds."""
+    with running_service(settings) as (address, server):
+        paths = [f"/api/v1/files/{name}?{_OF}" for name in file_names(trees)[:500]]
+        _print("file by name: what made it", _waits(address, paths), 3)
+        for name, path, times, mark in _QUESTIONS:
+            _print(name, _waits(address, [path] * times), mark)
+        megabytes = max(_peak_bytes(process) for process in children(server)) / 1e6
+        print_figure(Figure("resident memory of the worker, at most", megabytes, "MB", mark=200))
+
+
+def _waits(address: str, paths: Sequence[str]) -> list[float]:
+    requests = [request_bytes("GET", path, b"") for path in paths]
+    send_all(address, requests[:5], connections=1, statuses=(200,))  # into the caches, as in a service that runs
+    return send_all(address, requests, connections=1, statuses=(200,)).waits
+
+
+def _print(name: str, waits: list[float], mark: float | None) -> None:
+    slowest = f"p99 {slowest_hundredth(waits):.1f} ms" if len(waits) >= 100 else f"slowest {max(waits) * 1e3:.1f} ms"  # noqa: PLR2004
+    print_figure(Figure(name, middle(waits), "ms", mark=mark, note=slowest))
+
+
+def _peak_bytes(process: int) -> int:
+    """Return the most memory that a process had. Source: proc_pid_status(5), VmHWM."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
