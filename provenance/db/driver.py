@@ -4,8 +4,7 @@ SQLAlchemy spends 50 to 300 us on a statement before the driver sees it, and rec
 for a value on both databases, and nothing in them depends on what a client sent. Errors are SQLAlchemy's, as everywhere else.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -50,31 +49,6 @@ def copy_rows(connection: Connection, statement: str, rows: Iterable[Row]) -> No
                 copy.write_row(row)
     except connection.dialect.loaded_dbapi.Error as problem:
         raise _wrapped(connection, statement, problem) from problem
-
-
-@contextmanager
-def pipelined(connection: Connection) -> Iterator[None]:
-    """Send statements that return no rows to PostgreSQL without waiting for each; the next that returns rows waits for all.
-
-    Their errors come there, or at the end. COPY cannot run meanwhile.
-    """
-    if connection.dialect.name != "postgresql":
-        yield
-        return
-    try:
-        with _raw(connection).pipeline():
-            yield
-    except connection.dialect.loaded_dbapi.Error as problem:
-        raise _wrapped(connection, "(one of several statements)", problem) from problem
-
-
-def is_pipelined(connection: Connection) -> bool:
-    """Return whether statements are sent without waiting, so that COPY cannot run."""
-    return bool(_raw(connection).pgconn.pipeline_status)
-
-
-def _raw(connection: Connection) -> Any:
-    return connection.connection.driver_connection
 
 
 def _cursor(connection: Connection) -> Any:

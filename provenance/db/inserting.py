@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Dialect, Table
 
 from provenance.db.base import binder
-from provenance.db.driver import Row, change, change_many, copy_rows, fetch, is_pipelined
+from provenance.db.driver import Row, change, change_many, copy_rows, fetch
 from provenance.db.selecting import array_type
 
 _COPY_FROM = 64
@@ -48,7 +48,7 @@ def insert_rows(
         change_many(connection, prepared.insert, _converted(prepared, rows))
     elif skip_known:
         change(connection, f"{prepared.insert_arrays} ON CONFLICT DO NOTHING", _columns(prepared, rows))
-    elif len(rows) < _COPY_FROM or is_pipelined(connection):
+    elif len(rows) < _COPY_FROM:
         change(connection, prepared.insert_arrays, _columns(prepared, rows))
     else:
         copy_rows(connection, prepared.copy, _converted(prepared, rows))

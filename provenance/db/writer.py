@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from provenance.db.driver import pipelined
 from provenance.db.keys import KnownKeys
 from provenance.errors import ProvenanceError, UnreachableError
 
@@ -183,8 +182,7 @@ def _grouped(requests: list[_Request]) -> list[list[_Request]]:
 def _run_group(connection: Connection, known: KnownKeys, group: list[_Request]) -> Sequence[Any]:
     first = group[0]
     if first.gathered is not None:
-        with pipelined(connection):
-            return first.gathered(connection, known, [request.item for request in group])
+        return first.gathered(connection, known, [request.item for request in group])
     if first.use_case is None:
         raise AssertionError
     return [first.use_case(connection, known)]

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from provenance.db.base import table_of
-from provenance.db.driver import change, change_many, fetch, pipelined
+from provenance.db.driver import change, change_many, fetch
 from provenance.db.engines import Database
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys
@@ -89,27 +89,6 @@ def test_change_among_touches_those_rows_alone(database: Database) -> None:
 
         assert fetch(connection, "SELECT name FROM files WHERE is_crowded ORDER BY id") == [("b",)]
         assert fetch(connection, "SELECT count(*) FROM files WHERE id > ?", (0,)) == [(2,)]
-
-
-@pytest.mark.parametrize("count", [3, 200])
-def test_statements_that_are_sent_together_are_all_run(database: Database, count: int) -> None:
-    with database.writing.begin() as connection, pipelined(connection):
-        made = name_files(connection, [f"{number}.root" for number in range(count)])
-        insert_rows(connection, GAP_SETS, [{"id": 1, "sha256": "ab" * 32, "document": "[]"}])
-
-        assert len(fetch(connection, "SELECT id FROM files")) == len(made) == count
-    with database.reading.connect() as connection:
-        assert fetch(connection, "SELECT id FROM gap_sets") == [(1,)]
-
-
-def test_error_of_one_of_them_is_the_same_as_alone(database: Database) -> None:
-    def insert_twice() -> None:
-        with database.writing.begin() as connection, pipelined(connection):
-            for _ in range(2):
-                insert_rows(connection, GAP_SETS, [{"id": 1, "sha256": "ab" * 32, "document": "[]"}])
-
-    with pytest.raises(IntegrityError):
-        insert_twice()
 
 
 def test_keys_rise_and_none_is_given_twice(database: Database) -> None:
