@@ -1,5 +1,6 @@
 """The page that tries jobs again: a selection, what their failures were, and the exact resubmission in three forms or by the agent."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from provenance.services.waivers import waive_units
 _ROWS = 100
 _MOST = 1_000_000
 _TEXT = 20_000
+_JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIELDS = ("experiment", "task_id", "who", "why", "memory_factor")
 
 
@@ -70,6 +72,8 @@ def decide() -> Response:
         where = address("/retry", {"experiment": given["experiment"], "task_id": given["task_id"], "format": "condor"})
         return _led_to(where + "".join(f"&job={quote(job, safe='')}" for job in jobs))
     grant = form_grant(given["experiment"])
+    if "every" in request.form:
+        jobs = _every(given)
     if not jobs:
         raise BadInputError("job: select at least one job.", {"job": ["none is selected"]})
     if lacking := [name for name in ("who", "why") if not given[name]]:
@@ -79,6 +83,14 @@ def decide() -> Response:
     words = {"experiment": given["experiment"], "task_id": given["task_id"]}
     words["waived" if waives else "ordered"] = str(count)
     return _led_to(address("/retry", words))
+
+
+def _every(given: dict[str, str]) -> list[str]:
+    """Return the last attempt of each unit of the task that failed and never succeeded."""
+    service, body = get_service(), read_retry({name: given[name] for name in ("experiment", "task_id")})
+    with service.reading() as connection:
+        choice = choose_retries(connection, service.store, body)
+    return [each.job.job_id for each in choice.tries] + [job.job_id for job, _ in choice.skipped]
 
 
 def _led_to(where: str) -> Response:
@@ -150,7 +162,11 @@ def _command(experiment: str, jobs: list[str]) -> str:
 
 
 def _selected(listed: list[str]) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in listed if word.strip()))
+    jobs = list(dict.fromkeys(word.strip() for word in listed if word.strip()))
+    for job in jobs:
+        if not _JOB.fullmatch(job):
+            raise BadInputError(f"job: {job[:40]!r} is not the id of a job.", {"job": ["not the id of a job"]})
+    return jobs
 
 
 def _factor(word: str) -> float:

@@ -146,6 +146,26 @@ def test_waiving_by_form_lets_the_next_stage_end(launched: FlaskClient) -> None:
     assert (gen["waived"], gen["is_closed"], reco["units"], reco["to_come"]) == (2, True, 1, 0)
 
 
+def test_all_units_that_failed_are_decided_upon_at_once(launched: FlaskClient) -> None:
+    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "waive", "every": "yes", "who": "me", "why": "damaged"}
+
+    led = launched.post("/retry", data=form)
+
+    assert "2 units waived" in launched.get(led.location).text
+
+
+@pytest.mark.parametrize("job", ["zzz", "' OR 1=1", "0b7f0f6e-0000-4000-8000-00000000000Z"])
+def test_what_is_not_the_id_of_a_job_is_refused(launched: FlaskClient, job: str) -> None:
+    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "waive", "job": job, "who": "me", "why": "x"}
+
+    for answer in (
+        launched.get("/retry", query_string={"experiment": "nova", "job": job}),
+        launched.post("/retry", data=form),
+    ):
+        assert answer.status_code == 422
+        assert "is not the id of a job" in answer.text
+
+
 @pytest.mark.parametrize(
     ("change", "status", "words"),
     [({"who": ""}, 422, "who"), ({"job": []}, 422, "select at least one"), ({"memory_factor": "much"}, 422, "1 to 10")],
