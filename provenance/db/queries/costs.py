@@ -1,9 +1,9 @@
 """What units of stages took: the newest attempts of each stage, and the files that they made."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from provenance.db.queries.jobs import JobFilters, narrowed, selected
 from provenance.db.queries.tasks import begun_at
@@ -44,18 +44,22 @@ def stages_of(connection: Connection, filters: JobFilters) -> list[str]:
 
 
 def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:
-    """Return the newest attempts that are over and of which the wall time is known."""
-    query = narrowed(
-        selected(
-            Job.id, Job.task_id, Job.unit, Job.state, Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.ended_at
-        ),
-        filters,
-    ).where(Job.rerun_of.is_(None), Job.state != STATES.index("running"), Job.wall_seconds.is_not(None))
+    """Return the newest attempts that are over and of which the wall time is known: as measured, else from start to end."""
+    columns = (Job.id, Job.task_id, Job.unit, Job.state, Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes)
+    is_timed = or_(Job.wall_seconds.is_not(None), Job.started_at <= Job.ended_at)
+    query = narrowed(selected(*columns, Job.started_at, Job.ended_at), filters).where(
+        Job.rerun_of.is_(None), Job.state != STATES.index("running"), is_timed
+    )
     rows = connection.execute(query.order_by(Job.id.desc()).limit(MOST_ATTEMPTS))
-    return [
-        Attempt(f"{row[1]} {row[2]}" if row[2] is not None else f"job {row[0]}", row[3] == _SUCCEEDED, *row[4:])
-        for row in rows
-    ]
+    return [_attempt(row) for row in rows]
+
+
+def _attempt(row: Any) -> Attempt:
+    job, task, unit, state, wall, cpu, memory, started, ended = row
+    seconds = wall if wall is not None else (ended - started).total_seconds()
+    return Attempt(
+        f"{task} {unit}" if unit is not None else f"job {job}", state == _SUCCEEDED, seconds, cpu, memory, ended
+    )
 
 
 def yields(connection: Connection, filters: JobFilters) -> Yield:

@@ -59,6 +59,16 @@ def test_chain_is_estimated_stage_by_stage(production: Production) -> None:
     assert 10.5 < gen["wall_hours"]["expected"] < 12
 
 
+def test_attempts_that_measured_nothing_count_from_start_to_end(production: Production) -> None:
+    task = {"task_id": "t-gen", "campaign": "c", "stage": "gen", "unit": "u9"}
+    production.record(record_of(31, task=task, state="killed", exit={"signal": 9}, outputs=[], configurations=[]))
+
+    [gen] = estimated(production, stage="gen", files=10)["stages"]
+
+    assert gen["attempts_a_unit"] == pytest.approx(1.2)
+    assert gen["slot_hours"]["expected"] == pytest.approx(11.5), "an hour more"
+
+
 def test_events_are_turned_into_units_of_the_first_stage(production: Production) -> None:
     assert [stage["units"] for stage in estimated(production, events=1000)["stages"]] == [20, 4]
     assert [stage["units"] for stage in estimated(production, stage="merge", events=1000)["stages"]] == [4]
