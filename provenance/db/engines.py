@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -54,17 +54,8 @@ def open_database(url: str) -> Database:
         engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"), pool_size=12, max_overflow=8, pool_pre_ping=True
         )
-        event.listen(engine, "after_cursor_execute", _await_answer)
         return Database(engine, engine)
     raise UnreachableError(f"{parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL.")
-
-
-def _await_answer(connection: Connection, *_: Any) -> None:
-    """Wait for the answer of a statement of SQLAlchemy's own among pipelined ones: it looks at once whether there are rows."""
-    raw: Any = connection.connection.driver_connection
-    if raw.pgconn.pipeline_status:
-        with raw.pipeline():  # entering and leaving an inner one waits for all that was sent
-            pass
 
 
 def _open_sqlite(url: str, file: str | None) -> Database:
