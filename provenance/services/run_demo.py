@@ -179,9 +179,7 @@ def _stages(production: Production) -> Iterator[Stage]:
     yield production.histograms()
 
 
-def _run_stage(
-    stage: Stage, runner: Runner, storage: Path, result: DemoReport, report: Callable[[str], None]
-) -> None:
+def _run_stage(stage: Stage, runner: Runner, storage: Path, result: DemoReport, report: Callable[[str], None]) -> None:
     planned = {job.job.name: job for job in stage.jobs}
     retries: set[str] = set()
     for job in stage.jobs:
