@@ -5,72 +5,85 @@ Errors are one sentence on standard error; a traceback is a bug of ours.
 """
 
 import importlib.util
+import re
 import sys
 
 import click
 
 from provenance.errors import AmbiguousError, BadInputError, NotFoundError, ProvenanceError, UnreachableError
 
-COMMANDS = {
-    "agent": "agent",
-    "archive": "archive",
-    "art": "art",
-    "attest": "attest",
-    "backup": "archive",
-    "bundle": "bundles",
-    "capsule": "capsule",
-    "catalog": "catalog",
-    "common-ancestors": "histories",
-    "comparators": "comparators",
-    "cost": "histories",
-    "dead-letter": "letters",
-    "declare": "catalog",
-    "demo": "demo",
-    "diff": "comparing",
-    "diverge": "comparing",
-    "drill": "drill",
-    "errors": "errors",
-    "estimate": "estimate",
-    "export": "attest",
-    "export-site": "export_site",
-    "fhicl": "fhicl",
-    "gaps": "gaps",
-    "impact": "impact",
-    "job": "asking",
-    "jobs": "listing",
-    "launch": "agent",
-    "leaves": "histories",
-    "lineage": "asking",
-    "lookup": "asking",
-    "migrate": "serving",
-    "missing": "tasks",
-    "modules": "modules",
-    "orphans": "histories",
-    "paths": "histories",
-    "ready": "tasks",
-    "rebuild-database": "rebuild",
-    "rebuild-file": "impact",
-    "recipes": "recipes",
-    "record": "recording",
-    "register": "register",
-    "report": "report",
-    "repository": "repository",
-    "rerun": "bundles",
-    "retry": "retry",
-    "retry-policy": "retry",
-    "roots": "histories",
-    "rules": "rules",
-    "samples": "samples",
-    "serve": "serving",
-    "sidecar": "sidecar",
-    "task": "tasks",
-    "token": "tokens",
-    "verify": "bundles",
-    "witness": "witness",
-    "waive": "tasks",
-    "work": "work",
+SECTIONS = {
+    "Ask about files and jobs": {
+        "lookup": "asking",
+        "lineage": "asking",
+        "roots": "histories",
+        "leaves": "histories",
+        "cost": "histories",
+        "paths": "histories",
+        "common-ancestors": "histories",
+        "orphans": "histories",
+        "impact": "impact",
+        "rebuild-file": "impact",
+        "job": "asking",
+        "jobs": "listing",
+        "diff": "comparing",
+        "diverge": "comparing",
+        "recipes": "recipes",
+        "fhicl": "fhicl",
+        "art": "art",
+    },
+    "Watch and steer a production": {
+        "declare": "catalog",
+        "task": "tasks",
+        "missing": "tasks",
+        "ready": "tasks",
+        "waive": "tasks",
+        "errors": "errors",
+        "rules": "rules",
+        "modules": "modules",
+        "estimate": "estimate",
+        "samples": "samples",
+        "report": "report",
+        "export-site": "export_site",
+        "retry": "retry",
+        "retry-policy": "retry",
+        "launch": "agent",
+        "agent": "agent",
+        "catalog": "catalog",
+        "gaps": "gaps",
+    },
+    "Run jobs again": {
+        "bundle": "bundles",
+        "rerun": "bundles",
+        "verify": "bundles",
+        "comparators": "comparators",
+        "drill": "drill",
+        "capsule": "capsule",
+        "attest": "attest",
+        "export": "attest",
+    },
+    "Record": {
+        "register": "register",
+        "record": "recording",
+        "witness": "witness",
+        "sidecar": "sidecar",
+    },
+    "Operate the service": {
+        "serve": "serving",
+        "demo": "demo",
+        "work": "work",
+        "token": "tokens",
+        "repository": "repository",
+        "archive": "archive",
+        "backup": "archive",
+        "dead-letter": "letters",
+        "migrate": "serving",
+        "rebuild-database": "rebuild",
+    },
 }
-"""In which module of `app/commands` a command is; the module's `COMMANDS` maps its name to it."""
+"""Commands by what they are for, each with its module of `app/commands`; the module's `COMMANDS` maps its name to it."""
+
+COMMANDS = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 
 
 class LazyGroup(click.Group):
@@ -78,7 +91,7 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands."""
-        return sorted(name for name in COMMANDS if _is_there(name))
+        return [name for name in COMMANDS if _is_there(name)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return a command, importing its module."""
@@ -86,6 +99,28 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"app.commands.{COMMANDS[cmd_name]}")
         return module.COMMANDS[cmd_name]  # type: ignore[no-any-return]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by section, a line each."""
+        widest = max(map(len, COMMANDS))
+        for title, names in SECTIONS.items():
+            found = {name: self.get_command(ctx, name) for name in names}
+            rows = [
+                (name.ljust(widest), _line(command, formatter.width - widest - 6))
+                for name, command in found.items()
+                if command
+            ]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def _line(command: click.Command, limit: int) -> str:
+    """Return what a command does in one line: its first sentence, or the clauses of it that there is room for."""
+    sentence = command.get_short_help_str(limit=1000).removesuffix(".")
+    if len(sentence) <= limit:
+        return sentence
+    clauses = [match.start() for match in re.finditer("[:;] | [(]", sentence[: limit + 2])]
+    return sentence[: clauses[-1]] if clauses else command.get_short_help_str(limit=limit)
 
 
 def _is_there(name: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -189,3 +190,12 @@ def test_every_command_has_words_for_its_help() -> None:
 )
 def test_exit_codes_follow_the_kind_of_error(problem: Exception, code: int | None) -> None:
     assert exit_code(problem) == code
+
+
+def test_help_lists_every_command_once_in_a_line_by_what_it_is_for() -> None:
+    text = CliRunner().invoke(jobprov, ["--help"], terminal_width=80).output
+    listed = [line.split()[0] for line in text.splitlines() if line.startswith("  ") and line[2:3].islower()]
+
+    assert listed == list(COMMANDS)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.index("Ask about files") < text.index("  lookup ") < text.index("Run jobs again:") < text.index("  rerun ")
