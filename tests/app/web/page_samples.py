@@ -264,7 +264,17 @@ def _reconstruction(unit: int) -> Iterator[dict[str, Any]]:
                 "software": "toyexp",
             }
         ],
-        inputs=[_file(source, unit) | {"role": "primary", "events_read": 400}],
+        inputs=[
+            _file(source, unit)
+            | {
+                "role": "primary",
+                "events_read": 400,
+                "opened_at": started.isoformat(),
+                "closed_at": (started + timedelta(minutes=9)).isoformat(),
+                "times_from": "proc",
+                "times_within_seconds": 1.0,
+            }
+        ],
         outputs=[
             _output(f"{stem}_{stream}.root", unit, "reco", data_stream=stream) for stream in ("dimuon", "sideband")
         ],

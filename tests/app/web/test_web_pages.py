@@ -466,3 +466,10 @@ def test_pages_lead_to_the_estimate_of_doing_it_again(pages: FlaskClient, addres
 
     assert found is not None
     assert pages.get(unescape(found[1])).status_code == 200
+
+
+def test_a_job_tells_when_its_inputs_were_open(pages: FlaskClient) -> None:
+    text = re.sub(r"<[^>]+>", "", pages.get(SUCCEEDED).text)
+    assert re.search(
+        r"open \d+ \w+ 2026 [\d:]+ UTC to \d+ \w+ 2026 [\d:]+ UTC, by looks at open files, within 1 s", text
+    )
