@@ -11,6 +11,7 @@ from provenance.lineage.words import elided
 
 STATES = ("succeeded", "failed", "killed", "running", "silent", "lost", "reproduced", "waived")
 _SHORT = 12
+_AFTER_KIND = 8
 _LONGEST_DIGEST = 140
 
 
@@ -32,10 +33,11 @@ def mark(state: Any, *, label: bool = False) -> Markup:
 
 
 def digest(value: Any, width: int = _SHORT) -> Markup:
-    """Return a digest or id shortened to `width`: whole as tooltip, and when it is copied."""
+    """Return a digest or id shortened to `width`, or eight letters after what names its kind: whole as tooltip, and when it is copied."""
     if not isinstance(value, str) or not value:
         return escape(text(value))
     shown = elided(value, _LONGEST_DIGEST)
+    width = max(width, shown.find(":") + 1 + _AFTER_KIND)
     if len(shown) <= width + 1:
         return Markup("<code>{}</code>").format(shown)
     return Markup('<code class="digest" title="{}">{}<span class="rest">{}</span></code>').format(

@@ -198,4 +198,6 @@ def test_help_lists_every_command_once_in_a_line_by_what_it_is_for() -> None:
 
     assert listed == list(COMMANDS)
     assert max(map(len, text.splitlines())) <= 80
-    assert text.index("Ask about files") < text.index("  lookup ") < text.index("Run jobs again:") < text.index("  rerun ")
+    assert (
+        text.index("Ask about files") < text.index("  lookup ") < text.index("Run jobs again:") < text.index("  rerun ")
+    )

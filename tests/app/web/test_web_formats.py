@@ -77,6 +77,12 @@ def test_small_pieces_escape_what_they_show() -> None:
     assert not any("<script" in piece for piece in pieces)
 
 
+def test_what_names_the_kind_of_a_digest_leaves_room_for_the_digest() -> None:
+    assert digest("root-masked-1:0123456789abcdef").startswith(
+        '<code class="digest" title="root-masked-1:0123456789abcdef">root-masked-1:01234567<span'
+    )
+
+
 def test_a_digest_is_short_to_see_and_whole_to_copy() -> None:
     assert digest("0123456789abcdef") == (
         '<code class="digest" title="0123456789abcdef">0123456789ab<span class="rest">cdef</span></code>'

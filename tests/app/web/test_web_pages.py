@@ -473,3 +473,15 @@ def test_a_job_tells_when_its_inputs_were_open(pages: FlaskClient) -> None:
     assert re.search(
         r"open \d+ \w+ 2026 [\d:]+ UTC to \d+ \w+ 2026 [\d:]+ UTC, by looks at open files, within 1 s", text
     )
+
+
+def test_a_job_leads_to_its_retry_and_to_what_its_commit_touched(pages: FlaskClient) -> None:
+    killed, done = (pages.get(f"/jobs/{samples.job_id(word)}").text for word in ("gen-10", "reco-4"))
+
+    found = re.search(r'<a href="([^"]*)">Try again, or go on without', killed)
+    assert found is not None
+    assert samples.job_id("gen-10") in pages.get(unescape(found[1])).text
+    assert "Try again" not in done
+    touched = re.search(r'href="(/impact[^"]*)">what it touched', done)
+    assert touched is not None
+    assert re.match(r"\d+ jobs? made ", lead(pages, unescape(touched[1])))
