@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, day
-from app.web.frame import answer, asked
+from app.web.frame import answer, asked, here, table
 from app.web.jobs import asked_filters
 from app.wiring import get_service
 from provenance.db.queries.errors import SUMS
@@ -15,6 +15,10 @@ from provenance.services.count_errors import count_errors
 _FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
 _FILTER_OF = {"stage": "stage", "site": "site", "host": "host", "class": "failure_class", "step": "failed_step"}
 _ROWS = 40
+_COLUMNS = (
+    "count", "by", "class", "words", "transient", "state", "failed_step", "error_class", "exit_code", "signal", "hosts", "sites",
+    "last_day", "day_before", "first_at", "last_at", "message", "example",
+)  # fmt: skip
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -28,6 +32,8 @@ def show_page() -> Response:
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     with get_service().reading() as connection:
         found = count_errors(connection, asked_filters(), by=by, sort=sort)
+    if asked("format") == "csv":
+        return table("errors", _COLUMNS, found["causes"])
     causes = [
         {**cause, "jobs": address("/jobs", _same_cause(cause, filters, by)), "log_link": _log_link(cause)}
         for cause in found["causes"]
@@ -39,6 +45,7 @@ def show_page() -> Response:
         first_line=first_line(found),
         causes=cut_rows("causes", causes, _ROWS),
         outliers=cut_rows("outliers", [_linked(outlier, filters) for outlier in found["outliers"]], 20),
+        csv=here(format="csv"),
         filters=filters,
         by=by,
         is_sum=by in SUMS,

@@ -1,12 +1,14 @@
 """What all pages share: the blueprint, the filters, the address of the stylesheet, and how a page is answered."""
 
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
 from jinja2 import ChainableUndefined, Environment
 
+from app.csv_rows import CONTENT_TYPE, csv_lines
 from app.web import formats, markup
 from app.web.cuts import address, tighten
 from app.web.guard import check_reading
@@ -87,6 +89,13 @@ def answer(template: str, *, twin: str | None = None, is_live: bool = False, **v
         tighten()
         text = render_template(template, **values)
     return make_response(text)
+
+
+def table(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:
+    """Return rows as CSV to save as `NAME.csv`."""
+    found = Response(b"".join(csv_lines(columns, rows)), content_type=CONTENT_TYPE)
+    found.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return found
 
 
 def experiment_asked() -> str | None:

@@ -5,10 +5,9 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from app.csv_rows import CONTENT_TYPE, csv_lines
 from app.web.cuts import address
 from app.web.formats import moment
-from app.web.frame import answer, asked, asked_number, here
+from app.web.frame import answer, asked, asked_number, here, table
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError
@@ -130,9 +129,7 @@ def first_line(count: int, filters: dict[str, str], *, is_more: bool) -> str:
 def _csv(jobs: list[dict[str, Any]]) -> Response:
     """Return the same rows as CSV."""
     names = (*_COLUMNS, *_MORE_COLUMNS, "wall_seconds", "cpu_seconds", "max_rss_bytes", "grade")
-    answer_ = Response(b"".join(csv_lines(names, map(_flat, jobs))), content_type=CONTENT_TYPE)
-    answer_.headers["Content-Disposition"] = 'attachment; filename="jobs.csv"'
-    return answer_
+    return table("jobs", names, map(_flat, jobs))
 
 
 def _flat(job: dict[str, Any]) -> dict[str, Any]:

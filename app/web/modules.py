@@ -1,17 +1,22 @@
 """The page of art's modules: which takes the time, and which became slower from one version to the next."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, Response
 
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, duration, text
-from app.web.frame import answer, asked
+from app.web.frame import answer, asked, here, table
 from app.web.jobs import asked_filters
 from app.wiring import get_service
 from provenance.services.sum_modules import LEAST_SIGMA, sum_modules
 
 _FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
+_COLUMNS = (
+    "by", "group", "label", "type", "share", "seconds", "events", "seconds_per_event", "standard_error", "slowest_seconds",
+    "rss_growth_bytes",
+)  # fmt: skip
 _CHANGES = ("slower", "faster", "new", "gone")
 
 
@@ -27,12 +32,15 @@ def show_page() -> Response:
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     with get_service().reading() as connection:
         found = sum_modules(connection, asked_filters(), by=by, **chosen)
+    if asked("format") == "csv":
+        return table("modules", _COLUMNS, _flat(found["groups"], by))
     compared = found["comparison"]
     shown = next((group for group in found["groups"] if compared and group["name"] == compared["second"]), None)
     shown = shown or next(iter(found["groups"]), None)
     return answer(
         "modules.html",
         twin=address("/statistics/modules", {**filters, "by": by, **{name: value for name, value in chosen.items() if value}}),
+        csv=here(format="csv"),
         filters=filters,
         by=by,
         choices=[(group["name"], group["name"]) for group in found["groups"] if group["name"]],
@@ -43,6 +51,11 @@ def show_page() -> Response:
         modules=cut_rows("modules", shown["modules"], 25) if shown else None,
         least_sigma=LEAST_SIGMA,
     )  # fmt: skip
+
+
+def _flat(groups: list[dict[str, Any]], by: str) -> Iterator[dict[str, Any]]:
+    for group in groups:
+        yield from ({**module, "by": by, "group": group["name"]} for module in group["modules"])
 
 
 def first_line(found: dict[str, Any]) -> str:

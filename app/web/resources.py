@@ -1,12 +1,13 @@
 """The page of resources: what jobs took, as distributions beside each other, by stage, site, host or version."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, Response
 
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, duration, number, size
-from app.web.frame import answer, asked
+from app.web.frame import answer, asked, here, table
 from app.web.jobs import asked_filters
 from app.wiring import get_service
 from provenance.services.sum_resources import MEASURES, sum_resources
@@ -21,6 +22,7 @@ _TITLES = {
     "seconds_per_event": "Time an event",
     "bytes_per_event": "Output an event",
 }
+_COLUMNS = ("by", "group", "jobs", "measure", "unit", "count", "mean", "p10", "median", "p90", "largest")
 _HEIGHT = 40
 
 
@@ -35,10 +37,13 @@ def show_page() -> Response:
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     with get_service().reading() as connection:
         found = sum_resources(connection, asked_filters(), by=by)
+    if asked("format") == "csv":
+        return table("resources", _COLUMNS, _flat(found))
     shown = measure if measure in found["measures"] else next(iter(found["measures"]), None)
     return answer(
         "resources.html",
         twin=address("/statistics/resources", {**filters, "by": by}),
+        csv=here(format="csv"),
         filters=filters,
         by=by,
         measure=shown,
@@ -47,6 +52,13 @@ def show_page() -> Response:
         groups=cut_rows("groups", [_row(group, shown) for group in found["groups"]], 20),
         ends=_ends(found["measures"][shown], shown) if shown else None,
     )
+
+
+def _flat(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for group in found["groups"]:
+        same = {"by": found["by"], "group": group["name"], "jobs": group["jobs"]}
+        for name, sums in group["measures"].items():
+            yield {**same, "measure": name, "unit": found["measures"][name]["unit"], **sums}
 
 
 def first_line(found: dict[str, Any]) -> str:

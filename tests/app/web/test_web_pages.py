@@ -1,5 +1,6 @@
 """What the pages say, on a sample production."""
 
+import csv
 import re
 from html import unescape
 from html.parser import HTMLParser
@@ -485,3 +486,21 @@ def test_a_job_leads_to_its_retry_and_to_what_its_commit_touched(pages: FlaskCli
     touched = re.search(r'href="(/impact[^"]*)">what it touched', done)
     assert touched is not None
     assert re.match(r"\d+ jobs? made ", lead(pages, unescape(touched[1])))
+
+
+@pytest.mark.parametrize(
+    ("address", "column", "value"),
+    [
+        ("/errors?experiment=toyexp", "failed_step", "smear"),
+        ("/modules?stage=reco", "label", "smear"),
+        ("/resources?stage=reco", "measure", "wall_seconds"),
+    ],
+)
+def test_what_a_table_shows_can_be_saved_as_csv(pages: FlaskClient, address: str, column: str, value: str) -> None:
+    found = re.search(r'<a href="([^"]*format=csv[^"]*)">[^<]*as CSV|<a href="([^"]*)">As CSV', pages.get(address).text)
+    assert found is not None
+
+    saved = pages.get(unescape(found[1] or found[2]))
+
+    assert saved.content_type == "text/csv; charset=utf-8"
+    assert value in [row[column] for row in csv.DictReader(saved.text.splitlines())]
