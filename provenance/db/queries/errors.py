@@ -18,9 +18,9 @@ from sqlalchemy import (
 )
 
 from provenance.db.keys import chunks
-from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.queries.jobs import JobFilters, job_conditions
 from provenance.db.recording.job_rows import STATES
-from provenance.db.tables import FailureClass, Host, Job, Stage
+from provenance.db.tables import FailureClass, Host, Job, Stage, TaskRow
 
 # A literal, so that the index on failures alone serves.
 _IS_BAD = Job.state >= literal_column(str(STATES.index("failed")))
@@ -93,10 +93,9 @@ def cause_rows(
         by, *cause, func.count(), func.count(Job.host_id.distinct()), func.count(Host.site.distinct()),
         _count(today), _count(yesterday), func.min(_AT), func.max(_AT), func.max(Job.id),
     )  # fmt: skip
-    if any(value is not None for value in filters) or facet == "stage":
-        query = narrowed(selected(*columns), filters)
-    else:  # nothing needs the other tables
-        query = select(*columns).select_from(Job).outerjoin(Host, Host.id == Job.host_id)
+    query = select(*columns).select_from(Job).outerjoin(Host, Host.id == Job.host_id).where(*job_conditions(filters))
+    if facet == "stage":
+        query = query.outerjoin(TaskRow, TaskRow.id == Job.task_id).outerjoin(Stage, Stage.id == TaskRow.stage_id)
     grouping = cause if facet is None else (by,) if facet in _ALONE else (by, *cause)
     query = query.outerjoin(FailureClass, FailureClass.job_id == Job.id)
     query = query.where(_IS_BAD, Job.rerun_of.is_(None)).group_by(*grouping)
@@ -118,16 +117,19 @@ def place_counts(connection: Connection, filters: JobFilters) -> list[tuple[str 
 def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None, tuple[int, int]]:
     """Return (jobs that are over, failures) by key of the host.
 
-    Of all jobs an index alone tells, and reruns, which are few, are taken off: a million jobs take a tenth of looking at each.
+    Of all jobs, or all of an experiment, an index alone tells, and reruns, which are few, are taken off: a million jobs take a
+    tenth of looking at each.
     """
-    columns = (Job.host_id, func.count(), _count(_IS_BAD))
-    if any(value is not None for value in filters):
-        query = narrowed(selected(*columns), filters).where(_IS_OVER, Job.rerun_of.is_(None)).group_by(Job.host_id)
+    conditions, sums = (*job_conditions(filters), _IS_OVER), (func.count(), _count(_IS_BAD))
+    if any(value is not None for value in filters._replace(experiment=None)):
+        # an expression: SQLite would walk the jobs in the order of the column to group them, and look for a page with each
+        host = Job.host_id + literal_column("0")
+        query = select(host, *sums).where(*conditions, Job.rerun_of.is_(None)).group_by(host)
         return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
-    everything = select(*columns).where(_IS_OVER).group_by(Job.host_id)
+    everything = select(Job.host_id, *sums).where(*conditions).group_by(Job.host_id)
     counts = {row[0]: (row[1], row[2]) for row in connection.execute(everything)}
     # not grouped there: SQLite would walk all jobs in the order of hosts for that
-    reruns = select(Job.host_id, case((_IS_BAD, 1), else_=0)).where(_IS_OVER, Job.rerun_of.is_not(None))
+    reruns = select(Job.host_id, case((_IS_BAD, 1), else_=0)).where(*conditions, Job.rerun_of.is_not(None))
     for host, is_failure in connection.execute(reruns):
         counts[host] = (counts[host][0] - 1, counts[host][1] - is_failure)
     return counts

@@ -136,7 +136,7 @@ class Job(Base):
         ),  # few; a count that an index answers leaves them out by it
         Index("ix_jobs_task_id_state", "task_id", "state"),
         Index("ix_jobs_batch_id", "batch_id"),
-        Index("ix_jobs_host_id_state", "host_id", "state"),
+        Index("ix_jobs_host_id_experiment_id_state", "host_id", "experiment_id", "state"),
         Index("ix_jobs_software_set_id", "software_set_id"),
     )
 

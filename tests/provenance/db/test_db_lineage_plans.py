@@ -83,7 +83,7 @@ def test_postgresql_has_an_index_for_each_look_up_and_walk(production: Productio
 
 COUNTED_BY = {
     "ix_jobs_software_set_id": JobFilters(revision="1" * 40),
-    "ix_jobs_host_id_state": JobFilters(host="wn1"),
+    "ix_jobs_host_id_experiment_id_state": JobFilters(host="wn1"),
     "ix_jobs_task_id_state": JobFilters(campaign="c", stage="s"),
 }
 

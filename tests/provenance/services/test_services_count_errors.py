@@ -93,6 +93,18 @@ def test_only_jobs_that_pass_the_filters_count(production: Production) -> None:
     assert (found["jobs"], found["failures"], found["cause_count"]) == (2, 2, 1)
 
 
+def test_jobs_of_other_experiments_and_reruns_do_not_count(production: Production) -> None:
+    production.record(
+        *[failed(number, 3, experiment="sterile") for number in (80, 81)],
+        failed(82, 3, experiment="sterile", rerun_of=job_id(80)),
+    )
+
+    nova, sterile = (counted(production, JobFilters(experiment=name)) for name in ("nova", "sterile"))
+
+    assert [(found["jobs"], found["failures"]) for found in (nova, sterile)] == [(37, 7), (2, 2)]
+    assert [cause["count"] for cause in sterile["causes"]] == [2]
+
+
 def test_host_that_spoils_its_jobs_stands_out(production: Production) -> None:
     hole = {"hostname": "hole", "site": "FNAL"}
     production.record(*[failed(number, 3, host=hole) for number in range(100, 112)])
