@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from provenance.db.queries.files import (
     FoundFile,
@@ -17,6 +17,13 @@ from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.versions import Version, versions_of
 from provenance.db.tables import Claim, File
 from provenance.errors import AmbiguousError, NotFoundError
+
+_named = select(File.name).join(Claim, Claim.file_id == File.id)
+# an alias is a claim of the same job, and no index has `alias_of`
+_ALIASES = _named.where(
+    Claim.job_id.in_(bindparam("jobs", expanding=True)), Claim.alias_of.in_(bindparam("claims", expanding=True))
+)
+_BIRTHS = _named.where(Claim.id.in_(bindparam("births", expanding=True)))
 
 
 def find_file(
@@ -88,10 +95,10 @@ def _version_json(version: Version, job: dict[str, Any]) -> dict[str, Any]:
 
 def _aliases(connection: Connection, versions: list[Version]) -> list[str]:
     """Return other names of the same bytes: what it was renamed to, and what it was called at birth."""
-    claims = [version.claim_id for version in versions]
-    jobs = {version.job_id for version in versions}  # an alias is a claim of the same job, and no index has `alias_of`
-    births = [version.alias_of for version in versions if version.alias_of is not None]
-    query = select(File.name).join(Claim, Claim.file_id == File.id)
-    wanted = [query.where(Claim.job_id.in_(jobs), Claim.alias_of.in_(claims))] if claims else []
-    wanted += [query.where(Claim.id.in_(births))] if births else []
-    return sorted({row[0] for one in wanted for row in connection.execute(one)})
+    asked = {
+        "claims": [version.claim_id for version in versions],
+        "jobs": sorted({version.job_id for version in versions}),
+        "births": [version.alias_of for version in versions if version.alias_of is not None],
+    }
+    queries = [query for word, query in (("claims", _ALIASES), ("births", _BIRTHS)) if asked[word]]
+    return sorted({row[0] for query in queries for row in connection.execute(query, asked)})

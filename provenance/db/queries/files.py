@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, true
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select, true
 
 from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.recording.job_rows import STATES
@@ -24,6 +24,72 @@ from provenance.db.tables import (
 
 MOST_CONSUMERS = 100
 NEAREST = 8
+
+
+# Composed once: to compose a statement takes SQLAlchemy longer than the database takes to answer it, and a file's page needs ten.
+_NAMED = (
+    select(File.id, File.name, File.namespace, Experiment.name, File.is_crowded)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .where(File.name == bindparam("name"))
+    .order_by(Experiment.name, File.namespace)
+)
+_IDENTITIES = select(Identity.id).where(Identity.file_id == bindparam("file"))
+_CONSUMER_COUNT = select(func.count(func.distinct(Mention.job_id))).where(Mention.identity_id.in_(_IDENTITIES))
+_CONSUMERS = (
+    select(Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id)
+    .select_from(Mention)
+    .join(Job, Job.id == Mention.job_id)
+    .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+    .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+    .where(Mention.identity_id.in_(_IDENTITIES))
+    .order_by(Mention.job_id)
+    .limit(bindparam("limit"))
+)
+_PARENTS = (
+    select(File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid)
+    .select_from(Parent)
+    .join(Identity, Identity.id == Parent.identity_id)
+    .join(File, File.id == Identity.file_id)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .outerjoin(Producer, Producer.identity_id == Identity.id)
+    .outerjoin(Claim, Claim.id == Producer.claim_id)
+    .outerjoin(Job, Job.id == Claim.job_id)
+    .where(Parent.claim_id == bindparam("claim"))
+    .order_by(File.name)
+    .limit(bindparam("limit"))
+)
+_SIGHTINGS = (
+    select(Sighting.document, Sighting.seen_at)
+    .where(Sighting.file_id == bindparam("file"))
+    .order_by(Sighting.entry_id.desc())
+    .limit(20)
+)
+
+
+def _children_from(edges: Select[int, bool]) -> Select[Any]:
+    """Return the query for the first files at the end of these edges."""
+    first = edges.limit(bindparam("limit")).subquery()
+    return (
+        select(File.name, File.namespace, Experiment.name, first.c.is_sure, Job.uuid)
+        .select_from(first)
+        .join(Claim, Claim.id == first.c.claim_id)
+        .join(File, File.id == Claim.file_id)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .join(Job, Job.id == Claim.job_id)
+        .order_by(File.name)
+        .distinct()
+    )
+
+
+_claims: BindParameter[Any] = bindparam("claims", expanding=True)
+_CHILDREN_OF_CLAIMS = _children_from(
+    select(Parent.claim_id, Producer.is_sure)
+    .join(Producer, Producer.identity_id == Parent.identity_id)
+    .where(Producer.claim_id.in_(_claims), Parent.claim_id.not_in(_claims))
+)
+_CHILDREN_OF_FILE = _children_from(
+    select(Parent.claim_id, true().label("is_sure")).where(Parent.identity_id.in_(_IDENTITIES))
+)
 
 
 class FoundFile(NamedTuple):
@@ -49,17 +115,10 @@ def find_files(
     connection: Connection, name: str, *, experiment: str | None = None, namespace: str | None = None
 ) -> list[FoundFile]:
     """Return the files of this name; the name `namespace:name` is understood too."""
-    query = (
-        select(File.id, File.name, File.namespace, Experiment.name, File.is_crowded)
-        .join(Experiment, Experiment.id == File.experiment_id)
-        .where(File.name == name)
-        .order_by(Experiment.name, File.namespace)
-    )
-    if experiment is not None:
-        query = query.where(Experiment.name == experiment)
+    query = _NAMED if experiment is None else _NAMED.where(Experiment.name == experiment)
     if namespace is not None:
         query = query.where(File.namespace == namespace)
-    return [FoundFile(*row) for row in connection.execute(query)]
+    return [FoundFile(*row) for row in connection.execute(query, {"name": name})]
 
 
 def nearest_names(connection: Connection, name: str) -> list[str]:
@@ -79,19 +138,10 @@ def nearest_names(connection: Connection, name: str) -> list[str]:
 
 def consumers(connection: Connection, file: int, *, limit: int = MOST_CONSUMERS) -> tuple[int, list[dict[str, Any]]]:
     """Return how many jobs mention the file, and the first of them."""
-    of_file = select(Identity.id).where(Identity.file_id == file)
-    count = connection.execute(
-        select(func.count(func.distinct(Mention.job_id))).where(Mention.identity_id.in_(of_file))
-    ).scalar_one()
-    query = (
-        select(Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id)
-        .select_from(Mention)
-        .join(Job, Job.id == Mention.job_id)
-        .outerjoin(TaskRow, TaskRow.id == Job.task_id)
-        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-        .where(Mention.identity_id.in_(of_file))
-        .order_by(Mention.job_id)
-        .limit(limit)
+    asked = {"file": file, "limit": limit}
+    rows = connection.execute(_CONSUMERS, asked).all()
+    count = (
+        len({row[0] for row in rows}) if len(rows) < limit else connection.execute(_CONSUMER_COUNT, asked).scalar_one()
     )
     return count, [
         {
@@ -103,26 +153,13 @@ def consumers(connection: Connection, file: int, *, limit: int = MOST_CONSUMERS)
             "task_id": row[5],
         }
         | {"url": job_url(row[0])}
-        for row in connection.execute(query)
+        for row in rows
     ]
 
 
 def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[dict[str, Any]]:
     """Return the files that a claim was made from, with the job that made each, where it is recorded."""
-    query = (
-        select(File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid)
-        .select_from(Parent)
-        .join(Identity, Identity.id == Parent.identity_id)
-        .join(File, File.id == Identity.file_id)
-        .join(Experiment, Experiment.id == File.experiment_id)
-        .outerjoin(Producer, Producer.identity_id == Identity.id)
-        .outerjoin(Claim, Claim.id == Producer.claim_id)
-        .outerjoin(Job, Job.id == Claim.job_id)
-        .where(Parent.claim_id == claim)
-        .order_by(File.name)
-        .limit(limit)
-    )
-    return [_relative(row) for row in connection.execute(query)]
+    return [_relative(row) for row in connection.execute(_PARENTS, {"claim": claim, "limit": limit})]
 
 
 def children_of(
@@ -133,26 +170,10 @@ def children_of(
     Of very many the first that were recorded: to sort a million names of a hub takes seconds.
     """
     if claims:
-        edges = (
-            select(Parent.claim_id, Producer.is_sure)
-            .join(Producer, Producer.identity_id == Parent.identity_id)
-            .where(Producer.claim_id.in_(claims), Parent.claim_id.not_in(claims))
-        )
+        rows = connection.execute(_CHILDREN_OF_CLAIMS, {"claims": list(claims), "limit": limit})
     else:
-        seen = select(Identity.id).where(Identity.file_id == file)
-        edges = select(Parent.claim_id, true().label("is_sure")).where(Parent.identity_id.in_(seen))
-    first = edges.limit(limit).subquery()
-    query = (
-        select(File.name, File.namespace, Experiment.name, first.c.is_sure, Job.uuid)
-        .select_from(first)
-        .join(Claim, Claim.id == first.c.claim_id)
-        .join(File, File.id == Claim.file_id)
-        .join(Experiment, Experiment.id == File.experiment_id)
-        .join(Job, Job.id == Claim.job_id)
-        .order_by(File.name)
-        .distinct()
-    )
-    return [_relative(row) for row in connection.execute(query)]
+        rows = connection.execute(_CHILDREN_OF_FILE, {"file": file, "limit": limit})
+    return [_relative(row) for row in rows]
 
 
 def _relative(row: Any) -> dict[str, Any]:
@@ -169,7 +190,5 @@ def _relative(row: Any) -> dict[str, Any]:
 
 def sightings_of(connection: Connection, file: int) -> list[dict[str, Any]]:
     """Return the catalog sightings of a file, newest first: the documents as they were sent."""
-    query = (
-        select(Sighting.document, Sighting.seen_at).where(Sighting.file_id == file).order_by(Sighting.entry_id.desc())
-    )
-    return [{**json.loads(row[0]), "seen_at": row[1].isoformat()} for row in connection.execute(query.limit(20))]
+    rows = connection.execute(_SIGHTINGS, {"file": file})
+    return [{**json.loads(row[0]), "seen_at": row[1].isoformat()} for row in rows]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, union_all
 
 from provenance.db.keys import chunks
 from provenance.db.queries.node_facts import code_versions, job_url
@@ -69,10 +69,6 @@ _COLUMNS: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def _summary_query() -> Select[Any]:
-    return selected(*_COLUMNS)
-
-
 def selected(*columns: Any) -> Select[Any]:
     """Return a query for columns of jobs and of what names their experiment, task, stage and host."""
     query: Select[Any] = select(*columns)
@@ -85,11 +81,15 @@ def selected(*columns: Any) -> Select[Any]:
     )
 
 
+_SUMMARIES = selected(*_COLUMNS)
+_SUMMARIES_OF = _SUMMARIES.where(Job.id.in_(bindparam("keys", expanding=True)))
+
+
 def job_summaries(connection: Connection, keys: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Return what lists show of these jobs, by integer key."""
     rows: list[Any] = []
     for part in chunks(sorted(set(keys))):
-        rows += connection.execute(_summary_query().where(Job.id.in_(part))).all()
+        rows += connection.execute(_SUMMARIES_OF, {"keys": part}).all()
     return _summaries(connection, rows)
 
 
@@ -105,7 +105,7 @@ def list_job_rows(
 
     `condition` is what the filters `parameter` and `value` say.
     """
-    query = narrowed(_summary_query(), filters).order_by(Job.id.desc())
+    query = narrowed(_SUMMARIES, filters).order_by(Job.id.desc())
     if condition is not None:
         return _that_ran(connection, query, condition, limit=limit, before=before)
     if before is not None:

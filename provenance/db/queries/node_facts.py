@@ -3,13 +3,21 @@
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.versions import versions_of
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Claim, Experiment, File, Identity, Job, SoftwareRow, SoftwareSetMember, Stage, TaskRow
 from provenance.lineage.graph import FileNode, JobNode
+
+# composed once: to compose it takes longer than to answer it
+_SOFTWARE = (
+    select(SoftwareSetMember.software_set_id, SoftwareRow.name, SoftwareRow.requested_ref, SoftwareRow.revision)
+    .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+    .where(SoftwareSetMember.software_set_id.in_(bindparam("sets", expanding=True)))
+    .order_by(SoftwareSetMember.software_set_id, SoftwareSetMember.position)
+)
 
 
 def file_url(name: str, experiment: str, namespace: str = "") -> str:
@@ -119,13 +127,7 @@ def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[
     """Return what people call the code of each software list: name and asked ref of its first entry."""
     found: dict[int, str] = {}
     for part in chunks(sorted(software_sets)):
-        query = (
-            select(SoftwareSetMember.software_set_id, SoftwareRow.name, SoftwareRow.requested_ref, SoftwareRow.revision)
-            .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
-            .where(SoftwareSetMember.software_set_id.in_(part))
-            .order_by(SoftwareSetMember.software_set_id, SoftwareSetMember.position)
-        )
-        for software_set, name, ref, revision in connection.execute(query):
+        for software_set, name, ref, revision in connection.execute(_SOFTWARE, {"sets": part}):
             words = [word for word in (name, ref or (revision or "")[:12]) if word]
             found.setdefault(software_set, " ".join(words))
     return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, exists, or_, select
+from sqlalchemy import Connection, bindparam, exists, or_, select
 
 from provenance.db.base import EPOCH
 from provenance.db.keys import chunks
@@ -16,6 +16,26 @@ from provenance.db.tables import Claim, Identity, Job, Mention, Producer
 
 _SUCCEEDED = STATES.index("succeeded")
 MOST_VERSIONS = 1000
+
+
+# composed once: to compose it takes longer than to answer it
+_IS_LINKED = exists().where(
+    Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.identity_id == Producer.identity_id
+)
+_CLAIMS = (
+    select(
+        Claim.file_id, Claim.id, Job.id, Job.uuid, Job.state, Job.ended_at, Identity.size_bytes, Identity.checksums,
+        Claim.status, Claim.data_tier, Claim.event_count, Claim.alias_of,
+    )
+    .join(Job, Job.id == Claim.job_id)
+    .join(Identity, Identity.id == Claim.identity_id)
+    .where(
+        Claim.file_id.in_(bindparam("files", expanding=True)),
+        Job.rerun_of.is_(None),
+        or_(Job.state == _SUCCEEDED, _IS_LINKED),
+    )
+    .limit(bindparam("limit"))
+)  # fmt: skip
 
 
 class Version(NamedTuple):
@@ -43,21 +63,9 @@ class Version(NamedTuple):
 def versions_of(connection: Connection, files: Sequence[int]) -> dict[int, list[Version]]:
     """Return the versions of each file, oldest first, at most a thousand each; files without one are left out."""
     found: dict[int, list[tuple[object, ...]]] = {}
-    is_linked = exists().where(
-        Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.identity_id == Producer.identity_id
-    )
     for part in chunks(files):
-        query = (
-            select(
-                Claim.file_id, Claim.id, Job.id, Job.uuid, Job.state, Job.ended_at, Identity.size_bytes, Identity.checksums,
-                Claim.status, Claim.data_tier, Claim.event_count, Claim.alias_of,
-            )
-            .join(Job, Job.id == Claim.job_id)
-            .join(Identity, Identity.id == Claim.identity_id)
-            .where(Claim.file_id.in_(part), Job.rerun_of.is_(None), or_(Job.state == _SUCCEEDED, is_linked))
-            .limit(MOST_VERSIONS * len(part))
-        )  # fmt: skip
-        for row in connection.execute(query):
+        rows = connection.execute(_CLAIMS, {"files": part, "limit": MOST_VERSIONS * len(part)})
+        for row in rows:
             found.setdefault(row[0], []).append(tuple(row[1:]))
     return {file: _numbered(rows) for file, rows in found.items()}
 
