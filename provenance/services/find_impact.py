@@ -14,9 +14,9 @@ from provenance.db.queries.impact import (
     MOST_FILES,
     MOST_SEEDS,
     Conditions,
+    MadeClaim,
     TouchedFile,
     count_jobs,
-    count_made,
     count_touched,
     jobs_that,
     made_claims,
@@ -72,16 +72,18 @@ def find_impact(
         if chosen is not None and jobs > MOST_FOLLOWED:
             claims = next_claims(connection, chosen, after=after, most=limit + 1)
             return {**_UNCOUNTED, "jobs": jobs, **_page(connection, claims, set(claims), limit)}
-        made = count_made(connection, chosen) if chosen is not None else 0
-        claims, direct = _touched(connection, chosen, is_direct=is_direct)
-        touched, touched_jobs = count_touched(connection, claims)
+        claims, made = _touched(connection, chosen, is_direct=is_direct)
+        named = [claim for claim in made if not claim.is_alias]
+        touched, touched_jobs = (
+            (len(named), len({claim.job for claim in named})) if is_direct else count_touched(connection, claims)
+        )
     return {
         "jobs": jobs,
-        "made": made,
+        "made": len(named),
         "touched_jobs": touched_jobs,
         "touched": touched,
         "is_truncated": len(claims) >= MOST_FILES,
-        **_page(connection, [claim for claim in claims if claim > after], direct, limit),
+        **_page(connection, [claim for claim in claims if claim > after], {claim.claim for claim in made}, limit),
     }
 
 
@@ -103,9 +105,8 @@ def stream_impact(connection: Connection, filters: JobFilters, *, is_direct: boo
     with time_limit(connection, _ADVICE):
         chosen = _chosen(connection, filters)
         is_wide = chosen is not None and count_jobs(connection, chosen) > MOST_SEEDS
-        claims, direct = (
-            ([], set[int]()) if is_wide and is_direct else _touched(connection, chosen, is_direct=is_direct)
-        )
+        claims, made = ([], []) if is_wide and is_direct else _touched(connection, chosen, is_direct=is_direct)
+        direct = {claim.claim for claim in made}
     if chosen is not None and is_wide:
         for file in _made_by_many(connection, chosen):
             yield _file(file, is_direct=True)
@@ -126,16 +127,17 @@ def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
     return jobs_that(connection, filters, read_condition(filters.parameter, filters.value))
 
 
-def _touched(connection: Connection, jobs: Conditions | None, *, is_direct: bool) -> tuple[list[int], set[int]]:
+def _touched(connection: Connection, jobs: Conditions | None, *, is_direct: bool) -> tuple[list[int], list[MadeClaim]]:
     """Return the claims that are touched, and those of them that the jobs themselves made."""
     if jobs is None:
-        return [], set()
-    direct = made_claims(connection, jobs, most=MOST_FILES if is_direct else MOST_SEEDS + 1)
+        return [], []
+    made = made_claims(connection, jobs, most=MOST_FILES if is_direct else MOST_SEEDS + 1)
+    claims = [claim.claim for claim in made]
     if is_direct:
-        return direct, set(direct)
-    if len(direct) > MOST_SEEDS:
+        return claims, made
+    if len(made) > MOST_SEEDS:
         raise LimitError(f"These jobs made more than {MOST_SEEDS} files; {_ADVICE}.", MOST_SEEDS)
-    return with_descendants(connection, direct, most=MOST_FILES) if direct else [], set(direct)
+    return with_descendants(connection, claims, most=MOST_FILES) if made else [], made
 
 
 def _file(file: TouchedFile, *, is_direct: bool) -> dict[str, Any]:

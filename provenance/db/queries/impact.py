@@ -27,6 +27,14 @@ class TouchedFile(NamedTuple):
     stage: str | None
 
 
+class MadeClaim(NamedTuple):
+    """A claim, the job that made it, and whether it is another name of the same bytes."""
+
+    claim: int
+    job: int
+    is_alias: bool
+
+
 def jobs_that(connection: Connection, filters: JobFilters, condition: ParameterCondition | None) -> Conditions | None:
     """Return what must hold of a job, its being a rerun apart; None where no configuration holds the condition."""
     found = job_conditions(filters)
@@ -44,17 +52,12 @@ def count_jobs(connection: Connection, jobs: Conditions) -> int:
     return count - connection.execute(query.where(among(connection, Job.id, reruns))).scalar_one() if reruns else count
 
 
-def count_made(connection: Connection, jobs: Conditions) -> int:
-    """Return how many files these jobs made."""
-    files = _keys(jobs).join(Claim, Claim.job_id == Job.id).where(Claim.alias_of.is_(None))
-    return connection.execute(select(func.count()).select_from(files.subquery())).scalar_one()
-
-
-def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[int]:
-    """Return the claims of these jobs, at most `most`; for jobs that are few."""
+def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[MadeClaim]:
+    """Return the claims of these jobs in the order of keys, at most `most`; for jobs that are few."""
     chosen = _keys(jobs).subquery()
-    query = select(Claim.id).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
-    return [row[0] for row in connection.execute(query.order_by(Claim.id).limit(most))]
+    query = select(Claim.id, Claim.job_id, Claim.alias_of).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
+    rows = connection.execute(query.order_by(Claim.id).limit(most))
+    return [MadeClaim(claim, job, alias_of is not None) for claim, job, alias_of in rows]
 
 
 def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: int) -> list[int]:
@@ -85,11 +88,7 @@ def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[Tou
 
 
 def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, int]:
-    """Return how many files these claims are, and how many jobs made them."""
-    files, jobs = 0, set()
-    for part in chunks(claims, 10_000):
-        query = select(Claim.job_id, func.count()).where(Claim.id.in_(part), Claim.alias_of.is_(None))
-        for job, count in connection.execute(query.group_by(Claim.job_id)):
-            files += count
-            jobs.add(job)
-    return files, len(jobs)
+    """Return how many files these claims are, other names apart, and how many jobs made them."""
+    query = select(func.count(), func.count(Claim.job_id.distinct())).where(Claim.alias_of.is_(None))
+    files, jobs = connection.execute(query.where(among(connection, Claim.id, claims))).one()
+    return files, jobs
