@@ -10,12 +10,13 @@ from benchmarks.reading import file_names, middle, slowest_hundredth
 from benchmarks.report import Figure, print_figure
 
 _OF = f"experiment={EXPERIMENT}"
-_CONCAT = f"/api/v1/files/{CONCAT.format(tree=0)}/lineage?{_OF}&direction=ancestors"
-_RAW = f"/api/v1/files/nova_r00000_s0500.raw.root/lineage?{_OF}&direction=descendants"
+_CONCAT_FILE = f"/api/v1/files/{CONCAT.format(tree=0)}"
+_RAW_FILE = "/api/v1/files/nova_r00000_s0500.raw.root"
 _QUESTIONS: tuple[tuple[str, str, int, float | None], ...] = (
-    ("all ancestors of a concat, as CSV", f"{_CONCAT}&format=csv", 20, 60),
-    ("ancestors of a concat, nearest 200", _CONCAT, 20, None),
-    ("descendants of a raw file", _RAW, 200, 5),
+    ("all ancestors of a concat (4,051 files)", f"{_CONCAT_FILE}/ancestors?{_OF}", 20, 60),
+    ("graph of the nearest 200 of them", f"{_CONCAT_FILE}/lineage?{_OF}&direction=ancestors", 20, None),
+    ("descendants of a raw file", f"{_RAW_FILE}/descendants?{_OF}", 200, 5),
+    ("graph of them", f"{_RAW_FILE}/lineage?{_OF}&direction=descendants", 200, None),
     ("impact of a release (r2): counts and a page", f"/api/v1/lineage/impact?{_OF}&revision=S24-05-01", 10, None),
     ("impact of it, made directly", f"/api/v1/lineage/impact?{_OF}&revision=S24-05-01&direct=true", 10, 100),
     ("page of a file", f"/files/{CONCAT.format(tree=0)}?{_OF}", 50, 60),

@@ -25,6 +25,7 @@ from provenance.records.repairing import parse_object
 from provenance.schemas.queries import FileQuery, FilesQuery, LineageQuery, SearchQuery
 from provenance.services.filter_lineage import take_filters
 from provenance.services.list_files import list_files
+from provenance.services.list_lineage import list_lineage
 from provenance.services.record_sighting import SightedFile, read_sighting, record_sighting
 from provenance.services.search import search
 from provenance.services.show_file import show_file
@@ -82,6 +83,34 @@ def get_lineage(name: str) -> Response:
     with get_service().reading() as connection:
         graph = trace_lineage(connection, checked_name(name), filters=filters, **query)
     return _formed(graph, form)
+
+
+@section.call(
+    "GET",
+    "/files/<name>/ancestors",
+    answers={200: OBJECT},
+    parameters=parameters(FileQuery),
+    errors=(300, 401, 404, 413, 422),
+)
+def get_ancestors(name: str) -> Response:
+    """Return every file that a file was made from, at any depth: `{file, count, files: [{name, namespace, job_id}], is_truncated}`."""
+    query = asked(FileQuery)
+    with get_service().reading() as connection:
+        return json_answer(list_lineage(connection, checked_name(name), **query))
+
+
+@section.call(
+    "GET",
+    "/files/<name>/descendants",
+    answers={200: OBJECT},
+    parameters=parameters(FileQuery),
+    errors=(300, 401, 404, 413, 422),
+)
+def get_descendants(name: str) -> Response:
+    """Return every file that was made from a file, at any depth, in the same form."""
+    query = asked(FileQuery)
+    with get_service().reading() as connection:
+        return json_answer(list_lineage(connection, checked_name(name), descendants=True, **query))
 
 
 @section.call(

@@ -149,6 +149,14 @@ class Client:
         """Return what makes a lost file again; the query is that of `GET /files/{name}/rebuild`."""
         return self._read(f"/files/{_part(name)}/rebuild", **query)
 
+    def ancestors(self, name: str, **query: Any) -> dict[str, Any]:
+        """Return every file that a file was made from; the query is that of `GET /files/{name}/ancestors`."""
+        return self._read(f"/files/{_part(name)}/ancestors", **query)
+
+    def descendants(self, name: str, **query: Any) -> dict[str, Any]:
+        """Return every file that was made from a file; the query is that of `GET /files/{name}/descendants`."""
+        return self._read(f"/files/{_part(name)}/descendants", **query)
+
     def roots(self, name: str, **query: Any) -> dict[str, Any]:
         """Return the files that a file goes back to; the query is that of `GET /files/{name}/roots`."""
         return self._read(f"/files/{_part(name)}/roots", **query)

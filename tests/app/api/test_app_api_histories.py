@@ -53,6 +53,19 @@ def test_every_question_has_its_call(recorded: FlaskClient) -> None:
     assert shown["omitted"]["hidden"] == 5
 
 
+def test_all_ancestors_and_descendants_are_listed_with_the_jobs_that_made_them(recorded: FlaskClient) -> None:
+    up, down = (read(recorded, f"/files/{path}") for path in ("merged/ancestors", "raw/descendants"))
+
+    jobs = {name: numbered(number)["job_id"] for number, name in enumerate(("raw", "left", "right", "merged"), 1)}
+    assert [(row["name"], row["job_id"]) for row in up["files"]] == [
+        (name, jobs[name]) for name in ("left", "raw", "right")
+    ]
+    assert [row["name"] for row in down["files"]] == ["left", "merged", "right"]
+    assert (up["file"]["name"], up["count"], up["is_truncated"]) == ("merged", 3, False)
+    assert [row["name"] for row in read(recorded, "/files/x/ancestors")["files"]] == ["x", "y"]  # a circle ends
+    assert read(recorded, "/files/raw/ancestors")["files"] == []
+
+
 def test_lineage_is_exported_as_rows_and_as_events(recorded: FlaskClient) -> None:
     """What goes out as OpenLineage is read as it came in."""
     told = recorded.get("/api/v1/files/merged/lineage?direction=ancestors&format=openlineage").get_data(as_text=True)
