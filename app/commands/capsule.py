@@ -11,6 +11,7 @@ from provenance.records.verdicts import LEVELS, REPRODUCED
 from provenance.services.capsules import find_capsule, list_capsules, register_capsule, store_capsule
 from provenance.services.isolation import apart
 from provenance.services.make_capsule import make_capsule
+from provenance.services.traced_capsule import make_traced_capsule, read_trace
 
 _PIECE = 1 << 20
 
@@ -22,22 +23,41 @@ def capsule() -> None:
 
 @capsule.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.argument(
-    "tars", metavar="TAR...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("tars", metavar="[TAR]...", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--from-trace", "jobs", multiple=True, help="A job that was recorded by `run --trace`; several times.")
+@click.option("--experiment", help="Whose, where several have such a job.")
+@data_option
 @json_option
-def make(*, folder: Path, tars: tuple[Path, ...], as_json: bool) -> None:
+def make(
+    *,
+    folder: Path,
+    tars: tuple[Path, ...],
+    jobs: tuple[str, ...],
+    experiment: str | None,
+    data: str | None,
+    as_json: bool,
+) -> None:
     """Run bundles again under strace where their release still is; keep every file that they touch outside in FOLDER.
 
-    Then each runs again inside FOLDER: exit code 0 where all come out as recorded. More bundles may be added later.
+    Then each runs again inside FOLDER: exit code 0 where all come out as recorded. More bundles may be added later. With
+    --from-trace the files are those that the jobs themselves touched, out of the archive, and no release is wanted.
     """
-    report = make_capsule(folder, tars, apart())
+    if jobs:
+        with opened_service(settings_with(data=data)) as service:
+            with service.reading() as connection:
+                traces = [read_trace(connection, service.store, job, experiment=experiment) for job in jobs]
+            report = make_traced_capsule(folder, traces, service.store, tars, apart())
+    elif tars:
+        report = make_capsule(folder, tars, apart())
+    else:
+        raise click.UsageError("Name bundles of jobs, or jobs by --from-trace.")
     lines = [
         f"{name}: {level or '-'} inside the capsule, {LEVELS.get(level or '', 'not started')}"
         for name, level in report.levels.items()
     ]
     lines.append(f"{folder}: {report.files} files, {report.size_bytes} bytes; {report.added} are new.")
     lines += [f"left out, since not everybody may read it: {path}" for path in report.left_out]
+    lines += [f"left out, since its bytes are not held: {path}" for path in report.missing]
     lines.append(f"Rerun inside it: sh run.sh --capsule {folder}/data/root OUT")
     emit(report._asdict(), "\n".join(lines), as_json=as_json)
     sys.exit(0 if all(level in REPRODUCED for level in report.levels.values()) else 1)

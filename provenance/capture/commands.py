@@ -91,7 +91,10 @@ def _wrap(options, record):
     before.wait(budget(options))
     beside = []
     outcome = execution.execute(
-        options.command, signals, lambda streams: _begin_beside(record, before, beside, signals, streams)
+        options.command,
+        signals,
+        lambda streams: _begin_beside(record, before, beside, signals, streams),
+        record.tracer_words(),
     )
     record.ended.set()
     outcome.was_told = bool(signals.passed_on)
@@ -106,6 +109,9 @@ def _wrap(options, record):
 
 
 def _begin_beside(record, before, beside, signals, streams):
+    if record.trace is not None:
+        record.trace.process = signals.process.pid
+        Background(lambda: record.trace.follow(record.ended))
     beside.append(Background(lambda: record.meanwhile(before)))
     Background(lambda: record.watch(signals.process.pid))
     Background(lambda: record.tail(before, streams))

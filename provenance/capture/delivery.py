@@ -151,6 +151,11 @@ def _ask(entry, service):
     return wanted | _missing(service, [digest for digest in entry.digests if digest.encode("ascii") in rest])[0]
 
 
+def ask_missing(service, digests):
+    """Return which of the digests the service lacks; raises LaterError and RefusedError."""
+    return _missing(service, digests)[0]
+
+
 def _missing(service, digests, asked=()):
     if not digests and not asked:
         return frozenset(), None

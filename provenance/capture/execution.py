@@ -80,14 +80,17 @@ class Signals:
             pass
 
 
-def execute(argv, signals, during):
-    """Run a command and return its Outcome; `during` is called with its streams once it runs, and must return at once."""
+def execute(argv, signals, during, tracer=()):
+    """Run a command and return its Outcome; `during` is called with its streams once it runs, and must return at once.
+
+    `tracer`: words in front that start the command in their own place.
+    """
     began.append(argv)
     outcome = Outcome()
     streams = _streams()
     begun = time.monotonic()
     try:
-        process = _start(argv, streams, signals)
+        process = _start(argv, streams, signals, tracer)
     except OSError as error:
         outcome.error = "{}: {}".format(argv[0], error.strerror)
         outcome.code = 126 if error.errno in (errno.ENOEXEC, errno.EACCES) else 127
@@ -134,18 +137,31 @@ def _say(sentence):
         pass
 
 
-def _start(argv, streams, signals):
+def _start(argv, streams, signals, tracer):
     has_group = not _is_foreground()
     out, err = logs.targets(streams)
     more = {"stdout": out, "stderr": err, "preexec_fn": os.setpgrp if has_group else None, "close_fds": False}
+    process = _start_traced([*tracer, *argv], more) if tracer else None
+    if process is None:
+        process = _start_plain(argv, more)
+    signals.attach(process, has_group)
+    return process
+
+
+def _start_traced(words, more):
     try:
-        process = subprocess.Popen(argv, **more)
+        return subprocess.Popen(words, **more)
+    except OSError:
+        return None
+
+
+def _start_plain(argv, more):
+    try:
+        return subprocess.Popen(argv, **more)
     except OSError as error:
         if error.errno != errno.ENOEXEC:
             raise
-        process = subprocess.Popen(["/bin/sh", *argv], **more)  # a script without `#!`, as every shell does
-    signals.attach(process, has_group)
-    return process
+        return subprocess.Popen(["/bin/sh", *argv], **more)  # a script without `#!`, as every shell does
 
 
 def _wait(process):

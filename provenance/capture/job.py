@@ -200,7 +200,7 @@ class Job:
 
         lines = self.draft.attempt("installed packages", distributions.list_packages, argv, self.environment)
         if lines:
-            self._add_listing("packages_sha256", lines, "installed packages")
+            self.add_listing("packages_sha256", lines, "installed packages")
 
     def take_watch(self, watch):
         """Add what was seen of a command while it ran: memory of its processes together, and mapped libraries."""
@@ -208,17 +208,17 @@ class Job:
         if watch.peak_rss_bytes:
             resources["max_rss_bytes"] = max(watch.peak_rss_bytes, resources.get("max_rss_bytes") or 0)
         if watch.libraries:
-            self._add_listing("libraries_sha256", watch.list_libraries(), "mapped libraries")
+            self.add_listing("libraries_sha256", watch.list_libraries(), "mapped libraries")
 
     def take_look(self, look):
         """Add what a look at the system found in time."""
         environment = self.draft.record.setdefault("environment", {})
         if look.packages:
-            self._add_listing("system_packages_sha256", look.packages, "packages of the operating system")
+            self.add_listing("system_packages_sha256", look.packages, "packages of the operating system")
         if look.image_digest is not None:
             environment["container"]["digest"] = look.image_digest
 
-    def _add_listing(self, field, lines, what):
+    def add_listing(self, field, lines, what):
         """Keep lines in a listing of the environment, joined with those of earlier steps."""
         environment = self.draft.record.setdefault("environment", {})
         have = self.draft.take(environment.get(field)).decode("utf-8", "surrogateescape").splitlines()

@@ -27,6 +27,7 @@ ONE = [
     "hash-seconds",
     "leftovers",
     "tail-seconds",
+    "trace-bytes",
 ]
 MANY = [
     "input",
@@ -41,7 +42,7 @@ MANY = [
     "seed",
     "keep-variable",
 ]
-FLAGS = ["no-sidecar", "announce", "verbose"]
+FLAGS = ["no-sidecar", "announce", "trace", "verbose"]
 
 _LARGEST = 1e9
 

@@ -25,13 +25,21 @@ class OneCommand:
         self.options, self.environment = options, environment
         self.seen = self.job = self.step = self.spool = None
         self.spooled, self.ended, self.watching = threading.Event(), threading.Event(), None
-        self.looking = None
+        self.looking = self.trace = None
 
     def before(self):
         """Look at what the command is about to use; git checkouts, which it may change too, take the whole look."""
         self.seen = glance.Glance(self.options.command, self.options, self.environment)
         if self.seen.tops or self.options.repository:
             self.open()
+        if self.options.trace:
+            from provenance.capture import spool, tracing
+
+            self.trace = tracing.Trace(self.options.command, spool.find(self.options, self.environment))
+
+    def tracer_words(self):
+        """Return what is put before the command so that it is traced; nothing where it is not."""
+        return self.trace.words if self.trace is not None else ()
 
     def open(self):
         """Open the record with what was seen."""
@@ -113,6 +121,10 @@ class OneCommand:
         if self.looking is not None:
             self.job.draft.attempt("the system", self.job.take_look, self.looking)
         self.job.after(self.step, outcome, self.prefix)
+        if self.trace is not None:
+            from provenance.capture import inventory
+
+            self.job.draft.attempt("trace", inventory.take, self.job, self.trace)
 
     def _settle(self, before, others):
         """Give what ran beside the job a last moment; what hangs is left out."""

@@ -194,6 +194,7 @@ class Environment(Struct, kw_only=True):
     packages_sha256: Digest | None = None
     system_packages_sha256: Digest | None = None
     libraries_sha256: Digest | None = None
+    touched_sha256: Digest | None = None
 
 
 class Seed(Struct, kw_only=True):

@@ -10,27 +10,22 @@ Not here: how a rerun enters the capsule (the bundle's run.sh). Files that not e
 
 import hashlib
 import os
-import re
 import shutil
-import struct
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from provenance.capture.touched import interpreters, touched_path
 from provenance.errors import BadInputError, BundleError
 from provenance.services.isolation import Isolation
 from provenance.services.rerun_bundle import RerunResult, rerun, unpack
 
 _STRACE = ("strace", "-ff", "-qq", "-z", "-y", "-s", "4096", "-e", "trace=%file", "-o")
-_CALL = re.compile(rb'^(?:\d+ +)?\w+\((?:(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, )?"((?:[^"\\]|\\.)*)"')
-_ESCAPE = re.compile(rb"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|.)")
-_LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b"}
 _KERNEL = ("/proc", "/sys", "/dev")
 _MOST_LINKS = 40
 _READABLE = 0o004
 _PIECE = 1 << 20
-_PT_INTERP = 3
 _BAGIT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 
@@ -41,6 +36,7 @@ class CapsuleReport(NamedTuple):
         added: files that these jobs were the first to need.
         left_out: paths that not everybody may read.
         levels: of each bundle's rerun inside the capsule, by the bundle's file name; None where it could not be told.
+        missing: paths that a trace tells and whose bytes are not held.
     """
 
     files: int
@@ -48,6 +44,7 @@ class CapsuleReport(NamedTuple):
     added: int
     left_out: tuple[str, ...]
     levels: dict[str, str | None]
+    missing: tuple[str, ...] = ()
 
 
 def make_capsule(folder: Path, tars: Sequence[Path], isolation: Isolation) -> CapsuleReport:
@@ -59,23 +56,38 @@ def make_capsule(folder: Path, tars: Sequence[Path], isolation: Isolation) -> Ca
     """
     if shutil.which("strace") is None:
         raise BadInputError("A capsule is made by tracing: install strace.", {"strace": ["not installed"]})
-    if folder.exists() and any(folder.iterdir()) and not (folder / "bagit.txt").is_file():
-        raise BadInputError(
-            f"{folder} holds something that is no capsule; name a new folder.", {"folder": ["no capsule"]}
-        )
-    tree = _Tree(folder / "data" / "root")
+    tree = open_tree(folder)
     with tempfile.TemporaryDirectory(prefix="jobprov-capsule-") as scratch:
         roots = {tar.name: unpack(tar, Path(scratch) / f"bundle-{place}") for place, tar in enumerate(tars)}
         for place, (name, root) in enumerate(roots.items()):
             tree.add_all(_touched(root, Path(scratch) / f"traced-{place}", name, isolation), Path(scratch).resolve())
-        files, size = _write_bag(folder, tree)
-        levels = {}
-        for place, (name, root) in enumerate(roots.items()):
-            # run.sh makes namespaces of its own for a capsule; within others it may not mount
-            inside = isolation._replace(prefix=())
-            result = rerun(root, Path(scratch) / f"inside-{place}", isolation=inside, capsule=tree.root)
-            levels[name] = result.verified.level if result.verified else None
+        files, size = write_bag(folder, tree)
+        levels = run_inside(tree.root, roots, Path(scratch), isolation)
     return CapsuleReport(files, size, tree.added, tuple(sorted(tree.left_out)), levels)
+
+
+def open_tree(folder: Path) -> "Tree":
+    """Return the tree of a capsule's folder, new or begun before.
+
+    Raises:
+        BadInputError: the folder holds something else.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / "bagit.txt").is_file():
+        raise BadInputError(
+            f"{folder} holds something that is no capsule; name a new folder.", {"folder": ["no capsule"]}
+        )
+    return Tree(folder / "data" / "root")
+
+
+def run_inside(capsule: Path, roots: Mapping[str, Path], scratch: Path, isolation: Isolation) -> dict[str, str | None]:
+    """Run unpacked bundles, by name, inside a capsule's root folder; return the level of each, None where it cannot be told."""
+    levels = {}
+    for place, (name, root) in enumerate(roots.items()):
+        # run.sh makes namespaces of its own for a capsule; within others it may not mount
+        inside = isolation._replace(prefix=())
+        result = rerun(root, scratch / f"inside-{place}", isolation=inside, capsule=capsule)
+        levels[name] = result.verified.level if result.verified else None
+    return levels
 
 
 def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator[str]:
@@ -84,7 +96,7 @@ def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator
     traced = isolation._replace(tracer=(*_STRACE, str(trace)))
     _check(rerun(root, out, isolation=traced), name)
     yield "/bin/sh"  # what run.sh starts a step with, wherever the traced shell lay
-    yield from _interpreters("/bin/sh")
+    yield from interpreters("/bin/sh")  # type: ignore[no-untyped-call]
     seen: set[str] = set()
     for file in sorted(trace.parent.glob(f"{trace.name}.*")):  # one a process: their lines do not break each other
         with file.open("rb") as lines:
@@ -92,7 +104,7 @@ def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator
                 if path is not None and path not in seen:
                     seen.add(path)
                     yield path
-                    yield from _interpreters(path)
+                    yield from interpreters(path)  # type: ignore[no-untyped-call]
 
 
 def _check(result: RerunResult, name: str) -> None:
@@ -103,67 +115,7 @@ def _check(result: RerunResult, name: str) -> None:
         )
 
 
-def touched_path(line: bytes) -> str | None:
-    """Return the absolute path that a line of strace (`-y`) is about; None where there is none."""
-    found = _CALL.match(line)
-    if found is None:
-        return None
-    path = _plain(found[2])
-    if not path.startswith("/"):
-        if not found[1]:
-            return None
-        path = f"{_plain(found[1])}/{path}"
-    return os.path.normpath(path) if "/../" not in path else os.path.abspath(path)  # noqa: PTH100 - of the traced job
-
-
-def _plain(text: bytes) -> str:
-    def letter(found: re.Match[bytes]) -> bytes:
-        code = found[1]
-        if code[:1].isdigit():
-            return bytes([int(code, 8) & 0xFF])
-        return bytes([int(code[1:], 16)]) if len(code) == 3 else _LETTERS.get(code, code)  # noqa: PLR2004 - xHH
-
-    return os.fsdecode(_ESCAPE.sub(letter, text))
-
-
-def _interpreters(path: str) -> Iterator[str]:
-    """Yield what the kernel itself opens to run a file: the loader of an ELF program, the interpreter of a script."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a path of the traced job
-            head = file.read(4096)
-    except OSError:
-        return
-    if head.startswith(b"#!"):
-        words = head[2:].split(b"\n", 1)[0].split()
-        if words and words[0].startswith(b"/"):
-            yield os.fsdecode(words[0])
-    elif loader := elf_interpreter(head):
-        yield os.fsdecode(loader)
-
-
-def elf_interpreter(head: bytes) -> bytes | None:
-    """Return the loader that a program names in its PT_INTERP header, from the first bytes of its file; None where it names none.
-
-    Source: System V ABI, "Program Header". Little-endian, 32 and 64 bits.
-    """
-    try:
-        if head[:4] != b"\x7fELF" or head[5] != 1:
-            return None
-        is_wide = head[4] == 2  # noqa: PLR2004 - ELFCLASS64
-        table, size, count = (
-            struct.unpack_from("<Q", head, 32)[0] if is_wide else struct.unpack_from("<I", head, 28)[0],
-            *struct.unpack_from("<HH", head, 54 if is_wide else 42),
-        )
-        for place in range(table, table + size * count, size):
-            if struct.unpack_from("<I", head, place)[0] == _PT_INTERP:
-                offset = struct.unpack_from("<Q" if is_wide else "<I", head, place + (8 if is_wide else 4))[0]
-                return head[offset:].split(b"\0", 1)[0] or None
-    except (struct.error, IndexError):
-        pass
-    return None
-
-
-class _Tree:
+class Tree:
     """A root folder in the making: files by the path that jobs know, links as they are."""
 
     def __init__(self, root: Path) -> None:
@@ -216,13 +168,14 @@ class _Tree:
         self.added += 1
 
 
-def _write_bag(folder: Path, tree: _Tree) -> tuple[int, int]:
-    """Write the bag's own files; return number and bytes of the payload's files."""
+def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
+    """Write the bag's own files; return number and bytes of the payload's files. Links that lead out of it are taken away."""
     lines, links, size = [], [], 0
+    inside = tree.root.resolve()
     for path in sorted(folder.joinpath("data").rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
-            if not path.exists():
+            if not path.exists() or not path.resolve().is_relative_to(inside):
                 path.unlink()  # what it led to was left out
                 continue
             links.append(f"{name}\t{path.readlink()}\n")

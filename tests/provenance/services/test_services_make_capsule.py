@@ -10,12 +10,13 @@ import pytest
 from recorded_sample import BAD, GOOD, make_repository, record_sample
 
 from archive.opening import open_store
+from provenance.capture.touched import elf_interpreter, touched_path
 from provenance.db.engines import open_database
 from provenance.db.writer import Writer
 from provenance.errors import BadInputError
 from provenance.services.build_bundle import build_bundle
 from provenance.services.isolation import apart
-from provenance.services.make_capsule import elf_interpreter, make_capsule, touched_path
+from provenance.services.make_capsule import make_capsule
 from provenance.services.work import Parts
 
 pytestmark = pytest.mark.slow

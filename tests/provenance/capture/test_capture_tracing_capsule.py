@@ -1,0 +1,94 @@
+"""A job of a bare node, recorded once with `--trace`: its capsule comes from the archive alone, and its rerun lives in it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from capture_runner import Runner
+from live_service import LiveService
+from test_capture_tracing import can_trace
+
+pytestmark = pytest.mark.slow
+
+JOB = "00000000-0000-0000-0000-00000000000a"
+SCRIPT = """#!/bin/sh
+set -e
+awk '{print $1 + $2}' "$1" | sort -n > "$2"
+"""
+
+
+def can_enter() -> bool:
+    return subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
+
+
+def git(*words: object, folder: Path) -> None:
+    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *identity, *map(str, words)], cwd=folder, check=True, capture_output=True)
+
+
+def prepare(runner: Runner) -> Path:
+    """Put a script of a repository and an input into the job's folder; return the repository."""
+    upstream, code = runner.folder.parent / "code.git", runner.folder / "code"
+    git("init", "-q", "--bare", "-b", "main", upstream, folder=runner.folder)
+    git("init", "-q", "-b", "main", code, folder=runner.folder)
+    (code / "add.sh").write_text(SCRIPT)
+    (code / "add.sh").chmod(0o755)
+    git("add", ".", folder=code)
+    git("commit", "-qm", "add", folder=code)
+    git("push", "-q", upstream, "main", folder=code)
+    git("remote", "add", "origin", upstream, folder=code)
+    (runner.folder / "in.txt").write_text("1 2\n30 4\n")
+    return upstream
+
+
+def run_apart(bundle: Path, capsule: Path, out: Path) -> tuple[int, str]:
+    """Run a bundle's scripts inside a capsule with an empty environment; return run.sh's code and what verify.sh says."""
+    words = ["env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "sh"]
+    code, said = 0, ""
+    for script in (["data/run.sh", "--capsule", str(capsule)], ["data/verify.sh"]):
+        line = [*words, str(bundle / script[0]), *script[1:], str(out)]
+        ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+        code, said = code or ended.returncode, ended.stdout + ended.stderr
+    return code, said
+
+
+@pytest.mark.skipif(not (can_trace() and can_enter()), reason="NO STRACE OR NO NAMESPACES HERE: no capsule of a trace")
+def test_traced_job_reaches_level_3_without_a_rerun_and_runs_in_what_it_touched(
+    runner: Runner, live: LiveService, tmp_path: Path
+) -> None:
+    upstream = prepare(runner)
+    live.run("repository", "add", "code", str(upstream))
+    words = ["--url", live.url, "--stage", "add", "--task-id", "traced", "--job-id", JOB]
+    done = runner("run", "--trace", *words, "--", "./code/add.sh", "in.txt", "out.txt")
+    assert b"recorded" in done.stderr, done.stderr
+    live.run("work")
+    tar = tmp_path / "job.tar"
+    live.run("bundle", JOB, "-o", str(tar))
+
+    made = live.run("capsule", "make", str(tmp_path / "capsule"), str(tar), "--from-trace", JOB)
+    added = live.run("capsule", "add", str(tmp_path / "capsule"), "--job", JOB)
+    live.run("work")
+    after = live.run("bundle", JOB, "-o", str(tmp_path / "after.tar"))
+
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "job.tar: R7 inside the capsule" in made.stdout
+    assert "are not held" not in made.stdout
+    assert "is registered" in added.stdout, added.stderr
+    assert "-L2-" not in after.stdout
+    assert "-L4-" in after.stdout, after.stdout  # its one input is small
+
+    capsule = tmp_path / "capsule/data/root"
+    subprocess.run(["tar", "-xf", str(tmp_path / "after.tar"), "-C", str(tmp_path)], check=True)
+    [bundle] = [path.parent for path in tmp_path.glob("*/bagit.txt") if path.parent.name != "capsule"]
+    code, said = run_apart(bundle, capsule, tmp_path / "out")
+    assert (code, "R7" in said) == (0, True), said
+    (capsule / "usr/bin/sort").unlink()
+    code, _ = run_apart(bundle, capsule, tmp_path / "without")
+    assert code != 0  # it was the capsule's own
+
+
+def test_command_wants_bundles_or_traces(live: LiveService, tmp_path: Path) -> None:
+    refused = live.run("capsule", "make", str(tmp_path / "capsule"))
+
+    assert refused.returncode == 2
+    assert "--from-trace" in refused.stderr
