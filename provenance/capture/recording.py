@@ -30,12 +30,18 @@ class OneCommand:
     def before(self):
         """Look at what the command is about to use; git checkouts, which it may change too, take the whole look."""
         self.seen = glance.Glance(self.options.command, self.options, self.environment)
+        if self.options.trace:
+            self._prepare_trace()
         if self.seen.tops or self.options.repository:
             self.open()
-        if self.options.trace:
+
+    def _prepare_trace(self):
+        try:
             from provenance.capture import spool, tracing
 
             self.trace = tracing.Trace(self.options.command, spool.find(self.options, self.environment))
+        except Exception as error:
+            self.seen.notes.append("trace: the command ran without, {}: {}".format(type(error).__name__, error))
 
     def tracer_words(self):
         """Return what is put before the command so that it is traced; nothing where it is not."""

@@ -38,6 +38,8 @@ def _plain(text):
 
 def interpreters(path):
     """Return what the kernel itself opens to run a file: the loader of an ELF program, the interpreter of a script."""
+    if not os.path.isfile(path):  # a pipe would keep us waiting
+        return []
     try:
         with open(path, "rb") as stream:
             head = stream.read(4096)

@@ -52,7 +52,11 @@ class Trace:
         self._folder = tempfile.mkdtemp(prefix="trace-", dir=spool)
         words = [strace, *_OPTIONS, "-o"]
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen([*words, self._log("start"), "--", *_START], **quiet)
+        try:
+            process = subprocess.Popen([*words, self._log("start"), "--", *_START], **quiet)
+        except OSError:
+            self._forget()
+            raise
         try:
             code = process.wait(_PROBE_SECONDS)
         except subprocess.TimeoutExpired:

@@ -84,6 +84,16 @@ def test_jobs_that_do_the_same_share_the_listing(runner: Runner) -> None:
 
 
 @with_strace
+def test_named_pipe_of_the_job_keeps_nobody_waiting(runner: Runner) -> None:
+    script = "mkfifo pipe; (echo x > pipe) & cat pipe; ls -l pipe"
+
+    done = runner("run", "--trace", "--trace-bytes", "0", "--", "sh", "-c", script)
+
+    assert done.stdout.startswith(b"x\n")
+    assert touched(*only_record(runner))
+
+
+@with_strace
 def test_steps_of_a_job_script_share_one_listing(runner: Runner) -> None:
     steps = "; ".join(
         f"{runner.python} {runner.hook} {words}"
@@ -208,15 +218,17 @@ def test_without_strace_the_command_runs_and_the_record_says_so(runner: Runner) 
     assert record["extra"]["hook_notes"] == ["trace: there is no strace on PATH, the command ran without"]
 
 
-def test_strace_that_fails_is_not_put_before_the_command(runner: Runner) -> None:
-    (runner.folder / "strace").write_text("#!/bin/sh\nexit 1\n")
+@pytest.mark.parametrize("program", ["#!/bin/sh\nexit 1\n", "no program at all"])
+def test_strace_that_fails_is_not_put_before_the_command(runner: Runner, program: str) -> None:
+    (runner.folder / "strace").write_text(program)
     (runner.folder / "strace").chmod(0o755)
 
     done = runner("run", "--trace", "--", "/bin/sh", "-c", "exit 3", environment={"PATH": str(runner.folder)})
 
     record, _ = only_record(runner)
     assert done.returncode == 3
-    assert "may not trace here" in record["extra"]["hook_notes"][0]
+    assert "command ran without" in record["extra"]["hook_notes"][0]
+    assert not list(runner.spool.glob("trace-*"))
 
 
 @with_strace
