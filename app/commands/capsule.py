@@ -56,7 +56,9 @@ def make(
         for name, level in report.levels.items()
     ]
     lines.append(f"{folder}: {report.files} files, {report.size_bytes} bytes; {report.added} are new.")
-    lines += [f"left out, since not everybody may read it, or it looks like a secret: {path}" for path in report.left_out]
+    lines += [
+        f"left out, since not everybody may read it, or it looks like a secret: {path}" for path in report.left_out
+    ]
     lines += [f"left out, since its bytes are not held: {path}" for path in report.missing]
     lines.append(f"Rerun inside it: sh run.sh --capsule {folder}/data/root OUT")
     emit(report._asdict(), "\n".join(lines), as_json=as_json)
