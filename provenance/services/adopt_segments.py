@@ -132,3 +132,6 @@ def _look_again(connection: Connection, reader: SegmentReader) -> None:
     for place in reader.positions("possession"):
         for sha256 in reader.digests(place):
             blob_arrived(connection, sha256)
+    for place in reader.positions("expiry"):  # no blob came, but what they wait for is expired and no longer missing
+        for log in json.loads(reader.body(place))["logs"]:
+            blob_arrived(connection, log["sha256"])
