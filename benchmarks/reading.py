@@ -26,7 +26,9 @@ WITH RECURSIVE up(identity_id) AS (
     SELECT p.identity_id FROM up CROSS JOIN producers r CROSS JOIN parents p
     WHERE r.identity_id = up.identity_id AND p.claim_id = r.claim_id
 )
-SELECT f.name FROM up CROSS JOIN identities i CROSS JOIN files f WHERE i.id = up.identity_id AND f.id = i.file_id
+SELECT f.name, f.namespace, j.uuid FROM up CROSS JOIN identities i CROSS JOIN files f
+LEFT JOIN producers r ON r.identity_id = up.identity_id LEFT JOIN claims c ON c.id = r.claim_id LEFT JOIN jobs j ON j.id = c.job_id
+WHERE i.id = up.identity_id AND f.id = i.file_id
 """
 
 
@@ -70,7 +72,7 @@ def descendant_waits(connection: Connection, name: str) -> tuple[list[float], in
 
 
 def raw_ancestor_waits(connection: Connection, tree: int) -> list[float]:
-    """Return the seconds of one recursive statement that names all ancestors, several times."""
+    """Return the seconds of one recursive statement for all ancestors and the jobs that made them, several times."""
     statement = _RAW_ANCESTORS.format(mark=_mark(connection))
     return [_timed(lambda: _fetch(connection, statement, CONCAT.format(tree=tree))) for _ in range(WALKS)]
 
