@@ -52,7 +52,7 @@ def recorded(
     if not service.database.is_sqlite:  # as `jobprov serve` does every ten seconds
         with service.database.writing.begin() as connection:
             connection.execute(text("SELECT pg_stat_force_next_flush()"))
-        assert "jobs" in refresh_statistics(service.database)
+        refresh_statistics(service.database)  # of what autovacuum has not looked at meanwhile
     yield client, production.counts()
     service.close()
 
