@@ -1,7 +1,6 @@
 """A shifter at a workflow that waits, in Chromium: sees what blocks it, looks at the resubmission, waives, orders. Real clicks."""
 
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,14 +8,15 @@ import pytest
 from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, expect, sync_playwright
-from test_web_browser import ARGUMENTS, CHROMIUM, Watched
+from playwright.sync_api import Browser, expect
+from test_web_browser import Watched, browser, served
 from test_web_workflows import launch
-from werkzeug.serving import make_server
 
 from app.config import load_settings
 from app.factory import create_app
 from app.wiring import open_service
+
+__all__ = ["browser"]
 
 
 @pytest.fixture
@@ -33,24 +33,7 @@ def app(sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
 @pytest.fixture
 def site(app: Flask) -> Iterator[str]:
     """Yield the address of the served application."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Yield Debian's Chromium."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"NO CHROMIUM at {CHROMIUM}: decisions are not tried in a browser")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
-        yield opened
-        opened.close()
+    yield from served(app)
 
 
 def finds_nothing(watched: Watched) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -11,11 +10,12 @@ import page_samples as samples
 import pytest
 from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_web_browser import ARGUMENTS, CHROMIUM, Watched
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, Page, expect
+from test_web_browser import Watched, browser, served
 
 from app.static_copy import Fetched, copy_pages
+
+__all__ = ["browser"]
 
 STATIC = Path(__file__).parents[3] / "app" / "static"
 LINEAGE = f"/lineage/{samples.MERGED}?direction=both"
@@ -39,24 +39,7 @@ def test_what_is_vendored_is_what_was_published() -> None:
 @pytest.fixture(scope="module")
 def site(pages_app: Flask) -> Iterator[str]:
     """Yield the address of the served application."""
-    server = make_server("127.0.0.1", 0, pages_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Yield Debian's Chromium."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"NO CHROMIUM at {CHROMIUM}: the map is not tried in a browser")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
-        yield opened
-        opened.close()
+    yield from served(pages_app)
 
 
 @pytest.fixture
