@@ -202,6 +202,7 @@ def test_from_search_to_file_to_lineage_to_job_to_log(watched: Watched) -> None:
     assert "was made by job 81238.4@sched01.fnal.gov" in page.locator(".lead").inner_text()
 
     page.get_by_role("link", name="Lineage", exact=True).click()
+    page.wait_for_load_state()  # before the style sheet is there both drawings are visible
     assert page.locator(".lead").inner_text() == "1 file and 2 jobs made this."
     if page.viewport_size == {"width": NARROW[0], "height": NARROW[1]}:
         page.locator("svg.lineage:visible a.lineage-node.lineage-job").filter(has_text="reco").first.click()

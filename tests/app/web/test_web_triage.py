@@ -82,6 +82,17 @@ def pages(service: Service) -> FlaskClient:
     return create_app(service.settings, service=service).test_client()
 
 
+def record_failure(service: Service, number: int, experiment: str = "nova") -> str:
+    """Record a job that failed as its log tells, and have it read; return the address of its page."""
+    sha256 = service.store.put(LOG).sha256
+    service.write(lambda connection, known: settle_blob(connection, known, experiment, sha256))
+    end = {"code": 12, "failed_step": "tool"}
+    logs = [{"name": "out", "sha256": sha256}]
+    address = record(service, number, experiment=experiment, state="failed", exit=end, logs=logs)
+    work(service)
+    return address
+
+
 def work(service: Service) -> None:
     drain(Parts(service.database, service.writer, service.store, service.settings.git_mirrors), HANDLERS)
 
@@ -120,11 +131,7 @@ def test_rules_are_changed_by_a_form_and_tell_what_failures_are(pages: FlaskClie
     assert "The &lt;b&gt;file&lt;/b&gt; is bad" in pages.get("/rules?experiment=nova").text
     assert "&lt;b&gt;file" in pages.get("/rules?experiment=nova&edit=1").text
 
-    sha256 = service.store.put(LOG).sha256
-    service.write(lambda connection, known: settle_blob(connection, known, "nova", sha256))
-    logs = [{"name": "out", "sha256": sha256}]
-    address = record(service, 9, state="failed", exit={"code": 12, "failed_step": "tool"}, logs=logs)
-    work(service)
+    address = record_failure(service, 9)
 
     errors, job = pages.get("/errors?experiment=nova").text, pages.get(address).text
     log = pages.get(f"{address}/logs/out?line={LOG.index(b'E: cannot')}").text
@@ -137,8 +144,10 @@ def test_rules_are_changed_by_a_form_and_tell_what_failures_are(pages: FlaskClie
     assert pages.get("/jobs?failure_class=data").text.count('href="/jobs/0f8b') == 1
 
 
-def test_log_is_searched_and_led_to_its_line(pages: FlaskClient) -> None:
-    address = "/jobs/0f8b0000-0000-4000-8000-000000000009/logs/out"
+def test_log_is_searched_and_led_to_its_line(pages: FlaskClient, service: Service) -> None:
+    rules = {"experiment": "minerva", "rules": RULE, "who": "Ada", "why": "seen", "after": "0"}
+    assert pages.post("/rules", data=rules).status_code == 303
+    address = f"{record_failure(service, 40, 'minerva')}/logs/out"
 
     whole, found, none = (
         pages.get(address).text,
