@@ -32,6 +32,7 @@ for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
 class GroupScheduling(LoadScopeScheduling):
     """Keeps the tests of a file that names an `xdist_group` in one process, with those of other files of that group.
 
+    So it does those of a file with a fixture of the module: made once, it need not be made in each process.
     pytest-xdist's own `loadgroup` (3.8) marks the test's id in a way that pytest 9.2 no longer sees, and so groups nothing.
     """
 
@@ -42,9 +43,11 @@ class GroupScheduling(LoadScopeScheduling):
 
 @functools.cache
 def group_of(file: str) -> str | None:
-    """Return the first `xdist_group` that a file of tests names, or None."""
-    found = re.search(r'xdist_group\("(\w+)"\)', (Path(__file__).parents[1] / file).read_text(encoding="utf-8"))
-    return found.group(1) if found else None
+    """Return the first `xdist_group` that a file of tests names, the file itself if it has a fixture of the module, or None."""
+    content = (Path(__file__).parents[1] / file).read_text(encoding="utf-8")
+    if found := re.search(r'xdist_group\("(\w+)"\)', content):
+        return found.group(1)
+    return file if 'scope="module"' in content else None
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

@@ -12,7 +12,7 @@ import page_samples as samples
 import pytest
 from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 pytestmark = pytest.mark.slow
@@ -217,7 +217,7 @@ def test_from_search_to_file_to_lineage_to_job_to_log(watched: Watched) -> None:
     assert page.locator(".message").inner_text().startswith("ConfigurationError: physics.producers.smear")
 
     page.locator(".why-box").get_by_role("link", name="smear.err").click()
-    assert page.locator("mark#why").is_visible()
+    expect(page.locator("mark#why")).to_be_visible()
     with page.expect_download() as saving:
         page.get_by_role("link", name="Save as it is").click()
     assert saving.value.suggested_filename == "smear.err"
@@ -257,7 +257,7 @@ def test_everything_is_there_without_javascript(browser: Browser, site: str) -> 
 
     assert watched.page.locator("svg.lineage-right").is_visible()
     watched.page.locator("svg.lineage-right a").first.click()
-    assert watched.page.locator(".lead").is_visible()
+    expect(watched.page.locator(".lead")).to_be_visible()
     watched.context.close()
 
 

@@ -38,6 +38,7 @@ def site(app: Flask) -> Iterator[str]:
 
 def finds_nothing(watched: Watched) -> None:
     """Have axe-core look at the page; it fits into its width."""
+    watched.page.wait_for_load_state()
     watched.page.evaluate(AXE_SCRIPT)
     violations = watched.page.evaluate("axe.run()")["violations"]
     assert [(each["id"], each["nodes"][0]["html"][:160]) for each in violations] == []
@@ -57,6 +58,7 @@ def test_two_bad_files_are_seen_looked_at_waived_and_one_ordered(
     finds_nothing(watched)
 
     page.get_by_role("link", name="Look at them, try them again, or go on without them").click()
+    page.wait_for_load_state()
     for box in page.get_by_role("checkbox", name="Select").all():
         box.check()
     finds_nothing(watched)

@@ -151,7 +151,7 @@ def test_a_campaign_leads_to_the_jobs_behind_a_box(wide: Watched) -> None:
     page.locator("#classes ~ .scroll tr", has_text="reco").filter(has_text="failed").get_by_role("button").click()
     page.get_by_role("link", name="List this 1 job").click()
 
-    assert page.locator("tbody tr:not(.why)").count() == 1
+    expect(page.locator("tbody tr:not(.why)")).to_have_count(1)
     page.locator("tbody tr a").first.click()
     assert page.locator(".lead").inner_text().startswith("Failed in step smear")
 
@@ -187,7 +187,7 @@ def test_it_prints_the_picture_as_it_is_in_the_colours_of_day(browser: Browser, 
     paper.first.wait_for()
 
     assert watched.page.locator(".map-main").is_hidden()
-    assert paper.filter(has_text="merge").count() >= 2
+    expect(paper.filter(has_text="merge").nth(1)).to_be_attached()
     assert paper.first.get_attribute("fill") == "#1b1f24"
     assert len(watched.page.pdf()) > 20_000
     watched.page.emulate_media(media="screen")
@@ -203,7 +203,7 @@ def test_without_javascript_the_servers_picture_stands(browser: Browser, site: s
     assert watched.page.locator("svg.lineage-right").is_visible()
     assert watched.page.locator(".map-bar, .map-start button").count() <= 1
     watched.page.locator("svg.lineage-right a").first.click()
-    assert watched.page.url.startswith(f"{site}/jobs?")
+    expect(watched.page).to_have_url(re.compile(f"^{re.escape(site)}/jobs\\?"))
     watched.context.close()
 
 
