@@ -76,23 +76,23 @@ def text_answer(lines: Iterable[str]) -> Response:
     return Response("".join(f"{line}\n" for line in lines), content_type="text/plain; charset=utf-8")
 
 
-def record_answer(outcome: Outcome) -> RecordAnswer:
-    """Return what the client of one record is told."""
+def record_answer(outcome: Outcome, here: str) -> RecordAnswer:
+    """Return what the client of one record is told; `here` is the service's address."""
     return RecordAnswer(
         outcome.job_id,
         outcome.change,
-        job_url(outcome.job_id),
+        job_url(outcome.job_id, here),
         f"L{outcome.level}",
         outcome.gaps,
         outcome.missing_blobs,
     )
 
 
-def batch_result(outcome: Outcome) -> BatchResult:
+def batch_result(outcome: Outcome, here: str) -> BatchResult:
     """Return what is told of one record of a batch."""
     if outcome.change == "conflict":
         return BatchResult(outcome.job_id, STATUS["conflict"], detail=conflict_words(outcome.job_id))
-    answer = record_answer(outcome)
+    answer = record_answer(outcome, here)
     return BatchResult(
         answer.job_id,
         STATUS[outcome.change],
@@ -112,9 +112,9 @@ def conflict_words(job_id: str) -> str:
     )
 
 
-def job_url(job_id: str) -> str:
-    """Return the address of a job's page."""
-    return f"{public_url()}/jobs/{job_id}"
+def job_url(job_id: str, here: str) -> str:
+    """Return the address of a job's page, below the service's address `here`."""
+    return f"{here}/jobs/{job_id}"
 
 
 def public_url() -> str:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from flask import Response, request
 
-from app.api.answers import RecordAnswer, json_answer, record_answer
+from app.api.answers import RecordAnswer, json_answer, public_url, record_answer
 from app.api.asking import parameters
 from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
@@ -44,7 +44,7 @@ def post_event() -> Response:
             connection, known, service.store, event, experiment=experiment, received_at=now, submitter=grant.submitter
         )
     )
-    return json_answer(record_answer(outcome), STATUS[outcome.change])
+    return json_answer(record_answer(outcome, public_url()), STATUS[outcome.change])
 
 
 def _experiment(grant: Grant) -> str:

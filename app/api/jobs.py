@@ -16,6 +16,7 @@ from app.api.answers import (
     batch_result,
     conflict_words,
     json_answer,
+    public_url,
     record_answer,
 )
 from app.api.bodies import read_body
@@ -99,7 +100,7 @@ def put_job(job_id: str) -> Response:
         raise ConflictError(conflict_words(outcome.job_id))
     forget_tails([(decoded, outcome)])
     get_service().excerpts.remember(grant.experiment, new_excerpts, outcome.missing_blobs)
-    return json_answer(record_answer(outcome), STATUS[outcome.change])
+    return json_answer(record_answer(outcome, public_url()), STATUS[outcome.change])
 
 
 @section.call("POST", "/jobs/batch", body=BatchBody, answers={200: BatchAnswer}, errors=(413, 415, 422), writes=True)
@@ -125,8 +126,9 @@ def post_batch() -> Response:
             results[place] = BatchResult(submission.decoded.job_id, 403, detail=reason)
     submissions = [(place, submission) for place, submission in submissions if results[place] is None]
     outcomes = get_service().record_many([submission for _, submission in submissions])
+    here = public_url()
     for (place, _), outcome in zip(submissions, outcomes, strict=True):
-        results[place] = batch_result(outcome)
+        results[place] = batch_result(outcome, here)
     forget_tails(zip([submission.decoded for _, submission in submissions], outcomes, strict=True))
     _keep_letters(letters)
     return json_answer(BatchAnswer([result for result in results if result is not None]))
@@ -155,7 +157,8 @@ def post_revision(job_id: str) -> Response:
     refuse_secrets({"reason": reason})
     outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter, reason))
     return json_answer(
-        record_answer(outcome), 201 if outcome.change in ("created", "replaced") else STATUS[outcome.change]
+        record_answer(outcome, public_url()),
+        201 if outcome.change in ("created", "replaced") else STATUS[outcome.change],
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from provenance.db.base import table_of
 from provenance.db.driver import fetch
 from provenance.db.keys import KnownKeys
-from provenance.db.queries.capsules import capsules_of, use_of
+from provenance.db.queries.capsules import use_of, uses_served
 from provenance.db.queries.expiry import expired_logs
 from provenance.db.recording.software_rows import repository_match_key, software_digests
 from provenance.db.selecting import select_by
@@ -56,7 +56,7 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
     unresolved = _unresolved(connection, notes, [r.record.software for r in readings if r.record.software])
     unreferenced: set[str] = notes.get("unreferenced", set())
     incomplete: set[str] = notes.get("incomplete", set())
-    served = set(capsules_of(connection, wanted)) | notes.get("served", set())
+    served = uses_served(connection, wanted) | notes.get("served", set())
     is_held = [
         (reading.record.experiment, use_of(reading.record)) in served
         or bool(_image(reading.record) & held[reading.record.experiment])

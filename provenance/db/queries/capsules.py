@@ -6,11 +6,18 @@ from typing import NamedTuple
 from sqlalchemy import Connection, and_, func, select
 
 from provenance.db.recording.software_rows import software_set_digest
+from provenance.db.selecting import select_among
 from provenance.db.tables import CapsuleRow, CapsuleUse, Experiment, Job, SoftwareSet, Stage
 from provenance.records.job_record import JobRecord
 
 Use = tuple[str, str]
 """Digest of a software list, and the name of a stage (empty: none)."""
+
+_SERVED = """
+SELECT e.name, u.software_set_sha256, u.stage
+FROM experiments e JOIN capsules c ON c.experiment_id = e.id JOIN capsule_uses u ON u.entry_id = c.entry_id
+WHERE e.name {among}
+"""
 
 
 class HeldCapsule(NamedTuple):
@@ -49,6 +56,12 @@ def capsules_of(connection: Connection, experiments: Iterable[str]) -> dict[tupl
         .order_by(CapsuleRow.entry_id)
     )
     return {(row[0], (row[1], row[2])): HeldCapsule(*row[3:]) for row in connection.execute(query)}
+
+
+def uses_served(connection: Connection, experiments: Iterable[str]) -> set[tuple[str, Use]]:
+    """Return (experiment, use) of what has a capsule. Asked with every record, and so a constant statement."""
+    rows = select_among(connection, _SERVED, experiments)
+    return {(experiment, (bytes(sha256).hex(), stage)) for experiment, sha256, stage in rows}
 
 
 def jobs_served(connection: Connection, entry: int) -> list[int]:
