@@ -22,6 +22,7 @@ from app.wiring import Service
 from provenance.db.statistics import refresh_statistics
 from provenance.errors import BadInputError
 from provenance.services.background import HANDLERS
+from provenance.services.derive_again import enqueue_derivation
 from provenance.services.fold_campaign import enqueue_large
 from provenance.services.seal_ledger import seal_all
 from provenance.services.work import Parts, drain
@@ -103,6 +104,7 @@ def work_until(service: Service, stop: threading.Event) -> None:
     parts = Parts(service.database, service.writer, service.store, service.settings.git_mirrors)
     seal_at = time.monotonic() + SEAL_SECONDS
     fold_at = look_at = time.monotonic()
+    is_current = False
     while not stop.is_set():
         try:
             if time.monotonic() > look_at:
@@ -111,6 +113,9 @@ def work_until(service: Service, stop: threading.Event) -> None:
             if time.monotonic() > fold_at:
                 enqueue_large(parts)
                 fold_at = time.monotonic() + FOLD_SECONDS
+            if not is_current:
+                enqueue_derivation(parts)
+                is_current = True  # or will be: the work is noted
             drain(parts, HANDLERS, until=stop.is_set)
             if time.monotonic() > seal_at:
                 seal_all(parts.database, parts.writer, service.store)

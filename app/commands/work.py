@@ -4,6 +4,7 @@ import click
 
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with
 from provenance.services.background import HANDLERS
+from provenance.services.derive_again import enqueue_derivation
 from provenance.services.work import Parts, drain, waiting_work
 
 
@@ -14,7 +15,9 @@ def work(*, data: str | None, as_json: bool) -> None:
     """Do what is due (resolve code, look at waiting jobs again), then say what could not be done and why."""
     settings = settings_with(data=data)
     with opened_service(settings) as service:
-        done = drain(Parts(service.database, service.writer, service.store, settings.git_mirrors), HANDLERS)
+        parts = Parts(service.database, service.writer, service.store, settings.git_mirrors)
+        enqueue_derivation(parts)
+        done = drain(parts, HANDLERS)
         with service.reading() as connection:
             waiting = waiting_work(connection)
     lines = [f"{done} done, {len(waiting)} waiting."]

@@ -26,6 +26,7 @@ NOT_DERIVED: Mapping[str, str] = {
     "write_tokens": "an operator's act: make new ones with `jobprov token create`",
     "repositories": "an operator's act: register them again with `jobprov repository add`",
     "work": "what the service had still to do; it finds that out again",
+    "derivations": "which version of the service all rows have reached; they are looked at again",
     "dead_letters": "bodies that could not be decoded: have them sent again, or take the table from a backup",
     "folded_graphs": "how large campaigns look in the large; they are counted again",
     "order_leases": "who was about to submit an order; it is taken again, and looked for in the batch system first",

@@ -2,6 +2,7 @@
 
 from provenance.services.classification_work import CLASSIFY
 from provenance.services.classify_jobs import classify
+from provenance.services.derive_again import DERIVE, derive_again
 from provenance.services.evaluate_configurations import evaluate_configuration
 from provenance.services.evaluation_work import EVALUATE
 from provenance.services.fold_campaign import FOLD, count_again
@@ -15,5 +16,6 @@ HANDLERS: dict[str, Handler] = {
     REFRESH: refresh,
     EVALUATE: evaluate_configuration,
     CLASSIFY: classify,
+    DERIVE: derive_again,
     FOLD: count_again,
 }

@@ -8,34 +8,24 @@ Source: record.md, "Identity and finality"; http.md, `PUT /jobs/{job_id}`.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
 from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, allocate_keys, chunks
-from provenance.db.recording.aliases import join_sightings
+from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.recording.job_rows import pack
-from provenance.db.recording.writing import JobDraft, intern_experiments, table_of, write_jobs
-from provenance.db.tables import (
-    AwaitedBlob,
-    Conflict,
-    Job,
-    ProvisionalRecord,
-    UnreadRecord,
-    WitnessRecord,
-)
+from provenance.db.recording.writing import intern_experiments, table_of
+from provenance.db.tables import Conflict, Job, ProvisionalRecord, UnreadRecord, WitnessRecord
 from provenance.records.decoding import DecodedRecord
-from provenance.records.gaps import Gap, find_gaps, level_of
-from provenance.records.job_record import FAILED, PROVISIONAL
-from provenance.services.classification_work import enqueue_failures
-from provenance.services.evaluation_work import enqueue_evaluations
-from provenance.services.findings import Reading, find_for, pending_of
+from provenance.records.gaps import Gap
+from provenance.records.job_record import PROVISIONAL
+from provenance.services.derive_jobs import ReadJob, derive_jobs, grade
+from provenance.services.findings import Reading, find_for
 from provenance.services.held_jobs import HeldJob, load_held, read_together
 from provenance.services.ledger import Documents, NewEntry, append_entries
-from provenance.services.repositories import enqueue_resolutions
 
 Change = Literal["created", "same", "replaced", "ignored", "conflict", "unread"]
 STATUS: dict[Change, int] = {
@@ -55,6 +45,8 @@ class Submission(NamedTuple):
         reason: why this corrects the record; makes it a revision.
         place: where it is sealed already, when the ledger is replayed.
         packed: the record's bytes as they are stored, where they were packed before the writer's turn.
+        kind: of the ledger entry that holds it already, where that is not what it would be entered as today.
+        entry: key of that entry, where it is in this database.
     """
 
     decoded: DecodedRecord
@@ -63,6 +55,8 @@ class Submission(NamedTuple):
     reason: str | None = None
     place: tuple[int, int] | None = None
     packed: bytes | None = None
+    kind: str | None = None
+    entry: int | None = None
 
     @classmethod
     def packing(cls, decoded: DecodedRecord, received_at: datetime, submitter: str | None) -> "Submission":
@@ -179,9 +173,11 @@ def _keep_aside(batch: _Batch, submission: Submission, change: Change) -> None:
         )
     if batch.connection.execute(known).first() is not None:
         return
-    experiment = batch.experiments[decoded.experiment]
-    new = NewEntry(experiment, change, submission.received_at, submission.submitter, decoded.body, submission.place)
-    [entry] = append_entries(batch.connection, [new])
+    entry = submission.entry
+    if entry is None:
+        experiment, kind = batch.experiments[decoded.experiment], submission.kind or change
+        new = NewEntry(experiment, kind, submission.received_at, submission.submitter, decoded.body, submission.place)
+        [entry] = append_entries(batch.connection, [new])
     if change == "conflict" and held is not None:
         row = {"entry_id": entry, "job_id": held.key, "witness": submission.witness, "sha256": sha256}
         batch.connection.execute(table_of(Conflict).insert(), [row])
@@ -196,28 +192,17 @@ def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dic
     submissions = [submission for _, submission, _ in accepted]
     fresh = [batch.key_of(submission) for submission in submissions if batch.held_of(submission) is None]
     new_keys = dict(zip(fresh, allocate_keys(batch.connection, table_of(Job), len(fresh)), strict=True))
-    readings = [_merge(submission, batch.held_of(submission)) for submission in submissions]
-    findings = find_for(batch.connection, batch.known, readings)
-    drafts, outcomes = [], {}
-    for (place, submission, change), reading, found in zip(accepted, readings, findings, strict=True):
-        held, gaps = batch.held_of(submission), find_gaps(reading.record, found)
-        received_at = _first_received(submission, held)
+    jobs = []
+    for submission in submissions:
+        held = batch.held_of(submission)
         key = held.key if held else new_keys[batch.key_of(submission)]
-        level = level_of(gaps, reading.record, found)
-        drafts.append(JobDraft(key, held is None, reading.record, received_at, level, gaps))
-        outcomes[place] = Outcome(reading.record.job_id, change, level, gaps, sorted(found.missing_blobs))
-    unclaimed = write_jobs(batch.connection, batch.known, drafts)
-    join_sightings(batch.connection, {draft.key: draft.record.job_id for draft in drafts}, unclaimed)
-    _write_witnesses(batch, [draft.key for draft in drafts], submissions)
-    missing = {draft.key: found.awaited for draft, found in zip(drafts, findings, strict=True)}
-    write_awaited(batch.connection, missing, replace=[draft.key for draft in drafts if not draft.is_new])
-    if failures := [draft.key for draft in drafts if draft.record.state in FAILED]:
-        enqueue_failures(batch.connection, failures)
-    if any(found.unresolved for found in findings):
-        enqueue_resolutions(batch.connection)
-    if any(found.pending for found in findings):
-        enqueue_evaluations(batch.connection, batch.experiments, pending_of(readings, findings))
-    return outcomes
+        jobs.append(ReadJob(key, held is None, _first_received(submission, held), _merge(submission, held)))
+    gradings = derive_jobs(batch.connection, batch.known, jobs)
+    _write_witnesses(batch, [job.key for job in jobs], submissions)
+    return {
+        place: Outcome(job.reading.record.job_id, change, *grading)
+        for (place, _, change), job, grading in zip(accepted, jobs, gradings, strict=True)
+    }
 
 
 def _first_received(submission: Submission, held: HeldJob | None) -> datetime:
@@ -244,17 +229,14 @@ def _describe_unchanged(batch: _Batch, unchanged: list[tuple[int, Submission, Ch
     there = {place: held for place, submission, _ in unchanged if (held := batch.held_of(submission)) is not None}
     readings = [read_together(held.records_but(None)) for held in there.values()]
     for place, reading, found in zip(there, readings, find_for(batch.connection, batch.known, readings), strict=True):
-        gaps = find_gaps(reading.record, found)
-        level = level_of(gaps, reading.record, found)
-        outcomes[place] = Outcome(
-            outcomes[place].job_id, outcomes[place].change, level, gaps, sorted(found.missing_blobs)
-        )
+        outcomes[place] = Outcome(outcomes[place].job_id, outcomes[place].change, *grade(reading, found))
     return outcomes
 
 
 def _write_witnesses(batch: _Batch, jobs: Sequence[int], submissions: Sequence[Submission]) -> None:
     entries: list[NewEntry] = []
     rows: list[dict[str, Any]] = []
+    entered: list[dict[str, Any]] = []
     working: list[dict[str, Any]] = []
     for job, submission in zip(jobs, submissions, strict=True):
         held = batch.held_of(submission)
@@ -271,10 +253,13 @@ def _write_witnesses(batch: _Batch, jobs: Sequence[int], submissions: Sequence[S
             )
             continue
         revision = 0 if submission.reason is None else held.next_revision(submission.witness) if held else 1
+        if submission.entry is not None:
+            entered.append({**row, "revision": revision, "entry_id": submission.entry})
+            continue
         rows.append({**row, "revision": revision})
         entries.append(_entry_of(submission, batch.experiments, revision))
     numbers = append_entries(batch.connection, entries)
-    values = [{**row, "entry_id": number} for row, number in zip(rows, numbers, strict=True)]
+    values = [*entered, *({**row, "entry_id": number} for row, number in zip(rows, numbers, strict=True))]
     insert_rows(batch.connection, table_of(WitnessRecord), values)
     insert_rows(batch.connection, table_of(ProvisionalRecord), working)
 
@@ -288,17 +273,9 @@ def _remove_provisional(connection: Connection, job: int, witness: str) -> None:
 def _entry_of(submission: Submission, experiments: dict[str, int], revision: int) -> NewEntry:
     experiment = experiments[submission.decoded.experiment]
     body, packed = submission.decoded.body, submission.packed
-    kind = "record"
+    kind = submission.kind or "record"
     if submission.reason is not None:
         kind, packed = "revision", None
         document = {"reason": submission.reason, "revision": revision, "record": body.decode()}
         body = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
     return NewEntry(experiment, kind, submission.received_at, submission.submitter, body, submission.place, packed)
-
-
-def write_awaited(connection: Connection, missing: Mapping[int, Iterable[str]], *, replace: Sequence[int]) -> None:
-    """Note which blobs each of these jobs still waits for; what was noted of the jobs in `replace` goes first."""
-    for part in chunks(replace):
-        connection.execute(delete(AwaitedBlob).where(AwaitedBlob.job_id.in_(part)))
-    rows = [{"sha256": sha256, "job_id": job} for job, digests in missing.items() for sha256 in sorted(digests)]
-    insert_rows(connection, table_of(AwaitedBlob), rows)

@@ -8,14 +8,13 @@ from provenance.db.keys import KnownKeys, chunks
 from provenance.db.queries.capsules import jobs_served
 from provenance.db.recording.writing import gap_document, intern_experiments, table_of
 from provenance.db.tables import AwaitedBlob, Closure, GapSet, Job, JobClosure, SoftwareRow, SoftwareSetMember
-from provenance.records.gaps import find_gaps, level_of
 from provenance.records.job_record import FAILED
 from provenance.services.classification_work import enqueue_failures
+from provenance.services.derive_jobs import grade, write_awaited
 from provenance.services.evaluation_work import enqueue_evaluations
 from provenance.services.findings import find_for, pending_of
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.ledger import Documents
-from provenance.services.record_jobs import write_awaited
 from provenance.services.work import Parts, enqueue
 
 REFRESH = "refresh"
@@ -65,13 +64,12 @@ def refresh_jobs(connection: Connection, known: KnownKeys, store: Documents, job
     keys = list(held)
     readings = [read_together(held[key].records_but(None)) for key in keys]
     findings = find_for(connection, known, readings)
-    gaps = [find_gaps(reading.record, found) for reading, found in zip(readings, findings, strict=True)]
-    documents = [gap_document(found) for found in gaps]
+    gradings = [grade(reading, found) for reading, found in zip(readings, findings, strict=True)]
+    documents = [gap_document(grading.gaps) for grading in gradings]
     rows = {sha256: {"sha256": sha256, "document": document} for sha256, document in documents}
     sets = known.intern(connection, table_of(GapSet), ["sha256"], rows)
-    for key, reading, finding, found, (sha256, _) in zip(keys, readings, findings, gaps, documents, strict=True):
-        level = level_of(found, reading.record, finding)
-        connection.execute(update(Job).where(Job.id == key).values(level=level, gap_set_id=sets[sha256]))
+    for key, grading, (sha256, _) in zip(keys, gradings, documents, strict=True):
+        connection.execute(update(Job).where(Job.id == key).values(level=grading.level, gap_set_id=sets[sha256]))
     missing = {key: found.awaited for key, found in zip(keys, findings, strict=True)}
     write_awaited(connection, missing, replace=keys)
     if failures := [key for key, reading in zip(keys, readings, strict=True) if reading.record.state in FAILED]:

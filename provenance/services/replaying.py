@@ -246,4 +246,5 @@ def _submission(entry: SealedEntry, place: tuple[int, int]) -> Submission:
     if entry.kind == "revision":
         document = json.loads(body)
         body, reason = document["record"].encode(), document["reason"]
-    return Submission(decode_record(body), entry.received_at, entry.submitter, reason, place)
+    kind = entry.kind if entry.kind == "unread" else None  # of a version that was later than the service then
+    return Submission(decode_record(body), entry.received_at, entry.submitter, reason, place, kind=kind)

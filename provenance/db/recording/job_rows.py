@@ -19,6 +19,8 @@ from provenance.records.repairing import utc
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
+INDEX_VERSION = 1
+"""What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade (`services/derive_again.py`)."""
 _PARENT_ROLES = (None, "primary", "secondary")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -50,6 +52,7 @@ def job_columns(record: JobRecord, *, received_at: datetime) -> dict[str, Any]:
     )
     return {
         "uuid": record.job_id,
+        "index_version": INDEX_VERSION,
         "state": STATES.index(record.state),
         "unit": record.task.unit if record.task else None,
         "batch_id": record.batch.id if record.batch else None,

@@ -33,7 +33,7 @@ from provenance.db.tables.ledger import (
 )
 from provenance.db.tables.log_tails import LogTailPiece
 from provenance.db.tables.modules import ModuleCost, ModuleSet
-from provenance.db.tables.operators import DeadLetter, Experiment, WorkItem, WriteToken
+from provenance.db.tables.operators import DeadLetter, Derivation, Experiment, WorkItem, WriteToken
 from provenance.db.tables.parameters import (
     Evaluation,
     Parameter,
@@ -73,6 +73,7 @@ __all__ = [
     "ComparatorSet",
     "Conflict",
     "DeadLetter",
+    "Derivation",
     "EntryBody",
     "EnvironmentBase",
     "Evaluation",

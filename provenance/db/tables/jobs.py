@@ -106,6 +106,7 @@ class Job(Base):
     gap_set_id: Mapped[int | None] = mapped_column(ForeignKey("gap_sets.id"))
     state: Mapped[int] = mapped_column(SmallInteger)
     level: Mapped[int] = mapped_column(SmallInteger)
+    index_version: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     uuid: Mapped[str] = mapped_column(UuidBytes)
     unit: Mapped[str | None] = mapped_column(NameText)
     batch_id: Mapped[str | None] = mapped_column(NameText)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provenance.db.base import Base, DigestBytes, Key, ShortKey, UtcInstant
@@ -42,6 +42,14 @@ class WorkItem(Base):
     leased_until: Mapped[datetime | None] = mapped_column(UtcInstant)
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str | None] = mapped_column(Text)
+
+
+class Derivation(Base):
+    """Which version all rows of one kind have reached; what was derived otherwise by an earlier one was derived again."""
+
+    __tablename__ = "derivations"
+    what: Mapped[str] = mapped_column(String(40), primary_key=True)
+    version: Mapped[int] = mapped_column(SmallInteger)
 
 
 class DeadLetter(Base):

@@ -1,0 +1,135 @@
+"""Rows that an earlier version derived otherwise are derived again, and records of a later version are read once they can be."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledger_story import Production, job_id, play, record_of, tables_at
+from sqlalchemy import select, text
+
+from archive.opening import open_store
+from provenance.db.comparing import differences
+from provenance.db.engines import Database
+from provenance.db.tables import Derivation, UnreadRecord, WorkItem
+from provenance.services import derive_again
+from provenance.services.background import HANDLERS
+from provenance.services.derive_again import DERIVE, enqueue_derivation
+from provenance.services.rebuild_database import rebuild_database
+from provenance.services.seal_ledger import seal_all, seal_ledger
+from provenance.services.work import Parts, drain
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    """Yield an empty production on both databases, with an archive in files."""
+    opened = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
+    yield opened
+    opened.close()
+
+
+def parts_of(production: Production) -> Parts:
+    return Parts(production.database, production.writer, production.store, production.folder / "git")
+
+
+def change(production: Production, *statements: str) -> None:
+    production.writer.run(lambda connection, _: [connection.execute(text(statement)) for statement in statements])
+
+
+def derive(production: Production) -> int:
+    """Do the work of deriving, then what that asks for; return how many items the first was."""
+    parts = parts_of(production)
+    enqueue_derivation(parts)
+    items = drain(parts, {DERIVE: HANDLERS[DERIVE]})
+    drain(parts, HANDLERS)
+    return items
+
+
+def test_rows_of_an_earlier_version_come_out_as_they_are_today(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(derive_again, "_AN_ITEM", 5)
+    monkeypatch.setattr(derive_again, "_AT_ONCE", 2)
+    play(production)
+    seal_ledger(production.database, production.writer, production.store, most_entries=7)
+    before = production.tables()
+    change(
+        production,
+        "UPDATE jobs SET index_version = 0, level = 0, unit = NULL, recipe = NULL, gap_set_id = NULL, host_id = NULL",
+        "DELETE FROM job_closures",
+        "DELETE FROM awaited_blobs",
+        "UPDATE mentions SET role = NULL",
+    )
+    assert differences(before, production.tables()) != []
+
+    items = derive(production)
+
+    assert items > len(before["jobs"]) / 5
+    assert differences(before, production.tables()) == []
+
+
+def test_jobs_of_this_version_are_left_alone_and_nothing_is_asked_twice(production: Production) -> None:
+    production.record(record_of(1))
+    change(production, "UPDATE jobs SET unit = 'kept'")
+
+    assert enqueue_derivation(parts_of(production))
+    drain(parts_of(production), HANDLERS)
+
+    assert not enqueue_derivation(parts_of(production))
+    with production.database.reading.connect() as connection:
+        assert connection.execute(text("SELECT unit FROM jobs")).scalar_one() == "kept"
+        assert [tuple(row) for row in connection.execute(select(Derivation.what, Derivation.version))] == [("jobs", 1)]
+        assert connection.execute(select(WorkItem).where(WorkItem.kind == DERIVE)).first() is None
+
+
+@pytest.fixture
+def later(production: Production) -> Production:
+    """Return the production in which records of a version came that the service did not read then; one is a second one of its job."""
+    production.record(record_of(1), record_of(4))
+    for number, more in (
+        (2, {"schema_version": 2}),
+        (3, {"schema_version": 3}),
+        (4, {"schema_version": 2, "threads": 8}),
+    ):
+        [outcome] = production.record(record_of(number, **more))
+        assert outcome.change == "unread"
+    return production
+
+
+def understand(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    """Be a service that reads records up to this version."""
+    for module in ("repairing", "decoding"):
+        monkeypatch.setattr(f"provenance.records.{module}.SCHEMA_VERSION", version)
+
+
+def unread(production: Production) -> list[Any]:
+    with production.database.reading.connect() as connection:
+        return [row[0] for row in connection.execute(select(UnreadRecord.job_uuid))]
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_records_of_a_later_version_are_read_once_it_is_understood(
+    later: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_sealed: bool
+) -> None:
+    if is_sealed:
+        seal_all(later.database, later.writer, later.store)
+    understand(monkeypatch, 2)
+
+    derive(later)
+
+    assert unread(later) == [job_id(3)]
+    tables = later.tables()
+    assert {row["unit"] for row in tables["jobs"]} == {"f1.root", "f2.root", "f4.root"}
+    assert len(tables["conflicts"]) == 1, "of job 4 another record was held"
+    assert [outcome.change for outcome in later.record(record_of(2, schema_version=2))] == ["same"]
+    later.work()
+    seal_all(later.database, later.writer, later.store)
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    rebuild_database(later.store, url)
+    assert differences(later.tables(), tables_at(url)) == []
+
+
+def test_what_is_not_understood_yet_stays(later: Production) -> None:
+    derive(later)
+
+    assert sorted(unread(later)) == [job_id(2), job_id(3), job_id(4)]
