@@ -28,7 +28,7 @@ from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.queries.walking import time_limit, with_descendants
 from provenance.errors import BadInputError, LimitError
 from provenance.services.ask_parameters import read_condition
-from provenance.services.list_jobs import read_cursor
+from provenance.services.list_jobs import check_state, read_cursor
 
 MOST_LISTED = 1000
 MOST_FOLLOWED = 20_000
@@ -60,7 +60,7 @@ def find_impact(
         cursor: `next` of the page before.
 
     Raises:
-        BadInputError: no filter, or a limit, cursor or question to parameters that is none.
+        BadInputError: no filter, or a state, limit, cursor or question to parameters that is none.
         LimitError: more than 100,000 files to begin with, or it took more than five seconds.
     """
     if not 1 <= limit <= MOST_LISTED:
@@ -124,6 +124,7 @@ def _made_by_many(connection: Connection, chosen: Conditions) -> Iterator[Touche
 def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
     if filters == JobFilters():
         raise BadInputError("Say which jobs: by commit, parameter, host, file, task or time.", {"": ["no filter"]})
+    check_state(filters)
     return jobs_that(connection, filters, read_condition(filters.parameter, filters.value))
 
 

@@ -107,6 +107,22 @@ def test_no_query_makes_the_service_stumble(client: FlaskClient, path: str, sche
     ask()
 
 
+def test_no_single_odd_word_in_any_query_makes_the_service_stumble(client: FlaskClient) -> None:
+    client.put(f"/api/v1/jobs/{JOB}", json=a_record(task={"task_id": "t1"}, outputs=[{"name": "a.root"}]))
+    names = {"job_id": JOB, "before": JOB, "after": JOB, "task_id": "t1", "name": "a.root", "sha256": "0" * 64}
+    asked = 0
+
+    for path, calls in client.get("/api/v1/openapi.json").get_json()["paths"].items():
+        here = re.sub(r"{(\w+)}", lambda found: names.get(found[1], "nova"), path)
+        for field in (each["name"] for each in calls.get("get", {}).get("parameters", ()) if each["in"] == "query"):
+            for word in ("odd", "-1", "[", "9" * 30):
+                answer = client.get(here, query_string={field: word})
+                assert answer.status_code < 500, (here, field, word, answer.get_data(as_text=True))
+                asked += 1
+
+    assert asked > 500
+
+
 def test_no_name_in_an_address_makes_the_service_stumble(client: FlaskClient) -> None:
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
