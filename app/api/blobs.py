@@ -151,7 +151,7 @@ def _store_whole(sha256: str, data: bytes) -> tuple[int, bool]:
 def _read_digests() -> Digests:
     try:
         read = _digests.decode(read_body(_LIST_BYTES))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
         raise BadInputError(f"The body cannot be read: {problem}.", {"sha256": ["a list of digests"]}) from None
     asked = read.sha256
     if len(asked) > ASKED_AT_ONCE:

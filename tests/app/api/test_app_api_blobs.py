@@ -31,6 +31,10 @@ def test_blob_is_stored_once_and_read_back(client: FlaskClient, new_token: NewTo
     assert answer.headers["Content-Length"] == str(len(BYTES))
 
 
+def test_question_that_is_nested_too_deeply_is_refused(client: FlaskClient, new_token: NewToken) -> None:
+    assert_problem(client.post("/api/v1/blobs/missing", data=b'{"a":' * 50_000, headers=new_token()), 422)
+
+
 def test_part_of_a_blob_can_be_asked_for(client: FlaskClient, new_token: NewToken) -> None:
     client.put(PUT, data=BYTES, headers=new_token())
 
