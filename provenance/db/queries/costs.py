@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, or_, select
 
 from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.queries.sums import wide_sum
 from provenance.db.queries.tasks import begun_at
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Claim, Identity, Job, Stage
@@ -69,8 +70,8 @@ def yields(connection: Connection, filters: JobFilters) -> Yield:
     query = (
         select(
             func.count(Claim.job_id.distinct()),
-            func.coalesce(func.sum(Identity.size_bytes), 0),
-            func.coalesce(func.sum(Claim.event_count), 0),
+            func.coalesce(wide_sum(Identity.size_bytes), 0),
+            func.coalesce(wide_sum(Claim.event_count), 0),
         )
         .select_from(chosen)
         .join(Claim, Claim.job_id == chosen.c.id)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.parameters import among
+from provenance.db.queries.sums import wide_sum
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Claim, Identity, Job, Stage
 
@@ -62,7 +63,7 @@ def output_bytes(connection: Connection, jobs: Collection[int]) -> dict[int, int
     found: dict[int, int] = {}
     for part in chunks(sorted(jobs), _AT_ONCE):
         query = (
-            select(Claim.job_id, func.sum(Identity.size_bytes))
+            select(Claim.job_id, wide_sum(Identity.size_bytes))
             .join(Identity, Identity.id == Claim.identity_id)
             .where(among(connection, Claim.job_id, part), Claim.alias_of.is_(None), Identity.size_bytes.is_not(None))
             .group_by(Claim.job_id)

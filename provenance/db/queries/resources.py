@@ -2,9 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, select
 
 from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.queries.sums import wide_sum
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Claim, Host, Identity, Job, Stage
 
@@ -44,7 +45,7 @@ def job_costs(connection: Connection, filters: JobFilters, by: str) -> list[JobC
     # both as long as it had no statistics
     columns = (chosen.c.id, chosen.c.facet, chosen.c.wall_seconds, chosen.c.cpu_seconds, chosen.c.max_rss_bytes)
     query = (
-        select(*columns[1:], func.sum(Identity.size_bytes), func.sum(Claim.event_count))
+        select(*columns[1:], wide_sum(Identity.size_bytes), wide_sum(Claim.event_count))
         .select_from(chosen)
         .outerjoin(Claim, and_(Claim.job_id == chosen.c.id, Claim.alias_of.is_(None)))
         .outerjoin(Identity, Identity.id == Claim.identity_id)

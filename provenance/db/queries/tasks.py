@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Text, case, cast, func, select
 from provenance.db.keys import chunks
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import code_versions, job_url
+from provenance.db.queries.sums import wide_sum
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Claim, Experiment, Job, SoftwareSet, Stage, TaskRow
 
@@ -86,7 +87,7 @@ def outputs_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, 
     found: dict[int, dict[str | None, tuple[int, int]]] = {}
     for part in chunks(sorted(tasks)):
         query = (
-            select(TaskRow.id, Claim.data_tier, func.count(), func.sum(Claim.event_count))
+            select(TaskRow.id, Claim.data_tier, func.count(), wide_sum(Claim.event_count))
             .join(Job, Job.task_id == TaskRow.id)
             .join(Claim, Claim.job_id == Job.id)
             .where(TaskRow.id.in_(part), Job.state == STATES.index("succeeded"))

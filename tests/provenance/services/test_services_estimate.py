@@ -12,6 +12,7 @@ from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.estimate import estimate
+from provenance.services.sum_resources import sum_resources
 
 
 @pytest.fixture
@@ -78,6 +79,20 @@ def test_events_are_turned_into_units_of_the_first_stage(production: Production)
 def test_files_or_events_are_asked_for(production: Production, how: dict[str, int]) -> None:
     with pytest.raises(BadInputError, match="one of them"):
         estimated(production, **how)
+
+
+def test_files_that_claim_the_largest_size_there_is_are_summed(production: Production) -> None:
+    """SQLite refuses a sum of integers past 64 bits."""
+    task = {"task_id": "t-gen", "campaign": "c", "stage": "gen", "unit": "huge"}
+    outputs = [{"name": f"{name}.root", "size_bytes": 2**63 - 1, "event_count": 2**63 - 1} for name in "ab"]
+    production.record(record_of(32, task=task, outputs=outputs, configurations=[], resources={"wall_seconds": 3600}))
+
+    [gen] = estimated(production, stage="gen", files=10)["stages"]
+
+    assert gen["output_bytes"] > 2**63
+    with production.database.reading.connect() as connection:
+        sizes = sum_resources(connection, JobFilters(), by="stage")["groups"]
+    assert {group["name"] for group in sizes} >= {"gen"}
 
 
 def test_nothing_is_learnt_from_no_job(production: Production) -> None:
