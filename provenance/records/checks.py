@@ -15,6 +15,7 @@ LONGEST_NAME = 3000
 """Bytes of a name, what an index of every database holds."""
 MOST_FILES = 32_767
 """Inputs or outputs of one job, what a position in a list holds."""
+LARGEST = 2**63 - 1
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -100,6 +101,16 @@ def configuration_problems(configurations: Sequence[FclConfiguration]) -> list[t
         for index, file in enumerate(configuration.files or ())
         if _UNSAFE_WORD.search(file.name)
     ]
+
+
+def numbers_fit(record: JobRecord) -> bool:
+    """Return whether no duration is past 64 bits. Whole numbers are held to that by their type, these by the careful way alone."""
+    spent, modules, inputs = record.resources, record.modules or (), record.inputs or ()
+    told = [value for module in modules for value in (module.seconds_total, module.seconds_max)]
+    told += [file.times_within_seconds for file in inputs]
+    if spent is not None:
+        told += [spent.wall_seconds, spent.cpu_user_seconds, spent.cpu_system_seconds, spent.cores_used]
+    return all(value is None or -LARGEST <= value <= LARGEST for value in told)
 
 
 def name_problem(name: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from provenance.errors import RecordError
-from provenance.records.checks import check_record, configuration_problems
+from provenance.records.checks import check_record, configuration_problems, numbers_fit
 from provenance.records.job_record import FclConfiguration, JobRecord, Software
 from provenance.records.references import referenced_blobs, references_in
 from provenance.records.repairing import SCHEMA_VERSION, is_later, parse_object, read_typed
@@ -143,7 +143,7 @@ def _decode_common(body: bytes) -> DecodedRecord | None:
         record: JobRecord = (_outline if shared else _whole).decode(rest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if record.schema_version > SCHEMA_VERSION or not _is_unique(raw, rest):
+    if record.schema_version > SCHEMA_VERSION or not _is_unique(raw, rest) or not numbers_fit(record):
         return None
     references, pieces = references_in(rest, raw), [rest]
     for name, part in shared.items():

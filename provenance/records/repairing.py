@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from provenance.errors import RecordError
+from provenance.records.checks import LARGEST
 from provenance.records.job_record import ExperimentName, JobId, JobRecord
 
 SCHEMA_VERSION = 1
-LARGEST_INTEGER = 2**63 - 1
 
 _TIME = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
 _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
@@ -70,7 +70,14 @@ def read_typed(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
         return read_plain(raw)
     except msgspec.ValidationError as problem:
         path, message = split_message(str(problem))
+        path = _which_variable(raw) if path == "environment.variables[...]" else path
         raise RecordError(f"{path or 'The record'}: {message}.", {path: [message]}) from None
+
+
+def _which_variable(raw: dict[str, Any]) -> str:
+    """Return the path of the first variable that is no text: msgspec does not say which it was."""
+    variables = raw["environment"]["variables"]
+    return f"environment.variables.{next(name for name in variables if not isinstance(variables[name], str))}"
 
 
 def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
@@ -84,6 +91,11 @@ def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
     if repairs:  # a number may be left out only where a number belongs
         msgspec.convert(_repair(raw, "", [], instead=1), JobRecord)
     return record, tuple(repairs)
+
+
+def repaired(value: Any) -> Any:
+    """Return a part of a record as its typed reading has it: what does not fit is null, times are cut."""
+    return _repair(value, "", [])
 
 
 def split_message(text: str) -> tuple[str, str]:
@@ -154,7 +166,7 @@ def _repair(value: Any, path: str, repairs: list[str], *, instead: int | None = 
 
 
 def _in_range(value: float) -> bool:
-    return (isinstance(value, int) or math.isfinite(value)) and -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER
+    return (isinstance(value, int) or math.isfinite(value)) and -LARGEST - 1 <= value <= LARGEST
 
 
 def _plain_time(text: str) -> str:

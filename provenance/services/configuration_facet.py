@@ -10,6 +10,7 @@ import msgspec
 from provenance.fhicl import Change, Configuration, Origin, diff
 from provenance.fhicl.diff import RENAMED
 from provenance.records.job_record import FclConfiguration
+from provenance.records.repairing import repaired
 from provenance.services.differences import RECIPE, Difference, Facet, Place, compared, keyed, shortened
 from provenance.services.job_facets import facet
 from provenance.services.read_configuration import ConfigurationError, evaluate_recorded
@@ -91,7 +92,7 @@ def _closure(entry: Entry) -> Any:
 
 
 def _evaluated(entry: Entry, sources: Mapping[str, bytes]) -> Configuration:
-    return evaluate_recorded(msgspec.convert(entry, FclConfiguration), sources)
+    return evaluate_recorded(msgspec.convert(repaired(entry), FclConfiguration), sources)
 
 
 class _Side(NamedTuple):

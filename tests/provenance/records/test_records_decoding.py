@@ -98,6 +98,7 @@ def test_pair_of_surrogates_is_one_letter() -> None:
         ({"configurations": [{"files": [{"name": "a/b.fcl"}, {"name": "\t"}]}]}, "configurations[0].files[1].name"),
         ({"logs": [{"name": "good"}, {"name": ".."}]}, "logs[1].name"),
         ({"scripts": [{"name": "good"}, {"name": "\n"}]}, "scripts[1].name"),
+        ({"environment": {"variables": {"GOOD": "x", "BAD": None}}}, "environment.variables.BAD"),
     ],
 )
 def test_field_that_cannot_be_taken_is_named(fields: dict[str, Any], path: str) -> None:
@@ -154,6 +155,18 @@ def test_number_out_of_range_becomes_null_and_is_named() -> None:
     assert (decoded.record.threads, decoded.record.extra) == (None, {"big": 2**70})
     assert set(decoded.repairs) == {"threads", "resources.max_rss_bytes"}
     assert decode(threads=2**63 - 1).repairs == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"resources": {"wall_seconds": 1e300}}, "resources.wall_seconds"),
+        ({"modules": [{"seconds_total": 1.5}, {"seconds_max": -1e19}]}, "modules[1].seconds_max"),
+        ({"inputs": [{"name": "a", "times_within_seconds": 1e19}]}, "inputs[0].times_within_seconds"),
+    ],
+)
+def test_duration_out_of_range_is_null_in_the_fast_reading_too(fields: dict[str, Any], path: str) -> None:
+    assert decode(**fields).repairs == (path,)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,15 @@ def test_the_parameter_that_differs_comes_with_its_lines_and_their_pages(filled:
     assert facets(found)["fcl"]["differences"][0]["lines"][:2] == ["@@ -1,6 +1,6 @@", ' #include "tool.fcl"']
 
 
+def test_number_past_64_bits_in_a_configuration_is_compared_as_it_was_read(filled: Production, one: int) -> None:
+    odd = configuration(OTHER)
+    odd["files"][1]["found_in"] = 10**30
+
+    found = compared(filled, a_job(one), a_job(one + 1, configurations=[odd]))
+
+    assert facets(found)["configuration"]["count"] or facets(found)["configuration"]["problems"]
+
+
 def test_two_runs_of_one_recipe_differ_in_circumstances_only(filled: Production, one: int) -> None:
     found = compared(filled, a_job(one), a_job(one + 3000))
 
