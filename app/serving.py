@@ -32,6 +32,7 @@ SEAL_SECONDS = 3600.0
 FOLD_SECONDS = 600.0
 STATISTICS_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
+_LONGEST_LINE = 8190  # gunicorn's utmost: a name of 3,000 bytes stands in an address with three letters a byte
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is there, gunicorn's heartbeat costs no disk
 _log = logging.getLogger("jobprov.serving")
 
@@ -66,6 +67,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
             "workers": settings.workers,
             "threads": settings.threads,
             "worker_class": "gthread",
+            "limit_request_line": _LONGEST_LINE,
             "keepalive": 15,
             "graceful_timeout": DRAIN_SECONDS,
             "timeout": 120,

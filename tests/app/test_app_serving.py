@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -60,6 +60,15 @@ def test_body_past_the_limit_gets_an_answer_and_not_a_broken_line(live: LiveServ
         problem = json.loads(answer.read())
 
     assert (answer.status, problem["limit"]) == (413, 8 << 20)
+
+
+def test_page_of_a_file_with_the_longest_name_can_be_asked_for(live: LiveService) -> None:
+    name = quote("\u00e9" * 1000)
+    with connect(live) as connection:
+        connection.request("GET", f"/api/v1/files/{name}?experiment=nova")
+        answer = connection.getresponse()
+
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
 
 
 def test_chunked_body_is_taken_and_limited(live: LiveService) -> None:
