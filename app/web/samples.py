@@ -9,7 +9,8 @@ from app.web.cuts import address, cut_rows
 from app.web.formats import counted, number
 from app.web.frame import answer, asked, here
 from app.wiring import get_service
-from provenance.services.samples import list_samples
+from provenance.errors import NotFoundError
+from provenance.services.samples import is_recorded, list_samples
 
 _FACTS = ("definitions", "releases", "files", "expected_files", "events", "expected_events")
 
@@ -23,7 +24,12 @@ def show_page(experiment: str) -> Response:
     """Show the samples of an experiment, as a page or as CSV."""
     service = get_service()
     with service.reading() as connection:
-        found = list_samples(connection, service.store, experiment)
+        try:
+            found = list_samples(connection, service.store, experiment)
+        except NotFoundError:  # the home page leads here from every experiment
+            if not is_recorded(connection, experiment):
+                raise
+            found = {"data_tiers": [], "samples": [], "archived": []}
     if asked("format") == "csv":
         return _csv(found)
     rows = [
@@ -44,6 +50,8 @@ def show_page(experiment: str) -> Response:
 
 def first_line(found: dict[str, Any]) -> str:
     """Return how much of what is expected is there."""
+    if not found["samples"] and not found["archived"]:
+        return "No task was declared, so nothing says what is expected: jobprov declare, or jobprov register at submission."
     cells = [cell for row in found["samples"] for cell in row["cells"]]
     told = [cell for cell in cells if cell["expected_files"] is not None]
     done = sum(cell["files"] >= cell["expected_files"] for cell in told)

@@ -7,16 +7,22 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from provenance.db.queries.tasks import FoundTask, declared_tasks, outputs_of_tasks, versions_of_tasks
 from provenance.db.queries.walking import time_limit
+from provenance.db.tables import Experiment
 from provenance.errors import NotFoundError
 from provenance.services.ledger import Documents
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_documents
 
 MOST_TASKS = 2000
 _Outputs = dict[str | None, tuple[int, int]]
+
+
+def is_recorded(connection: Connection, experiment: str) -> bool:
+    """Return whether anything was recorded of an experiment."""
+    return connection.execute(select(Experiment.id).where(Experiment.name == experiment)).first() is not None
 
 
 def list_samples(connection: Connection, store: Documents, experiment: str) -> dict[str, Any]:
@@ -33,7 +39,9 @@ def list_samples(connection: Connection, store: Documents, experiment: str) -> d
     """
     tasks = declared_tasks(connection, experiment, most=MOST_TASKS)
     if not tasks:
-        raise NotFoundError(f"No task of experiment {experiment} was declared; PUT /api/v1/tasks/ID does.")
+        raise NotFoundError(
+            f"No task of experiment {experiment} was declared; `jobprov declare` or PUT /api/v1/tasks/ID does it."
+        )
     documents = read_task_documents(connection, store, tasks)
     with time_limit(connection, "this experiment has more jobs than can be counted while one waits"):
         outputs = outputs_of_tasks(connection, [task.key for task in tasks])

@@ -44,3 +44,16 @@ def test_samples_are_the_same_in_every_form(client: FlaskClient, new_token: Call
     assert client.get("/samples/none").status_code == 404
     wrong = {**declared, "events_per_unit": -1}
     assert "events_per_unit" in client.put("/api/v1/tasks/t2", json=wrong, headers=token).get_json()["errors"]
+
+
+def test_experiment_without_a_declared_task_has_a_page_that_says_so(
+    client: FlaskClient, new_token: Callable[..., dict[str, str]]
+) -> None:
+    """The home page leads there from every experiment."""
+    new_token("mine")
+
+    page = client.get("/samples/mine")
+
+    assert page.status_code == 200
+    assert "No task was declared" in page.text
+    assert client.get("/api/v1/samples?experiment=mine").status_code == 404
