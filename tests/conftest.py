@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from s3_server import BUCKET, S3Server
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
@@ -22,6 +23,10 @@ from provenance.db.engines import Database, open_database
 from provenance.db.tables import Base
 
 DATABASES = ("sqlite", "postgresql")
+
+# Hypothesis' own limit of 200 ms an example fails tests on a machine that is busy with something else.
+settings.register_profile("any-machine", deadline=None)
+settings.load_profile("any-machine")
 
 # Started in the background, or under nohup, a process ignores these, and so would every program that the tests start.
 for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
