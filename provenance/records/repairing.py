@@ -23,9 +23,10 @@ _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in `body`; refuses duplicate keys, NUL and lone surrogates, NaN, and anything but an object."""
+    """Return the JSON object in `body`, in UTF-8; refuses duplicate keys, NUL and lone surrogates, NaN, and anything but an object."""
     try:
-        raw = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        text = body.decode("utf-8", "surrogatepass")  # of bytes, json.loads guesses: UTF-16 would be kept
+        raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise RecordError("The record is nested too deeply to be read.", {"": ["nested too deeply"]}) from None
     except (ValueError, UnicodeDecodeError) as problem:

@@ -42,6 +42,9 @@ def test_record_is_kept_in_its_bytes_with_fields_that_are_not_known() -> None:
         (b'{"a": NaN}', "NaN"),
         (b'{"a": 1, "b": {"c": 1, "c": 2}}', "duplicate key"),
         (b"[" * 200_000, "nested too deeply"),
+        (json.dumps(job(1)).encode("utf-16"), "utf-8"),
+        (json.dumps(job(1)).encode("utf-16-le"), "Expecting"),
+        (json.dumps(job(1)).encode("utf-8-sig"), "BOM"),
     ],
 )
 def test_body_that_is_no_object_is_refused(body: bytes, words: str) -> None:
@@ -122,6 +125,21 @@ def test_all_fields_that_fail_are_named() -> None:
     fields = {"task": {"task_id": "a/\n"}, "logs": [{"name": "/"}]}
     found = refused(json.dumps({**job(1), **fields}).encode())
     assert {path: len(messages) for path, messages in found.items()} == {"task.task_id": 2, "logs[0].name": 1}
+
+
+def test_more_edges_than_the_writer_takes_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "MOST_PARENTS", 5)
+    inputs = [
+        {"name": "a", "step": "one"},
+        {"name": "b", "step": "two"},
+        {"name": "c"},
+        {"name": "d", "role": "shared"},
+    ]
+
+    assert decode(inputs=inputs, outputs=[{"name": "x", "step": "one"}, {"name": "y"}])
+    assert decode(inputs=inputs, outputs=[{"name": str(number), "parents": ["a"]} for number in range(5)])
+    with pytest.raises(RecordError, match="6 pairs, more than 5; name the few inputs"):
+        decode(inputs=inputs, outputs=[{"name": "x"}, {"name": "y"}])
 
 
 def test_more_files_than_a_list_of_positions_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
