@@ -1,6 +1,7 @@
 """What must hold in a record beyond types: names, times, positions. Everything else is a gap, never an error."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -15,6 +16,9 @@ LONGEST_NAME = 3000
 """Bytes of a name, what an index of every database holds."""
 MOST_FILES = 32_767
 """Inputs or outputs of one job, what a position in a list holds."""
+MOST_PARENTS = 2_000_000
+"""Pairs of an output and an input that it was made from, of one job: the one writer is busy with as many for ten seconds."""
+PARENT_ROLES = (None, "primary", "secondary")
 LARGEST = 2**63 - 1
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -44,6 +48,9 @@ def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
             yield field, "outside the years 1970 to 2199"
     yield from _task_problems(record)
     yield from _file_problems(record)
+    if (pairs := _count_parents(record)) > MOST_PARENTS:
+        words = "name the few inputs that each was made from (parents)"
+        yield "outputs", f"with the inputs of their steps {pairs} pairs, more than {MOST_PARENTS}; {words}"
     yield from _source_problems(record)
     for place, log in enumerate(record.logs or ()):
         if message := name_problem(log.name):
@@ -83,6 +90,16 @@ def _file_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
                     yield f"{kind}[{place}].checksums[{index}]", message
             if file.size_bytes is not None and file.size_bytes < 0:
                 yield f"{kind}[{place}].size_bytes", "less than zero"
+
+
+def _count_parents(record: JobRecord) -> int:
+    """Return how many edges the record makes: each output has its declared parents, else the inputs of its step."""
+    steps = Counter(file.step or None for file in record.inputs or () if file.role in PARENT_ROLES)
+    every = steps.total()
+    return sum(
+        len(file.parents) if file.parents is not None else (steps[file.step] + steps[None] if file.step else every)
+        for file in record.outputs or ()
+    )
 
 
 def _source_problems(record: JobRecord) -> Iterator[tuple[str, str]]:

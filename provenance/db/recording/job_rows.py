@@ -5,7 +5,7 @@ Pure translation; `writing.py` finds the integer keys.
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import msgspec
 import zstandard
 
 from provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
+from provenance.records.checks import PARENT_ROLES
 from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output, Software
 from provenance.records.recipes import recipe_of, result_of
 from provenance.records.repairing import utc
@@ -21,7 +22,6 @@ STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
 INDEX_VERSION = 1
 """What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade (`services/derive_again.py`)."""
-_PARENT_ROLES = (None, "primary", "secondary")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -132,17 +132,40 @@ def mention_rows(record: JobRecord, experiment_ids: Mapping[str, int]) -> list[M
 def claim_rows(record: JobRecord, mentions: list[MentionRow], experiment_ids: Mapping[str, int]) -> list[ClaimRow]:
     """Return the outputs as claims. Outputs that were never there (status `empty` and `not_kept` were) claim all the same."""
     experiment = experiment_ids[record.experiment]
-    rows = []
+    rows, inside = [], _Inside(record.outputs or (), mentions)
     is_rerun = record.rerun_of is not None  # claims nothing, and so leads from its inputs to nothing
     for position, output in enumerate(record.outputs or ()):
         key = FileKey(output.name, output.namespace or "", experiment)
         identity = see_identity(key, output.size_bytes, output.checksums, output.sha256)
-        parents = dict.fromkeys(() if is_rerun else _parents(record, output, mentions, experiment))
+        parents = dict.fromkeys(() if is_rerun else _parents(output, inside, experiment))
         rows.append(ClaimRow(identity, position, output, tuple(parents)))
     return rows
 
 
-def _parents(record: JobRecord, output: Output, mentions: list[MentionRow], experiment: int) -> Iterator[SeenIdentity]:
+class _Inside:
+    """The files of one job by name: with many of them, looking through all for each would take minutes."""
+
+    def __init__(self, outputs: Iterable[Output], mentions: list[MentionRow]) -> None:
+        self.mentions = mentions
+        self._outputs: dict[str, list[Output]] = {}
+        self._mentions: dict[str, list[MentionRow]] = {}
+        for output in outputs:
+            self._outputs.setdefault(output.name, []).append(output)
+        for mention in mentions:
+            self._mentions.setdefault(mention.input.name, []).append(mention)
+
+    def made_outside(self, step: str | None, name: str) -> Output | None:
+        """Return the last output of that name that another step wrote."""
+        return next((found for found in reversed(self._outputs.get(name, ())) if found.step != step), None)
+
+    def mentioned(self, name: str) -> MentionRow | None:
+        """Return the first input that is called so, by its name alone or with its namespace before it."""
+        namespace, _, bare = name.rpartition(":")
+        found = [row for row in self._mentions.get(bare, ()) if (row.input.namespace or "") == namespace]
+        return min(found[:1] + self._mentions.get(name, [])[:1], key=lambda row: row.position, default=None)
+
+
+def _parents(output: Output, inside: _Inside, experiment: int) -> Iterator[SeenIdentity]:
     """Yield the parents of an output: those it declares, else the primary and secondary inputs of its step.
 
     An input that an earlier step of the same job wrote stands for that output's own parents: a job's output never
@@ -150,17 +173,16 @@ def _parents(record: JobRecord, output: Output, mentions: list[MentionRow], expe
     """
     if output.parents is not None:
         for name in output.parents:
-            yield _declared_parent(name, mentions, experiment)
+            yield _declared_parent(name, inside, experiment)
         return
-    inside = {other.name: other for other in record.outputs or () if other.step != output.step}
     done: set[str] = {output.name}
     steps = [output.step]
     while steps:
         step = steps.pop()
-        for mention in mentions:
-            if mention.input.role not in _PARENT_ROLES or (step and mention.input.step and mention.input.step != step):
+        for mention in inside.mentions:
+            if mention.input.role not in PARENT_ROLES or (step and mention.input.step and mention.input.step != step):
                 continue
-            made_here = inside.get(mention.input.name)
+            made_here = inside.made_outside(output.step, mention.input.name)
             if made_here is None:
                 yield mention.identity
             elif made_here.name not in done:
@@ -168,9 +190,8 @@ def _parents(record: JobRecord, output: Output, mentions: list[MentionRow], expe
                 steps.append(made_here.step)
 
 
-def _declared_parent(name: str, mentions: list[MentionRow], experiment: int) -> SeenIdentity:
+def _declared_parent(name: str, inside: _Inside, experiment: int) -> SeenIdentity:
+    if (mention := inside.mentioned(name)) is not None:
+        return mention.identity
     namespace, _, bare = name.rpartition(":")
-    for mention in mentions:
-        if mention.input.name == name or (mention.input.name == bare and (mention.input.namespace or "") == namespace):
-            return mention.identity
     return see_identity(FileKey(bare, namespace, experiment), None, None, None)
