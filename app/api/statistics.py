@@ -34,8 +34,9 @@ def get_estimate() -> Response:
     """Return what it would take to do so many files or events again: `{files, events, slots, stages, total}`."""
     query = asked(EstimateQuery)
     how = {name: query.pop(name) for name in ("files", "events", "slots") if name in query}
-    with get_service().reading() as connection:
-        return json_answer(estimate(connection, JobFilters(**query), **how))
+    service = get_service()
+    with service.reading() as connection:
+        return json_answer(estimate(connection, service.store, JobFilters(**query), **how))
 
 
 @section.call(

@@ -6,7 +6,9 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, table, url_option
-from provenance.lineage.words import counted, number, size
+from provenance.lineage.words import counted, duration, number, size
+
+_HOUR = 3600
 
 
 @click.command()
@@ -32,6 +34,7 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
             "stage": stage["stage"],
             "units": number(stage["units"]),
             **{name: hours(stage[name]) for name in ("cpu_hours", "slot_hours", "wall_hours")},
+            **waited(stage),
             "disk": size(stage["output_bytes"]),
             "attempts": f"{stage['attempts_a_unit']:.2f}",
             "from": counted(stage["learnt_from"]["units"], "unit"),
@@ -39,13 +42,29 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
         for stage in [*found["stages"]]
     ]
     rows.append({"stage": "in all", **{name: hours(found["total"][name]) for name in ("cpu_hours", "slot_hours", "wall_hours")},
-                 "disk": size(found["total"]["output_bytes"])})  # fmt: skip
+                 **waited(found["total"]), "disk": size(found["total"]["output_bytes"])})  # fmt: skip
     columns = {
         "stage": "STAGE", "units": "UNITS", "cpu_hours": "CPU HOURS", "slot_hours": "SLOT HOURS",
-        "wall_hours": f"HOURS WITH {found['slots']} SLOTS", "disk": "DISK", "attempts": "ATTEMPTS A UNIT", "from": "LEARNT FROM",
+        "wall_hours": f"HOURS WITH {found['slots']} SLOTS", "queue": "IN THE QUEUE", "stage_in": "STAGE-IN",
+        "stage_in_hours": "STAGE-IN HOURS", "disk": "DISK", "attempts": "ATTEMPTS A UNIT", "from": "LEARNT FROM",
     }  # fmt: skip
-    note = "In brackets: between these the truth lies with 80 %. Waiting in queues and copying are not in it."
+    note = (
+        "In brackets: between these the truth lies with 80 %. In the queue, stage-in: a job's median, and between what four in\n"
+        "five lie; in all: a file's way through the stages. Queues come on top of the hours; stage-in hours are part of the slot hours."
+    )
     emit(found, f"{table(rows, columns)}\n{note}", as_json=as_json)
+
+
+def waited(sums: dict[str, Any]) -> dict[str, str]:
+    """Return what a job waits, in words; nothing of what no job said."""
+    found = {name: spread(sums[name]) for name in ("queue", "stage_in") if sums[name]}
+    return {**found, "stage_in_hours": hours(sums["stage_in_hours"])} if sums["stage_in_hours"] else found
+
+
+def spread(quantiles: dict[str, Any]) -> str:
+    """Return `4 min (20 s to 1 h 5 min)`."""
+    low, median, high = (duration(quantiles[f"{name}_hours"] * _HOUR) for name in ("p10", "median", "p90"))
+    return f"{median} ({low} to {high})"
 
 
 def hours(interval: dict[str, float]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from app.web.cuts import address
-from app.web.formats import counted, number, size, text
+from app.web.formats import MISSING, counted, duration, number, size, text
 from app.web.frame import answer, asked, asked_number
 from app.web.jobs import asked_filters
 from app.wiring import get_service
@@ -16,6 +16,7 @@ _FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revis
 _MOST = {"files": 10**9, "events": 10**15, "slots": 10**7}
 _SLOTS = 1000
 _ROUND = 100
+_HOUR = 3600
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -29,10 +30,11 @@ def show_page() -> Response:
     wanted = {name: asked_number(name, least=1, most=most) for name, most in _MOST.items()}
     slots = wanted.pop("slots") or _SLOTS
     found, status, line = None, 200, "Say how many files or events, and which jobs to learn from."
+    service = get_service()
     if any(wanted.values()):
         try:
-            with get_service().reading() as connection:
-                found = estimate(connection, asked_filters(), **wanted, slots=slots)
+            with service.reading() as connection:
+                found = estimate(connection, service.store, asked_filters(), **wanted, slots=slots)
             line = first_line(found)
         except NotFoundError as error:
             status, line = 404, str(error)
@@ -62,12 +64,30 @@ def first_line(found: dict[str, Any]) -> str:
     wall, cpu = (_hours(total[name]) for name in ("wall_hours", "cpu_hours"))
     return (
         f"{what} from {chain}: about {wall['expected']} h with {counted(found['slots'], 'slot')} "
-        f"({wall['low']} to {wall['high']} h), {cpu['expected']} CPU hours, {size(total['output_bytes'])}."
+        f"({wall['low']} to {wall['high']} h), {cpu['expected']} CPU hours, {size(total['output_bytes'])}.{_queue(total)}"
     )
 
 
+def _queue(total: dict[str, Any]) -> str:
+    """Return how long jobs wait besides, where that is known."""
+    if not total["queue"]:
+        return ""
+    spread = _spread(total["queue"])
+    return f" Jobs wait in queues besides: {spread['median']} on a file's way ({spread['p10']} to {spread['p90']})."
+
+
 def _row(sums: dict[str, Any]) -> dict[str, Any]:
-    return {**sums, **{name: _hours(sums[name]) for name in ("cpu_hours", "slot_hours", "wall_hours")}}
+    hours = {
+        name: _hours(sums[name]) for name in ("cpu_hours", "slot_hours", "wall_hours", "stage_in_hours") if sums[name]
+    }
+    waits = {name: _spread(sums[name]) for name in ("queue", "stage_in") if sums[name]}
+    told = [sums[name]["learnt_from"].get("read", 0) for name in waits]
+    return {**sums, **hours, **waits, "waits_from": counted(max(told), "job") if told else MISSING}
+
+
+def _spread(spread: dict[str, Any]) -> dict[str, str]:
+    """Return the quantiles of one job as durations."""
+    return {name: duration(spread[f"{name}_hours"] * _HOUR) for name in ("p10", "median", "p90")}
 
 
 def _hours(interval: dict[str, float]) -> dict[str, str]:

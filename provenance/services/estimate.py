@@ -1,19 +1,24 @@
 """How long would it take to do it again? Each stage's cost, with a spread, from the jobs that did it before.
 
+What jobs waited, in queues and for their inputs, is `estimate_waits.py`.
+
 Source: http.md, `GET /estimate`.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from math import ceil
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from provenance.db.queries.costs import Attempt, attempts, stages_of, yields
+from provenance.db.queries.costs import Attempt, Yield, attempts, stages_of, yields
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError, NotFoundError
-from provenance.services.forecasting import Interval, forecast_sum, makespan
+from provenance.services.estimate_waits import SampledWait, add_waits, sample_waits, stage_waits
+from provenance.services.forecasting import Interval, forecast_sum, hour_of, makespan
+from provenance.services.ledger import Documents
 
 _HOUR = 3600
 
@@ -21,7 +26,7 @@ _HOUR = 3600
 class _Unit(NamedTuple):
     """All attempts at one unit together."""
 
-    hour: object
+    hour: datetime | None
     wall_seconds: float
     cpu_seconds: float
     longest: float
@@ -29,8 +34,18 @@ class _Unit(NamedTuple):
     succeeded: bool
 
 
+class _Learnt(NamedTuple):
+    """What the jobs of a stage took, made and waited."""
+
+    stage: str
+    units: list[_Unit]
+    made: Yield
+    waits: list[SampledWait]
+
+
 def estimate(
     connection: Connection,
+    store: Documents,
     filters: JobFilters,
     *,
     files: int | None = None,
@@ -39,13 +54,15 @@ def estimate(
 ) -> dict[str, Any]:
     """Return `{files, events, slots, stages, total}`: what it would take to do so many files or events again.
 
-    A stage is `{stage, units, cpu_hours, slot_hours, wall_hours, output_bytes, attempts_a_unit, learnt_from}`. Hours are
-    `{expected, low, high}`, between which the truth lies with 80 %; failures and retries are counted in, also of units that never
-    succeeded. `wall_hours` is with `slots` slots; waiting in queues and copying are not in it. Where the filters name no stage, the
-    whole chain is estimated: later stages get as many units for one of the first as they had. `learnt_from` says from how many.
+    A stage is `{stage, units, cpu_hours, slot_hours, wall_hours, stage_in_hours, queue, stage_in, output_bytes, attempts_a_unit,
+    learnt_from}`. Hours are `{expected, low, high}`, between which the truth lies with 80 %; failures and retries are counted in,
+    also of units that never succeeded. `wall_hours` is with `slots` slots; what jobs wait in queues is not in it, but in `queue`.
+    `stage_in_hours` is the part of `slot_hours` in which inputs are brought in. Where the filters name no stage, the whole chain is
+    estimated: later stages get as many units for one of the first as they had. `learnt_from` says from how many.
 
     Args:
         connection: where from.
+        store: the archive, for records that were sealed.
         filters: which jobs to learn from.
         files: units of the first stage.
         events: events that the first stage is to put out, instead of `files`.
@@ -60,31 +77,31 @@ def estimate(
         raise BadInputError("files: give files= or events=, one of them.", {"files": ["one of files and events"]})
     with time_limit(connection, "narrow it down to a campaign or a stage"):
         stages = [filters.stage] if filters.stage is not None else stages_of(connection, filters)
-        learnt = [_learn(connection, filters._replace(stage=stage)) for stage in stages]
-    known = [(stage, units, made) for stage, (units, made) in zip(stages, learnt, strict=True) if _done(units)]
+        learnt = [_learn(connection, store, filters._replace(stage=stage), stage) for stage in stages]
+    known = [stage for stage in learnt if _done(stage.units)]
     if not known:
         raise NotFoundError(
             "Nothing to learn from: no job that these filters let through succeeded and says how long it took."
         )
     first = _first_units(known[0], files, events)
-    shown = []
-    for stage, units, made in known:
-        count = first * _done(units) / _done(known[0][1])
-        shown.append(_stage(stage, units, made, ceil(round(count, 6)), slots))
+    shown = [
+        _stage(stage, ceil(round(first * _done(stage.units) / _done(known[0].units), 6)), slots) for stage in known
+    ]
     return {"files": files, "events": events, "slots": slots, "stages": shown, "total": _total(shown)}
 
 
-def _learn(connection: Connection, filters: JobFilters) -> tuple[list[_Unit], Any]:
+def _learn(connection: Connection, store: Documents, filters: JobFilters, stage: str) -> _Learnt:
+    tried = attempts(connection, filters)
     by_unit: dict[str, list[Attempt]] = {}
-    for attempt in attempts(connection, filters):
+    for attempt in tried:
         by_unit.setdefault(attempt.unit, []).append(attempt)
-    return [_unit(tries) for tries in by_unit.values()], yields(connection, filters)
+    units = [_unit(tries) for tries in by_unit.values()]
+    return _Learnt(stage, units, yields(connection, filters), sample_waits(connection, store, tried))
 
 
 def _unit(tries: Sequence[Attempt]) -> _Unit:
-    ended = max((attempt.ended_at for attempt in tries if attempt.ended_at), default=None)
     return _Unit(
-        hour=ended.replace(minute=0, second=0, microsecond=0) if ended else None,
+        hour=hour_of(max((attempt.ended_at for attempt in tries if attempt.ended_at), default=None)),
         wall_seconds=sum(attempt.wall_seconds for attempt in tries),
         cpu_seconds=sum(attempt.cpu_seconds or 0.0 for attempt in tries),
         longest=max(attempt.wall_seconds for attempt in tries),
@@ -97,30 +114,32 @@ def _done(units: Sequence[_Unit]) -> int:
     return sum(unit.succeeded for unit in units)
 
 
-def _first_units(first: tuple[str, list[_Unit], Any], files: int | None, events: int | None) -> float:
+def _first_units(first: _Learnt, files: int | None, events: int | None) -> float:
     if files is not None:
         return files
-    stage, _, made = first
-    if not made.events:
-        message = f"jobs of stage {stage} do not say how many events they put out"
+    if not first.made.events:
+        message = f"jobs of stage {first.stage} do not say how many events they put out"
         raise BadInputError(f"events: {message}; give files= instead.", {"events": [message]})
-    return float((events or 0) * made.jobs / made.events)
+    return float((events or 0) * first.made.jobs / first.made.events)
 
 
-def _stage(stage: str, units: Sequence[_Unit], made: Any, count: int, slots: int) -> dict[str, Any]:
+def _stage(learnt: _Learnt, count: int, slots: int) -> dict[str, Any]:
+    units, made = learnt.units, learnt.made
     done = _done(units)
+    attempts_a_unit = sum(unit.attempts for unit in units) / done
     wall = _sum([(unit.hour, unit.wall_seconds) for unit in units], count, done)
     cpu = _sum([(unit.hour, unit.cpu_seconds) for unit in units], count, done)
     longest = sorted(unit.longest for unit in units)[min(len(units) - 1, round(0.99 * len(units)))]
     size = made.size_bytes / made.jobs * count if made.jobs else 0
     return {
-        "stage": stage,
+        "stage": learnt.stage,
         "units": count,
         "cpu_hours": cpu.times(1 / _HOUR)._asdict(),
         "slot_hours": wall.times(1 / _HOUR)._asdict(),
         "wall_hours": makespan(wall, longest, max(1, min(slots, count))).times(1 / _HOUR)._asdict(),
+        **stage_waits(learnt.waits, count * attempts_a_unit),
         "output_bytes": round(size),
-        "attempts_a_unit": sum(unit.attempts for unit in units) / done,
+        "attempts_a_unit": attempts_a_unit,
         "learnt_from": {"units": len(units), "succeeded": done, "hours": len({unit.hour for unit in units})},
     }
 
@@ -137,5 +156,6 @@ def _total(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     return {
         **{name: add(name) for name in ("cpu_hours", "slot_hours", "wall_hours")},
+        **add_waits(stages),
         "output_bytes": sum(stage["output_bytes"] for stage in stages),
     }

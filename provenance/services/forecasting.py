@@ -7,6 +7,7 @@ Source: cluster-robust variance of a ratio, W. G. Cochran, Sampling Techniques, 
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from math import sqrt
 from typing import NamedTuple
 
@@ -24,6 +25,11 @@ class Interval(NamedTuple):
     def times(self, factor: float) -> "Interval":
         """Return it in another unit."""
         return Interval(self.expected * factor, self.low * factor, self.high * factor)
+
+
+def hour_of(ended_at: datetime | None) -> datetime | None:
+    """Return the cluster of what ended then; what does not say when is one cluster."""
+    return ended_at.replace(minute=0, second=0, microsecond=0) if ended_at else None
 
 
 def forecast_sum(costs: Iterable[tuple[object, float]], units: float, *, done: int) -> Interval | None:

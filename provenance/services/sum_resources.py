@@ -80,7 +80,7 @@ def _edges(values: Sequence[float]) -> list[float]:
     """Return the edges of equal bins between the first and the last hundredth; nothing without values."""
     if not values:
         return []
-    low, high = _quantile(values, 0.01), _quantile(values, 0.99)
+    low, high = quantile(values, 0.01), quantile(values, 0.99)
     if high <= low:
         high = low + (abs(low) or 1.0) * 1e-3
     return [low + (high - low) * place / BINS for place in range(BINS + 1)]
@@ -98,16 +98,16 @@ def _measures(jobs: Sequence[JobCost], edges: dict[str, list[float]]) -> dict[st
         found[name] = {
             "count": len(values),
             "mean": sum(values) / len(values),
-            "p10": _quantile(values, 0.1),
-            "median": _quantile(values, 0.5),
-            "p90": _quantile(values, 0.9),
+            "p10": quantile(values, 0.1),
+            "median": quantile(values, 0.5),
+            "p90": quantile(values, 0.9),
             "largest": values[-1],
             "bins": bins,
         }
     return found
 
 
-def _quantile(values: Sequence[float], share: float) -> float:
+def quantile(values: Sequence[float], share: float) -> float:
     """Return a quantile of sorted values, between neighbours in proportion."""
     place = share * (len(values) - 1)
     low = int(place)

@@ -18,6 +18,7 @@ _SUCCEEDED = STATES.index("succeeded")
 class Attempt(NamedTuple):
     """One attempt at a unit; a job without a unit is one by itself."""
 
+    job: int
     unit: str
     succeeded: bool
     wall_seconds: float
@@ -45,7 +46,7 @@ def stages_of(connection: Connection, filters: JobFilters) -> list[str]:
 
 
 def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:
-    """Return the newest attempts that are over and of which the wall time is known: as measured, else from start to end."""
+    """Return the attempts that are over and of which the wall time is known: as measured, else from start to end; newest first."""
     columns = (Job.id, Job.task_id, Job.unit, Job.state, Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes)
     is_timed = or_(Job.wall_seconds.is_not(None), Job.started_at <= Job.ended_at)
     query = narrowed(selected(*columns, Job.started_at, Job.ended_at), filters).where(
@@ -58,9 +59,8 @@ def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:
 def _attempt(row: Any) -> Attempt:
     job, task, unit, state, wall, cpu, memory, started, ended = row
     seconds = wall if wall is not None else (ended - started).total_seconds()
-    return Attempt(
-        f"{task} {unit}" if unit is not None else f"job {job}", state == _SUCCEEDED, seconds, cpu, memory, ended
-    )
+    name = f"{task} {unit}" if unit is not None else f"job {job}"
+    return Attempt(job, name, state == _SUCCEEDED, seconds, cpu, memory, ended)
 
 
 def yields(connection: Connection, filters: JobFilters) -> Yield:

@@ -12,6 +12,7 @@ from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.estimate import estimate
+from provenance.services.seal_ledger import seal_ledger
 from provenance.services.sum_resources import sum_resources
 
 
@@ -42,7 +43,7 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 def estimated(production: Production, **how: Any) -> dict[str, Any]:
     filters = {name: how.pop(name) for name in ("stage", "campaign") if name in how}
     with production.database.reading.connect() as connection:
-        return estimate(connection, JobFilters(**filters), **how)
+        return estimate(connection, production.store, JobFilters(**filters), **how)
 
 
 def test_chain_is_estimated_stage_by_stage(production: Production) -> None:
@@ -98,3 +99,83 @@ def test_files_that_claim_the_largest_size_there_is_are_summed(production: Produ
 def test_nothing_is_learnt_from_no_job(production: Production) -> None:
     with pytest.raises(NotFoundError, match="Nothing to learn from"):
         estimated(production, campaign="none", files=1)
+
+
+def waiting(number: int, unit: str, *, queued: int, staged: int | None, **more: Any) -> dict[str, Any]:
+    """Return the record of a job of stage `sim` that started at one o'clock, after so many seconds in the queue."""
+    steps: list[dict[str, Any]] = [{"name": "art", "role": "payload"}]
+    if staged is not None:
+        ended = f"2026-01-01T01:{staged // 60:02}:{staged % 60:02}Z"
+        steps.insert(0, {"name": "cp", "role": "stage_in", "started_at": "2026-01-01T01:00:00Z", "ended_at": ended})
+    fields: dict[str, Any] = {
+        "task": {"task_id": "t-sim", "campaign": "w", "stage": "sim", "unit": unit},
+        "started_at": "2026-01-01T01:00:00Z",
+        "ended_at": "2026-01-01T02:00:00Z",
+        "batch": {"queued_at": f"2026-01-01T00:{59 - queued // 60:02}:{60 - queued % 60:02}Z"},
+        "command": {"steps": steps},
+        "configurations": [],
+        "inputs": [],
+        "outputs": [],
+    }
+    return record_of(number, **{**fields, **more})
+
+
+def test_queue_and_stage_in_are_told_apart_from_the_hours(production: Production) -> None:
+    production.record(*[waiting(40 + n, f"s{n}", queued=n * 10, staged=n * 20) for n in range(1, 6)])
+
+    found = estimated(production, campaign="w", files=100)
+
+    [sim] = found["stages"]
+    assert sim["queue"]["median_hours"] == pytest.approx(30 / 3600)
+    assert sim["queue"]["p10_hours"] == pytest.approx(14 / 3600)
+    assert sim["queue"]["p90_hours"] == pytest.approx(46 / 3600)
+    assert sim["stage_in"]["median_hours"] == pytest.approx(60 / 3600)
+    assert sim["stage_in"]["learnt_from"] == {"jobs": 5, "read": 5}
+    assert sim["stage_in_hours"]["expected"] == pytest.approx(100 * 60 / 3600)
+    assert sim["stage_in_hours"]["low"] < 100 * 60 / 3600 < sim["stage_in_hours"]["high"]
+    assert sim["slot_hours"]["expected"] == pytest.approx(100), "stage-in is part of it, and the queue is not"
+    assert found["total"]["queue"]["median_hours"] == pytest.approx(30 / 3600)
+
+
+def test_what_jobs_do_not_say_of_waiting_is_unknown(production: Production) -> None:
+    found = estimated(production, campaign="c", files=100)
+
+    assert [(stage["queue"], stage["stage_in"], stage["stage_in_hours"]) for stage in found["stages"]] == [
+        (None,) * 3
+    ] * 2
+    assert (found["total"]["queue"], found["total"]["stage_in"], found["total"]["stage_in_hours"]) == (None,) * 3
+
+
+def test_later_starts_of_a_batch_job_say_nothing_of_its_queue(production: Production) -> None:
+    restarted = {"queued_at": "2026-01-01T00:00:00Z", "attempt": 2}
+    production.record(
+        waiting(41, "s1", queued=20, staged=None), waiting(42, "s2", queued=20, staged=None, batch=restarted)
+    )
+
+    [sim] = estimated(production, campaign="w", files=1)["stages"]
+
+    assert sim["queue"]["learnt_from"] == {"jobs": 1, "read": 2}
+    assert sim["queue"]["p90_hours"] == pytest.approx(20 / 3600)
+
+
+def test_waits_of_a_chain_add_up_over_the_stages_that_say_them(production: Production) -> None:
+    later = {"task": {"task_id": "t-hist", "campaign": "w", "stage": "hist", "unit": "h1"}}
+    production.record(
+        waiting(41, "s1", queued=30, staged=30), waiting(42, "h1", queued=12, staged=None, command=None, **later)
+    )
+
+    total = estimated(production, campaign="w", files=1)["total"]
+
+    assert total["queue"]["median_hours"] == pytest.approx(42 / 3600)
+    assert total["queue"]["learnt_from"] == {"stages": 2}
+    assert total["stage_in"]["learnt_from"] == {"stages": 1}
+
+
+def test_sealed_records_say_the_same(production: Production) -> None:
+    production.record(*[waiting(40 + n, f"s{n}", queued=n * 10, staged=n * 20) for n in range(1, 6)])
+    before = estimated(production, campaign="w", files=100)
+
+    sealed = seal_ledger(production.database, production.writer, production.store)
+
+    assert sealed.entries
+    assert estimated(production, campaign="w", files=100) == before

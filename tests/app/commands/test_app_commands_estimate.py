@@ -1,0 +1,55 @@
+"""`jobprov estimate` as an operator types it."""
+
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import jobprov
+from provenance.client import Client
+
+HOURS = {"expected": 10.0, "low": 8.0, "high": 12.0}
+SPREAD = {"p10_hours": 0.1, "median_hours": 0.5, "p90_hours": 2.0}
+STAGE = {
+    "stage": "reco",
+    "units": 100,
+    "cpu_hours": HOURS,
+    "slot_hours": HOURS,
+    "wall_hours": HOURS,
+    "queue": SPREAD,
+    "stage_in": SPREAD,
+    "stage_in_hours": HOURS,
+    "output_bytes": 1000,
+    "attempts_a_unit": 1.25,
+    "learnt_from": {"units": 4},
+}
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, **more: Any) -> Result:
+    """Return what the command says of an answer."""
+    stage = {**STAGE, **more}
+    answer = {"files": 100, "slots": 5, "stages": [stage], "total": stage}
+    monkeypatch.setattr(Client, "estimate", lambda _self, **_query: answer)
+    return CliRunner().invoke(jobprov, ["estimate", "--files", "100", "--url", "http://127.0.0.1:1"])
+
+
+def test_what_jobs_wait_stands_beside_the_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = typed(monkeypatch).output
+
+    assert "IN THE QUEUE" in said.splitlines()[0]
+    assert said.splitlines()[1].count("30 min (6 min to 2 h)") == 2
+    assert "10.0 (8.0 to 12.0)" in said
+
+
+def test_what_no_job_says_is_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = typed(monkeypatch, queue=None, stage_in=None, stage_in_hours=None).output
+
+    assert said.splitlines()[1].split("1 kB")[0].count("\N{EN DASH}") == 3
+
+
+@pytest.mark.parametrize("words", [[], ["--files", "1", "--events", "1"]])
+def test_files_or_events_must_be_given(words: list[str]) -> None:
+    ended = CliRunner().invoke(jobprov, ["estimate", *words])
+
+    assert ended.exit_code == 2
+    assert "one of them" in ended.output
