@@ -1,5 +1,6 @@
 """Workflows over HTTP: declare one, have its next step taken, let it run or stop it. The service itself submits nothing."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,17 +13,22 @@ from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
 from app.api.secrets import refuse_secrets
 from app.wiring import get_service
+from provenance.catalogs.catalog import Catalog
+from provenance.catalogs.opening import open_catalog, read_catalogs
 from provenance.errors import BadInputError
 from provenance.launchers.workflow import LONGEST_BYTES, read_workflow
 from provenance.records.documents import read_document
 from provenance.records.repairing import parse_object
-from provenance.schemas.queries import ExperimentQuery, WorkflowQuery
-from provenance.services.advance_workflow import advance_workflow, list_workflows, resumed, show_workflow, survey
+from provenance.schemas.queries import AdvanceQuery, ExperimentQuery, WorkflowQuery
+from provenance.services.advance_workflow import advance_workflow, changed, list_workflows, show_workflow, survey
+from provenance.services.workflow_tasks import fetch_followed, fetch_listings
 from provenance.services.workflows import (
     WorkflowBody,
     WorkflowState,
     declare_workflow,
     find_workflow,
+    held_version,
+    read_workflows,
     set_state,
 )
 
@@ -51,14 +57,25 @@ def put_workflow(name: str) -> Response:
             f"name: the text says {workflow.name}, the address {name}.", {"name": ["not the address's"]}
         )
     service = get_service()
+    with service.reading() as connection:
+        is_held = held_version(connection, service.store, workflow, document) is not None
+    listings = {} if is_held else fetch_listings(workflow, _catalog_of())
 
     def declare(connection: Any, known: Any) -> Any:
         service.unclaimed.claim(connection, known, workflow.experiment, body.files.values())
-        return declare_workflow(connection, known, service.store, document, received_at=now, submitter=grant.submitter)
+        return declare_workflow(
+            connection, known, service.store, document, received_at=now, submitter=grant.submitter, listings=listings
+        )
 
     found, is_new = service.write(declare)
     answer = {"name": found.name, "version": found.version, "experiment": found.experiment, "is_new": is_new}
     return json_answer(answer, 201 if is_new else 200)
+
+
+def _catalog_of() -> Callable[[str], Catalog]:
+    """Return what opens the catalog of an experiment, as the operator names them."""
+    catalogs = read_catalogs(get_service().settings.catalogs)
+    return lambda experiment: open_catalog(catalogs, experiment)
 
 
 @section.call("GET", "/workflows", answers={200: OBJECT}, parameters=parameters(ExperimentQuery), errors=(401, 422))
@@ -90,25 +107,29 @@ def get_workflow(name: str) -> Response:
     "POST",
     "/workflows/<name>/advance",
     answers={200: OBJECT},
-    parameters=parameters(WorkflowQuery),
+    parameters=parameters(AdvanceQuery),
     errors=(300, 404, 422),
     writes=True,
 )
 def post_advance(name: str) -> Response:
     """Order what is ready and return how the workflow stands then. Harmless to repeat: each attempt of a unit is ordered once."""
     grant = writing_grant()
-    query = asked(WorkflowQuery)
+    query = asked(AdvanceQuery)
+    follow = query.pop("follow")
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
         found = find_workflow(connection, checked_name(name), **query)
+        [declared] = read_workflows(connection, service.store, [found])
     check_experiment(grant, found.experiment)
-    return json_answer(
-        service.write(
-            lambda connection, known: advance_workflow(
-                connection, known, service.store, found, received_at=now, submitter=grant.submitter
-            )
+    is_followed = follow and declared.state.state == "running" and not declared.state.is_frozen
+    followed = fetch_followed(declared.workflow, _catalog_of()) if is_followed else None
+
+    def advance(connection: Any, known: Any) -> Any:
+        return advance_workflow(
+            connection, known, service.store, found, received_at=now, submitter=grant.submitter, followed=followed
         )
-    )
+
+    return json_answer(service.write(advance))
 
 
 @section.call(
@@ -136,7 +157,7 @@ def post_state(name: str) -> Response:
         found = find_workflow(connection, checked_name(name), **query)
         check_experiment(grant, found.experiment)
         standing = survey(connection, service.store, found, now=now, room=0)
-    state = resumed(standing, who=said.who, why=said.why) if said.state == "running" else said
+    state = changed(standing, said)
     service.write(
         lambda connection, _known: set_state(connection, found, state, received_at=now, submitter=grant.submitter)
     )

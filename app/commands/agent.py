@@ -22,7 +22,7 @@ from provenance.errors import BadInputError, ConflictError, UnreachableError
 from provenance.launchers.condor_launcher import CondorLauncher
 from provenance.launchers.job import Launcher
 from provenance.launchers.local_launcher import LocalLauncher
-from provenance.launchers.workflow import LONGEST_BYTES, Workflow, read_workflow
+from provenance.launchers.workflow import LONGEST_BYTES, Stage, Workflow, read_workflow
 from provenance.services.order_jobs import Workshop
 from provenance.services.run_orders import OrderRunner, summary
 
@@ -45,6 +45,10 @@ def _launching(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--submit-line", "lines", multiple=True, help="One more line for every submit file."),
         click.option("--hook", type=click.Path(path_type=Path), help="The hook; built by default."),
         click.option("--interval", type=click.FloatRange(0.1, 3600), default=10, show_default=True, help="Seconds between looks."),
+        click.option(
+            "--follow-interval", type=click.FloatRange(0.1, 86400), default=300, show_default=True,
+            help="Seconds between looks into the catalog for what appeared in sources that stages follow.",
+        ),
         click.option("--witness/--no-witness", "witnesses", default=True, help="Tell what HTCondor saw of jobs, once a minute."),
         url_option,
     )):  # fmt: skip
@@ -70,10 +74,11 @@ def agent(*, experiment: str, once: bool, tasks: tuple[str, ...], url: str | Non
     """
     client = client_for(url)
     retried = 0.0
+    is_due = _every(given["follow_interval"])
     with _runner(client, experiment, given, None) as turn:
         while True:
             try:
-                _advance_all(client, experiment)
+                _advance_all(client, experiment, follow=is_due())
                 if tasks and (not retried or time.monotonic() - retried > _RETRY_SECONDS):
                     retried = time.monotonic()
                     _retry_all(client, experiment, tasks)
@@ -85,10 +90,32 @@ def agent(*, experiment: str, once: bool, tasks: tuple[str, ...], url: str | Non
             time.sleep(given["interval"])
 
 
-def _advance_all(client: Client, experiment: str) -> None:
+def _every(seconds: float) -> Callable[[], bool]:
+    """Return what says whether so many seconds are over since it last said so; at first they are."""
+    last: float | None = None
+
+    def is_due() -> bool:
+        nonlocal last
+        if last is not None and time.monotonic() - last < seconds:
+            return False
+        last = time.monotonic()
+        return True
+
+    return is_due
+
+
+def _advance_all(client: Client, experiment: str, *, follow: bool) -> None:
     for shown in client.workflows(experiment=experiment):
         if shown["state"] == "running":
-            client.advance_workflow(shown["name"], experiment=experiment, version=shown["version"])
+            where = {"experiment": experiment, "version": shown["version"]}
+            _say_problems(client.advance_workflow(shown["name"], **where, follow=follow))
+
+
+def _say_problems(shown: dict[str, Any]) -> None:
+    """Say which sources that stages follow could not be asked; the next look asks again."""
+    for stage in shown["stages"]:
+        if problem := stage.get("follow_problem"):
+            click.echo(f"{shown['name']}, stage {stage['stage']}: {problem}", err=True)
 
 
 def _retry_all(client: Client, experiment: str, tasks: tuple[str, ...]) -> None:
@@ -104,18 +131,30 @@ def _retry_all(client: Client, experiment: str, tasks: tuple[str, ...]) -> None:
 @click.option("--by-agent", is_flag=True, help="Declare it and leave the submitting to `jobprov agent`.")
 @click.option("--resume", is_flag=True, help="Go on although it was stopped; what failed until now counts no more.")
 @click.option("--stop", is_flag=True, help="Order nothing more; what was submitted goes on.")
+@click.option("--freeze", is_flag=True, help="Take nothing more from sources that stages follow: what is there is all.")
 @click.option("--who", default=lambda: os.environ.get("USER", "-"), help="The person who decides; USER by default.")
 @click.option("--why", default="by hand", show_default=True, help="The reason, for whoever asks in a year.")
 @_launching
 @json_option
 def launch(
-    *, file: Path, check: bool, by_agent: bool, resume: bool, stop: bool, url: str | None, as_json: bool, **given: Any
+    *,
+    file: Path,
+    check: bool,
+    by_agent: bool,
+    resume: bool,
+    stop: bool,
+    freeze: bool,
+    url: str | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Launch the workflow that FILE (TOML) declares, and watch it until it is complete or stopped.
 
     Files go to the next stage as they appear. Killed and started again, it goes on and submits nothing twice. Exit code 1 where it
     was stopped.
     """
+    if stop and (resume or freeze):
+        raise click.UsageError("--stop goes alone: --resume and --freeze let it go on.")
     text = _read(file)
     workflow = read_workflow(text, file.name)
     if check:
@@ -129,8 +168,13 @@ def launch(
     version = _declare(client, workflow, text, file.parent)
     where: dict[str, Any] = {"experiment": workflow.experiment, "version": version}
     shown = client.workflow(workflow.name, **where)
-    if resume or stop:
-        said = {"state": "running" if resume else "stopped", "who": given["who"], "why": given["why"]}
+    if resume or stop or freeze:
+        said = {
+            "state": "stopped" if stop else "running",
+            "who": given["who"],
+            "why": given["why"],
+            "is_frozen": freeze,
+        }
         shown = client.set_workflow_state(workflow.name, said, **where)
     if not (by_agent or stop):
         shown = _watch(client, workflow, version, given)
@@ -143,10 +187,12 @@ def _watch(client: Client, workflow: Workflow, version: int, given: dict[str, An
     """Take turns until the workflow runs no more and none of its jobs is left; return how it stands then."""
     where: dict[str, Any] = {"experiment": workflow.experiment, "version": version}
     said = ""
+    is_due = _every(given["follow_interval"])
     with _runner(client, workflow.experiment, given, workflow.name) as turn:
         while True:
             try:
-                shown = client.advance_workflow(workflow.name, **where)
+                shown = client.advance_workflow(workflow.name, **where, follow=is_due())
+                _say_problems(shown)
             except UnreachableError as problem:
                 click.echo(f"{problem} {_AGAIN}", err=True)
                 time.sleep(given["interval"])
@@ -239,10 +285,18 @@ def _read(file: Path) -> str:
 def _described(workflow: Workflow) -> str:
     lines = [f"{workflow.name} of {workflow.experiment} can be read: {len(workflow.stages)} stages."]
     for stage in workflow.stages:
-        units = f"{stage.count or len(stage.files or ())} units" if stage.after is None else f"reads {stage.after}"
+        units = _units_words(stage)
         merge = f", {stage.merge} files a job" if stage.merge else ""
         lines.append(f"  {stage.name}: {units}{merge}; {' '.join(stage.command)}")
     return "\n".join(lines)
+
+
+def _units_words(stage: Stage) -> str:
+    if stage.after is not None:
+        return f"reads {stage.after}"
+    if stage.source is not None:
+        return f"files of {stage.source.words()}" + (", followed" if stage.follow else "")
+    return f"{stage.count or len(stage.files or ())} units"
 
 
 COMMANDS = {"agent": agent, "launch": launch}

@@ -119,6 +119,8 @@ def next_words(stage: dict[str, Any]) -> str:
     parts = [f"{number(stage[name])} {words}" for name, words in _WORDS.items() if stage[name]]
     parts += [f"{number(stage['failed'])} failed for good and wait for somebody"] if stage["failed"] else []
     words = f"{', '.join(parts)}." if parts else ""
+    words += f" Takes what appears in {stage['from']}." if stage["follows"] else ""
+    words = words.strip()
     because = f" Waits: {stage['waits_for']}." if stage["waits_for"] and stage["to_come"] else ""
     return (words[:1].upper() + words[1:] + because) or "Nothing is to be done."
 

@@ -323,10 +323,13 @@ class Client:
         return self._read(f"/workflows/{_part(name)}", experiment=experiment, version=version)
 
     def advance_workflow(
-        self, name: str, *, experiment: str | None = None, version: int | None = None
+        self, name: str, *, experiment: str | None = None, version: int | None = None, follow: bool = False
     ) -> dict[str, Any]:
-        """Have what is ready in a workflow ordered; return how it stands then. Harmless to repeat."""
-        params = {"experiment": experiment, "version": version}
+        """Have what is ready in a workflow ordered; return how it stands then. Harmless to repeat.
+
+        With `follow` the service asks the catalog first what appeared in the sources that stages follow.
+        """
+        params = {"experiment": experiment, "version": version, **({"follow": "true"} if follow else {})}
         return self._json("POST", f"/workflows/{_part(name)}/advance", params=params)
 
     def set_workflow_state(

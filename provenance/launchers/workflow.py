@@ -43,6 +43,31 @@ class RetryPolicy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     other_site: bool = False
 
 
+class CatalogSource(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """Where the catalog of the experiment has the files of a stage; exactly one of them.
+
+    Attributes:
+        definition, snapshot_id: of SAM.
+        dataset: of MetaCat, `namespace:name`.
+        query: dimensions of SAM, or MQL.
+    """
+
+    definition: _Word | None = None
+    snapshot_id: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    dataset: _Word | None = None
+    query: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)] | None = None
+
+    def said(self) -> dict[str, Any]:
+        """Return what is said of it, as a task's declaration says it."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+    def words(self) -> str:
+        """Return it as people say it."""
+        [(kind, value)] = self.said().items()
+        return {"snapshot_id": "snapshot"}.get(kind, kind) + f" {value}"
+
+
 class Software(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Code that the jobs run; goes into the declarations of the tasks."""
 
@@ -57,6 +82,8 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     Attributes:
         command: program and arguments, with `{unit}`, `{input}`, `{inputs}`, `{stem}`, `{output}`, `{outputs}`, `{skip}`, `{events}`.
         count, files: units of a stage that reads no other: so many, or one for each of these files.
+        source: where the catalog has them (`from`); the list is frozen when the workflow is declared.
+        follow: files that appear in the source later are units too.
         after: the stage whose files it reads.
         reads: pattern of those of the files that it reads; all of them by default.
         merge: so many files are one unit; what is left over is one when no more can come.
@@ -72,6 +99,8 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     outputs: Annotated[list[_Word], msgspec.Meta(max_length=100)] = []
     count: Annotated[int, msgspec.Meta(ge=1, le=MOST_UNITS)] | None = None
     files: Annotated[list[_Word], msgspec.Meta(min_length=1, max_length=MOST_UNITS)] | None = None
+    source: CatalogSource | None = msgspec.field(default=None, name="from")
+    follow: bool = False
     after: _Name | None = None
     reads: _Word = "*"
     merge: Annotated[int, msgspec.Meta(ge=2, le=10_000)] | None = None
@@ -180,10 +209,11 @@ def _problems(workflow: Workflow) -> list[tuple[Path, str]]:
         at: Path = ("stage", place)
         if stage.name in seen:
             found.append(((*at, "name"), f"there are two stages {stage.name}"))
-        sources = [name for name in ("count", "files", "after") if getattr(stage, name) is not None]
+        held = {"count": stage.count, "files": stage.files, "from": stage.source, "after": stage.after}
+        sources = [name for name, value in held.items() if value is not None]
         if len(sources) != 1:
             words = f"has {' and '.join(sources)}" if sources else "has none of them"
-            found.append((at, f"stage {stage.name} needs one of count, files and after, and {words}"))
+            found.append((at, f"stage {stage.name} needs one of count, files, from and after, and {words}"))
         for name, field in [(stage.after, "after"), *((need, "needs") for need in stage.needs)]:
             if name is not None and name not in seen:
                 known = ", ".join(seen) or "none"
@@ -199,8 +229,15 @@ def _own_problems(stage: Stage) -> list[tuple[str, str]]:
         found.append(("split_events", "a stage merges or splits, not both"))
     if stage.merge and stage.after is None:
         found.append(("merge", "only a stage that reads another (after) can merge its files"))
-    if stage.split_events and stage.count is not None:
-        found.append(("split_events", "a stage without input files has nothing to split"))
+    if stage.split_events and stage.after is None:
+        found.append(("split_events", "only a stage that reads another (after) knows the event counts of its files"))
+    if stage.follow and (stage.source is None or stage.source.snapshot_id is not None):
+        words = (
+            "a snapshot never grows" if stage.source else "only a stage that takes its files from a catalog (from) can"
+        )
+        found.append(("follow", words))
+    if stage.source is not None and len(stage.source.said()) != 1:
+        found.append(("from", "say exactly one of definition, snapshot_id, dataset and query"))
     if stage.files and len(set(stage.files)) != len(stage.files):
         twice = next(name for name in stage.files if stage.files.count(name) > 1)
         found.append(("files", f"{twice} is in it twice"))

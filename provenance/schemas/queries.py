@@ -298,6 +298,15 @@ class WorkflowQuery(ExperimentQuery):
     version = _number(1, 1_000_000, "A version; the newest by default.")
 
 
+class AdvanceQuery(WorkflowQuery):
+    """Which version of a workflow goes on."""
+
+    follow = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Ask the catalog for what appeared since in what stages follow."},
+    )
+
+
 class OrdersQuery(Schema):
     """Whose orders."""
 

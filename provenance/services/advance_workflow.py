@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from provenance.db.keys import KnownKeys
@@ -25,11 +26,13 @@ from provenance.db.queries.orders import (
 from provenance.db.queries.tasks import find_tasks
 from provenance.db.queries.units import unit_rows, waived_units
 from provenance.db.tables import WorkflowRow
+from provenance.launchers.workflow import Stage
 from provenance.services.classify_jobs import classes_of
 from provenance.services.ledger import Documents
 from provenance.services.orders import append_orders
 from provenance.services.plan_workflow import STANDINGS, StageFacts, StagePlan, plan_workflow
 from provenance.services.task_declarations import declare_task
+from provenance.services.workflow_tasks import Followed, read_listing, stage_document, top_up
 from provenance.services.workflows import DeclaredWorkflow, WorkflowState, read_workflows, set_state
 
 _LISTED = 100
@@ -53,7 +56,7 @@ def survey(
     """Return how a workflow stands and what it would order; nothing is written. A few statements a stage."""
     [declared] = read_workflows(connection, store, [found])
     workflow = declared.workflow
-    facts = {stage.name: _facts(connection, declared, stage.name) for stage in workflow.stages}
+    facts = {stage.name: _facts(connection, store, declared, stage) for stage in workflow.stages}
     if room is None:
         room = max(0, workflow.in_flight - open_count(connection, found.key))
     return Standing(declared, plan_workflow(workflow, found.version, facts, now=now, room=room))
@@ -67,9 +70,14 @@ def advance_workflow(
     *,
     received_at: datetime,
     submitter: str | None = None,
+    followed: Followed | None = None,
 ) -> dict[str, Any]:
-    """Order what is ready and return how the workflow stands then, as `show_workflow` does."""
+    """Order what is ready and return how the workflow stands then, as `show_workflow` does.
+
+    `followed` is what catalogs list now for stages that follow them; what cannot be taken is said in `follow_problem` of the stage.
+    """
     connection.execute(select(WorkflowRow.id).where(WorkflowRow.id == found.key).with_for_update())
+    problems = _top_up(connection, known, store, found, followed, received_at=received_at) if followed else {}
     standing = survey(connection, store, found, now=received_at)
     declared, plans = standing
     state = declared.state.state
@@ -83,7 +91,29 @@ def advance_workflow(
             append_orders(connection, known, found.experiment, orders, received_at=received_at, submitter=submitter)
         [declared] = read_workflows(connection, store, [_again(connection, found)])
         standing = Standing(declared, plans)
-    return shown(standing)
+    answer = shown(standing)
+    for stage in answer["stages"]:
+        stage["follow_problem"] = problems.get(stage["stage"])
+    return answer
+
+
+def _top_up(
+    connection: Connection,
+    known: KnownKeys,
+    store: Documents,
+    found: WorkflowFound,
+    followed: Followed,
+    *,
+    received_at: datetime,
+) -> dict[str, str]:
+    """Take what is new in the lists of a workflow that still runs and follows; return why not, by stage."""
+    [declared] = read_workflows(connection, store, [_again(connection, found)])
+    if declared.state.state != "running" or declared.state.is_frozen:
+        return {}
+    refused = top_up(
+        connection, known, store, found, workflow=declared.workflow, listings=followed.listings, received_at=received_at
+    )
+    return {**followed.problems, **refused}
 
 
 def show_workflow(connection: Connection, store: Documents, found: WorkflowFound, *, now: datetime) -> dict[str, Any]:
@@ -139,6 +169,8 @@ def _shown_stage(plan: StagePlan) -> dict[str, Any]:
         "stage": plan.stage.name,
         "task_id": plan.task_id,
         "after": plan.stage.after,
+        "from": plan.stage.source.words() if plan.stage.source is not None else None,
+        "follows": plan.grows,
         "units": plan.expected,
         **{standing: plan.standings[standing] for standing in STANDINGS},
         "held_back": plan.held_back,
@@ -150,8 +182,8 @@ def _shown_stage(plan: StagePlan) -> dict[str, Any]:
     }
 
 
-def _facts(connection: Connection, declared: DeclaredWorkflow, stage: str) -> StageFacts:
-    task_id = declared.task_id(stage)
+def _facts(connection: Connection, store: Documents, declared: DeclaredWorkflow, stage: Stage) -> StageFacts:
+    task_id = declared.task_id(stage.name)
     tasks = find_tasks(connection, task_id, declared.found.experiment)
     if not tasks:
         return StageFacts(task_id)
@@ -169,7 +201,17 @@ def _facts(connection: Connection, declared: DeclaredWorkflow, stage: str) -> St
         transient=frozenset(job for job, read in classes.items() if read.transient),
         waived=frozenset(waived_units(connection, task)),
         files=made_files(connection, task),
+        listed=_listed(connection, store, declared, stage),
+        grows=stage.follow and not declared.state.is_frozen,
     )
+
+
+def _listed(connection: Connection, store: Documents, declared: DeclaredWorkflow, stage: Stage) -> list[str]:
+    """Return the frozen list of a stage that takes its files from a catalog."""
+    if stage.source is None:
+        return []
+    listing = read_listing(connection, store, declared.task_id(stage.name), declared.found.experiment)
+    return list(listing.get("units", ()))
 
 
 def _by_unit(rows: Iterable[OrderRow]) -> dict[str, list[OrderRow]]:
@@ -188,50 +230,39 @@ def _stop(declared: DeclaredWorkflow, plans: Sequence[StagePlan]) -> WorkflowSta
                 f"{len(plan.failed)} of {plan.tried} units of stage {plan.stage.name} failed for good, which is more than "
                 f"stop_after allows; look at task {plan.task_id}, then `jobprov launch --resume`"
             )
-            return WorkflowState(state="stopped", who="jobprov", why=why, forgiven=declared.state.forgiven)
+            return msgspec.structs.replace(declared.state, state="stopped", who="jobprov", why=why)
     return None
 
 
 def _complete(standing: Standing) -> WorkflowState | None:
     if not standing.is_complete:
         return None
+    state = standing.declared.state
     waived = sum(plan.standings["waived"] for plan in standing.plans)
     why = "every unit of every stage is done" + (f", {waived} are waived" if waived else "")
-    return WorkflowState(state="complete", who="jobprov", why=why)
+    return msgspec.structs.replace(state, state="complete", who="jobprov", why=why)
 
 
-def resumed(standing: Standing, *, who: str, why: str) -> WorkflowState:
-    """Return that a workflow runs again, whatever failed until now."""
-    forgiven = {plan.stage.name: len(plan.failed) for plan in standing.plans if plan.failed}
-    return WorkflowState(state="running", who=who, why=why, forgiven=forgiven)
+def changed(standing: Standing, said: WorkflowState) -> WorkflowState:
+    """Return the state that somebody wants: where it runs again, what failed until now counts no more; frozen lists stay frozen."""
+    now = standing.declared.state
+    forgiven = now.forgiven
+    if said.state == "running" and not (said.is_frozen and now.state == "running"):
+        forgiven = {plan.stage.name: len(plan.failed) for plan in standing.plans if plan.failed}
+    return msgspec.structs.replace(said, forgiven=forgiven, is_frozen=said.is_frozen or now.is_frozen)
 
 
 def _declare_tasks(
     connection: Connection, known: KnownKeys, store: Documents, standing: Standing, *, received_at: datetime
 ) -> None:
-    """Declare the task of each stage that has units, again where their number changed."""
-    declared = standing.declared
+    """Declare the task of each stage that has units, again where their number changed; the lists of catalogs are declared before."""
+    found, workflow = standing.declared.found, standing.declared.workflow
     for plan in standing.plans:
-        if not plan.expected:
+        if not plan.expected or plan.stage.source is not None:
             continue
-        units: list[str] | int = plan.expected
-        if plan.stage.files is not None:
-            units = list(plan.stage.files)
-        document: dict[str, Any] = {
-            "experiment": declared.found.experiment,
-            "campaign": declared.workflow.campaign,
-            "stage": plan.stage.name,
-            "units": units,
-            "outputs_per_unit": len(plan.stage.outputs),
-            "dependencies": [plan.stage.after] if plan.stage.after else [],
-            "software": [
-                {"name": code.name, "repository": code.repository, "requested_ref": code.ref}
-                for code in declared.workflow.software
-            ],
-            "workflow": {"name": declared.found.name, "version": declared.found.version},
-        }
-        known_document = {name: value for name, value in document.items() if value is not None}
-        declare_task(connection, known, plan.task_id, known_document, store=store, received_at=received_at)
+        units = list(plan.stage.files) if plan.stage.files is not None else plan.expected
+        document = stage_document(found, workflow, plan.stage, {"units": units})
+        declare_task(connection, known, plan.task_id, document, store=store, received_at=received_at)
 
 
 def _again(connection: Connection, found: WorkflowFound) -> WorkflowFound:

@@ -42,14 +42,21 @@ def freeze_units(
     return {**document, **fetch_units(catalog_of(declaration.experiment), source)}
 
 
-def fetch_units(catalog: Catalog, source: UnitSource) -> dict[str, Any]:
+def fetch_units(catalog: Catalog, source: UnitSource, *, may_be_empty: bool = False) -> dict[str, Any]:
     """Return `{units, units_from, namespace}` of what the catalog selects now; the names sorted, without their namespace.
+
+    Args:
+        catalog: to ask.
+        source: what to ask for.
+        may_be_empty: whether files may come later.
 
     Raises:
         BadInputError: nothing is selected, too much, or the names of several namespaces.
     """
     said = msgspec.to_builtins(source)
     names = sorted(set(catalog.list_names(catalog.source_query(Source(**said)))))
+    if not names and may_be_empty:
+        return {"units": [], "units_from": said}
     if not names or len(names) > MOST_UNITS:
         words = f"{said} selects {len(names)} files, which are too many" if names else f"{said} selects no file"
         raise BadInputError(f"units: {words}.", {"units": [words]})

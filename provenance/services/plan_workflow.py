@@ -32,6 +32,8 @@ class StageFacts:
         transient: jobs (by integer key) whose failure is of a transient class.
         waived: units that are done without.
         files: what the units that are done made.
+        listed: the units that a catalog listed, of a stage that takes its files from there.
+        grows: whether that list may become longer.
     """
 
     task_id: str
@@ -42,6 +44,8 @@ class StageFacts:
     transient: frozenset[int] = frozenset()
     waived: frozenset[str] = frozenset()
     files: Sequence[MadeFile] = ()
+    listed: Sequence[str] = ()
+    grows: bool = False
 
 
 @dataclass
@@ -58,6 +62,7 @@ class StagePlan:
         held_back: units that could be ordered and are not, since enough is in flight.
         waits_for: why no more can be ordered now, a sentence; empty where nothing is to come.
         is_closed: whether nothing more can come of it.
+        grows: whether its list of units may become longer.
     """
 
     stage: Stage
@@ -71,6 +76,7 @@ class StagePlan:
     held_back: int = 0
     waits_for: str = ""
     is_closed: bool = False
+    grows: bool = False
     standing_of: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -97,10 +103,11 @@ def plan_workflow(
     units: dict[str, list[NewOrder]] = {}
     for stage in workflow.stages:
         known = facts[stage.name]
-        plan = plans[stage.name] = StagePlan(stage, known.task_id)
+        plan = plans[stage.name] = StagePlan(stage, known.task_id, grows=known.grows)
         retries = _place(plan, known, workflow, now)
         fresh = _fresh(plan, known, facts, plans, most=room)
-        plan.is_closed = not (plan.to_come or plan.unordered or retries) and all(
+        may_grow = known.grows or (stage.after is not None and not plans[stage.after].is_closed)
+        plan.is_closed = not (may_grow or plan.to_come or plan.unordered or retries) and all(
             standing in ("done", "waived") for standing in plan.standing_of.values()
         )
         units[stage.name] = [_ordered(order, workflow, version, stage) for order in (*retries, *fresh)]
@@ -196,11 +203,12 @@ def _fresh(
 
 def _source_units(plan: StagePlan, facts: StageFacts, most: int) -> list[NewOrder]:
     stage = plan.stage
-    names = stage.files if stage.files is not None else map(str, range(stage.count or 0))
+    numbers = map(str, range(stage.count or 0))
+    names = facts.listed if stage.source is not None else stage.files if stage.files is not None else numbers
     left = [name for name in names if name not in facts.orders and name not in facts.waived]
     plan.unordered = len(left)
     return [
-        NewOrder(task_id=facts.task_id, unit=name, attempt=1, inputs=[name] if stage.files is not None else [])
+        NewOrder(task_id=facts.task_id, unit=name, attempt=1, inputs=[name] if stage.count is None else [])
         for name in left[: max(0, most)]
     ]
 
@@ -219,15 +227,15 @@ def _read_units(plan: StagePlan, facts: StageFacts, above: StageFacts, plan_abov
         plan.waits_for = _waiting(plan_above, open_above)
         return [NewOrder(task_id=facts.task_id, unit=name, attempt=1, inputs=[name]) for name in free]
     whole = len(free) // stage.merge * stage.merge
-    if not open_above:
+    if plan_above.is_closed:
         whole = len(free)  # what is left over is all there will be
-    plan.to_come = math.ceil((len(free) - whole + open_above) / stage.merge)
-    if open_above:
+    else:
         missing = stage.merge - (len(free) - whole)
         plan.waits_for = (
             f"the next group of {stage.merge} lacks {missing} file{'s' if missing > 1 else ''}; "
-            + _waiting(plan_above, open_above)
+            + _waiting(plan_above, max(1, open_above))
         )
+    plan.to_come = math.ceil((len(free) - whole + open_above) / stage.merge)
     first = len(facts.orders)
     return [
         NewOrder(

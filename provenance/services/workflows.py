@@ -4,7 +4,7 @@ Source: docs/workflows.md; http.md, `PUT /workflows/{name}`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -19,6 +19,7 @@ from provenance.errors import AmbiguousError, BadInputError, NotFoundError
 from provenance.launchers.workflow import LONGEST_BYTES, Workflow, read_workflow
 from provenance.records.documents import read_document
 from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
+from provenance.services.workflow_tasks import Listing, declare_listings
 
 State = Literal["running", "stopped", "complete"]
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -44,12 +45,14 @@ class WorkflowState(msgspec.Struct, kw_only=True):
         state: `running` or `stopped`; `complete` is the service's own to say.
         who, why: for whoever asks in a year.
         forgiven: units of each stage that failed for good and count no more.
+        is_frozen: whether stages that follow a catalog take nothing more from it.
     """
 
     state: State
     who: _Word
     why: _Word
     forgiven: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
+    is_frozen: bool = False
 
 
 class DeclaredWorkflow(NamedTuple):
@@ -77,23 +80,39 @@ def declare_workflow(
     *,
     received_at: datetime,
     submitter: str | None = None,
+    listings: Mapping[str, Listing] | None = None,
 ) -> tuple[WorkflowFound, bool]:
     """Return the version of a workflow, and whether it is new; the same text and files again are the same version.
 
+    `listings` are what catalogs list for stages that take their files from there, frozen with a new version.
+
     Raises:
-        BadInputError: it cannot be read, or a file that it ships was not sent.
+        BadInputError: it cannot be read, a file that it ships was not sent, or a list that it needs did not come.
     """
     body = read_document(document, WorkflowBody, "The workflow")
     workflow = read_workflow(body.text)
     experiment = intern_experiments(connection, known, {workflow.experiment})[workflow.experiment]
     _check_files(connection, experiment, workflow, body.files)
-    for held in find_workflows(connection, name=workflow.name, experiment=workflow.experiment):
-        if _documents(connection, store, [held])[held.entry_id]["workflow"] == document:
-            return held, False
+    if held := held_version(connection, store, workflow, document):
+        return held, False
     new = NewEntry(experiment, "workflow", received_at, submitter, b"")
     entry = append_document(connection, new, {"name": workflow.name, "workflow": document})
     write_workflow_row(connection, experiment, entry, workflow.name)
-    return find_workflows(connection, name=workflow.name, experiment=workflow.experiment)[0], True
+    found = find_workflows(connection, name=workflow.name, experiment=workflow.experiment)[0]
+    declare_listings(
+        connection, known, store, found, workflow=workflow, listings=listings or {}, received_at=received_at
+    )
+    return found, True
+
+
+def held_version(
+    connection: Connection, store: Documents, workflow: Workflow, document: dict[str, Any]
+) -> WorkflowFound | None:
+    """Return the version that this very document declared; None where none did."""
+    for held in find_workflows(connection, name=workflow.name, experiment=workflow.experiment):
+        if _documents(connection, store, [held])[held.entry_id]["workflow"] == document:
+            return held
+    return None
 
 
 def write_workflow_row(connection: Connection, experiment: int, entry: int, name: str) -> None:

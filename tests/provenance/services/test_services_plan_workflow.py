@@ -58,6 +58,7 @@ class Facts:
             for stage in self.workflow.stages
         }
         self.number = 0
+        self.listed: dict[str, tuple[list[str], bool]] = {}
 
     def order(self, stage: str, unit: str, *, inputs: Sequence[str] = (), is_over: bool = True, **end: Any) -> None:
         self.number += 1
@@ -88,7 +89,7 @@ class Facts:
         facts = {
             name: StageFacts(
                 name, held["states"], held["orders"], held["inputs"], held["failures"],
-                frozenset(held["transient"]), frozenset(held["waived"]), held["files"],
+                frozenset(held["transient"]), frozenset(held["waived"]), held["files"], *self.listed.get(name, ()),
             )
             for name, held in self.stages.items()
         }  # fmt: skip
@@ -251,6 +252,57 @@ def test_a_file_is_split_into_parts_of_so_many_events() -> None:
     parts = {order.unit: (order.part.skip, order.part.events) for order in plans["reco"].orders if order.part}
     assert parts == {"g0#1": (0, 100), "g0#2": (100, 100), "g0#3": (200, 50), "g1#1": (0, 100)}
     assert "1 files have no event count" in plans["reco"].waits_for
+
+
+LISTED = """
+name = "toy"
+experiment = "toyexp"
+[[stage]]
+name = "reco"
+from = { definition = "raw" }
+follow = true
+command = ["reco", "{input}"]
+outputs = ["{stem}.reco"]
+[[stage]]
+name = "merge"
+after = "reco"
+merge = 4
+command = ["merge", "{inputs}"]
+outputs = ["{unit}.root"]
+[[stage]]
+name = "last"
+count = 1
+needs = ["merge"]
+command = ["last"]
+"""
+
+
+def test_a_list_that_may_grow_keeps_the_last_group_and_what_needs_it_waiting() -> None:
+    facts = Facts(LISTED)
+    facts.listed["reco"] = (["a", "b"], True)
+    first = facts.plan()
+    for unit in ("a", "b"):
+        facts.done("reco", unit, f"{unit}.reco", inputs=[unit])
+    growing = facts.plan()
+    facts.listed["reco"] = (["a", "b"], False)
+    frozen = facts.plan()
+
+    assert [(order.unit, order.inputs) for order in first["reco"].orders] == [("a", ["a"]), ("b", ["b"])]
+    assert not growing["reco"].is_closed
+    assert (units(growing["merge"]), growing["merge"].to_come) == ([], 1)
+    assert growing["merge"].waits_for == "the next group of 4 lacks 2 files; stage reco has units to come"
+    assert growing["last"].waits_for == "stage merge must be complete first"
+    assert frozen["reco"].is_closed
+    assert [order.inputs for order in frozen["merge"].orders] == [["a.reco", "b.reco"]]
+
+
+def test_nothing_below_a_list_that_may_grow_is_complete() -> None:
+    facts = Facts(LISTED)
+    facts.listed["reco"] = ([], True)
+
+    plans = facts.plan()
+
+    assert [plan.is_closed for plan in plans.values()] == [False, False, False]
 
 
 def test_everything_done_is_closed(facts: Facts) -> None:
