@@ -4,9 +4,11 @@ import importlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 import uproot
 
 from provenance import fhicl
+from provenance.capture import trackers
 from provenance.services.demo_release import PROGRAMS
 
 pytestmark = pytest.mark.slow
@@ -117,6 +120,37 @@ def test_reconstruction_selects_in_two_streams_and_histogram_counts_them(toy: To
     assert histogram["entries"] == len(inside)
     assert histogram["mean"] == pytest.approx(inside.mean())
     assert (tmp_path / "mass.svg").read_text().startswith("<svg")
+
+
+def test_times_of_modules_are_left_as_art_leaves_them(toy: Toy, tmp_path: Path) -> None:
+    write_generation(tmp_path, "gen.fcl", 1001)
+    modules: dict[Any, dict[str, Any]] = {}
+
+    toy("-c", "gen.fcl", "-n", "20", "-o", "gen.root")
+    trackers.read(str(tmp_path / "timing.db"), modules, {})  # type: ignore[no-untyped-call]
+    toy("-c", "smear.fcl", "-s", "gen.root", "-o", "smeared.root")
+    again: dict[Any, dict[str, Any]] = {}
+    trackers.read(str(tmp_path / "timing.db"), again, {})  # type: ignore[no-untyped-call]
+
+    generator = modules["generate", "generator", "ToyPythia"]
+    assert (generator["events"], generator["seconds_max"] < generator["seconds_total"]) == (20, True)
+    assert generator["seconds_max"] > generator["seconds_total"] / 20, "measured event by event"
+    assert ("end_path", "out", "RootOutput(write)") in modules
+    assert ("source", None, "EmptyEvent:source") in modules
+    assert {label for _, label, _ in again} == {"smear", "out", None}, "each program writes it anew"
+    with closing(sqlite3.connect(tmp_path / "timing.db")) as database:
+        [(events, whole, parts)] = database.execute(
+            "SELECT count(*), sum(Time), (SELECT sum(Time) FROM TimeModule WHERE ModuleType NOT LIKE '%(write)') FROM TimeEvent"
+        )
+    assert events == 20
+    assert whole == pytest.approx(parts)
+
+
+def test_without_a_name_no_times_are_written(toy: Toy, tmp_path: Path) -> None:
+    write_generation(tmp_path, "gen.fcl", 1001, 'services.TimeTracker.dbOutput.filename: ""\n')
+
+    assert toy("-c", "gen.fcl", "-n", "2", "-o", "gen.root").returncode == 0
+    assert not list(tmp_path.glob("*.db*"))
 
 
 def test_declaration_beside_an_output_counts_its_events(toy: Toy, tmp_path: Path) -> None:

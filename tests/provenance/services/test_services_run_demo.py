@@ -184,6 +184,26 @@ def test_reconstruction_has_two_steps_and_two_streams(demo: Demo) -> None:
     assert "run_reco.sh" in {script["name"] for script in record["scripts"]}
 
 
+def test_jobs_that_end_well_tell_how_long_their_modules_took(demo: Demo) -> None:
+    told = {
+        stage: {
+            (module["step"], module.get("label")): module["events"]
+            for record in demo.records(stage)
+            if record["state"] == "succeeded"
+            for module in record["modules"]
+        }
+        for stage in ("gen", "reco", "merge", "histogram")
+    }
+
+    assert told["gen"]["toy", "generator"] == 40
+    assert {("smear", "smear"), ("select", "pairs"), ("select", "in_window"), ("select", "off_window")} <= set(
+        told["reco"]
+    )
+    assert ("toy", "out") in told["merge"]
+    assert ("toy", "mass") in told["histogram"]
+    assert all("modules" not in record for record in demo.records("gen") if record["state"] == "killed")
+
+
 def test_last_stage_writes_json_and_svg(demo: Demo) -> None:
     record = demo.records("histogram")[0]
 

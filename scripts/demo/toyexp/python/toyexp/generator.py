@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from typing import Any, ClassVar
 
 import awkward as ak
@@ -34,6 +35,7 @@ class ToyPythia:
     def __init__(self, label: str, parameters: dict[str, Any]) -> None:
         self.label = label
         self.parameters = parameters
+        self.event_seconds: list[float] = []
         self.pythia = pythia8mc.Pythia("", printBanner=False)
         energy = parameters["beam"].get("energyCM")
         seed = parameters["seed"]
@@ -52,11 +54,14 @@ class ToyPythia:
     def produce(self, columns: Columns) -> Columns:
         """Return the events with particles, weights and process codes."""
         particles, weights, codes = [], [], []
+        self.event_seconds = []
         for run, subrun, event in zip(columns["run"], columns["subrun"], columns["event"], strict=True):
+            started = time.perf_counter()
             self._generate(f"run: {run} subRun: {subrun} event: {event}")
             particles.append(self._charged())
             weights.append(self.pythia.infoPython().weight())
             codes.append(self.pythia.infoPython().code())
+            self.event_seconds.append(time.perf_counter() - started)
         fields = ("pid", "pt", "eta", "phi")
         flat = np.array([row for rows in particles for row in rows], dtype="float64").reshape(-1, len(fields))
         counts = [len(rows) for rows in particles]

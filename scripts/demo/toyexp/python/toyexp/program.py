@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from toyexp import VERSION, catalog, events, fcl, messages, modules
+from toyexp import VERSION, catalog, events, fcl, messages, modules, timing
 from toyexp.errors import CommandLineError, ConfigurationError, ToyError
 
 _STANDARD_ERROR = 66
@@ -67,14 +67,19 @@ def run(options: argparse.Namespace) -> None:
         for kind in ("producers", "filters", "analyzers")
         for label, table in physics.get(kind, {}).items()
     }
+    tracker, reading = timing.TimeTracker(), time.perf_counter()
     columns, parents = source.read(options.source, options.nevts)
+    tracker.source(configuration["source"]["module_type"], columns, time.perf_counter() - reading)
     _report(columns, reporting)
-    columns, accepted = _run_paths(columns, physics, made)
+    columns, accepted = _run_paths(columns, physics, made, tracker)
     for label in physics.get("end_path", []):
-        made[label].analyze(columns, _analyzer_file(options))
+        with tracker.module("end_path", label, type(made[label]).__name__, columns):
+            made[label].analyze(columns, _analyzer_file(options))
     outputs = _outputs(configuration, options)
     common = _common_metadata(configuration, options, parents)
-    passed = sum(_write(columns, accepted, label, output, common) for label, output in outputs.items())
+    passed = sum(_write(columns, accepted, label, output, common, tracker=tracker) for label, output in outputs.items())
+    if database := timing.database(services):
+        tracker.write(database)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     messages.summary(
         total=events.length(columns),
@@ -98,7 +103,7 @@ def _report(columns: events.Columns, every: int) -> None:
 
 
 def _run_paths(
-    columns: events.Columns, physics: fcl.Table, made: dict[str, Any]
+    columns: events.Columns, physics: fcl.Table, made: dict[str, Any], tracker: timing.TimeTracker
 ) -> tuple[events.Columns, dict[str, Any]]:
     """Return the completed events, and for each trigger path one boolean an event."""
     accepted: dict[str, Any] = {}
@@ -106,11 +111,13 @@ def _run_paths(
         for label in physics[path]:
             if label not in made:
                 raise ConfigurationError(f"path {path} names the module {label}, which is not configured")
-            if hasattr(made[label], "produce"):
-                columns = made[label].produce(columns)
-            else:
-                mask = made[label].passes(columns)
-                accepted[path] = accepted[path] & mask if path in accepted else mask
+            module = made[label]
+            with tracker.module(path, label, type(module).__name__, columns, module):
+                if hasattr(module, "produce"):
+                    columns = module.produce(columns)
+                else:
+                    mask = module.passes(columns)
+                    accepted[path] = accepted[path] & mask if path in accepted else mask
     return columns, accepted
 
 
@@ -133,7 +140,13 @@ def _outputs(configuration: fcl.Table, options: argparse.Namespace) -> dict[str,
 
 
 def _write(
-    columns: events.Columns, accepted: dict[str, Any], label: str, output: fcl.Table, common: dict[str, Any]
+    columns: events.Columns,
+    accepted: dict[str, Any],
+    label: str,
+    output: fcl.Table,
+    common: dict[str, Any],
+    *,
+    tracker: timing.TimeTracker,
 ) -> int:
     """Write one output with its metadata beside it, and return how many events went there."""
     kept = columns
@@ -145,7 +158,8 @@ def _write(
     }
     metadata = {**common, **own, **events.span(kept)}
     name = output["fileName"]
-    events.write(name, kept, metadata)
+    with tracker.module("end_path", label, "RootOutput(write)", kept):
+        events.write(name, kept, metadata)
     Path(f"{name}.json").write_text(catalog.declaration(name, metadata), encoding="ascii")
     messages.info("FileSummary", f"RootOutput:{label}@EndJob", f"{name}: {metadata['event_count']} events")
     return int(metadata["event_count"])
