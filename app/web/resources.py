@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, duration, number, size
 from app.web.frame import answer, asked, here, table
+from app.web.histograms import draw_histogram, end_words
 from app.web.jobs import asked_filters
 from app.wiring import get_service
 from provenance.services.sum_resources import MEASURES, sum_resources
@@ -23,7 +24,7 @@ _TITLES = {
     "bytes_per_event": "Output an event",
 }
 _COLUMNS = ("by", "group", "jobs", "measure", "unit", "count", "mean", "p10", "median", "p90", "largest")
-_HEIGHT = 40
+_BIN_COLUMNS = ("by", "group", "measure", "unit", "from", "to", "jobs")
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -39,18 +40,22 @@ def show_page() -> Response:
         found = sum_resources(connection, asked_filters(), by=by)
     if asked("format") == "csv":
         return table("resources", _COLUMNS, _flat(found))
+    if asked("format") == "bins":
+        return table("bins", _BIN_COLUMNS, _bins(found))
     shown = measure if measure in found["measures"] else next(iter(found["measures"]), None)
+    ends = _ends(found["measures"][shown], shown) if shown else []
     return answer(
         "resources.html",
         twin=address("/statistics/resources", {**filters, "by": by}),
         csv=here(format="csv"),
+        bins=here(format="bins"),
         filters=filters,
         by=by,
         measure=shown,
         titles={name: _TITLES[name] for name in found["measures"]},
         first_line=first_line(found),
-        groups=cut_rows("groups", [_row(group, shown) for group in found["groups"]], 20),
-        ends=_ends(found["measures"][shown], shown) if shown else None,
+        groups=cut_rows("groups", [_row(group, shown, ends) for group in found["groups"]], 20),
+        ends=(ends[0], ends[-1]) if ends else None,
     )
 
 
@@ -59,6 +64,15 @@ def _flat(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
         same = {"by": found["by"], "group": group["name"], "jobs": group["jobs"]}
         for name, sums in group["measures"].items():
             yield {**same, "measure": name, "unit": found["measures"][name]["unit"], **sums}
+
+
+def _bins(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for group in found["groups"]:
+        for name, sums in group["measures"].items():
+            same = {"by": found["by"], "group": group["name"], "measure": name, "unit": found["measures"][name]["unit"]}
+            edges = found["measures"][name]["edges"]
+            for start, end, jobs in zip(edges, edges[1:], sums["bins"], strict=False):
+                yield {**same, "from": start, "to": end, "jobs": jobs}
 
 
 def first_line(found: dict[str, Any]) -> str:
@@ -76,18 +90,17 @@ def said(value: float, measure: str) -> str:
     return size(value) if unit == "bytes" else f"{number(round(100 * value))} %"
 
 
-def _row(group: dict[str, Any], measure: str | None) -> dict[str, Any]:
+def _row(group: dict[str, Any], measure: str | None, ends: list[str]) -> dict[str, Any]:
     found = group["measures"].get(measure) if measure else None
     if found is None or measure is None:
         return {**group, "found": None}
-    most = max(found["bins"]) or 1
     return {
         **group,
         "found": {name: said(found[name], measure) for name in ("p10", "median", "p90", "largest")},
         "count": found["count"],
-        "bars": [round(_HEIGHT * count / most) or (1 if count else 0) for count in found["bins"]],
+        "histogram": draw_histogram(found["bins"], ends),
     }
 
 
-def _ends(measure: dict[str, Any], name: str) -> tuple[str, str]:
-    return said(measure["edges"][0], name), said(measure["edges"][-1], name)
+def _ends(measure: dict[str, Any], name: str) -> list[str]:
+    return end_words(measure["edges"], measure["unit"], lambda edge: said(edge, name))

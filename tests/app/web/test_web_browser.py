@@ -307,3 +307,28 @@ def test_axe_finds_nothing_on_a_configuration(
         assert watched.page.evaluate(wide) <= 0
     watched.check()
     watched.context.close()
+
+
+@pytest.mark.parametrize("watched", [(WIDE, "light"), (NARROW, "dark")], indirect=True)
+def test_bars_of_a_histogram_are_read_by_pointing_and_by_keys(watched: Watched) -> None:
+    page = watched.page
+    page.goto(watched.site + "/resources?stage=reco&measure=wall_seconds")
+    plot = page.locator(".distribution").first
+    said, row = plot.locator(".bin"), page.locator("tbody tr").first
+    before = row.bounding_box()
+
+    plot.locator("rect").nth(3).hover()
+    pointed = said.text_content()
+    plot.focus()
+    page.keyboard.press("Home")
+    first = said.text_content()
+    page.keyboard.press("ArrowRight")
+
+    assert re.fullmatch(r".+ to .+: \d+ jobs?", pointed or "")
+    assert " and below: " in (first or "")
+    assert (plot.get_attribute("role"), plot.get_attribute("aria-valuenow")) == ("slider", "2")
+    assert plot.get_attribute("aria-valuetext") == said.text_content()
+    page.keyboard.press("End")
+    assert " and above: " in (said.text_content() or "")
+    assert row.bounding_box() == before, "nothing moved"
+    watched.check()
