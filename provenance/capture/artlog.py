@@ -1,32 +1,26 @@
-"""What art's log says of itself: why it failed and where, its seeds, and how many events it saw.
+"""What art's log says of itself: how far it came, how it closed, its seeds, and how many events it saw.
 
-Sources: `%MSG-s` blocks of the message facility, `---- Category BEGIN`/`END` blocks of cet::exception (nested, wrappers
-stepped over), `TrigReport Events`, `%MSG-i RANDOM`, and the end-of-job summary of LArSoft's NuRandomService. Text in,
-text out: colours are to be taken out first, and all whitespace counts as wrapping.
+Sources: art's report of events begun, Tracer, closing line, `TrigReport Events`, `%MSG-i RANDOM`, and the end-of-job summary of
+LArSoft's NuRandomService. Text in, text out: colours are to be taken out first, and all whitespace counts as wrapping.
 """
 
 import re
 
-_BEGIN, _END = re.compile(r"^.*?---- (.+?) BEGIN\s*$"), re.compile(r"^\s*---- (.+?) END\s*$")
-_WRAPPERS = frozenset(["EventProcessorFailure", "ScheduleExecutionFailure", "EndJobFailure", "OtherArt"])
-_RULE = re.compile(r"^[\s=*_~+#-]*$")
-_THROWN = re.compile(
-    r"(?:exception|bad_alloc exception) was thrown while processing module\s+(\S+)/(\S+?)"
-    r"(?:\s+run:\s*(\d+)(?:\s+subRun:\s*(\d+)(?:\s+event:\s*(\d+))?)?|\s+during\s+(\w+)|\s|$)"
+from provenance.capture import artfailure
+
+_EVENT = r"run: (\d+) subRun: (\d+) event: (\d+)"
+_BEGUN = re.compile(
+    r"^(?:Begin processing the \d+\w\w record\.|%MSG-\w .*?|\+{4} processing event:) +" + _EVENT, re.MULTILINE
 )
-_END_JOB = re.compile(r"^\s*([\w:]+)/(\w+)\s+during\s+(\w+)\s*(.*)$", re.MULTILINE)
-_HEADER = re.compile(r"\s([\w:]+):(\w+)@(\w+)\s")
-_LABELLED = re.compile(r"Module label:\s*(\S+)\s+module_type\s*:\s*(\S+)")
-_LABEL_ONLY = re.compile(r"(?:module with label|Module label)\s+'?(\w+)'?\s+(?:encountered|has been used)")
-_LINE = re.compile(r"at (?:or near )?line (\d+), character \d+, of file \"([^\"]+)\"")
-_LIST = re.compile(r"^(Missing|Unsupported) parameters:$")
-_SAYS_NOTHING = re.compile(
-    r"^(?:.*was thrown while processing module |!! The following|Any parameters prefaced|(?:Module label|module_type ?):"
-    r"|cet::exception caught in|Standard library exception caught|std::bad_alloc exception caught|EventProcessor: an exc"
-    r"|EndPathExecutor: an exc|Path: ProcessingStopped|Exception going through path|The following were encountered"
-    r"|An error occurred while processing|Unable to create ServiceHandle|Perhaps the FHiCL|The class of the service)"
+_CONTEXT = re.compile(r"^%MSG-\w [^\s].*?:\s+[\w:]+:\w+@(\w+)\s")
+_ENTERED = re.compile(
+    r"^\++ (?:(constructing|beginJob|endJob) module|module for (begin run|begin subRun|event|end subRun|end run)): ?(\S+)$"
 )
-_BEGUN = re.compile(r"^Begin processing the \d+\w\w record\. run: (\d+) subRun: (\d+) event: (\d+)", re.MULTILINE)
+_LEFT = re.compile(
+    r"^\++ (?:(construction|beginJob|endJob) finished|finished for (begin run|begin subRun|event|end subRun|end run)): ?(\S+)$"
+)
+_CLOSING = re.compile(r"^Art has completed and will exit with status (\d+)\.[^\n]*\n?", re.MULTILINE)
+_IS_ARTS = re.compile(r"^(?:%MSG|.*?---- .+ BEGIN\s*$|Begin processing the |\+\+ )", re.MULTILINE)
 _EVENTS = re.compile(r"^TrigReport Events total = (\d+) passed = (\d+) failed = (\d+)", re.MULTILINE)
 _SEED = re.compile(r"^Instantiated (\w+) engine \"([^:\"]*):\d+:([^\"]*)\" with seed (\d+)\.", re.MULTILINE)
 _SUMMARY = re.compile(r"^Summary of seeds computed by the (\w+)")
@@ -37,21 +31,51 @@ _BASE_SEED = re.compile(r"^\s*(?:master seed|Base Seed):\s*(\d+)\s*$", re.IGNORE
 _MOST_SEEDS = 2000
 
 
-def explain(text):
-    """Return (category, sentence with module and event) of the failure that a log's text tells, or None."""
-    header, body = _severe(text)
-    if header is not None:
-        return _category(header, body), _sentence(header, body)
-    blocks = _blocks(text)
-    if not blocks:
-        return None
-    return blocks[0][-1][0], _sentence("", text)
+def failing_run(text):
+    """Return the part of a log that tells of the run of art that failed last: a job may run art more than once.
+
+    The closing line ends a run. What comes after the last one is a run that was cut off, where it is art's.
+    """
+    ends = list(_CLOSING.finditer(text))
+    rest = text[ends[-1].end() :] if ends else text
+    if not ends or _IS_ARTS.search(rest):
+        return rest
+    starts = [0] + [end.end() for end in ends]
+    failed = [text[start : end.end()] for start, end in zip(starts, ends) if end.group(1) != "0"]  # noqa: B905
+    return failed[-1] if failed else text
+
+
+def closing_status(text):
+    """Return the status of the last closing line, or None without one."""
+    found = _CLOSING.findall(text)
+    return int(found[-1]) if found else None
+
+
+def reached(text):
+    """Return {phase, module_label, run, subrun, event} of where the last run of art was when its log ends, as far as it tells."""
+    found, entered = {}, []
+    for line in text.split("\n"):
+        begun = _BEGUN.match(line)
+        if begun:
+            found.update(zip(("run", "subrun", "event"), begun.groups()), phase="event loop")  # noqa: B905
+        if line.startswith("%MSG"):
+            context = _CONTEXT.match(line)
+            if "MF_INIT_OK" in line:
+                found, entered = {"phase": "construction"}, []
+            elif context and not begun:
+                found["phase"] = artfailure.phase_of(context.group(1))
+        elif line.startswith("++"):
+            _follow(line, entered)
+    if entered:
+        phase, label = entered[-1]
+        found.update(phase=phase, module_label=label)
+    return found
 
 
 def last_event(text):
     """Return `run 1 subRun 2 event 3` of the event begun last, or None."""
     found = _BEGUN.findall(text)
-    return _event(*found[-1]) if found else None
+    return "run {} subRun {} event {}".format(*found[-1]) if found else None
 
 
 def count_events(text):
@@ -78,11 +102,6 @@ def may_tell_seeds(content):
     return b"with seed " in content or b"Summary of seeds computed" in content
 
 
-def is_rule(line):
-    """Tell whether a line only draws a rule, or is empty."""
-    return bool(_RULE.match(line))
-
-
 def _summarised(text):
     """Return the seeds of the end-of-job summaries of NuRandomService, LArSeedService and Mu2e's SeedService."""
     found, service = [], None
@@ -100,101 +119,21 @@ def _summarised(text):
     return found
 
 
-def _severe(text):
-    """Return (header, text) of the last severe message; (None, "") without one."""
-    header, lines, is_open = None, [], False
-    for line in text.splitlines():
-        if line.startswith("%MSG-s "):
-            header, lines, is_open = line[7:], [], True
-        elif line.startswith("%MSG"):
-            is_open = False
-        elif is_open:
-            lines.append(line)
-    return header, "\n".join(lines)
+def _follow(line, entered):
+    """Keep the list of (phase, module) that Tracer says were entered and not left."""
+    match = _ENTERED.match(line)
+    if match:
+        phase = {"constructing": "construction"}.get(match.group(1), match.group(1)) or _joined(match.group(2))
+        entered.append((phase, match.group(3)))
+        return
+    match = _LEFT.match(line)
+    if match:
+        key = (match.group(1) or _joined(match.group(2)), match.group(3))
+        if key in entered:
+            entered.remove(key)
 
 
-def _category(header, body):
-    blocks = _blocks(body)
-    if blocks:
-        return blocks[0][-1][0]
-    kind = header.split(":", 1)[0] if not header.startswith("std::") else "std::bad_alloc"
-    return {"StdLibException": "std::exception"}.get(kind, kind)
-
-
-def _blocks(text):
-    """Return the chains of nested blocks, one for each outermost one: [(name, lines of its own)] without wrappers."""
-    chains, stack, chain = [], [], []
-    for line in text.splitlines():
-        begin = _BEGIN.match(line)
-        if begin:
-            stack.append((begin.group(1), []))
-            chain.append(stack[-1])
-        elif _END.match(line) and stack:
-            stack.pop()
-            if not stack:
-                chains.append([block for block in chain if block[0] not in _WRAPPERS] or chain)
-                chain = []
-        elif stack:
-            stack[-1][1].append(line.strip())
-    if chain:  # cut off before its end
-        chains.append([block for block in chain if block[0] not in _WRAPPERS] or chain)
-    return chains
-
-
-def _sentence(header, body):
-    blocks = _blocks(body)
-    lines = blocks[0][-1][1] if blocks else [line.strip() for line in body.splitlines()]
-    place = _place(header, body)
-    ended = _END_JOB.search(body)
-    sentence = ended.group(4) if ended and ended.group(4) else _parameters(lines) or _first(lines)
-    return "{} ({})".format(sentence, place) if place else sentence
-
-
-def _first(lines):
-    """Return the first line that says something, with the next where it ends in a colon."""
-    told = [line for line in lines if not is_rule(line) and not _SAYS_NOTHING.match(line)]
-    if not told:
-        told = [line for line in lines if not is_rule(line)][:1] or ["no text"]
-    return " ".join(told[:2]) if told[0].endswith(":") else told[0]
-
-
-def _parameters(lines):
-    """Return `Missing parameters: pMin: <double>` of a configuration check, or an empty text."""
-    found, is_listed = [], False
-    for line in lines:
-        match = _LIST.match(line)
-        if match:
-            is_listed = True
-            found.append(match.group())
-        elif is_listed and line[:1] in ("-", "+") and not is_rule(line):
-            found.append(re.sub(r"\s+", " ", line[1:].strip()))
-    return " ".join(found)
-
-
-def _place(header, body):
-    """Return where it happened: module, event or phase, or line and file; empty where nothing tells."""
-    labelled, thrown, ended = _LABELLED.search(body), _THROWN.search(body), _END_JOB.search(body)
-    constructed, named, line = _HEADER.search(header), _LABEL_ONLY.search(body), _LINE.search(body)
-    if labelled:
-        return "{}/{}".format(labelled.group(2), labelled.group(1))
-    if thrown:
-        kind, label, run, subrun, event, phase = thrown.groups()
-        where = _event(run, subrun, event) if run else phase
-        return "{}/{}{}".format(kind, label, ", " + where if where else "")
-    if ended:
-        return "{}/{}, {}".format(*ended.groups()[:3])
-    if constructed:
-        return "{}/{}, {}".format(*constructed.groups())
-    if named:
-        return "module {}".format(named.group(1))
-    return "line {} of {}".format(*line.groups()) if line and not _is_told(line, body) else ""
-
-
-def _is_told(line, body):
-    """Tell whether the first line of the text says the place by itself."""
-    return _first(_blocks(body)[0][-1][1]).find(line.group(2)) >= 0
-
-
-def _event(run, subrun, event):
-    words = [("run", run), ("subRun", subrun), ("event", event)]
-    return " ".join("{} {}".format(name, number) for name, number in words if number)
+def _joined(words):
+    """Return `beginRun` for `begin run`."""
+    first, *others = words.split()
+    return first + "".join(word[0].upper() + word[1:] for word in others)

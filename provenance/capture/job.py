@@ -109,7 +109,8 @@ class Job:
         patterns = self.options.output + step.line.outputs + step.found_outputs()
         self.add_outputs(step.name, patterns, outcome.code == 0, step.inputs)
         draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
-        findings.add_modules(draft, step, databases)
+        draft.attempt("what the logs tell of failures", findings.add_failure, draft, step, outcome)
+        findings.add_modules(draft, step, databases, outcome)
 
     def add_outputs(self, step, patterns, is_success, inputs):
         """Describe outputs that are there, and write their sidecars where their step succeeded."""
@@ -159,6 +160,8 @@ class Job:
         self._close(outcome, state, (failed[0], failed[4], failed[5]) if failed else None)
 
     def _close(self, outcome, state, failed):
+        from provenance.capture import failure  # noqa: PLC0415
+
         record, options = self.draft.record, self.options
         for path in options.log:
             found = self.draft.attempt("log " + path, logs.read_log, path)
@@ -166,6 +169,9 @@ class Job:
                 self._keep_log(os.path.basename(path), None, *found)
         record["state"], record["ended_at"] = state, moment(outcome.ended)
         record["exit"] = without_empty({"code": outcome.code, "signal": outcome.signal})
+        if state == "succeeded" and not failed:
+            entries = [entry for step in record.get("extra", {}).get("warnings", {}).values() for entry in step]
+            record["exit"].update(without_empty({"message": failure.say_suppressed(entries)}))
         if failed:
             record["exit"].update(
                 without_empty({"failed_step": failed[0], "error_class": failed[1], "message": failed[2]})

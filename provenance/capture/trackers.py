@@ -1,10 +1,11 @@
-"""art's time and memory of each module, out of the SQLite databases that TimeTracker and MemoryTracker leave behind.
+"""art's time and memory of each module, out of the SQLite databases that TimeTracker and MemoryTracker leave behind, or what they print.
 
 Sources: the tables of art's services (TimeModule, TimeSource; ModuleInfo, PeakUsage); seconds of wall time, and memory
 in units of 10^6 bytes. A database may hold earlier runs as well, where art was told to append: all rows count.
 """
 
 import os
+import re
 import time
 
 _SECONDS = 5.0
@@ -21,6 +22,9 @@ _DELTAS = """
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _PEAKS = "SELECT Name, Value FROM PeakUsage WHERE Name IN ('VmPeak', 'VmHWM')"
+_PRINTED = re.compile(r"^TimeTracker printout \(sec\) ")
+_ROW = re.compile(r"^(\S+(?: \S+)*?)((?:\s+[-+\d.e]+){5})\s+(\d+)\s*$")
+_PRINTED_PEAKS = re.compile(r"\((VmPeak|VmHWM)\)\s*:\s*([\d.e+]+) MB|\b(VmPeak|VmHWM) = ([\d.e+]+)")
 
 
 def read(path, modules, peaks):
@@ -45,6 +49,33 @@ def read(path, modules, peaks):
             peaks["vsize" if name == "VmPeak" else "rss"] = _bytes(value)
     finally:
         connection.close()
+
+
+def read_printed(text, modules, peaks):
+    """Add what the summaries at the end of a log tell, to the digits that they print; only what no database told is set."""
+    is_table = False
+    for line in text.split("\n"):
+        if _PRINTED.match(line):
+            is_table = True
+        elif is_table and line.strip() == "":
+            is_table = False
+        row = _ROW.match(line) if is_table else None
+        if row and ":" in row.group(1):
+            _add_printed(modules, row.group(1), [float(word) for word in row.group(2).split()], int(row.group(3)))
+        for match in _PRINTED_PEAKS.finditer(line) if "VmPeak" in line or "VmHWM" in line else ():
+            name, value = match.groups()[:2] if match.group(1) else match.groups()[2:]
+            peaks.setdefault("vsize" if name == "VmPeak" else "rss", _bytes(float(value)))
+
+
+def _add_printed(modules, name, figures, events):
+    """Add a row `path:label:type`, or `source:type(read)`, of minimum, mean, maximum, median and RMS."""
+    path, _, rest = name.partition(":")
+    label, _, kind = rest.rpartition(":")
+    if path == "source" and not label:
+        kind = kind.rsplit("(", 1)[0]
+    row = (path, label or None, kind)
+    if row not in modules:
+        _module(modules, row).update(events=events, seconds_total=round(figures[1] * events, 6), seconds_max=figures[2])
 
 
 def _module(modules, row):

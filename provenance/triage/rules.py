@@ -15,6 +15,8 @@ from provenance.errors import BadInputError
 from provenance.records.documents import read_document
 
 MOST_RULES = 500
+NESTED = " > "
+"""Between the categories of nested exceptions in an error class, outermost first."""
 LONGEST_LINE = 2000
 _LEAST_PATTERN = 4
 _MESSAGE_LENGTH, _LEAST_MESSAGE = 80, 8
@@ -39,7 +41,7 @@ class Rule(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
         signal: by number or name, one of these.
         step: the step that failed, `*` for anything.
         program: the program of that step, `*` for anything; `art` is every program that read FHiCL.
-        error_class: as the hook read it, `*` for anything.
+        error_class: as the hook read it, `*` for anything; of nested categories (`DataCorruption > BadBlock`) all or one.
         pattern: text in a line of the exit message or of a log.
     """
 
@@ -153,8 +155,15 @@ def _fits(rule: Rule, failure: Failure) -> bool:
         and (rule.signal is None or failure.signal in [_signal_number(word) for word in rule.signal])
         and _is_like(rule.step, failure.step)
         and _is_like(rule.program, failure.program)
-        and _is_like(rule.error_class, failure.error_class)
+        and any(_is_like(rule.error_class, name) for name in _classes(failure.error_class))
     )
+
+
+def _classes(error_class: str | None) -> list[str | None]:
+    """Return an error class and, where it tells of nested exceptions, each category of it."""
+    if error_class is None or NESTED not in error_class:
+        return [error_class]
+    return [error_class, *error_class.split(NESTED)]
 
 
 def _signal_number(word: int | str) -> int:
@@ -198,7 +207,7 @@ def find_cause(failure: Failure, logs: Sequence[LogEnd]) -> tuple[str, int] | No
     """Return where a log says what the exit message says, or where art's block of that category begins; (log, position in bytes)."""
     message = (failure.message or "").strip().split("\n")[0][:_MESSAGE_LENGTH].strip()
     wanted = [message] if len(message) >= _LEAST_MESSAGE else []
-    wanted += [f"---- {failure.error_class} BEGIN"] if failure.error_class else []
+    wanted += [f"---- {failure.error_class.split(NESTED)[-1]} BEGIN"] if failure.error_class else []
     for text in wanted:
         for log in logs:
             for at, line in reversed(log.lines):

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from capture_reading import only_entry
@@ -15,11 +16,11 @@ from provenance.capture import artlog, closure, trackers
 REAL = "01-ok-1000-events"
 
 
-def replay(runner: Runner, job: Path, *words: str, files: tuple[str, ...] = ()) -> None:
+def replay(runner: Runner, job: Path, *words: str, files: tuple[str, ...] = (), code: int = 0) -> None:
     """Run a stand-in for art that prints and leaves what the real job did, with the real job's configuration."""
     program = runner.folder / "art"
     copies = "".join(f"cp {job / name} .\n" for name in files)
-    program.write_text(f"#!/bin/sh\n{copies}cat {job}/stdout.txt\ncat {job}/stderr.txt >&2\n")
+    program.write_text(f"#!/bin/sh\n{copies}cat {job}/stdout.txt\ncat {job}/stderr.txt >&2\nexit {code}\n")
     program.chmod(0o755)
     release = job.parent / "00-release"
     path = {"FHICL_FILE_PATH": f"{job}:{release}/toyexp:{release}/toycore"}
@@ -61,6 +62,75 @@ def test_database_and_log_that_only_the_configuration_names_are_read(runner: Run
     kept = {log["name"]: blobs[log["sha256"]] for log in record["logs"]}
     assert kept["job.log"] == (job / "job.log").read_bytes()
     assert record["resources"]["max_vsize_bytes"] == 45_150_208
+
+
+def test_summaries_that_the_log_prints_stand_in_for_databases(runner: Runner, shared_data: Path) -> None:
+    replay(runner, shared_data / "art-jobs" / REAL)
+
+    record, _ = only_entry(runner)
+    modules = {(module.get("path"), module.get("label")): module for module in record["modules"]}
+    burn = modules["reco", "burn"]
+    assert (burn["type"], burn["events"], burn["seconds_max"]) == ("ToyBurn", 1000, pytest.approx(0.00151761))
+    assert burn["seconds_total"] == pytest.approx(0.208132)
+    assert modules["source", None]["type"] == "EmptyEvent"
+    assert record["resources"]["max_vsize_bytes"] == 45_150_200
+
+
+@pytest.mark.parametrize("job", ["01-ok-1000-events", "02-two-paths-output", "52-two-threads", "74-memory-growth"])
+def test_printed_summary_says_what_the_databases_say(shared_data: Path, job: str) -> None:
+    folder = shared_data / "art-jobs" / job
+    kept: tuple[dict[Any, Any], dict[str, int]] = ({}, {})
+    printed: tuple[dict[Any, Any], dict[str, int]] = ({}, {})
+    trackers.read(str(folder / "timing.db"), *kept)
+    trackers.read(str(folder / "memory.db"), *kept)
+    trackers.read_printed((folder / "stdout.txt").read_text(), *printed)
+
+    assert printed[0].keys() == {key for key, module in kept[0].items() if "events" in module}
+    for key, module in printed[0].items():
+        assert module["events"] == kept[0][key]["events"]
+        assert module["seconds_max"] == pytest.approx(kept[0][key]["seconds_max"], rel=1e-5)
+        assert module["seconds_total"] == pytest.approx(kept[0][key]["seconds_total"], rel=1e-4, abs=1e-6)
+    assert printed[1] == pytest.approx(kept[1], rel=1e-4)
+
+
+def test_summary_without_events_and_lines_like_its_rows_tell_no_modules() -> None:
+    modules: dict[Any, Any] = {}
+    peaks: dict[str, int] = {}
+    text = "a:b:C  1 2 3 4 5  6\nTimeTracker printout (sec)   Min\n[ No processed events ]\nFull event 1 2 3 4 5 6\n\na:b:C  1 2 3 4 5  6\n"
+
+    trackers.read_printed(f"{text}MemReport  VmPeak = 30.5 VmHWM = 14\n", modules, peaks)
+
+    assert (modules, peaks) == ({}, {"vsize": 30_500_000, "rss": 14_000_000})
+
+
+def test_record_says_where_art_failed(runner: Runner, shared_data: Path) -> None:
+    replay(runner, shared_data / "art-jobs" / "24-event-cet-analyzer", code=1)
+
+    record, _ = only_entry(runner)
+    assert record["exit"]["error_class"] == "BadHit"
+    assert record["exit"]["message"] == "hit 17 has a negative charge (ToyFail/badmod, run 4711 subRun 3 event 7)"
+    assert record["extra"]["failure"]["art"] == {
+        "category": "BadHit",
+        "message": record["exit"]["message"],
+        "phase": "event",
+        "module_label": "badmod",
+        "module_type": "ToyFail",
+        "run": 4711,
+        "subrun": 3,
+        "event": 7,
+        "path": "end_path",
+    }
+
+
+def test_record_of_a_job_that_succeeded_says_what_it_went_on_after(runner: Runner, shared_data: Path) -> None:
+    replay(runner, shared_data / "art-jobs" / "33-skip-event")
+
+    record, _ = only_entry(runner)
+    assert (record["state"], record["exit"].get("error_class")) == ("succeeded", None)
+    assert record["exit"]["message"].startswith("went on after BadHit: recoverable (ToyFailProducer/badmod")
+    assert [(entry["category"], entry["event"], entry["count"]) for entry in record["extra"]["warnings"]["art"]] == [
+        ("BadHit", 7, 1)
+    ]
 
 
 def test_database_that_is_none_is_a_note(runner: Runner) -> None:

@@ -17,7 +17,7 @@ MODULES = {
     "logs": "read_log",
     "watching": "list_tree",
     "spool": "encode",
-    "failure": "read_text",
+    "failure": "find",
 }
 # eight threads import the same modules at once, and change places as often as the interpreter can
 PROGRAM = f"""

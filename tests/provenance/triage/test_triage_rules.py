@@ -59,6 +59,16 @@ def test_all_conditions_of_a_rule_must_hold(conditions: dict[str, Any], *, fits:
     assert (found is not None) is fits
 
 
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [("BadBlock", True), ("DataCorruption", True), ("Data* > *", True), ("Block", False), ("DataCorruption > *", True)],
+)
+def test_class_of_a_rule_fits_one_of_nested_categories_or_all(wanted: str, *, fits: bool) -> None:
+    failure = Failure("failed", 1, error_class="DataCorruption > BadBlock")
+
+    assert (find_rule([msgspec.convert(rule(error_class=wanted), Rule)], failure) is not None) is fits
+
+
 def test_last_line_with_the_pattern_counts_and_says_where_it_is() -> None:
     content = b"db down\nok\n\x1b[31mdb\x1b[0m down again\nbye\n"
     found = find_rule(
