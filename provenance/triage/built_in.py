@@ -8,7 +8,7 @@ import msgspec
 
 from provenance.triage.rules import Rule
 
-VERSION = 1
+VERSION = 2
 """The newest; a change of the rules is another file with the next number."""
 
 PREFIX = "built-in."

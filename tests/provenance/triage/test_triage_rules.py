@@ -110,10 +110,23 @@ def test_bad_rule_is_refused_with_its_place(rules: list[dict[str, Any]], field: 
         (Failure("failed", 1, step="stage_in_files"), ("storage", True)),
         (Failure("failed", 1, error_class="std::bad_alloc"), ("memory", True)),
         (Failure("failed", None, 7), ("node", True)),
+        (Failure("failed", 1, program="art", error_class="BadAlloc"), ("memory", True)),
+        (Failure("failed", 1, program="art", error_class="CatalogServiceError"), ("network", True)),
+        (Failure("failed", 1, program="art", error_class="DataCorruption > BadBlock"), ("input", False)),
+        (Failure("failed", 134, 6, program="art", error_class="SIGINT"), ("killed", None)),
     ],
 )
 def test_built_in_rules_know_art_signals_and_steps(failure: Failure, read_as: tuple[str, bool | None]) -> None:
     assert built_in(failure) == read_as
+
+
+def test_rules_of_an_older_version_stay_as_they_were() -> None:
+    failure = Failure("failed", 1, program="art", error_class="BadAlloc")
+
+    found = find_rule(built_in_rules(1), failure)
+
+    assert found is not None
+    assert found.rule.name == "built-in.art-collected"
 
 
 @pytest.mark.parametrize("code", [2, 5, 12, 13, 28, 65, 110, 111])
