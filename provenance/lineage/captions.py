@@ -1,6 +1,6 @@
 """What a box of a view says: two short lines, the whole story as tooltip, its state, link and badge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from provenance.lineage.folding import Box, View
@@ -41,7 +41,7 @@ def captions(view: View, *, label_width: int) -> dict[str, Caption]:
 
 
 class _Captions:
-    def __init__(self, nodes: dict[str, Node], width: int) -> None:
+    def __init__(self, nodes: Mapping[str, Node], width: int) -> None:
         self.nodes = nodes
         self.width = width
 

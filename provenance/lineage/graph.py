@@ -5,7 +5,7 @@ one file, the focus; `Omitted` says what lies outside the cut. Nothing here walk
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -139,10 +139,17 @@ class Graph:
     edges: tuple[Edge, ...] = ()
     omitted: Omitted = field(default_factory=Omitted)
     is_truncated: bool = False
+    _known: Mapping[str, Node] = field(init=False, repr=False, compare=False)
+    _inner: Sequence[Edge] = field(init=False, repr=False, compare=False)
 
-    def by_key(self) -> dict[str, Node]:
+    def __post_init__(self) -> None:
+        # a page asks for both some ten times
+        object.__setattr__(self, "_known", {node.key: node for node in self.nodes})
+        object.__setattr__(self, "_inner", self._inner_edges())
+
+    def by_key(self) -> Mapping[str, Node]:
         """Every node under its key, in the graph's order."""
-        return {node.key: node for node in self.nodes}
+        return self._known
 
     def files(self) -> list[FileNode]:
         """The files, in the graph's order."""
@@ -152,17 +159,24 @@ class Graph:
         """The jobs, in the graph's order."""
         return [node for node in self.nodes if isinstance(node, JobNode)]
 
-    def inner_edges(self) -> list[Edge]:
+    def inner_edges(self) -> Sequence[Edge]:
         """The edges whose ends are both in this graph, each pair of ends once, in the graph's order.
 
         Of doubled edges a sure one goes before a possible one, then one of a role of its own before a shared one.
         """
-        known = self.by_key()
-        best: dict[tuple[str, str], Edge] = {}
+        return self._inner
+
+    def neighbours(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """What directly follows each node, and what directly precedes it, by key."""
+        return neighbours((edge.source, edge.target) for edge in self._inner)
+
+    def _inner_edges(self) -> Sequence[Edge]:
+        known, best = self._known, dict[tuple[str, str], Edge]()
         for edge in self.edges:
             if edge.source in known and edge.target in known:
                 ends = (edge.source, edge.target)
-                best[ends] = max(best.get(ends, edge), edge, key=_weight)
+                held = best.get(ends)
+                best[ends] = edge if held is None else max(held, edge, key=_weight)
         return list(best.values())
 
     def to_json(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from provenance.lineage.graph import FileNode, Graph, JobNode, neighbours, utc_text
+from provenance.lineage.graph import FileNode, Graph, JobNode, utc_text
 from provenance.records.openlineage import with_slash
 
 RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -29,7 +29,7 @@ def to_openlineage(graph: Graph) -> str:
 def _events(graph: Graph) -> Iterator[dict[str, Any]]:
     nodes, focus = graph.by_key(), graph.by_key().get(graph.focus)
     experiment = focus.experiment if isinstance(focus, FileNode) else ""
-    after, before = neighbours((edge.source, edge.target) for edge in graph.inner_edges())
+    after, before = graph.neighbours()
     for job in graph.jobs():
         inputs = _datasets([nodes[key] for key in before.get(job.key, ())])
         outputs = _datasets([nodes[key] for key in after.get(job.key, ())])

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provenance.lineage.graph import Graph, JobNode, neighbours
+from provenance.lineage.graph import Graph, JobNode
 
 MOST_CLASSES = 200
 """More are not drawn: first the code versions of a stage and state are put together, then the smallest are left out."""
@@ -153,7 +153,7 @@ def _largest(folded: FoldedGraph, most: int) -> FoldedGraph:
 
 
 def _flows(graph: Graph, class_of: Mapping[str, int]) -> Counter[tuple[int, int]]:
-    after, before = neighbours((edge.source, edge.target) for edge in graph.inner_edges())
+    after, before = graph.neighbours()
     flows: Counter[tuple[int, int]] = Counter()
     for node in graph.nodes:
         if isinstance(node, JobNode):

@@ -58,7 +58,8 @@ def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
     rows = arrange(list(sheet.items), list(sheet.arrows), first=sheet.first)
     step = min(LANE, GUTTER_AT_MOST / max(1, rows.lanes))
     left = step * rows.lanes + 8
-    sheet = sheet_for(max(LABEL_WIDTH, int((WIDTH - left) / LABEL_CHAR)))
+    if (room := int((WIDTH - left) / LABEL_CHAR)) > LABEL_WIDTH:
+        sheet = sheet_for(room)
     heights = [_height(sheet.items[key]) for key in rows.order]
     tops = [sum(heights[:row]) for row in range(len(heights))]
     place = {key: (step * rows.lane_of[key] + 9, top + 14) for key, top in zip(rows.order, tops, strict=True)}

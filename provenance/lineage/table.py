@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from provenance.lineage.graph import Graph, neighbours, node_json
+from provenance.lineage.graph import Graph, node_json
 
 COLUMNS = (
     "key", "kind", "name", "namespace", "experiment", "version", "size_bytes", "data_tier", "is_placeholder",
@@ -14,6 +14,6 @@ COLUMNS = (
 
 def node_rows(graph: Graph) -> Iterator[dict[str, Any]]:
     """Yield the nodes in the graph's order, by the names of `COLUMNS`."""
-    _, before = neighbours((edge.source, edge.target) for edge in graph.inner_edges())
+    _, before = graph.neighbours()
     for node in graph.nodes:
         yield {**node_json(node), "from": " ".join(before.get(node.key, ()))}

@@ -5,10 +5,10 @@ Source: pages.md (first lines, units, missing values) and facts about names: the
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from provenance.lineage.graph import UNHAPPY_STATES, FileNode, Graph, JobNode, Node, neighbours
+from provenance.lineage.graph import UNHAPPY_STATES, FileNode, Graph, JobNode, Node
 
 MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
 THIN_SPACE = "\u2009"
@@ -36,6 +36,8 @@ def elided(text: str, width: int) -> str:
 
 def columns(text: str) -> int:
     """Columns that a monospaced face needs: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
     return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
 
 
@@ -95,8 +97,7 @@ def title(node: Node) -> str:
 
 def summary(graph: Graph) -> str:
     """The first line of the lineage page, for example "114 files and 96 jobs made this; 3 failed on the way."""
-    edges = [(edge.source, edge.target) for edge in graph.inner_edges()]
-    after, before = neighbours(edges)
+    after, before = graph.neighbours()
     known = graph.by_key()
     makers = [known[key] for key in reached(graph.focus, before)]
     users = [known[key] for key in reached(graph.focus, after)]
@@ -125,7 +126,7 @@ def omissions(graph: Graph) -> list[str]:
     return [f"Not shown: {' and '.join(parts)}{of_which}."]
 
 
-def reached(start: str, links: dict[str, list[str]]) -> list[str]:
+def reached(start: str, links: Mapping[str, Sequence[str]]) -> list[str]:
     """Keys that the links lead to from `start`, itself left out, nearest first."""
     seen = {start: None}
     for key in (queue := [start]):
