@@ -5,10 +5,10 @@ from flask import Response
 from app.api.answers import json_answer
 from app.api.asking import asked, parameters
 from app.api.documenting import OBJECT, Section
+from app.kept_errors import read_errors
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.schemas.queries import ErrorsQuery, EstimateQuery, ModulesQuery, ResourcesQuery
-from provenance.services.count_errors import count_errors
 from provenance.services.estimate import estimate
 from provenance.services.sum_modules import sum_modules
 from provenance.services.sum_resources import sum_resources
@@ -20,11 +20,10 @@ section = Section("statistics", "Sums over a task, stage, campaign, version or s
     "GET", "/statistics/errors", answers={200: OBJECT}, parameters=parameters(ErrorsQuery), errors=(401, 413, 422)
 )
 def get_errors() -> Response:
-    """Return why jobs did not succeed: `{jobs, failures, cause_count, causes, outliers}`."""
+    """Return why jobs did not succeed: `{counted_at, is_current, jobs, failures, cause_count, causes, outliers}`."""
     query = asked(ErrorsQuery)
     how = {name: query.pop(name) for name in ("by", "sort") if name in query}
-    with get_service().reading() as connection:
-        return json_answer(count_errors(connection, JobFilters(**query), **how))
+    return json_answer(read_errors(JobFilters(**query), **how))
 
 
 @section.call(

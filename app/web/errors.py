@@ -4,13 +4,12 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from app.kept_errors import read_errors
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, day
 from app.web.frame import answer, asked, here, table
 from app.web.jobs import asked_filters
-from app.wiring import get_service
 from provenance.db.queries.errors import SUMS
-from provenance.services.count_errors import count_errors
 
 _FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
 _FILTER_OF = {"stage": "stage", "site": "site", "host": "host", "class": "failure_class", "step": "failed_step"}
@@ -30,8 +29,7 @@ def show_page() -> Response:
     """Show the causes of failure of the jobs that pass the filters of the address."""
     by, sort = asked("by"), asked("sort") or "count"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
-    with get_service().reading() as connection:
-        found = count_errors(connection, asked_filters(), by=by, sort=sort)
+    found = read_errors(asked_filters(), by=by, sort=sort)
     if asked("format") == "csv":
         return table("errors", _COLUMNS, found["causes"])
     causes = [

@@ -6,6 +6,8 @@ from provenance.services.derive_again import DERIVE, derive_again
 from provenance.services.evaluate_configurations import evaluate_configuration
 from provenance.services.evaluation_work import EVALUATE
 from provenance.services.fold_campaign import FOLD, count_again
+from provenance.services.keep_errors import COUNT_ERRORS
+from provenance.services.keep_errors import count_again as count_errors_again
 from provenance.services.refresh_gaps import REFRESH, refresh
 from provenance.services.repositories import RESOLVE
 from provenance.services.resolve_software import resolve_software
@@ -18,4 +20,5 @@ HANDLERS: dict[str, Handler] = {
     CLASSIFY: classify,
     DERIVE: derive_again,
     FOLD: count_again,
+    COUNT_ERRORS: count_errors_again,
 }

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from provenance.db.queries.errors import FACETS, SUMS, CauseRow, cause_rows, place_counts
 from provenance.db.queries.jobs import JobFilters, job_summaries
 from provenance.db.queries.node_facts import code_versions, job_url
-from provenance.db.queries.walking import time_limit
+from provenance.db.queries.walking import SECONDS, time_limit
 from provenance.errors import BadInputError
 from provenance.services.classify_jobs import JobClass, classes_of
 from provenance.triage.outliers import Count, Outlier, find_outliers
@@ -30,6 +30,7 @@ def count_errors(
     by: str | None = None,
     sort: str = "count",
     now: datetime | None = None,
+    seconds: float = SECONDS,
 ) -> dict[str, Any]:
     """Return `{jobs, failures, cause_count, causes, outliers}` of the jobs that pass the filters and are over.
 
@@ -45,14 +46,15 @@ def count_errors(
         by: split causes by this facet, one of `FACETS`, or count by one of `SUMS` alone.
         sort: `count`, `newest` or `growing` (more in the last day than in the day before).
         now: the moment from which days are counted back.
+        seconds: how long the counting may take.
 
     Raises:
         BadInputError: a facet or order that is none.
-        LimitError: counting took more than five seconds.
+        LimitError: counting took more than `seconds`.
     """
     _check("by", by, (*FACETS, *SUMS, None))
     _check("sort", sort, SORTS)
-    with time_limit(connection, "narrow it down to a task, a campaign or a time"):
+    with time_limit(connection, "narrow it down to a task, a campaign or a time", seconds=seconds):
         rows = cause_rows(connection, filters, by, now=now or datetime.now(UTC), limit=_MOST_ROWS)
         places = place_counts(connection, filters)
     rows = _by_version(connection, rows) if by == "version" else rows
