@@ -97,6 +97,7 @@ class Omitted:
         inputs_of: direct neighbours left out before a node that is in the graph, by its key.
         outputs_of: the same after it.
         hidden: nodes that filters do not show; the walk went through them.
+        is_least: the counting ended early; there are at least so many.
     """
 
     by_stage: Mapping[str, int] = field(default_factory=dict)
@@ -106,6 +107,7 @@ class Omitted:
     inputs_of: Mapping[str, int] = field(default_factory=dict)
     outputs_of: Mapping[str, int] = field(default_factory=dict)
     hidden: int = 0
+    is_least: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The object under `omitted` of the lineage call, keys sorted."""
@@ -117,6 +119,7 @@ class Omitted:
             "inputs_of": dict(sorted(self.inputs_of.items())),
             "outputs_of": dict(sorted(self.outputs_of.items())),
             "hidden": self.hidden,
+            "is_least": self.is_least,
         }
 
 

@@ -9,6 +9,8 @@ from provenance.lineage.quotient import FoldedGraph
 from provenance.lineage.words import counted, elided, number, omissions, shown, summary
 
 STUB = "\0stub "
+MANY = 9_000
+"""Neighbours of one file: those beyond the first ten thousand of a picture are not counted (`db/queries/hidden_neighbours.py`)."""
 FOLDED = frozenset({"files", "jobs", "chain", "cycle"})
 
 
@@ -109,6 +111,7 @@ def _add_stub(sheet: Sheet, box: Box, counts: Mapping[str, int], side: str, link
         return
     stub = f"{STUB}{side} {box.key}"
     url = safe_url(links.more(box.key)) or sheet.items[box.key].text.url
-    words = f"{counted(left_out, 'neighbour')} {side} this, not shown"
-    sheet.items[stub] = Item(Caption(label=f"+{number(left_out)}", detail="", title=words, url=url), "stub")
+    more = "" if left_out < MANY else " or more"  # where there are so many they are not all counted
+    words = f"{counted(left_out, 'neighbour')}{more} {side} this, not shown"
+    sheet.items[stub] = Item(Caption(label=f"+{number(left_out)}{more}", detail="", title=words, url=url), "stub")
     sheet.arrows[(stub, box.key) if side == "before" else (box.key, stub)] = True

@@ -123,7 +123,8 @@ def omissions(graph: Graph) -> list[str]:
         f"{number(count)} {shown(stage) or 'without a stage'}" for stage, count in _largest_first(omitted.by_stage)
     ]
     of_which = f" (jobs: {', '.join(stages)})" if stages else ""
-    return [f"Not shown: {' and '.join(parts)}{of_which}."]
+    least = "at least " if omitted.is_least else ""
+    return [f"Not shown: {least}{' and '.join(parts)}{of_which}."]
 
 
 def reached(start: str, links: Mapping[str, Sequence[str]]) -> list[str]:

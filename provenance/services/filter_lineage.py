@@ -130,4 +130,5 @@ def _omitted(history: History, passing: list[str], shown: Collection[str], hidde
         ancestors=before,
         descendants=len(left) - before,
         hidden=hidden,
+        is_least=history.is_cut,
     )

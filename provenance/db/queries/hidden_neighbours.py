@@ -9,7 +9,7 @@ from provenance.db.keys import chunks
 from provenance.db.tables import Claim, Identity, Job, Mention, Producer
 from provenance.lineage.graph import SHARED_ROLES, Edge, neighbours
 
-MOST_USES = 50_000
+MOST_USES = 10_000
 """Uses of files that are counted; a file that more jobs read is said to have at least so many."""
 
 

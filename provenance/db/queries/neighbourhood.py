@@ -15,6 +15,8 @@ from provenance.db.queries.walking import Counts, count_walk
 from provenance.db.tables import Claim, Identity, Job, Mention, Parent, Producer
 from provenance.lineage.graph import SHARED_ROLES, Edge, Graph, Node, Omitted
 
+MOST_COUNTED = 20_000
+"""Files beside a picture that are counted; of more it says that there are at least so many."""
 DIRECTIONS = ("ancestors", "descendants", "both")
 
 
@@ -211,10 +213,10 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
     """Return how much the picture leaves out, by counting the whole walk."""
     up = down = Counts(0, 0)
     if direction != "descendants" and focus.claim_id is not None:
-        above = count_walk(connection, focus.claim_id, "ancestors")
-        up = Counts(above.files, above.jobs + 1)  # and the job that made the file itself
+        above = count_walk(connection, focus.claim_id, "ancestors", most=MOST_COUNTED)
+        up = Counts(above.files, above.jobs + 1, above.is_least)  # and the job that made the file itself
     if direction != "ancestors":
-        down = count_walk(connection, focus.claim_id, "descendants", file=focus.file_id)
+        down = count_walk(connection, focus.claim_id, "descendants", file=focus.file_id, most=MOST_COUNTED)
     files = sum(key[0] != "j" for key in picture.order) - 1
     jobs = sum(key[0] == "j" for key in picture.order)
     start, edges = next(iter(picture.order)), picture.edges.values()
@@ -224,6 +226,7 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
         by_kind={"file": max(0, up.files + down.files - files), "job": max(0, up.jobs + down.jobs - jobs)},
         ancestors=max(0, up.files + up.jobs - picture.up),
         descendants=max(0, down.files + down.jobs - picture.down),
+        is_least=up.is_least or down.is_least,
     )
 
 

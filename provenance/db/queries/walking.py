@@ -43,10 +43,11 @@ _STEPS = {
 def _walk_from(seeds: str, column: str, name: str) -> str:
     """Return the beginning of a statement: `name` holds what is met from the seeds on, at most `:most`.
 
-    The limit stands outside the recursion, since PostgreSQL takes none inside; both evaluate no more rows than are asked for.
+    The limit stands outside the recursion, since PostgreSQL takes none inside; both evaluate no more rows than are asked for. The seeds
+    have one of their own: all of them are met before the first step, and a million jobs may have read the one file.
     """
     return (
-        f"WITH RECURSIVE met({column}) AS ({seeds} UNION {_STEPS[column]}), "  # noqa: S608 - texts of this module
+        f"WITH RECURSIVE met({column}) AS (SELECT * FROM ({seeds} LIMIT :most) AS seeds UNION {_STEPS[column]}), "  # noqa: S608 - texts of this module
         f"{name} AS (SELECT {column} FROM met LIMIT :most)\n"
     )
 
@@ -121,7 +122,7 @@ SELECT down.claim_id, c.job_id FROM down CROSS JOIN claims AS c WHERE c.id = dow
 _COUNTS = {
     "ancestors": _ANCESTORS
     + """
-SELECT count(DISTINCT i.file_id), count(DISTINCT c.job_id)
+SELECT count(DISTINCT i.file_id), count(DISTINCT c.job_id), count(DISTINCT i.id)
 FROM up
 CROSS JOIN identities AS i
 LEFT JOIN producers AS r ON r.identity_id = up.identity_id
@@ -130,7 +131,7 @@ WHERE i.id = up.identity_id
 """,
     "descendants": _DESCENDANTS
     + """
-SELECT count(DISTINCT c.file_id), count(DISTINCT c.job_id)
+SELECT count(DISTINCT c.file_id), count(DISTINCT c.job_id), count(*)
 FROM down
 CROSS JOIN claims AS c
 WHERE c.id = down.claim_id
@@ -164,10 +165,11 @@ class MetIdentity(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How much a walk would meet."""
+    """How much a walk would meet; `is_least` where it ended early, and would meet at least so many."""
 
     files: int
     jobs: int
+    is_least: bool = False
 
 
 def walk_ancestors(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[WalkedFile]:
@@ -200,7 +202,7 @@ def count_walk(
     """
     with time_limit(connection):
         row = connection.execute(text(_COUNTS[direction]), _start(claim, file, most)).one()
-    return Counts(row[0], row[1])
+    return Counts(row[0], row[1], row[2] >= most)
 
 
 def met_identities(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[MetIdentity]:

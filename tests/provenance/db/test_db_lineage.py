@@ -7,8 +7,10 @@ import pytest
 from production_samples import Production, chain, file_entry, job
 from sqlalchemy import Connection, text
 
-from provenance.db.queries.walking import count_walk, time_limit, walk_ancestors
+from provenance.db.queries import neighbourhood
+from provenance.db.queries.walking import count_walk, time_limit, walk_ancestors, walk_descendants
 from provenance.errors import LimitError
+from provenance.lineage.words import summary
 from provenance.services.show_file import show_file
 from provenance.services.trace_lineage import count_lineage, list_ancestors, list_descendants, trace_lineage
 
@@ -31,7 +33,7 @@ def descendants(connection: Connection, name: str) -> list[str]:
 def test_chain_is_walked_to_its_ends(production: Production) -> None:
     with recorded(production, *chain("a", "b", "c", "d")) as connection:
         assert (ancestors(connection, "c"), descendants(connection, "b")) == (["a", "b"], ["c", "d"])
-        assert count_lineage(connection, "c") == {"ancestors": (2, 2), "descendants": (1, 1)}
+        assert count_lineage(connection, "c") == {"ancestors": (2, 2, False), "descendants": (1, 1, False)}
 
 
 def test_file_without_a_recorded_producer_ends_the_walk(production: Production) -> None:
@@ -40,7 +42,7 @@ def test_file_without_a_recorded_producer_ends_the_walk(production: Production) 
         assert found["a"] is None
         assert found["b"] is not None
         assert (ancestors(connection, "a"), descendants(connection, "a")) == ([], ["b", "c"])
-        assert count_lineage(connection, "a")["descendants"] == (2, 2)
+        assert count_lineage(connection, "a")["descendants"] == (2, 2, False)
         assert [child["name"] for child in show_file(connection, "a")["children"]] == ["b"]
 
 
@@ -121,7 +123,8 @@ def test_walk_stops_at_the_most_that_is_asked_for(production: Production) -> Non
     with recorded(production, *chain(*[f"f{n}" for n in range(30)])) as connection:
         claim = connection.execute(text("SELECT max(id) FROM claims")).scalar_one()
         assert len(walk_ancestors(connection, claim, most=7)) == 7
-        assert count_walk(connection, claim, "ancestors", most=7).files == 7
+        assert count_walk(connection, claim, "ancestors", most=7) == (7, 7, True)
+        assert count_walk(connection, claim, "ancestors", most=30) == (29, 29, False)
 
 
 def test_drawing_is_bounded_and_says_what_it_leaves_out(production: Production) -> None:
@@ -131,6 +134,32 @@ def test_drawing_is_bounded_and_says_what_it_leaves_out(production: Production) 
         assert graph.omitted.by_kind == {"file": 24, "job": 25}
         near = trace_lineage(connection, "f15", direction="ancestors", depth=2)
         assert {node.name for node in near.nodes if hasattr(node, "name")} == {"f15", "f14", "f13"}
+
+
+def test_a_drawing_counts_what_it_leaves_out_to_a_limit_and_says_so(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbourhood, "MOST_COUNTED", 10)
+    with recorded(production, *chain(*[f"f{n}" for n in range(30)])) as connection:
+        after, before = (trace_lineage(connection, name, limit=5) for name in ("f3", "f8"))
+        few = trace_lineage(connection, "f25", direction="descendants", limit=5)
+
+    assert after.omitted.is_least
+    assert summary(after).endswith("nodes after.")
+    assert "Not shown: at least" in summary(after)
+    assert before.omitted.is_least
+    assert not few.omitted.is_least
+    assert "at least" not in summary(few)
+
+
+def test_seeds_of_a_walk_are_bounded_as_well(production: Production) -> None:
+    """Where one file has many readers, all of them are met before the first step."""
+    readers = [job(n, inputs=[file_entry("hub", 1)], outputs=[file_entry(f"o{n}", 10 + n)]) for n in range(2, 32)]
+    with recorded(production, job(1, outputs=[file_entry("hub", 1)]), *readers) as connection:
+        hub = connection.execute(text("SELECT min(id) FROM claims")).scalar_one()
+        assert count_walk(connection, hub, "descendants", most=8) == (8, 8, True)
+        assert len(walk_descendants(connection, hub, most=8)) == 8
+        assert len(walk_descendants(connection, hub)) == 30
 
 
 def test_statement_past_the_time_limit_is_ended(production: Production) -> None:

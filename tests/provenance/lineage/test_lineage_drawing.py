@@ -95,6 +95,7 @@ def test_what_is_left_out_is_drawn_and_said(direction: Direction) -> None:
     assert "/lineage?around=" in text
     assert "Not shown:" in text
     assert "308 neighbours before this, not shown" in text
+    assert "or more" not in text
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

@@ -51,14 +51,15 @@ def test_members_of_a_large_box_are_listed_in_part_and_counted() -> None:
     assert (len(group["members"]), group["more"]) == (MOST_MEMBERS, 9)
 
 
-def test_places_where_the_picture_breaks_off_are_boxes_that_lead_on() -> None:
+@pytest.mark.parametrize(("left_out", "label"), [(7, "+7"), (9_900, "+9\u2009900 or more")])
+def test_places_where_the_picture_breaks_off_are_boxes_that_lead_on(left_out: int, label: str) -> None:
     job = JobNode("j1", "id")
-    graph = Graph("j1", (job,), (), Omitted(ancestors=7, inputs_of={"j1": 7}), is_truncated=True)
+    graph = Graph("j1", (job,), (), Omitted(ancestors=left_out, inputs_of={"j1": left_out}), is_truncated=True)
 
     drawn = map_of_view(fold(graph), Links(more=lambda key: f"?more={key}"))
 
     stub = next(box for box in drawn["boxes"] if box["kind"] == "stub")
-    assert (stub["label"], stub["url"]) == ("+7", "?more=j1")
+    assert (stub["label"], stub["url"]) == (label, "?more=j1")
     assert [stub["id"], "j1", 1, True] in drawn["arrows"]
 
 
