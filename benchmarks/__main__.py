@@ -7,7 +7,7 @@ from benchmarks.measuring import measure
 from benchmarks.places import KINDS, open_place
 from benchmarks.report import print_heading
 
-PARTS = ("sizes", "reading", "questions", "http")
+PARTS = ("sizes", "reading", "questions", "pages", "http")
 
 
 def main() -> None:

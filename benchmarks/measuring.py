@@ -1,4 +1,4 @@
-"""Measures one database from empty on: filling it, its size once sealed, reading it, and writing to it over HTTP."""
+"""Measures one database from empty on: filling it, its size once sealed, reading it, its pages, and writing to it over HTTP."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +17,11 @@ from provenance.db.tables import Job, WorkItem
 from provenance.services.seal_ledger import LedgerSeal, seal_ledger
 
 MARKS = {"batches": 3000, "singles": 800, "lookup": 2, "ancestors": 60, "sqlite": 2200, "postgresql": 2800}
+LARGE_MARKS = {**MARKS, "batches": 5000, "singles": 1200, "sqlite": 2000, "postgresql": 2400}
+"""From a million jobs on."""
+LARGE = 1_000_000
+MOST_GROWTH = 1.3
+"""Of what any look-up takes, from a tenth of the jobs to all of them."""
 LIMIT_JOBS, BATCH_JOBS, SINGLE_JOBS = 5000, 12_000, 4000
 SEAL_EVERY = 16_000
 """Jobs between two sealings, as the sealer runs beside the service."""
@@ -34,19 +39,25 @@ class Limits:
 def measure(place: Place, jobs: int, wanted: Callable[[str], bool]) -> None:
     """Print the figures of one database; `wanted` says which parts."""
     best = _measure_limits(place.kind)
+    marks = LARGE_MARKS if jobs >= LARGE else MARKS
     service = open_service(load_settings(place.settings))
     try:
-        _fill(place, service, jobs, best)
+        early = _fill(place, service, jobs, best)
         if wanted("sizes"):
-            _measure_sizes(place, service, jobs)
+            _measure_sizes(place, service, jobs, marks)
         if wanted("reading"):
             _measure_reading(service, jobs)
+            _measure_growth(service, early)
     finally:
         service.close()
     if wanted("questions"):
         measure_questions(place.settings, max(1, jobs // _TREE_JOBS))
+    if wanted("pages"):
+        from benchmarks.pages import measure_pages  # noqa: PLC0415 - the other parts need no browser
+
+        measure_pages(place, jobs)
     if wanted("http"):
-        _measure_http(place, jobs, best)
+        _measure_http(place, jobs, best, marks)
 
 
 def _measure_limits(kind: str) -> Limits:
@@ -62,13 +73,16 @@ def _measure_limits(kind: str) -> Limits:
         )
 
 
-def _fill(place: Place, service: Service, jobs: int, best: Limits) -> None:
-    """Record what is not there of the campaign in process, sealing now and then."""
+def _fill(place: Place, service: Service, jobs: int, best: Limits) -> dict[str, float]:
+    """Record what is not there of the campaign in process, sealing now and then; return what look-ups took at a tenth of it."""
+    early: dict[str, float] = {}
     works, sealed = [], LedgerSeal()
     with service.reading() as connection:
         done: int = connection.execute(select(func.count()).select_from(Job)).scalar_one()
     while done < jobs:
-        count = min(SEAL_EVERY, jobs - done)
+        if done == jobs // 10:
+            early = reading.usual_waits(service)
+        count = min(SEAL_EVERY, jobs - done, jobs // 10 - done if done < jobs // 10 else jobs)
         works.append(recording.record_in_process(service, generate_jobs(count, first=done), place.process))
         sealed = sealed.plus(seal_ledger(service.database, service.writer, service.store))
         done += count
@@ -84,9 +98,22 @@ def _fill(place: Place, service: Service, jobs: int, best: Limits) -> None:
                 note=work.note,
             )
         )
+    return early
 
 
-def _measure_sizes(place: Place, service: Service, jobs: int) -> None:
+def _measure_growth(service: Service, early: dict[str, float]) -> None:
+    """Print how many times longer look-ups take than at a tenth of the jobs; nothing where the database was filled before."""
+    if not early:
+        print("    growth is measured while the database is filled, and this one was filled before")
+        return
+    for name, late in reading.usual_waits(service).items():
+        note = f"{early[name]:.3g} ms, then {late:.3g} ms"
+        print_figure(
+            Figure(f"growth of {name}, 10 times the jobs", late / early[name], "x", mark=MOST_GROWTH, note=note)
+        )
+
+
+def _measure_sizes(place: Place, service: Service, jobs: int, marks: dict[str, int]) -> None:
     seal_ledger(service.database, service.writer, service.store)
     loose = place.database_bytes(service.database)
     sizes.compact(service.database)
@@ -94,7 +121,7 @@ def _measure_sizes(place: Place, service: Service, jobs: int) -> None:
     database, ledger = sum(tables.values()), sizes.ledger_bytes(place.folder / "var" / "archive")
     note = f"database {database / jobs:,.0f}, sealed ledger {ledger / jobs:,.0f}; not compacted {(loose + ledger) / jobs:,.0f}"
     print_figure(
-        Figure("kept on disk, sealed", (database + ledger) / jobs, "bytes/job", mark=MARKS[place.kind], note=note)
+        Figure("kept on disk, sealed", (database + ledger) / jobs, "bytes/job", mark=marks[place.kind], note=note)
     )
     for name, size in sorted(tables.items(), key=lambda item: -item[1]):
         if size / jobs >= 10:  # noqa: PLR2004
@@ -123,7 +150,7 @@ def _measure_reading(service: Service, jobs: int) -> None:
             print_figure(Figure(f"descendants of {name[:16]}…, {found} files", reading.middle(waits), "ms"))
 
 
-def _measure_http(place: Place, jobs: int, best: Limits) -> None:
+def _measure_http(place: Place, jobs: int, best: Limits, marks: dict[str, int]) -> None:
     more = list(generate_jobs(BATCH_JOBS + SINGLE_JOBS, first=jobs))
     service = open_service(load_settings(place.settings))
     recording.possess(service, more)
@@ -134,13 +161,13 @@ def _measure_http(place: Place, jobs: int, best: Limits) -> None:
         recording.record_batches(address, server, place.process, more[:500])  # the first batch fills caches
         settle()
         work = recording.record_batches(address, server, place.process, more[500:BATCH_JOBS])
-        name, mark = "HTTP, batches of 500", MARKS["batches"]
+        name, mark = "HTTP, batches of 500", marks["batches"]
         print_figure(Figure(name, work.rate, "jobs/s", is_rate=True, mark=mark, limit=best.batches, note=work.note))
         settle()
         work = recording.record_singles(address, server, place.process, more[BATCH_JOBS:])
         waits = (
             f"; p50 {reading.middle(list(work.waits)):.1f} ms, p99 {reading.slowest_hundredth(list(work.waits)):.1f} ms"
         )
-        name, mark = "HTTP, single durable PUTs, 16 clients", MARKS["singles"]
+        name, mark = "HTTP, single durable PUTs, 16 clients", marks["singles"]
         note = work.note + waits
         print_figure(Figure(name, work.rate, "jobs/s", is_rate=True, mark=mark, limit=best.singles, note=note))

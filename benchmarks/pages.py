@@ -30,9 +30,24 @@ from benchmarks.report import Figure, print_figure, print_heading
 from provenance.db.tables import FoldedGraphRow, Job
 
 CHROMIUM = Path("/usr/bin/chromium")
-MARKS = {"job": 60, "lineage": 60, "folded": 200, "folded shown": 800, "lineage shown": 1200}
+MARKS = {"job": 60, "lineage": 60, "folded": 200, "folded shown": 800, "lineage shown": 1200, "any": 100}
 CAMPAIGN = "prod5"
+_PAGES = (
+    "/",
+    "/jobs",
+    "/jobs?state=failed",
+    "/search?q=reco",
+    "/errors?experiment=nova",
+    f"/errors?experiment=nova&campaign={CAMPAIGN}",
+    "/resources?experiment=nova&stage=reco",
+    f"/campaigns/nova/{CAMPAIGN}",
+    "/estimate?experiment=nova&stage=reco&files=1000",
+    "/samples/nova",
+    "/orphans?experiment=nova",
+)
 _REQUESTS = 200
+_PATIENCE = 10.0
+"""Seconds for one page."""
 _VISITS = 7
 _NODES = 200
 
@@ -47,10 +62,15 @@ def main() -> None:
     for kind in KINDS if chosen.database == "both" else (chosen.database,):
         with open_place(kind, chosen.keep) as place:
             print_heading(f"{kind}, {chosen.jobs:,} jobs of 6 kB")
-            jobs = _prepare(place, chosen.jobs)
-            with running_service(place.settings) as (address, process):
-                measure_requests(address, jobs, process)
-                measure_browser(address)
+            measure_pages(place, chosen.jobs)
+
+
+def measure_pages(place: Place, jobs: int) -> None:
+    """Print how long pages take at a database that is filled as far as it is not yet, and how long until they can be used."""
+    some = _prepare(place, jobs)
+    with running_service(place.settings) as (address, process):
+        measure_requests(address, some, process)
+        measure_browser(address)
 
 
 def measure_requests(address: str, jobs: Sequence[str], process: int) -> None:
@@ -68,12 +88,14 @@ def measure_requests(address: str, jobs: Sequence[str], process: int) -> None:
         ("job page, p50", MARKS["job"], [f"/jobs/{job}" for job in jobs]),
         (f"lineage page, {_NODES} nodes, p50", MARKS["lineage"], [lineage]),
         (f"lineage picture, {_NODES} nodes, p50", None, [f"{lineage}&picture=map"]),
+        *((f"page {path}, p50", MARKS["any"], [path]) for path in _PAGES),
     ):
         requests = [request_bytes("GET", paths[place % len(paths)], b"") for place in range(_REQUESTS)]
-        send_all(address, requests[:10], connections=1, statuses=[200])
+        warm = send_all(address, requests[:10], connections=1, statuses=[200]).seconds / 10
+        requests = requests[: max(10, int(_PATIENCE / warm))]  # of what is slow, fewer say as much
         spent = cpu_seconds(process)
         waits = send_all(address, requests, connections=1, statuses=[200]).waits
-        spent = (cpu_seconds(process) - spent) / _REQUESTS
+        spent = (cpu_seconds(process) - spent) / len(requests)
         note = f"p99 {slowest_hundredth(waits):.1f} ms, service {spent * 1e3:.1f} ms of CPU"
         print_figure(Figure(name, middle(waits), "ms", mark=mark, note=note))
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from app.wiring import Service
 from benchmarks.campaign import CONCAT, EXPERIMENT, UNITS
 from provenance.services.show_file import find_file, show_file
 from provenance.services.trace_lineage import list_ancestors, list_descendants
 
+RAW_FILE = "nova_r00000_s0500.raw.root"
 LOOKUPS = 2000
 WALKS = 7
 
@@ -69,6 +71,19 @@ def descendant_waits(connection: Connection, name: str) -> tuple[list[float], in
     """Return the seconds of listing all descendants of a file, several times, and how many there are."""
     found = len(list_descendants(connection, name, experiment=EXPERIMENT))
     return [_timed(lambda: list_descendants(connection, name, experiment=EXPERIMENT)) for _ in range(WALKS)], found
+
+
+def usual_waits(service: Service) -> dict[str, float]:
+    """Return the milliseconds of what is asked most, of files of the first tree: they are there in a small campaign, too."""
+    names = file_names(1)
+    with service.reading() as connection:
+        lookup_waits(connection, names)  # into the caches
+        return {
+            "file by name": middle(lookup_waits(connection, names)),
+            "a file's page": middle(page_waits(connection, names[:500])),
+            "all ancestors of a concat": middle(ancestor_waits(connection, 0)[0]),
+            "descendants of a raw file": middle(descendant_waits(connection, RAW_FILE)[0]),
+        }
 
 
 def raw_ancestor_waits(connection: Connection, tree: int) -> list[float]:
