@@ -48,6 +48,8 @@ def measure(place: Place, jobs: int, wanted: Callable[[str], bool]) -> None:
         if wanted("reading"):
             _measure_reading(service, jobs)
             _measure_growth(service, early)
+        # the digests of fcl files have no bytes here: that they cannot be evaluated is not what is measured
+        service.write(lambda connection, _: connection.execute(delete(WorkItem)))
     finally:
         service.close()
     if wanted("questions"):
@@ -154,8 +156,6 @@ def _measure_http(place: Place, jobs: int, best: Limits, marks: dict[str, int]) 
     more = list(generate_jobs(BATCH_JOBS + SINGLE_JOBS, first=jobs))
     service = open_service(load_settings(place.settings))
     recording.possess(service, more)
-    # the digests of fcl files have no bytes here: that they cannot be evaluated is not what is measured
-    service.write(lambda connection, _: connection.execute(delete(WorkItem)))
     service.close()
     with running_service(place.settings) as (address, server):
         recording.record_batches(address, server, place.process, more[:500])  # the first batch fills caches
