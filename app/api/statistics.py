@@ -5,13 +5,12 @@ from flask import Response
 from app.api.answers import json_answer
 from app.api.asking import asked, parameters
 from app.api.documenting import OBJECT, Section
-from app.kept_errors import read_errors
+from app.kept_answers import read_filtered
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.schemas.queries import ErrorsQuery, EstimateQuery, ModulesQuery, ResourcesQuery
 from provenance.services.estimate import estimate
 from provenance.services.sum_modules import sum_modules
-from provenance.services.sum_resources import sum_resources
 
 section = Section("statistics", "Sums over a task, stage, campaign, version or site.")
 
@@ -23,7 +22,7 @@ def get_errors() -> Response:
     """Return why jobs did not succeed: `{counted_at, is_current, jobs, failures, cause_count, causes, outliers}`."""
     query = asked(ErrorsQuery)
     how = {name: query.pop(name) for name in ("by", "sort") if name in query}
-    return json_answer(read_errors(JobFilters(**query), **how))
+    return json_answer(read_filtered("errors", JobFilters(**query), **how))
 
 
 @section.call(
@@ -42,11 +41,10 @@ def get_estimate() -> Response:
     "GET", "/statistics/resources", answers={200: OBJECT}, parameters=parameters(ResourcesQuery), errors=(401, 413, 422)
 )
 def get_resources() -> Response:
-    """Return distributions of what successful jobs took and made: `{jobs, by, measures, groups}`."""
+    """Return distributions of what successful jobs took and made: `{counted_at, is_current, jobs, by, measures, groups}`."""
     query = asked(ResourcesQuery)
     by = query.pop("by")
-    with get_service().reading() as connection:
-        return json_answer(sum_resources(connection, JobFilters(**query), by=by))
+    return json_answer(read_filtered("resources", JobFilters(**query), by=by))
 
 
 @section.call(

@@ -11,6 +11,7 @@ from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
 from app.api.secrets import refuse_secrets
+from app.kept_answers import read_answer
 from app.wiring import get_service
 from provenance.catalogs.opening import open_catalog, read_catalogs
 from provenance.catalogs.sam_dimensions import files_dimension
@@ -28,7 +29,7 @@ from provenance.services.task_declarations import (
     read_task_document,
 )
 from provenance.services.task_units import list_ready
-from provenance.services.tasks import find_task, missing_units, show_campaign, show_task
+from provenance.services.tasks import find_task, missing_units, show_task
 from provenance.services.waivers import Waiver, read_waiver, waive_units
 
 section = Section("tasks", "Tasks: one submission of a stage each.")
@@ -93,15 +94,12 @@ def get_task(task_id: str) -> Response:
     "/campaigns/<path:campaign>",
     answers={200: OBJECT},
     parameters=parameters(CampaignQuery),
-    errors=(401, 404, 422),
+    errors=(401, 404, 413, 422),
 )
 def get_campaign(campaign: str) -> Response:
     """Return how far a campaign is: its stages in the order of production and its tasks, with their units."""
     query = asked(CampaignQuery)
-    service = get_service()
-    with service.reading() as connection:
-        found = show_campaign(connection, service.store, query["experiment"], checked_word(campaign, "campaign"))
-    return json_answer(found)
+    return json_answer(read_answer("campaign", **query, campaign=checked_word(campaign, "campaign")))
 
 
 @section.call(

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response
 
+from app.kept_answers import read_answer
 from app.web.cuts import address, asked_section, cut_rows
 from app.web.formats import counted, duration, number, text
 from app.web.frame import answer, here
@@ -12,7 +13,6 @@ from app.web.progress import Piece, progress
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.services.list_gaps import list_gaps
-from provenance.services.tasks import show_campaign
 
 _MOST_COUNTED = 20_000
 """Jobs: the gaps of more are counted only when asked for; 100,000 take a second."""
@@ -25,9 +25,8 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page(experiment: str, name: str) -> Response:
     """Show a campaign."""
-    service = get_service()
-    with service.reading() as connection:
-        campaign = show_campaign(connection, service.store, experiment, name)
+    campaign = read_answer("campaign", experiment=experiment, campaign=name)
+    with get_service().reading() as connection:
         filters = JobFilters(experiment=experiment, campaign=name)
         is_counted = job_count(campaign) <= _MOST_COUNTED or asked_section() == "gaps"
         gaps = list_gaps(connection, filters) if is_counted else None
@@ -59,7 +58,7 @@ def first_line(campaign: dict[str, Any]) -> str:
     """Return how far the campaign is: the last stage begun, and what went wrong on the way."""
     stages = campaign["stages"]
     if not stages:
-        return f"{counted(len(campaign['tasks']), 'task')} declared; no job is recorded yet."
+        return f"{counted(campaign['task_count'], 'task')} declared; no job is recorded yet."
     newest = stages[-1]
     done = newest["states"].get("succeeded", 0)
     total = sum(newest["states"].values())

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from app.kept_errors import read_errors
+from app.kept_answers import read_filtered
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, day
 from app.web.frame import answer, asked, here, table
@@ -29,7 +29,7 @@ def show_page() -> Response:
     """Show the causes of failure of the jobs that pass the filters of the address."""
     by, sort = asked("by"), asked("sort") or "count"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
-    found = read_errors(asked_filters(), by=by, sort=sort)
+    found = read_filtered("errors", asked_filters(), by=by, sort=sort)
     if asked("format") == "csv":
         return table("errors", _COLUMNS, found["causes"])
     causes = [

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response
 
+from app.kept_answers import read_answer
 from app.web.frame import answer
 from app.wiring import get_service
 from provenance.records.verdicts import LEVELS
@@ -17,4 +18,7 @@ def show_home() -> Response:
     """Show what is recorded, newest first."""
     with get_service().reading() as connection:
         facts = home_facts(connection)
-    return answer("home.html", twin="/jobs?limit=20", facts=facts, levels=LEVELS)
+    counted = read_answer("campaigns")
+    return answer(
+        "home.html", twin="/jobs?limit=20", facts=facts, campaigns=counted["campaigns"], counted=counted, levels=LEVELS
+    )

@@ -5,13 +5,13 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from app.kept_answers import read_filtered
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, duration, number, size
 from app.web.frame import answer, asked, here, table
 from app.web.histograms import draw_histogram, end_words
 from app.web.jobs import asked_filters
-from app.wiring import get_service
-from provenance.services.sum_resources import MEASURES, sum_resources
+from provenance.services.sum_resources import MEASURES
 
 _FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
 _TITLES = {
@@ -36,8 +36,7 @@ def show_page() -> Response:
     """Show what the jobs that pass the filters of the address took."""
     by, measure = asked("by") or "stage", asked("measure") or "wall_seconds"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
-    with get_service().reading() as connection:
-        found = sum_resources(connection, asked_filters(), by=by)
+    found = read_filtered("resources", asked_filters(), by=by)
     if asked("format") == "csv":
         return table("resources", _COLUMNS, _flat(found))
     if asked("format") == "bins":
@@ -54,6 +53,7 @@ def show_page() -> Response:
         measure=shown,
         titles={name: _TITLES[name] for name in found["measures"]},
         first_line=first_line(found),
+        found=found,
         groups=cut_rows("groups", [_row(group, shown, ends) for group in found["groups"]], 20),
         ends=(ends[0], ends[-1]) if ends else None,
     )

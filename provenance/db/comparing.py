@@ -28,7 +28,7 @@ NOT_DERIVED: Mapping[str, str] = {
     "work": "what the service had still to do; it finds that out again",
     "derivations": "which version of the service all rows have reached; they are looked at again",
     "dead_letters": "bodies that could not be decoded: have them sent again, or take the table from a backup",
-    "error_counts": "how often jobs of large campaigns failed, and why; it is counted again",
+    "kept_answers": "what was counted of many jobs for pages; it is counted again",
     "folded_graphs": "how large campaigns look in the large; they are counted again",
     "order_leases": "who was about to submit an order; it is taken again, and looked for in the batch system first",
     **dict.fromkeys(

@@ -189,7 +189,7 @@ def _facts(connection: Connection, store: Documents, declared: DeclaredWorkflow,
         return StageFacts(task_id)
     task = tasks[0].key
     failures = failed_attempts(connection, task)
-    states = {row.unit: row.state for row in unit_rows(connection, task)}
+    states = {row.unit: row.state for row in unit_rows(connection, [task])[task]}
     asked = [attempts[-1].job for unit, attempts in failures.items() if states.get(unit) != "succeeded"]
     classes = classes_of(connection, asked)
     return StageFacts(
@@ -199,7 +199,7 @@ def _facts(connection: Connection, store: Documents, declared: DeclaredWorkflow,
         inputs=inputs_of_task(connection, task),
         failures=failures,
         transient=frozenset(job for job, read in classes.items() if read.transient),
-        waived=frozenset(waived_units(connection, task)),
+        waived=frozenset(waived_units(connection, [task])[task]),
         files=made_files(connection, task),
         listed=_listed(connection, store, declared, stage),
         grows=stage.follow and not declared.state.is_frozen,

@@ -57,7 +57,7 @@ def compare_catalog(
     declaration = read_declaration(document) if document else None
     state = sync_state(connection, task.key)
     units = count_units(connection, task, declaration)
-    found = units_in_catalog(connection, task.key)
+    found = units_in_catalog(connection, [task.key])[task.key]
     claims, known = claimed_outputs(connection, task.key), cataloged_outputs(connection, task.key)
     is_listed = declaration is not None and declaration.listed_units() is not None
     rows = list(_differences(task, claims, known, is_listed=is_listed)) if state and state.finished_at else []
@@ -97,7 +97,7 @@ def list_draining(connection: Connection, store: Documents, task: FoundTask) -> 
             {"task_id": ["not compared yet"]},
         )
     entries = count_units(connection, task, declaration).entries
-    return list(_draining(declaration, units_in_catalog(connection, task.key), entries))
+    return list(_draining(declaration, units_in_catalog(connection, [task.key])[task.key], entries))
 
 
 def draining_query(declaration: Declaration, catalog: Catalog) -> str | None:
@@ -216,6 +216,6 @@ def _silent(connection: Connection, task: FoundTask, found: set[str]) -> list[di
     given = used_units(connection, task.key)
     if not given:
         return []
-    heard = {row.unit for row in unit_rows(connection, task.key) if row.state != "running"} | found
+    heard = {row.unit for row in unit_rows(connection, [task.key])[task.key] if row.state != "running"} | found
     uses = {use.unit: use for use in given if use.unit not in heard}
     return [use._asdict() for use in uses.values()][:MOST_FILES]

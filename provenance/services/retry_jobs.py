@@ -174,7 +174,7 @@ class _Task:
         self._orders: dict[str, list[OrderRow]] = {}
         for order in orders_of_task(connection, task.key):
             self._orders.setdefault(order.unit, []).append(order)
-        self._waived = waived_units(connection, task.key)
+        self._waived = waived_units(connection, [task.key])[task.key]
         self._classes = classes_of(connection, [attempt.key for attempt in asked])
 
     def choose(self) -> Choice:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.node_facts import code_versions
 from provenance.db.queries.resources import COLUMNS, JobCost, job_costs
-from provenance.db.queries.walking import time_limit
+from provenance.db.queries.walking import SECONDS, time_limit
 from provenance.errors import BadInputError
 
 BINS = 24
@@ -30,7 +30,9 @@ MEASURES: dict[str, tuple[str, Callable[[JobCost], float | None]]] = {
 """What is measured: its unit, and its value for a job."""
 
 
-def sum_resources(connection: Connection, filters: JobFilters, *, by: str = "stage") -> dict[str, Any]:
+def sum_resources(
+    connection: Connection, filters: JobFilters, *, by: str = "stage", seconds: float = SECONDS
+) -> dict[str, Any]:
     """Return `{jobs, by, measures, groups}` of the newest 50,000 successful jobs that pass the filters.
 
     `measures` has, for each name of `MEASURES` that a job says, `{unit, edges}`: the edges of the bins, the same for all groups. A
@@ -41,15 +43,16 @@ def sum_resources(connection: Connection, filters: JobFilters, *, by: str = "sta
         connection: where from.
         filters: which jobs.
         by: tell groups apart by `stage`, `site`, `host` or `version`.
+        seconds: how long reading may take.
 
     Raises:
         BadInputError: nothing to tell groups apart by.
-        LimitError: reading took more than five seconds.
+        LimitError: reading took more than `seconds`.
     """
     if by not in COLUMNS:
         words = f"one of {', '.join(COLUMNS)}"
         raise BadInputError(f"by: {words}.", {"by": [words]})
-    with time_limit(connection, "narrow it down to a task, a campaign or a stage"):
+    with time_limit(connection, "narrow it down to a task, a campaign or a stage", seconds=seconds):
         jobs = job_costs(connection, filters, by)
     names = code_versions(connection, {job.facet for job in jobs if job.facet is not None}) if by == "version" else None
     groups: dict[str | None, list[JobCost]] = {}

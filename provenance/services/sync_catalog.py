@@ -147,7 +147,7 @@ def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync
         return found._replace(outputs=found.outputs + len(files), is_whole=True)
     with place.database.reading.connect() as connection:
         state = sync_state(connection, place.task.key)
-        settled = set() if everything else units_in_catalog(connection, place.task.key)
+        settled = set() if everything else units_in_catalog(connection, [place.task.key])[place.task.key]
     start = state.next_unit if state else 0
     for at in range(start, len(units), UNITS_AT_ONCE):
         if place.is_over():

@@ -26,7 +26,7 @@ from provenance.errors import AmbiguousError, NotFoundError
 from provenance.services.home import campaign_counts
 from provenance.services.ledger import Documents
 from provenance.services.task_declarations import read_declaration, read_task_document, read_task_documents
-from provenance.services.task_units import Units, count_units
+from provenance.services.task_units import Units, count_units, units_of_tasks
 from provenance.services.waivers import list_waivers
 
 SILENT_AFTER = timedelta(days=1)
@@ -110,10 +110,10 @@ def task_waivers(
 
 
 def show_campaign(connection: Connection, store: Documents, experiment: str, campaign: str) -> dict[str, Any]:
-    """Return `{experiment, campaign, stages, tasks, seconds_left}`: stages in the order of production, and tasks.
+    """Return `{experiment, campaign, stages, task_count, tasks, seconds_left}`: stages in the order of production, and tasks.
 
-    A stage has its jobs by state (`states`) and the sums over its tasks (`units`): `expected` and `missing` are None where a task
-    of the stage was not declared. A task has the same counts of its units.
+    A stage has its jobs by state (`states`) and the sums over all its tasks (`units`): `expected` and `missing` are None where a task
+    of the stage was not declared. A task has the same counts of its units; the newest thousand are listed.
 
     Raises:
         NotFoundError: no task or job names the campaign.
@@ -123,11 +123,11 @@ def show_campaign(connection: Connection, store: Documents, experiment: str, cam
     if not tasks and not counts:
         raise NotFoundError(f"No job or task of experiment {experiment} names a campaign {campaign}.")
     documents = read_task_documents(connection, store, tasks)
-    shown = []
-    for task in tasks:
-        declaration = read_declaration(documents[task.key]) if task.key in documents else None
-        units = count_units(connection, task, declaration)
-        shown.append({"task_id": task.task_id, "stage": task.stage, "states": units.states, **_counts(units)})
+    declared = [(task, read_declaration(documents[task.key]) if task.key in documents else None) for task in tasks]
+    shown = [
+        {"task_id": task.task_id, "stage": task.stage, "states": units.states, **_counts(units)}
+        for task, units in zip(tasks, units_of_tasks(connection, declared), strict=True)
+    ]
     stages = list(counts[0]["stages"]) if counts else []
     begun = {stage["stage"] for stage in stages}
     to_come = dict.fromkeys(task["stage"] for task in shown if task["stage"] not in begun)
@@ -135,7 +135,14 @@ def show_campaign(connection: Connection, store: Documents, experiment: str, cam
     stages = [{**stage, "units": _sums([t for t in shown if t["stage"] == stage["stage"]])} for stage in stages]
     missing = [task["missing"] or 0 for task in shown]
     left = _seconds_left(connection, [task.key for task in tasks], sum(missing)) if any(missing) else None
-    return {"experiment": experiment, "campaign": campaign, "stages": stages, "tasks": shown, "seconds_left": left}
+    return {
+        "experiment": experiment,
+        "campaign": campaign,
+        "stages": stages,
+        "task_count": len(shown),
+        "tasks": shown[-MOST_LISTED:],
+        "seconds_left": left,
+    }
 
 
 def _counts(units: Units) -> dict[str, Any]:

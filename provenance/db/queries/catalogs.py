@@ -1,5 +1,6 @@
 """What catalogs said of tasks, and what their jobs claim beside it. A few statements a task."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -113,10 +114,17 @@ def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput
     return [CatalogedOutput._make(row) for row in connection.execute(query).all()]
 
 
-def units_in_catalog(connection: Connection, task: int) -> set[str]:
-    """Return the units of which the catalog knows an output."""
-    query = select(CatalogOutput.unit).where(CatalogOutput.task_id == task, CatalogOutput.unit != "").distinct()
-    return set(connection.execute(query).scalars().all())
+def units_in_catalog(connection: Connection, tasks: Sequence[int]) -> dict[int, set[str]]:
+    """Return by task the units of which the catalog knows an output."""
+    query = (
+        select(CatalogOutput.task_id, CatalogOutput.unit)
+        .where(CatalogOutput.task_id.in_(tasks), CatalogOutput.unit != "")
+        .distinct()
+    )
+    found: dict[int, set[str]] = {task: set() for task in tasks}
+    for task, unit in connection.execute(query):
+        found[task].add(unit)
+    return found
 
 
 def used_units(connection: Connection, task: int) -> list[UsedUnit]:

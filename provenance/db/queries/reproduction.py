@@ -31,11 +31,12 @@ def recipe_count(connection: Connection) -> int:
 
 
 def _last_verdicts() -> Any:
+    recipe = select(Job.recipe).where(Job.id == Verdict.job_id).scalar_subquery()  # from the few verdicts to their jobs
+    each = select(recipe.label("recipe"), Verdict.entry_id).subquery("each")
     return (
-        select(Job.recipe.label("recipe"), func.max(Verdict.entry_id).label("entry"))
-        .join(Job, Job.id == Verdict.job_id)
-        .where(Job.recipe.is_not(None))
-        .group_by(Job.recipe)
+        select(each.c.recipe, func.max(each.c.entry_id).label("entry"))
+        .where(each.c.recipe.is_not(None))
+        .group_by(each.c.recipe)
         .subquery("last")
     )
 

@@ -55,7 +55,6 @@ def tasks_of_campaign(connection: Connection, experiment: str, campaign: str) ->
         .join(Stage, Stage.id == TaskRow.stage_id)
         .where(Experiment.name == experiment, Stage.campaign == campaign)
         .order_by(TaskRow.id)
-        .limit(1000)
     )
     return [FoundTask(*row) for row in connection.execute(query)]
 
@@ -188,13 +187,16 @@ def done_since(connection: Connection, tasks: Sequence[int], moments: Sequence[d
     """Return how many units of these tasks were done since each moment."""
     unit = func.coalesce(Job.unit, cast(Job.id, Text))
     counts = [func.count(case((Job.ended_at >= moment, unit)).distinct()) for moment in moments]
-    query = select(*counts).where(
-        Job.task_id.in_(tasks),
-        Job.state == STATES.index("succeeded"),
-        Job.rerun_of.is_(None),
-        Job.ended_at >= min(moments),
-    )
-    return list(connection.execute(query).one())
+    done = [0 for _ in moments]
+    for part in chunks(tasks):
+        query = select(*counts).where(
+            Job.task_id.in_(part),
+            Job.state == STATES.index("succeeded"),
+            Job.rerun_of.is_(None),
+            Job.ended_at >= min(moments),
+        )
+        done = [some + more for some, more in zip(done, connection.execute(query).one(), strict=True)]
+    return done
 
 
 def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[datetime, int]]:

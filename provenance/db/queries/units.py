@@ -1,5 +1,6 @@
 """Units of tasks by their best attempt, those that are waived, and files that nothing was made from yet."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Text, and_, case, cast, func, literal, select
@@ -33,22 +34,28 @@ class UnitRow(NamedTuple):
     state: str
 
 
-def unit_rows(connection: Connection, task: int) -> list[UnitRow]:
-    """Return the units of a task that have attempts, each with the state of the best one, in the order of names."""
+def unit_rows(connection: Connection, tasks: Sequence[int]) -> dict[int, list[UnitRow]]:
+    """Return by task its units that have attempts, each with the state of the best one, in the order of names."""
     name = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
     query = (
-        select(name.label("name"), func.max(Job.unit), func.min(_RANK))
-        .where(Job.task_id == task, Job.rerun_of.is_(None))
-        .group_by("name")
-        .order_by("name")
+        select(Job.task_id, name.label("name"), func.max(Job.unit), func.min(_RANK))
+        .where(Job.task_id.in_(tasks), Job.rerun_of.is_(None))
+        .group_by(Job.task_id, "name")
+        .order_by(Job.task_id, "name")
     )
-    return [UnitRow(row[0], row[1] is not None, _BEST_FIRST[row[2]]) for row in connection.execute(query).all()]
+    found: dict[int, list[UnitRow]] = {task: [] for task in tasks}
+    for task, unit, named, rank in connection.execute(query):
+        found[task].append(UnitRow(unit, named is not None, _BEST_FIRST[rank]))
+    return found
 
 
-def waived_units(connection: Connection, task: int) -> dict[str, int]:
-    """Return the ledger entry that waives each unit that is waived."""
-    query = select(WaivedUnit.unit, WaivedUnit.entry_id).where(WaivedUnit.task_id == task)
-    return {row[0]: row[1] for row in connection.execute(query)}
+def waived_units(connection: Connection, tasks: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Return by task the ledger entry that waives each unit that is waived."""
+    query = select(WaivedUnit.task_id, WaivedUnit.unit, WaivedUnit.entry_id).where(WaivedUnit.task_id.in_(tasks))
+    found: dict[int, dict[str, int]] = {task: {} for task in tasks}
+    for task, unit, entry in connection.execute(query):
+        found[task][unit] = entry
+    return found
 
 
 def entry_times(connection: Connection, entries: list[int]) -> dict[int, str]:

@@ -4,7 +4,6 @@ from provenance.db.base import Base
 from provenance.db.tables.capsules import CapsuleRow, CapsuleUse
 from provenance.db.tables.catalogs import CatalogFileRow, CatalogOutput, CatalogProcess, CatalogSync, CatalogUse
 from provenance.db.tables.comparators import ComparatorSet
-from provenance.db.tables.error_counts import ErrorCountsRow
 from provenance.db.tables.expiry import ExpiredLog, LogExpiry
 from provenance.db.tables.files import Claim, File, Identity, Mention, Parent, Producer, Sighting
 from provenance.db.tables.folded_graphs import FoldedGraphRow
@@ -23,6 +22,7 @@ from provenance.db.tables.jobs import (
     Verdict,
     WitnessRecord,
 )
+from provenance.db.tables.kept_answers import KeptAnswerRow
 from provenance.db.tables.ledger import (
     BundlePlan,
     ChainHead,
@@ -77,7 +77,6 @@ __all__ = [
     "Derivation",
     "EntryBody",
     "EnvironmentBase",
-    "ErrorCountsRow",
     "Evaluation",
     "Experiment",
     "ExpiredLog",
@@ -89,6 +88,7 @@ __all__ = [
     "Identity",
     "Job",
     "JobClosure",
+    "KeptAnswerRow",
     "LedgerEntry",
     "LogExpiry",
     "LogTailPiece",

@@ -182,6 +182,23 @@ def test_campaign_sums_the_units_of_its_tasks(production: Production) -> None:
     assert stages["pid"]["missing"] == 1
 
 
+def test_campaign_of_many_tasks_lists_some_and_sums_all(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provenance.services.tasks.MOST_LISTED", 2)
+    monkeypatch.setattr("provenance.services.task_units._TASKS_AT_ONCE", 2)
+    for number in range(5):
+        production.declare(f"t{number}", campaign="c", stage="reco", units=3)
+    production.record(*(record_of(n, task={**unit(n), "task_id": f"t{n}"}) for n in range(5)))
+
+    with production.database.reading.connect() as connection:
+        campaign = show_campaign(connection, production.store, "nova", "c")
+
+    assert (campaign["task_count"], [task["task_id"] for task in campaign["tasks"]]) == (5, ["t3", "t4"])
+    assert campaign["stages"][0]["units"]["expected"] == 15
+    assert campaign["stages"][0]["units"]["produced"] == 5
+
+
 def test_stages_stand_in_the_order_in_which_they_began_however_their_records_came(production: Production) -> None:
     for number, (stage, hour) in enumerate((("pid", 5), ("gen", 1), ("reco", 3)), 1):
         moments = {"started_at": f"2026-01-01T0{hour}:00:00Z", "ended_at": f"2026-01-01T0{hour + 1}:00:00Z"}

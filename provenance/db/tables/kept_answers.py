@@ -1,4 +1,4 @@
-"""Counts of failures of whole campaigns and experiments, kept because counting takes a moment. Not in the ledger: they are counted anew."""
+"""Answers about many jobs, kept because counting takes a moment. Not in the ledger: they are counted anew."""
 
 from datetime import datetime
 
@@ -8,15 +8,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from provenance.db.base import Base, Key, UtcInstant
 
 
-class ErrorCountsRow(Base):
-    """What the answer to a question about failures was when it was last counted; the question is its words as JSON.
+class KeptAnswerRow(Base):
+    """What the answer to a question was when it was last counted; the question is its words as JSON.
 
     `entry_id` is the newest ledger entry that was there then. `seconds` is how long the counting took, which says how soon it
     may be done again.
     """
 
-    __tablename__ = "error_counts"
-    question: Mapped[str] = mapped_column(String(200), primary_key=True)
+    __tablename__ = "kept_answers"
+    question: Mapped[str] = mapped_column(String(300), primary_key=True)
     entry_id: Mapped[int] = mapped_column(Key)
     counted_at: Mapped[datetime] = mapped_column(UtcInstant)
     seconds: Mapped[float] = mapped_column(Float)

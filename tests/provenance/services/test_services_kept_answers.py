@@ -1,4 +1,4 @@
-"""Failures of large campaigns: the answer is kept, told to be old where it is, and counted again in the background."""
+"""Answers about many jobs, failures for one: the answer is kept, told to be old where it is, and counted again in the background."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,25 +9,25 @@ import pytest
 from production_samples import Production, job
 from sqlalchemy import Connection, select, update
 
-from provenance.db.queries.error_counts import read_counts
 from provenance.db.queries.jobs import JobFilters
-from provenance.db.tables import ErrorCountsRow, WorkItem
+from provenance.db.queries.kept_answers import read_answer
+from provenance.db.tables import KeptAnswerRow, WorkItem
 from provenance.db.writer import Writer
 from provenance.errors import LimitError
-from provenance.services import keep_errors as keeping
+from provenance.services import counting, kept_answers
 from provenance.services.background import HANDLERS
 from provenance.services.count_errors import count_errors
-from provenance.services.keep_errors import CountedErrors, answer_errors, follow_up
+from provenance.services.kept_answers import CountedAnswer, follow_up, question_of
 from provenance.services.work import Parts, drain
 
 CAMPAIGN = JobFilters(experiment="nova", campaign="prod")
-QUESTION = '{"campaign":"prod","experiment":"nova","sort":"count"}'
+QUESTION = '{"campaign":"prod","experiment":"nova","kind":"errors"}'
 
 
 @pytest.fixture
 def campaign(production: Production, monkeypatch: pytest.MonkeyPatch) -> Production:
     """Six jobs of a campaign, two of which failed; so many are many here."""
-    monkeypatch.setattr(keeping, "MOST_COUNTED_AT_ONCE", 3)
+    monkeypatch.setattr(kept_answers, "MOST_COUNTED_AT_ONCE", 3)
     production.record(
         *(job(number, state="failed" if number < 3 else "succeeded", task=task()) for number in range(1, 7))
     )
@@ -45,17 +45,20 @@ def task() -> dict[str, str]:
     return {"task_id": "t1", "campaign": "prod", "stage": "reco"}
 
 
-def ask(production: Production, filters: JobFilters = CAMPAIGN, **how: Any) -> CountedErrors:
+def ask(production: Production, filters: JobFilters = CAMPAIGN, **how: Any) -> CountedAnswer:
     """Return the answer, after what is to follow was done."""
     with production.database.reading.connect() as connection:
-        counted = answer_errors(connection, filters, **how)
+        said = {name: value for name, value in filters._asdict().items() if value is not None}
+        question = None if said.keys() - counting.KEPT_FILTERS else question_of("errors", {**said, **how})
+        words = {**said, **how}
+        counted = kept_answers.ask(connection, production.store, counting.COUNTINGS["errors"], words, question)
     if counted.needs_follow_up:
         production.write(lambda connection: follow_up(connection, production.known, counted))
     return counted
 
 
 def waiting(connection: Connection) -> list[tuple[str, datetime]]:
-    query = select(WorkItem.key, WorkItem.due_at).where(WorkItem.kind == keeping.COUNT_ERRORS)
+    query = select(WorkItem.key, WorkItem.due_at).where(WorkItem.kind == kept_answers.COUNT)
     return [(row[0], row[1]) for row in connection.execute(query)]
 
 
@@ -67,7 +70,7 @@ def test_the_answer_about_many_jobs_is_kept_as_it_was_counted(campaign: Producti
     assert again.answer() == counted
     assert not again.needs_follow_up
     with campaign.database.reading.connect() as connection:
-        assert read_counts(connection, QUESTION) is not None
+        assert read_answer(connection, QUESTION) is not None
         assert counted["causes"] == count_errors(connection, CAMPAIGN)["causes"]
 
 
@@ -84,7 +87,7 @@ def test_other_answers_are_not_kept(campaign: Production, filters: JobFilters) -
     assert ask(campaign, filters).answer()["is_current"]
 
     with campaign.database.reading.connect() as connection:
-        assert connection.execute(select(ErrorCountsRow.question)).all() == []
+        assert connection.execute(select(KeptAnswerRow.question)).all() == []
 
 
 def test_a_kept_answer_is_told_to_be_old_and_counted_again_after_a_pause(campaign: Production, parts: Parts) -> None:
@@ -99,7 +102,7 @@ def test_a_kept_answer_is_told_to_be_old_and_counted_again_after_a_pause(campaig
     assert question == QUESTION
     assert due - datetime.fromisoformat(kept["counted_at"]) >= timedelta(seconds=10)
 
-    HANDLERS[keeping.COUNT_ERRORS](parts, question)
+    HANDLERS[kept_answers.COUNT](parts, question)
     fresh = ask(campaign).answer()
     assert (fresh["jobs"], fresh["failures"], fresh["is_current"]) == (7, 3, True)
 
@@ -108,7 +111,7 @@ def test_an_answer_of_the_same_ledger_is_counted_again_once_it_is_old(campaign: 
     """Classes of failures are read in the background, which the ledger does not tell."""
     ask(campaign)
     before = datetime.now(UTC) - timedelta(hours=1)
-    campaign.write(lambda connection: connection.execute(update(ErrorCountsRow).values(counted_at=before)))
+    campaign.write(lambda connection: connection.execute(update(KeptAnswerRow).values(counted_at=before)))
 
     old = ask(campaign)
 
@@ -129,25 +132,25 @@ def test_facets_and_orders_are_kept_apart(campaign: Production) -> None:
 def test_what_nobody_asked_for_in_a_week_is_forgotten(campaign: Production) -> None:
     ask(campaign)
     before = datetime.now(UTC) - timedelta(days=8)
-    campaign.write(lambda connection: connection.execute(update(ErrorCountsRow).values(counted_at=before)))
+    campaign.write(lambda connection: connection.execute(update(KeptAnswerRow).values(counted_at=before)))
 
     ask(campaign, by="stage")
 
     with campaign.database.reading.connect() as connection:
-        assert read_counts(connection, QUESTION) is None
+        assert read_answer(connection, QUESTION) is None
 
 
 def test_what_takes_too_long_is_counted_in_the_background(
     campaign: Production, parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counting = keeping.count_errors
+    count = counting.count_errors
 
     def slow(*arguments: Any, **how: Any) -> dict[str, Any]:
         if how.get("seconds", 5) <= 5:
             raise LimitError("The answer took more than 5 s.", 5)
-        return counting(*arguments, **how)
+        return count(*arguments, **how)
 
-    monkeypatch.setattr(keeping, "count_errors", slow)
+    monkeypatch.setattr(counting, "count_errors", slow)
 
     with pytest.raises(LimitError, match="ask again in a minute"):
         ask(campaign).answer()
@@ -156,3 +159,33 @@ def test_what_takes_too_long_is_counted_in_the_background(
 
     assert drain(parts, HANDLERS) >= 1
     assert ask(campaign).answer()["failures"] == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("campaign", {"experiment": "nova", "campaign": "prod"}),
+        ("campaigns", {}),
+        ("resources", {"experiment": "nova", "by": "stage"}),
+    ],
+)
+def test_every_kind_is_kept_and_counted_again_to_the_same(
+    campaign: Production, parts: Parts, kind: str, words: dict[str, str]
+) -> None:
+    countings, question = counting.COUNTINGS, question_of(kind, words)
+    assert question is not None
+    with campaign.database.reading.connect() as connection:
+        first = kept_answers.ask(connection, campaign.store, countings[kind], words, question)
+    campaign.write(lambda connection: follow_up(connection, campaign.known, first))
+    campaign.record(job(7, state="succeeded", task=task()))
+
+    with campaign.database.reading.connect() as connection:
+        stale = kept_answers.ask(connection, campaign.store, countings[kind], words, question).answer()
+    HANDLERS[kept_answers.COUNT](parts, question)
+    with campaign.database.reading.connect() as connection:
+        fresh = kept_answers.ask(connection, campaign.store, countings[kind], words, question).answer()
+        counted = countings[kind].answer(connection, campaign.store, words, 5.0)
+
+    assert stale == {**first.answer(), "is_current": False}
+    assert fresh["is_current"]
+    assert {name: fresh[name] for name in counted} == counted != {name: stale[name] for name in counted}

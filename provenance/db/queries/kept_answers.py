@@ -1,4 +1,4 @@
-"""Counts of failures that are kept, by the question that they answer; `services/keep_errors.py` decides which, and when to count again."""
+"""Answers that are kept, by the question; `services/kept_answers.py` decides which, and when to count again."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -6,13 +6,13 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from provenance.db.base import table_of
-from provenance.db.tables import ErrorCountsRow
+from provenance.db.tables import KeptAnswerRow
 
-_TABLE = table_of(ErrorCountsRow)
+_TABLE = table_of(KeptAnswerRow)
 
 
-class KeptCounts(NamedTuple):
-    """An answer as it was counted; see `ErrorCountsRow`."""
+class KeptAnswer(NamedTuple):
+    """An answer as it was counted; see `KeptAnswerRow`."""
 
     entry_id: int
     counted_at: datetime
@@ -20,14 +20,14 @@ class KeptCounts(NamedTuple):
     document: str
 
 
-def read_counts(connection: Connection, question: str) -> KeptCounts | None:
+def read_answer(connection: Connection, question: str) -> KeptAnswer | None:
     """Return what was counted for a question, None where nothing was."""
     columns = (_TABLE.c.entry_id, _TABLE.c.counted_at, _TABLE.c.seconds, _TABLE.c.document)
     row = connection.execute(select(*columns).where(_TABLE.c.question == question)).first()
-    return None if row is None else KeptCounts(*row)
+    return None if row is None else KeptAnswer(*row)
 
 
-def keep_counts(connection: Connection, question: str, kept: KeptCounts, *, forget_before: datetime) -> None:
+def keep_answer(connection: Connection, question: str, kept: KeptAnswer, *, forget_before: datetime) -> None:
     """Keep what was counted for a question in the place of what was kept; forget what was counted before a time, of any question."""
     old = (_TABLE.c.question == question) | (_TABLE.c.counted_at < forget_before)
     connection.execute(_TABLE.delete().where(old))

@@ -4,7 +4,7 @@ import pytest
 from app_records import numbered
 from flask.testing import FlaskClient
 
-from provenance.services import keep_errors
+from provenance.services import kept_answers
 
 TASK = {"task_id": "t1", "campaign": "prod", "stage": "reco"}
 WORDS = "more was recorded since, and it is being counted again"
@@ -13,7 +13,7 @@ WORDS = "more was recorded since, and it is being counted again"
 def test_page_and_call_say_when_failures_of_many_jobs_were_counted(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keep_errors, "MOST_COUNTED_AT_ONCE", 1)
+    monkeypatch.setattr(kept_answers, "MOST_COUNTED_AT_ONCE", 1)
     call, page = "/api/v1/statistics/errors?campaign=prod", "/errors?campaign=prod"
     for number in (1, 2):
         job = numbered(number, state="failed", task=TASK)

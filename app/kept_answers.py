@@ -1,0 +1,33 @@
+"""What is counted of many jobs, for pages and calls: an answer that is kept where it counts many."""
+
+from typing import Any
+
+from app.wiring import get_service
+from provenance.db.queries.jobs import JobFilters
+from provenance.services.counting import COUNTINGS, KEPT_FILTERS
+from provenance.services.kept_answers import ask, follow_up, question_of
+
+
+def read_answer(kind: str, **words: Any) -> dict[str, Any]:
+    """Return the answer to a question of this kind, with `counted_at` and `is_current`.
+
+    Raises:
+        ProvenanceError: whatever counting raises; LimitError where it takes too long while somebody waits.
+    """
+    return _read(kind, words, question_of(kind, words))
+
+
+def read_filtered(kind: str, filters: JobFilters, **how: Any) -> dict[str, Any]:
+    """Return the same of the jobs that pass the filters; of a task, a host, a release or a time it is counted now."""
+    said = {name: value for name, value in filters._asdict().items() if value is not None}
+    words = {**said, **{name: value for name, value in how.items() if value is not None}}
+    return _read(kind, words, None if said.keys() - KEPT_FILTERS else question_of(kind, words))
+
+
+def _read(kind: str, words: dict[str, Any], question: str | None) -> dict[str, Any]:
+    service = get_service()
+    with service.reading() as connection:
+        counted = ask(connection, service.store, COUNTINGS[kind], words, question)
+    if counted.needs_follow_up:
+        service.write(lambda connection, known: follow_up(connection, known, counted))
+    return counted.answer()

@@ -1,0 +1,62 @@
+"""What is counted of many jobs for pages and calls, and whose answers are kept: one table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from provenance.db.queries.jobs import JobFilters
+from provenance.db.queries.walking import time_limit
+from provenance.services.count_errors import count_errors
+from provenance.services.home import campaign_counts
+from provenance.services.kept_answers import Counting, Words, count_again
+from provenance.services.sum_resources import sum_resources
+from provenance.services.tasks import show_campaign
+from provenance.services.work import Parts
+
+KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
+"""Questions narrowed down by anything else are counted when asked for: a task, a host, a release, a time."""
+
+
+def count_question(parts: Parts, question: str) -> None:
+    """Count the answer to a kept question again: the handler of the work `count`."""
+    count_again(parts, question, COUNTINGS)
+
+
+def _errors(connection: Connection, _store: Any, words: Words, seconds: float) -> dict[str, Any]:
+    filters, how = _apart(words, "by", "sort")
+    return count_errors(connection, filters, **how, seconds=seconds)
+
+
+def _resources(connection: Connection, _store: Any, words: Words, seconds: float) -> dict[str, Any]:
+    filters, how = _apart(words, "by")
+    return sum_resources(connection, filters, **how, seconds=seconds)
+
+
+def _campaigns(connection: Connection, _store: Any, _words: Words, seconds: float) -> dict[str, Any]:
+    with time_limit(connection, "ask for one campaign", seconds=seconds):
+        return {"campaigns": campaign_counts(connection)}
+
+
+def _campaign(connection: Connection, store: Any, words: Words, seconds: float) -> dict[str, Any]:
+    with time_limit(connection, "ask for its tasks one by one", seconds=seconds):
+        return show_campaign(connection, store, words["experiment"], words["campaign"])
+
+
+def _apart(words: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
+    how = {name: words[name] for name in names if name in words}
+    return JobFilters(**{name: value for name, value in words.items() if name not in names}), how
+
+
+def _jobs_by_state(stages: list[dict[str, Any]]) -> int:
+    return sum(sum(stage["states"].values()) for stage in stages)
+
+
+COUNTINGS: Mapping[str, Counting] = {
+    "errors": Counting(_errors, lambda found: int(found["jobs"])),
+    "resources": Counting(_resources, lambda found: int(found["jobs"])),
+    "campaign": Counting(_campaign, lambda found: _jobs_by_state(found["stages"])),
+    "campaigns": Counting(
+        _campaigns, lambda found: sum(_jobs_by_state(campaign["stages"]) for campaign in found["campaigns"])
+    ),
+}

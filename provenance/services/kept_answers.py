@@ -1,0 +1,149 @@
+"""Answers that count the jobs of whole campaigns and experiments: what was counted of many jobs is kept.
+
+What counts at most 20,000 jobs is counted when asked for. Of more, the answer is kept; it is counted again in the background when
+somebody asks and anything was recorded since, at most a twentieth of the time. What can be asked in this way is in `counting.py`.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from provenance.db.keys import KnownKeys
+from provenance.db.queries.folded import newest_entry
+from provenance.db.queries.kept_answers import KeptAnswer, keep_answer, read_answer
+from provenance.errors import LimitError
+from provenance.services.work import Parts, enqueue
+
+COUNT = "count"
+MOST_COUNTED_AT_ONCE = 20_000
+"""Jobs: the answer about more is kept."""
+_LONGEST_QUESTION = 200  # it is the key of a work item
+_LEAST_PAUSE = timedelta(seconds=10)
+_SHARE = 20
+_FRESH = timedelta(minutes=1)
+"""Some answers change without a ledger entry (classes of failures, running jobs): an older one is counted again."""
+_KEPT_FOR = timedelta(days=7)
+_PATIENCE_SECONDS = 5.0
+_BACKGROUND_SECONDS = 600.0
+
+Words = Mapping[str, Any]
+
+
+class Counting(NamedTuple):
+    """How the answers of one kind are counted.
+
+    Attributes:
+        answer: (connection, archive, words of the question, seconds that it may take) -> the answer, which JSON can hold.
+        jobs: how many jobs an answer counted.
+    """
+
+    answer: Callable[[Connection, Any, Words, float], dict[str, Any]]
+    jobs: Callable[[dict[str, Any]], int]
+
+
+class CountedAnswer(NamedTuple):
+    """An answer, or that there is none yet.
+
+    Attributes:
+        found: with `counted_at` and `is_current` (False where something was recorded since); None where counting takes too long for
+            whoever asks, and is left to the background.
+        question: under which the answer is kept; None where it is not.
+        to_keep: what was counted now and is to be kept; see `follow_up`.
+        recount_at: when it is to be counted again; None where it need not be.
+    """
+
+    found: dict[str, Any] | None
+    question: str | None = None
+    to_keep: KeptAnswer | None = None
+    recount_at: datetime | None = None
+
+    @property
+    def needs_follow_up(self) -> bool:
+        """Whether `follow_up` has anything to write."""
+        return self.to_keep is not None or self.recount_at is not None
+
+    def answer(self) -> dict[str, Any]:
+        """Return what was found.
+
+        Raises:
+            LimitError: it is being counted in the background.
+        """
+        if self.found is None:
+            message = "These are too many jobs to count while you wait; they are counted in the background: ask again in a minute."
+            raise LimitError(message, MOST_COUNTED_AT_ONCE)
+        return self.found
+
+
+def question_of(kind: str, words: Words) -> str | None:
+    """Return the question under which an answer is kept; None where it is too long."""
+    said = {"kind": kind, **{name: value for name, value in words.items() if value is not None}}
+    text = json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return text if len(text) <= _LONGEST_QUESTION else None
+
+
+def ask(connection: Connection, store: Any, counting: Counting, words: Words, question: str | None) -> CountedAnswer:
+    """Return the answer to a question, as it was last counted where that is kept; without `question` it is counted now.
+
+    Raises:
+        LimitError: counting took more than five seconds, and the answer is not one that is kept.
+        ProvenanceError: whatever counting raises.
+    """
+    if question is not None and (kept := read_answer(connection, question)):
+        return _from_kept(connection, question, kept)
+    try:
+        found, counted = _count(connection, store, counting, words, _PATIENCE_SECONDS)
+    except LimitError:
+        if question is None:
+            raise
+        return CountedAnswer(None, question, recount_at=datetime.now(UTC))
+    is_kept = question is not None and counting.jobs(found) > MOST_COUNTED_AT_ONCE
+    return CountedAnswer(_said(found, counted), question, counted if is_kept else None)
+
+
+def follow_up(connection: Connection, _known: KnownKeys, counted: CountedAnswer) -> None:
+    """Keep what was counted of many jobs, or note that it is to be counted again."""
+    if counted.question is None:
+        return
+    if counted.to_keep is not None:
+        _keep(connection, counted.question, counted.to_keep)
+    else:
+        enqueue(connection, COUNT, counted.question, due_at=counted.recount_at)
+
+
+def count_again(parts: Parts, question: str, countings: Mapping[str, Counting]) -> None:
+    """Count the answer to a question and keep it."""
+    words = json.loads(question)
+    counting = countings[words.pop("kind")]
+    with parts.database.reading.connect() as connection:
+        _, counted = _count(connection, parts.store, counting, words, _BACKGROUND_SECONDS)
+    parts.writer.run(lambda writing, _known: _keep(writing, question, counted))
+
+
+def _count(
+    connection: Connection, store: Any, counting: Counting, words: Words, seconds: float
+) -> tuple[dict[str, Any], KeptAnswer]:
+    start, now = time.monotonic(), datetime.now(UTC)
+    entry = newest_entry(connection)
+    found = counting.answer(connection, store, words, seconds)
+    return found, KeptAnswer(entry, now, time.monotonic() - start, json.dumps(found, separators=(",", ":")))
+
+
+def _from_kept(connection: Connection, question: str, kept: KeptAnswer) -> CountedAnswer:
+    is_current = newest_entry(connection) == kept.entry_id
+    pause = max(_LEAST_PAUSE, timedelta(seconds=_SHARE * kept.seconds))
+    is_due = not is_current or datetime.now(UTC) - kept.counted_at > _FRESH
+    found = _said(json.loads(kept.document), kept, is_current=is_current)
+    return CountedAnswer(found, question, recount_at=kept.counted_at + pause if is_due else None)
+
+
+def _said(found: dict[str, Any], counted: KeptAnswer, *, is_current: bool = True) -> dict[str, Any]:
+    moment = counted.counted_at.isoformat().replace("+00:00", "Z")
+    return {**found, "counted_at": moment, "is_current": is_current}
+
+
+def _keep(connection: Connection, question: str, counted: KeptAnswer) -> None:
+    keep_answer(connection, question, counted, forget_before=datetime.now(UTC) - _KEPT_FOR)
