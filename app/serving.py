@@ -22,6 +22,7 @@ from app.wiring import Service
 from provenance.db.statistics import refresh_statistics
 from provenance.errors import BadInputError
 from provenance.services.background import HANDLERS
+from provenance.services.counting import enqueue_first_counts
 from provenance.services.derive_again import enqueue_derivation
 from provenance.services.fold_campaign import enqueue_large
 from provenance.services.seal_ledger import seal_all
@@ -114,6 +115,7 @@ def work_until(service: Service, stop: threading.Event) -> None:
                 look_at = time.monotonic() + STATISTICS_SECONDS
             if time.monotonic() > fold_at:
                 enqueue_large(parts)
+                enqueue_first_counts(parts)
                 fold_at = time.monotonic() + FOLD_SECONDS
             if not is_current:
                 enqueue_derivation(parts)

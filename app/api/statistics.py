@@ -9,7 +9,6 @@ from app.kept_answers import read_filtered
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.schemas.queries import ErrorsQuery, EstimateQuery, ModulesQuery, ResourcesQuery
-from provenance.services.estimate import estimate
 from provenance.services.sum_modules import sum_modules
 
 section = Section("statistics", "Sums over a task, stage, campaign, version or site.")
@@ -32,9 +31,7 @@ def get_estimate() -> Response:
     """Return what it would take to do so many files or events again: `{files, events, slots, stages, total}`."""
     query = asked(EstimateQuery)
     how = {name: query.pop(name) for name in ("files", "events", "slots") if name in query}
-    service = get_service()
-    with service.reading() as connection:
-        return json_answer(estimate(connection, service.store, JobFilters(**query), **how))
+    return json_answer(read_filtered("estimate", JobFilters(**query), **how))
 
 
 @section.call(

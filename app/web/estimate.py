@@ -4,13 +4,12 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from app.kept_answers import read_filtered
 from app.web.cuts import address
 from app.web.formats import MISSING, counted, duration, number, size, text
 from app.web.frame import answer, asked, asked_number
 from app.web.jobs import asked_filters
-from app.wiring import get_service
 from provenance.errors import BadInputError, NotFoundError
-from provenance.services.estimate import estimate
 
 _FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision", "started_after", "started_before")
 _MOST = {"files": 10**9, "events": 10**15, "slots": 10**7}
@@ -30,11 +29,9 @@ def show_page() -> Response:
     wanted = {name: asked_number(name, least=1, most=most) for name, most in _MOST.items()}
     slots = wanted.pop("slots") or _SLOTS
     found, status, line = None, 200, "Say how many files or events, and which jobs to learn from."
-    service = get_service()
     if any(wanted.values()):
         try:
-            with service.reading() as connection:
-                found = estimate(connection, service.store, asked_filters(), **wanted, slots=slots)
+            found = read_filtered("estimate", asked_filters(), **wanted, slots=slots)
             line = first_line(found)
         except NotFoundError as error:
             status, line = 404, str(error)

@@ -6,16 +6,40 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.db.queries.jobs import JobFilters
+from provenance.db.queries.kept_answers import read_answer
 from provenance.db.queries.walking import time_limit
 from provenance.services.count_errors import count_errors
+from provenance.services.estimate import estimate
 from provenance.services.home import campaign_counts
-from provenance.services.kept_answers import Counting, Words, count_again
+from provenance.services.kept_answers import (
+    COUNT,
+    MOST_COUNTED_AT_ONCE,
+    Counting,
+    Words,
+    count_again,
+    question_of,
+)
 from provenance.services.sum_resources import sum_resources
 from provenance.services.tasks import show_campaign
-from provenance.services.work import Parts
+from provenance.services.work import Parts, enqueue_all
 
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
 """Questions narrowed down by anything else are counted when asked for: a task, a host, a release, a time."""
+
+
+def enqueue_first_counts(parts: Parts) -> int:
+    """Have large campaigns counted that never were, so that nobody waits for them; return how many there are."""
+    with parts.database.reading.connect() as connection:
+        large = [
+            {"experiment": found["experiment"], "campaign": found["campaign"]}
+            for found in campaign_counts(connection)
+            if _jobs_by_state(found["stages"]) > MOST_COUNTED_AT_ONCE
+        ]
+        questions = [question for words in large if (question := question_of("campaign", words))]
+        lacking = [question for question in questions if read_answer(connection, question) is None]
+    if lacking:
+        parts.writer.run(lambda writing, _known: enqueue_all(writing, COUNT, lacking))
+    return len(lacking)
 
 
 def count_question(parts: Parts, question: str) -> None:
@@ -31,6 +55,11 @@ def _errors(connection: Connection, _store: Any, words: Words, seconds: float) -
 def _resources(connection: Connection, _store: Any, words: Words, seconds: float) -> dict[str, Any]:
     filters, how = _apart(words, "by")
     return sum_resources(connection, filters, **how, seconds=seconds)
+
+
+def _estimate(connection: Connection, store: Any, words: Words, seconds: float) -> dict[str, Any]:
+    filters, how = _apart(words, "files", "events", "slots")
+    return estimate(connection, store, filters, **how, seconds=seconds)
 
 
 def _campaigns(connection: Connection, _store: Any, _words: Words, seconds: float) -> dict[str, Any]:
@@ -54,6 +83,7 @@ def _jobs_by_state(stages: list[dict[str, Any]]) -> int:
 
 COUNTINGS: Mapping[str, Counting] = {
     "errors": Counting(_errors, lambda found: int(found["jobs"])),
+    "estimate": Counting(_estimate, lambda found: sum(stage["learnt_from"]["units"] for stage in found["stages"])),
     "resources": Counting(_resources, lambda found: int(found["jobs"])),
     "campaign": Counting(_campaign, lambda found: _jobs_by_state(found["stages"])),
     "campaigns": Counting(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from provenance.db.queries.costs import Attempt, Yield, attempts, stages_of, yields
 from provenance.db.queries.jobs import JobFilters
-from provenance.db.queries.walking import time_limit
+from provenance.db.queries.walking import SECONDS, time_limit
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.estimate_waits import SampledWait, add_waits, sample_waits, stage_waits
 from provenance.services.forecasting import Interval, forecast_sum, hour_of, makespan
@@ -51,6 +51,7 @@ def estimate(
     files: int | None = None,
     events: int | None = None,
     slots: int = 1000,
+    seconds: float = SECONDS,
 ) -> dict[str, Any]:
     """Return `{files, events, slots, stages, total}`: what it would take to do so many files or events again.
 
@@ -67,15 +68,16 @@ def estimate(
         files: units of the first stage.
         events: events that the first stage is to put out, instead of `files`.
         slots: jobs that run at once.
+        seconds: how long reading may take.
 
     Raises:
         BadInputError: not exactly one of `files` and `events`, or events of a stage that counts none.
         NotFoundError: no job of the filters is over and says how long it took.
-        LimitError: reading took more than five seconds.
+        LimitError: reading took more than `seconds`.
     """
     if (files is None) == (events is None):
         raise BadInputError("files: give files= or events=, one of them.", {"files": ["one of files and events"]})
-    with time_limit(connection, "narrow it down to a campaign or a stage"):
+    with time_limit(connection, "narrow it down to a campaign or a stage", seconds=seconds):
         stages = [filters.stage] if filters.stage is not None else stages_of(connection, filters)
         learnt = [_learn(connection, store, filters._replace(stage=stage), stage) for stage in stages]
     known = [stage for stage in learnt if _done(stage.units)]

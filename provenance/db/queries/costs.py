@@ -11,7 +11,7 @@ from provenance.db.queries.tasks import begun_at
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Claim, Identity, Job, Stage
 
-MOST_ATTEMPTS = 50_000
+MOST_ATTEMPTS = 20_000
 _SUCCEEDED = STATES.index("succeeded")
 
 

@@ -28,6 +28,7 @@ QUESTION = '{"campaign":"prod","experiment":"nova","kind":"errors"}'
 def campaign(production: Production, monkeypatch: pytest.MonkeyPatch) -> Production:
     """Six jobs of a campaign, two of which failed; so many are many here."""
     monkeypatch.setattr(kept_answers, "MOST_COUNTED_AT_ONCE", 3)
+    monkeypatch.setattr(counting, "MOST_COUNTED_AT_ONCE", 3)
     production.record(
         *(job(number, state="failed" if number < 3 else "succeeded", task=task()) for number in range(1, 7))
     )
@@ -189,3 +190,12 @@ def test_every_kind_is_kept_and_counted_again_to_the_same(
     assert stale == {**first.answer(), "is_current": False}
     assert fresh["is_current"]
     assert {name: fresh[name] for name in counted} == counted != {name: stale[name] for name in counted}
+
+
+def test_large_campaigns_are_counted_before_anybody_asks(campaign: Production, parts: Parts) -> None:
+    assert counting.enqueue_first_counts(parts) == 1
+    drain(parts, HANDLERS)
+
+    assert counting.enqueue_first_counts(parts) == 0
+    with campaign.database.reading.connect() as connection:
+        assert read_answer(connection, '{"campaign":"prod","experiment":"nova","kind":"campaign"}') is not None
