@@ -39,10 +39,12 @@ class Counting(NamedTuple):
     Attributes:
         answer: (connection, archive, words of the question, seconds that it may take) -> the answer, which JSON can hold.
         jobs: how many jobs an answer counted.
+        most: an answer that counted more is kept; None: the usual number.
     """
 
     answer: Callable[[Connection, Any, Words, float], dict[str, Any]]
     jobs: Callable[[dict[str, Any]], int]
+    most: int | None = None
 
 
 class CountedAnswer(NamedTuple):
@@ -100,7 +102,7 @@ def ask(connection: Connection, store: Any, counting: Counting, words: Words, qu
         if question is None:
             raise
         return CountedAnswer(None, question, recount_at=datetime.now(UTC))
-    is_kept = question is not None and counting.jobs(found) > MOST_COUNTED_AT_ONCE
+    is_kept = question is not None and counting.jobs(found) > (counting.most or MOST_COUNTED_AT_ONCE)
     return CountedAnswer(_said(found, counted), question, counted if is_kept else None)
 
 
