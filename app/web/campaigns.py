@@ -55,17 +55,30 @@ def _bars(units: dict[str, Any]) -> list[Piece]:
 
 
 def first_line(campaign: dict[str, Any]) -> str:
-    """Return how far the campaign is: the last stage begun, and what went wrong on the way."""
+    """Return how far the campaign is and what it lacks; where nobody said how many units there are to be, what its jobs say."""
     stages = campaign["stages"]
     if not stages:
         return f"{counted(campaign['task_count'], 'task')} declared; no job is recorded yet."
+    left = f" About {duration(campaign['seconds_left'])} left." if campaign["seconds_left"] else ""
+    if all(stage["units"]["expected"] is not None for stage in stages):
+        done, expected = (sum(stage["units"][name] for stage in stages) for name in ("produced", "expected"))
+        lacking = ", ".join(_lacking(stage) for stage in stages if stage["units"]["missing"])
+        head = f"{number(done)} of {counted(expected, 'unit')} done in {counted(len(stages), 'stage')}"
+        return f"{head}; missing: {lacking}.{left}" if lacking else f"{head}.{left}"
     newest = stages[-1]
     done = newest["states"].get("succeeded", 0)
     total = sum(newest["states"].values())
     counts = {state: sum(stage["states"].get(state, 0) for stage in stages) for state in ("failed", "killed", "lost")}
     mishaps = ", ".join(f"{number(count)} {state}" for state, count in counts.items() if count)
-    left = f" About {duration(campaign['seconds_left'])} left." if campaign["seconds_left"] else ""
     return (
         f"{counted(len(stages), 'stage')} begun, the last is {text(newest['stage'])}: "
         f"{number(done)} of {counted(total, 'job')} done" + (f"; {mishaps} in all." if mishaps else ".") + left
     )
+
+
+def _lacking(stage: dict[str, Any]) -> str:
+    """Return `371 of reco (217 failed, 54 running)`: how many units a stage lacks, and how those stand of which there are jobs."""
+    units = stage["units"]
+    stands = [(units["failed"], "failed"), (units["running"], "running")]
+    words = ", ".join(f"{number(count)} {word}" for count, word in stands if count)
+    return f"{number(units['missing'])} of {text(stage['stage'] or 'no stage')}" + (f" ({words})" if words else "")

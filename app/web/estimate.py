@@ -1,5 +1,6 @@
 """The page of estimates: how long it would take to do so many files or events again, with an interval, from the jobs that did it before."""
 
+import math
 from typing import Any
 
 from flask import Blueprint, Response
@@ -15,6 +16,7 @@ _FILTERS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revis
 _MOST = {"files": 10**9, "events": 10**15, "slots": 10**7}
 _SLOTS = 1000
 _ROUND = 100
+_SMALL = 0.01
 _HOUR = 3600
 
 
@@ -58,10 +60,10 @@ def first_line(found: dict[str, Any]) -> str:
     total, stages = found["total"], found["stages"]
     what = counted(found["files"], "file") if found["files"] else counted(found["events"], "event")
     chain = text(stages[0]["stage"]) + (f" to {text(stages[-1]['stage'])}" if len(stages) > 1 else "")
-    wall, cpu = (_hours(total[name]) for name in ("wall_hours", "cpu_hours"))
+    wall, cpu = _times(total["wall_hours"]), _hours(total["cpu_hours"])
     return (
-        f"{what} from {chain}: about {wall['expected']} h with {counted(found['slots'], 'slot')} "
-        f"({wall['low']} to {wall['high']} h), {cpu['expected']} CPU hours, {size(total['output_bytes'])}.{_queue(total)}"
+        f"{what} from {chain}: about {wall['expected']} with {counted(found['slots'], 'slot')} "
+        f"({wall['low']} to {wall['high']}), {cpu['expected']} CPU hours, {size(total['output_bytes'])}.{_queue(total)}"
     )
 
 
@@ -74,12 +76,16 @@ def _queue(total: dict[str, Any]) -> str:
 
 
 def _row(sums: dict[str, Any]) -> dict[str, Any]:
-    hours = {
-        name: _hours(sums[name]) for name in ("cpu_hours", "slot_hours", "wall_hours", "stage_in_hours") if sums[name]
-    }
+    hours = {name: _hours(sums[name]) for name in ("cpu_hours", "slot_hours", "stage_in_hours") if sums[name]}
     waits = {name: _spread(sums[name]) for name in ("queue", "stage_in") if sums[name]}
     told = [sums[name]["learnt_from"].get("read", 0) for name in waits]
-    return {**sums, **hours, **waits, "waits_from": counted(max(told), "job") if told else MISSING}
+    return {
+        **sums,
+        **hours,
+        **waits,
+        "wall_hours": _times(sums["wall_hours"]),
+        "waits_from": counted(max(told), "job") if told else MISSING,
+    }
 
 
 def _spread(spread: dict[str, Any]) -> dict[str, str]:
@@ -87,8 +93,16 @@ def _spread(spread: dict[str, Any]) -> dict[str, str]:
     return {name: duration(spread[f"{name}_hours"] * _HOUR) for name in ("p10", "median", "p90")}
 
 
+def _times(interval: dict[str, float]) -> dict[str, str]:
+    """Return an interval of hours on the clock as durations."""
+    return {name: duration(value * _HOUR) for name, value in interval.items()}
+
+
 def _hours(interval: dict[str, float]) -> dict[str, str]:
-    """Return an interval in words, with three digits and more as they are due."""
+    """Return an interval in words, with as many digits as are due to what is expected."""
     expected = interval["expected"]
     digits = 0 if expected >= _ROUND else 1 if expected >= 1 else 3
+    if 0 < expected < _SMALL:
+        digits = 1 - math.floor(math.log10(expected))
+        return {name: f"{value:.{digits}f}" for name, value in interval.items()}
     return {name: number(round(value, digits)) for name, value in interval.items()}

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from app.web.cuts import address, cut_rows
+from app.web.cuts import Cut, address, cut_rows
 from app.web.formats import counted, duration, text
 from app.web.frame import answer, asked, here, table
 from app.web.jobs import asked_filters
@@ -17,6 +17,7 @@ _COLUMNS = (
     "by", "group", "label", "type", "share", "seconds", "events", "seconds_per_event", "standard_error", "slowest_seconds",
     "rss_growth_bytes",
 )  # fmt: skip
+_MOST_GROUPS = 8
 _CHANGES = ("slower", "faster", "new", "gone")
 
 
@@ -34,23 +35,34 @@ def show_page() -> Response:
         found = sum_modules(connection, asked_filters(), by=by, **chosen)
     if asked("format") == "csv":
         return table("modules", _COLUMNS, _flat(found["groups"], by))
+    if by == "stage" and not any(chosen.values()):
+        found["comparison"] = None  # stages run other modules
     compared = found["comparison"]
-    shown = next((group for group in found["groups"] if compared and group["name"] == compared["second"]), None)
-    shown = shown or next(iter(found["groups"]), None)
+    shown = [group for group in found["groups"] if not compared or group["name"] == compared["second"]]
     return answer(
         "modules.html",
         twin=address("/statistics/modules", {**filters, "by": by, **{name: value for name, value in chosen.items() if value}}),
         csv=here(format="csv"),
         filters=filters,
         by=by,
-        choices=[(group["name"], group["name"]) for group in found["groups"] if group["name"]],
+        choices=tuple((group["name"], group["name"]) for group in found["groups"] if group["name"]),
         first_line=first_line(found),
         compared=compared,
         changes=cut_rows("changes", compared["modules"], 12) if compared else None,
-        group=shown,
-        modules=cut_rows("modules", shown["modules"], 25) if shown else None,
+        groups=cut_rows("groups", [(group, _cut(place, group, len(shown))) for place, group in enumerate(shown)], _MOST_GROUPS),
+        rows_name=rows_name,
         least_sigma=LEAST_SIGMA,
     )  # fmt: skip
+
+
+def _cut(place: int, group: dict[str, Any], count: int) -> Cut:
+    """Return the modules of a group: fewer of each where there are many groups."""
+    return cut_rows(f"modules{place + 1}", group["modules"], 25 if count == 1 else 10)
+
+
+def rows_name(row: dict[str, Any]) -> str:
+    """Return what a module is called: its label, or the kind of what has none, such as the source."""
+    return str(row["label"] or row["path"] or row["type"] or "")
 
 
 def _flat(groups: list[dict[str, Any]], by: str) -> Iterator[dict[str, Any]]:
@@ -65,9 +77,11 @@ def first_line(found: dict[str, Any]) -> str:
     of = f"{counted(found['jobs'], 'job')} that succeeded"
     compared = found["comparison"]
     if not compared:
-        slowest = found["groups"][0]["modules"][0]
+        group = max(found["groups"], key=lambda each: each["seconds"])
+        slowest = group["modules"][0]
         share = f", {slowest['share']:.0%} of the time" if slowest["share"] is not None else ""
-        return f"{text(slowest['label'])} takes most: {duration(slowest['seconds'])}{share}, in {of}."
+        where = f" of {text(group['name'])}" if len(found["groups"]) > 1 and group["name"] else ""
+        return f"{text(rows_name(slowest))}{where} takes most: {duration(slowest['seconds'])}{share}{where and ' there'}, in {of}."
     counts = {name: sum(row["outcome"] == name for row in compared["modules"]) for name in _CHANGES}
     said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no module slower or faster"
     slower = next((row for row in compared["modules"] if row["outcome"] == "slower"), None)

@@ -64,7 +64,9 @@ def size(size_bytes: int | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as `1 h 12 min`, `4 min 3 s`, `12.5 s` or `35 ms`: two units at most."""
+    """Seconds as `1 h 12 min`, `4 min 3 s`, `12.5 s`, `35 ms` or `40 µs`: two units at most."""
+    if 0 < seconds < 1 / KILO:
+        return f"{max(1, round(seconds * KILO * KILO))} \N{MICRO SIGN}s"
     if seconds < 1:
         return "0 s" if seconds == 0 else f"{max(1, round(seconds * KILO))} ms"
     if seconds < _MINUTE:

@@ -58,7 +58,8 @@ def show_task(
 
     `expected`, `produced`, `running`, `failed`, … count units; a unit counts once, by its best attempt, or as `waived`. `missing`
     are units of the frozen list that nobody waived and of which no attempt succeeded; None where the task was not declared.
-    `seconds_left` is how long they take at the pace of the last hour, or of the last day.
+    `seconds_left` is how long they take at the pace of the last hour, or of the last day; those that failed wait for somebody,
+    and nobody knows how long: they are left out, and it is None where nothing else is missing.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_task`.
@@ -68,18 +69,19 @@ def show_task(
     declaration = read_declaration(document) if document else None
     units = count_units(connection, task, declaration)
     outputs = declaration.outputs_per_unit if declaration else None
+    counts = _counts(units)
     return {
         "task_id": task.task_id,
         "experiment": task.experiment,
         "campaign": task.campaign or None,
         "stage": task.stage or None,
         "declared": document,
-        **_counts(units),
+        **counts,
         "unlisted": units.unlisted,
         "by_catalog": units.by_catalog,
         "silent": silent_count(connection, task.key, before=datetime.now(UTC) - SILENT_AFTER),
         "states": units.states,
-        "seconds_left": _seconds_left(connection, [task.key], units.missing),
+        "seconds_left": _seconds_left(connection, [task.key], [counts]),
         "expected_files": None if units.expected is None or outputs is None else units.expected * outputs,
         "produced_files": output_count(connection, task.key),
         "errors": causes(connection, task.key),
@@ -133,8 +135,7 @@ def show_campaign(connection: Connection, store: Documents, experiment: str, cam
     to_come = dict.fromkeys(task["stage"] for task in shown if task["stage"] not in begun)
     stages += [{"stage": stage, "states": {}} for stage in to_come]
     stages = [{**stage, "units": _sums([t for t in shown if t["stage"] == stage["stage"]])} for stage in stages]
-    missing = [task["missing"] or 0 for task in shown]
-    left = _seconds_left(connection, [task.key for task in tasks], sum(missing)) if any(missing) else None
+    left = _seconds_left(connection, [task.key for task in tasks], shown) or None
     return {
         "experiment": experiment,
         "campaign": campaign,
@@ -156,10 +157,15 @@ def _counts(units: Units) -> dict[str, Any]:
     }
 
 
-def _seconds_left(connection: Connection, tasks: list[int], missing: int | None) -> float | None:
-    """Return how long the missing units take at the pace of the last hour, or of the last day; None where there is no pace."""
+def _seconds_left(connection: Connection, tasks: list[int], counts: list[dict[str, Any]]) -> float | None:
+    """Return how long the missing units that did not fail take at the pace of the last hour, or of the last day.
+
+    None where there is no pace, nobody knows what is missing, or all that is missing failed.
+    """
+    known = [each for each in counts if each["missing"] is not None]
+    missing = sum(max(0, each["missing"] - each["failed"]) for each in known)
     if not missing:
-        return 0.0 if missing == 0 else None
+        return 0.0 if known and not any(each["missing"] for each in known) else None
     now = datetime.now(UTC)
     spans = (timedelta(hours=1), timedelta(days=1))
     for span, done in zip(spans, done_since(connection, tasks, [now - span for span in spans]), strict=True):

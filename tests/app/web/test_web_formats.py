@@ -13,6 +13,8 @@ from app.web.markup import command, cut, digest, mark, ticked, time_tag
     [
         (None, MISSING),
         (0, "0 s"),
+        (0.000041, "41 \N{MICRO SIGN}s"),
+        (1e-9, "1 \N{MICRO SIGN}s"),
         (0.035, "35 ms"),
         (12.5, "12.5 s"),
         (59.97, "60 s"),

@@ -4,6 +4,7 @@ import csv
 import re
 from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import quote
 
 import page_samples as samples
@@ -11,6 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.csv_rows import _cell
+from app.web.campaigns import first_line as campaign_line
+from app.web.formats import duration
 
 FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
 SUCCEEDED = f"/jobs/{samples.job_id('reco-4')}"
@@ -408,6 +411,24 @@ def test_a_campaign_shows_its_stages_in_order(pages: FlaskClient) -> None:
     assert places == sorted(places)
 
 
+def test_a_campaign_says_first_what_it_lacks() -> None:
+    def stage(name: str, **units: int | None) -> dict[str, Any]:
+        whole = {"expected": 10, "produced": 10, "failed": 0, "running": 0, "missing": 0}
+        return {"stage": name, "states": {"succeeded": 3, "failed": 1}, "units": {**whole, **units}}
+
+    gen, reco = stage("gen"), stage("reco", produced=4, failed=2, running=1, missing=6)
+    campaign: dict[str, Any] = {"tasks": [], "stages": [gen, reco], "seconds_left": 120}
+
+    assert campaign_line(campaign) == (
+        "14 of 20 units done in 2 stages; missing: 6 of reco (2 failed, 1 running). About 2 min left."
+    )
+    assert campaign_line({**campaign, "stages": [gen], "seconds_left": None}) == "10 of 10 units done in 1 stage."
+    unknown = [gen, stage("reco", expected=None)]
+    assert campaign_line({**campaign, "stages": unknown}).startswith(
+        "2 stages begun, the last is reco: 3 of 4 jobs done"
+    )
+
+
 def test_an_evaluated_configuration_says_where_each_value_was_written(pages: FlaskClient) -> None:
     text = pages.get(f"{SUCCEEDED}/configurations/smear?form=evaluated&q=threshold").text
 
@@ -443,12 +464,42 @@ def test_the_page_of_modules_says_which_takes_most(pages: FlaskClient) -> None:
     assert pages.get("/modules?first=nobody").status_code == 404
 
 
+def test_modules_of_every_stage_are_shown_and_stages_are_compared_only_when_asked(client: FlaskClient) -> None:
+    def module(label: str | None, seconds: float, **more: str) -> dict[str, Any]:
+        return {"step": "art", "label": label, "type": "T", "events": 100, "seconds_total": seconds, **more}
+
+    for number, (stage, seconds) in enumerate((("gen", 8.0), ("reco", 2.0))):
+        record = {
+            "schema_version": 1,
+            "job_id": f"0f8b0000-0000-4000-8000-{number:012x}",
+            "experiment": "nova",
+            "state": "succeeded",
+            "started_at": "2026-01-01T00:00:00Z",
+            "task": {"task_id": f"t-{stage}", "campaign": "c", "stage": stage},
+            "modules": [module(f"{stage}mod", seconds, path="p"), module(None, 0.004, path="source")],
+        }
+        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+
+    text = client.get("/modules?by=stage").text
+    compared = client.get("/modules?by=stage&first=gen&second=reco").text
+
+    assert (
+        lead(client, "/modules?by=stage")
+        == "genmod of gen takes most: 8 s, 100% of the time there, in 2 jobs that succeeded."
+    )
+    assert re.findall(r'<h2 id="modules\d">(\w+)', text) == ["gen", "reco"]
+    assert "art, p" in text
+    assert "40 \N{MICRO SIGN}s" in text, "the source, which has no label, by its path and in time"
+    assert "From gen to reco" not in text
+    assert "From gen to reco" in compared
+
+
 def test_the_page_of_estimates_says_how_long_and_what_is_lacking(pages: FlaskClient) -> None:
     said = lead(pages, "/estimate?experiment=toyexp&stage=gen&files=100&slots=10")
     twin = pages.get("/api/v1/estimate?experiment=toyexp&stage=gen&files=100&slots=10").get_json()
 
     assert said.startswith("100 files from gen: about ")
-    assert f"about {twin['total']['wall_hours']['expected']:.1f} h with 10 slots" in said
+    assert f"about {duration(twin['total']['wall_hours']['expected'] * 3600)} with 10 slots" in said
     for query, status, words in (
         ("", 200, "Say how many files or events"),
         ("?files=1&events=1", 422, "files: give files= or events=, one of them"),

@@ -226,3 +226,25 @@ def test_time_left_is_that_of_the_missing_units_at_the_present_pace(production: 
 
     assert left == pytest.approx(24 * 3600 / 6)
     assert campaign["seconds_left"] == left
+
+
+def test_what_failed_waits_for_somebody_and_has_no_time_left(production: Production) -> None:
+    now = datetime.now(UTC)
+    moments = {
+        "started_at": (now - timedelta(hours=2)).isoformat(),
+        "ended_at": (now - timedelta(minutes=5)).isoformat(),
+    }
+    production.declare("t1", campaign="c", stage="reco", units=8)
+    production.record(
+        *[record_of(n, task=unit(n), **moments) for n in range(1, 7)],
+        record_of(7, task=unit(7), state="failed", exit={"code": 1}, **moments),
+    )
+    one_to_come = shown(production)["seconds_left"]
+
+    production.declare("t1", campaign="c", stage="reco", units=7)
+
+    with production.database.reading.connect() as connection:
+        campaign = show_campaign(connection, production.store, "nova", "c")
+    assert one_to_come == pytest.approx(3600 / 6)
+    assert (shown(production)["missing"], shown(production)["seconds_left"]) == (1, None)
+    assert campaign["seconds_left"] is None
