@@ -18,14 +18,16 @@ from provenance.services.workflows import find_workflow
 
 _WORK = ("running", "queued", "wanted", "ended", "retrying")
 _WORDS = {
-    "running": "run",
-    "queued": "wait in the batch system",
-    "wanted": "are to be submitted",
-    "ended": "are over and their record is to come",
-    "retrying": "are to be tried again",
-    "held_back": "wait for room",
-    "to_come": "wait for their files",
+    "running": ("runs", "run"),
+    "queued": ("waits in the batch system", "wait in the batch system"),
+    "wanted": ("is to be submitted", "are to be submitted"),
+    "ended": ("is over and its record is to come", "are over and their records are to come"),
+    "retrying": ("is to be tried again", "are to be tried again"),
+    "held_back": ("waits for room", "wait for room"),
+    "to_come": ("waits for its files", "wait for their files"),
+    "failed": ("failed for good and waits for somebody", "failed for good and wait for somebody"),
 }
+"""Of one unit, and of several."""
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -72,6 +74,7 @@ def show_page(experiment: str, name: str) -> Response:
     return answer(
         "workflow.html",
         twin=f"/workflows/{quote(name, safe='')}{query}",
+        is_live=workflow["state"] == "running",
         workflow=workflow,
         stages=stages,
         blocking=[stage for stage in stages if stage["failed"]],
@@ -105,10 +108,12 @@ def first_line(workflow: dict[str, Any]) -> str:
     stages = workflow["stages"]
     done, units = (sum(stage[name] for stage in stages) for name in ("done", "units"))
     failed = [stage for stage in stages if stage["failed"]]
-    head = {"running": "Running", "stopped": "Stopped", "complete": "Complete"}[workflow["state"]]
+    is_idle = failed and not any(stage[name] for stage in stages for name in (*_WORK, "held_back"))
+    heads = {"running": "Waiting" if is_idle else "Running", "stopped": "Stopped", "complete": "Complete"}
+    head = heads[workflow["state"]]
     why = f" ({workflow['why']})" if workflow["state"] == "stopped" else ""
     at = ", ".join(f"{number(stage['failed'])} of {stage['stage']}" for stage in failed)
-    blocked = f"; {at} failed for good and wait for somebody" if failed else ""
+    blocked = f"; {at} {_WORDS['failed'][sum(stage['failed'] for stage in failed) > 1]}" if failed else ""
     return f"{head}{why}: {number(done)} of {counted(units, 'unit')} done in {counted(len(stages), 'stage')}{blocked}."
 
 
@@ -116,8 +121,7 @@ def next_words(stage: dict[str, Any]) -> str:
     """Return what happens next in a stage, and what for it waits."""
     if stage["is_closed"]:
         return "Complete."
-    parts = [f"{number(stage[name])} {words}" for name, words in _WORDS.items() if stage[name]]
-    parts += [f"{number(stage['failed'])} failed for good and wait for somebody"] if stage["failed"] else []
+    parts = [f"{number(stage[name])} {words[stage[name] > 1]}" for name, words in _WORDS.items() if stage[name]]
     words = f"{', '.join(parts)}." if parts else ""
     words += f" Takes what appears in {stage['from']}." if stage["follows"] else ""
     words = words.strip()

@@ -285,7 +285,8 @@ def _waiting(above: StagePlan, count: int) -> str:
     counts = Counter(above.standing_of.values())
     working = sum(counts[standing] for standing in ("running", "queued", "wanted", "ended", "retrying"))
     words = [f"{working} in work"] if working else []
-    words += [f"{failed} failed for good: try them again or waive them"] if failed else []
+    them = "it" if failed == 1 else "them"
+    words += [f"{failed} failed for good: try {them} again or waive {them}"] if failed else []
     words += [f"{above.to_come} not begun"] if above.to_come else []
     return f"stage {above.stage.name} has {', '.join(words) or 'units to come'}"
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.web.workflows import first_line, next_words
+
 TEXT = """
 name = "toy"
 experiment = "nova"
@@ -82,6 +84,24 @@ def test_page_says_how_far_a_workflow_is_and_what_waits_for_somebody(launched: F
     assert "/retry?experiment=nova&task_id=toy-v1-gen" in page
     assert "echo" not in page, "what it ships is named by digest"
     assert len(page.encode()) < 80_000
+
+
+def test_where_nothing_is_in_work_the_page_says_that_it_waits_and_for_what() -> None:
+    counts = dict.fromkeys(("running", "queued", "wanted", "ended", "retrying", "held_back", "to_come", "waived"), 0)
+    same = {**counts, "is_closed": False, "waits_for": None, "follows": False, "from": None}
+    gen = {**same, "stage": "gen", "units": 4, "done": 3, "failed": 1}
+    reco = {**same, "stage": "reco", "units": 4, "done": 3, "failed": 0, "to_come": 1, "waits_for": "stage gen has one"}
+    workflow = {"state": "running", "stages": [gen, reco]}
+
+    assert (
+        first_line(workflow)
+        == "Waiting: 6 of 8 units done in 2 stages; 1 of gen failed for good and waits for somebody."
+    )
+    assert next_words(gen) == "1 failed for good and waits for somebody."
+    assert next_words(reco) == "1 waits for its files. Waits: stage gen has one."
+    assert next_words({**reco, "to_come": 2}).startswith("2 wait for their files.")
+    working = {**workflow, "stages": [{**gen, "running": 1}, reco]}
+    assert first_line(working).startswith("Running: ")
 
 
 @pytest.mark.parametrize(
