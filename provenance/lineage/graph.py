@@ -7,8 +7,10 @@ one file, the focus; `Omitted` says what lies outside the cut. Nothing here walk
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from provenance.lineage.past import Past, utc_text
 
 SHARED_ROLES = frozenset({"shared", "configuration"})
 """Input roles of files that serve many jobs alike (record.md, `inputs[].role`); drawings show them as badges."""
@@ -135,6 +137,7 @@ class Graph:
         nodes: files and jobs, nearest to the focus first.
         edges: between nodes of this graph; others are dropped by whoever reads them.
         is_truncated: True when a limit, not the end of history, ended the walk.
+        past: the moment at which it was known so; None where it is as it is known today.
     """
 
     focus: str
@@ -142,6 +145,7 @@ class Graph:
     edges: tuple[Edge, ...] = ()
     omitted: Omitted = field(default_factory=Omitted)
     is_truncated: bool = False
+    past: Past | None = None
     _known: Mapping[str, Node] = field(init=False, repr=False, compare=False)
     _inner: Sequence[Edge] = field(init=False, repr=False, compare=False)
 
@@ -193,6 +197,7 @@ class Graph:
             ],
             "omitted": self.omitted.to_json(),
             "is_truncated": self.is_truncated,
+            **({"past": self.past.to_json()} if self.past is not None else {}),
         }
 
 
@@ -208,11 +213,6 @@ def neighbours(edges: Iterable[tuple[str, str]]) -> tuple[dict[str, list[str]], 
         after[source].append(target)
         before[target].append(source)
     return dict(after), dict(before)
-
-
-def utc_text(moment: datetime) -> str:
-    """A time as RFC 3339 in UTC with `Z`, to the second."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def node_json(node: Node) -> dict[str, Any]:

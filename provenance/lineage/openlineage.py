@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from provenance.lineage.graph import FileNode, Graph, JobNode, utc_text
+from provenance.lineage.graph import FileNode, Graph, JobNode
+from provenance.lineage.past import utc_text
 from provenance.records.openlineage import with_slash
 
 RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"

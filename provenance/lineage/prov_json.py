@@ -10,7 +10,8 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, utc_text
+from provenance.lineage.graph import Edge, FileNode, Graph, JobNode
+from provenance.lineage.past import utc_text
 from provenance.lineage.words import full_name, shown
 
 PREFIXES = {"file": "urn:jobprov:file:", "job": "urn:jobprov:job:", "jobprov": "urn:jobprov:terms:"}

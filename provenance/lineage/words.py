@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from provenance.lineage.graph import UNHAPPY_STATES, FileNode, Graph, JobNode, Node
+from provenance.lineage.past import Past
 
 MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
 THIN_SPACE = "\u2009"
@@ -111,7 +112,19 @@ def summary(graph: Graph) -> str:
         sentences.append(f"{made}." if not makers else f"{made} came of it.")
     if not sentences:
         sentences.append("No job is known that made or used this file.")
-    return " ".join([*sentences, *omissions(graph)])
+    return " ".join([*sentences, *omissions(graph), *_of_the_past(graph.past)])
+
+
+def _of_the_past(past: Past | None) -> list[str]:
+    """When a graph was known so, and how much of it is told as it is today, a sentence each."""
+    if past is None:
+        return []
+    said = [f"This is what had been recorded on {day(past.as_of)}."]
+    if past.changed_count:
+        said.append(f"Of {counted(past.changed_count, 'job')} more was recorded since, which is shown.")
+    if past.relinked_count:
+        said.append(f"What {counted(past.relinked_count, 'file')} came from may have been found out since.")
+    return said
 
 
 def omissions(graph: Graph) -> list[str]:

@@ -1,12 +1,14 @@
 """The history around a file, as a graph that can be drawn, printed or exported."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from provenance.db.queries.files import FoundFile
-from provenance.db.queries.histories import History, known_at, read_history, was_mentioned
+from provenance.db.queries.histories import History, read_history
 from provenance.db.queries.neighbourhood import DIRECTIONS, draw_neighbourhood, focus_of
+from provenance.db.queries.pasts import changed_since, known_at, was_mentioned
 from provenance.db.queries.walking import Counts, WalkedFile, count_walk, time_limit, walk_ancestors, walk_descendants
 from provenance.db.recording.job_rows import STATES
 from provenance.errors import BadInputError, NotFoundError
@@ -43,7 +45,7 @@ def trace_lineage(
         depth: so many jobs away at most.
         limit: most nodes.
         filters: what is shown; the walk goes on behind what is not.
-        as_of: only jobs that had been recorded then.
+        as_of: only jobs that had been recorded then; `past` of the graph says what is told as it is today all the same.
 
     Raises:
         NotFoundError: no record mentions the file, or none did then.
@@ -63,7 +65,8 @@ def trace_lineage(
         return draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
     history = trace_history(connection, file, version=version, direction=direction, as_of=as_of)
     with time_limit(connection):
-        return filter_history(connection, history, filters, depth=depth, limit=limit)
+        graph = filter_history(connection, history, filters, depth=depth, limit=limit)
+        return graph if as_of is None else replace(graph, past=changed_since(connection, history, as_of))
 
 
 def trace_history(

@@ -4,20 +4,17 @@ A few statements however large it is, at most fifty thousand files each way, whi
 for those that are shown. Keys are those of the picture: claims `c7`, files that nobody claims `f9`, jobs `j3`.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from provenance.db.base import UtcInstant, binder
 from provenance.db.driver import Row
 from provenance.db.queries.neighbourhood import Focus
 from provenance.db.queries.walking import met_claims, met_identities
 from provenance.db.selecting import select_among
-from provenance.db.tables import Claim, Identity, Job, Mention, Parent
 from provenance.lineage.graph import SHARED_ROLES, neighbours
 
 MOST_FILES = 50_000
@@ -36,7 +33,6 @@ SELECT i.id, i.file_id, min(r.claim_id)
 FROM identities AS i LEFT JOIN producers AS r ON r.identity_id = i.id
 WHERE i.id {among} GROUP BY i.id, i.file_id
 """
-_RECEIVED = "SELECT id, received_at FROM jobs WHERE id {among}"
 
 
 Step = Callable[[str], Iterable[str]]
@@ -97,12 +93,6 @@ class History:
         """Return the distance from the start of all that lies before (`step=before`) or after it, itself included."""
         return spread([self.start], step)
 
-    def of_jobs(self, jobs: Collection[int]) -> "History":
-        """Return what is left when only these jobs are known."""
-        kept = {f"j{job}" for job in jobs}
-        links = {ends: link for ends, link in self.links.items() if (ends[0] if ends[0][0] == "j" else ends[1]) in kept}
-        return History(self.start, links, self.is_cut)
-
 
 def spread(start: Iterable[str], step: Step) -> dict[str, int]:
     """Return the distance of every key that is reached from the start, breadth first."""
@@ -124,26 +114,6 @@ def read_history(connection: Connection, focus: Focus, *, direction: str = "both
     if direction != "ancestors":
         _add_descendants(connection, history, focus, most)
     return history
-
-
-def known_at(connection: Connection, history: History, moment: datetime) -> History:
-    """Return the history as far as it had been recorded at a moment; links of jobs are those of today."""
-    convert = binder(UtcInstant(), connection.dialect)
-    limit = moment if convert is None else convert(moment)
-    rows = select_among(connection, _RECEIVED, jobs_of(history))
-    return history.of_jobs({job for job, received in rows if received <= limit})
-
-
-def was_mentioned(connection: Connection, file: int, moment: datetime) -> bool:
-    """Return whether a job recorded until a moment consumed the file, or made another from it."""
-    seen = select(Identity.id).where(Identity.file_id == file)
-    consumed = select(Job.id).join(Mention, Mention.job_id == Job.id).where(Mention.identity_id.in_(seen))
-    made = select(Job.id).join(Claim, Claim.job_id == Job.id).join(Parent, Parent.claim_id == Claim.id)
-    made = made.where(Parent.identity_id.in_(seen))
-    return any(
-        connection.execute(query.where(Job.received_at <= moment).limit(1)).first() is not None
-        for query in (consumed, made)
-    )
 
 
 def jobs_of(history: History) -> list[int]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -39,6 +40,23 @@ def read(client: FlaskClient, path: str) -> Any:
     answer = client.get(f"/api/v1{path}")
     assert answer.status_code == 200, answer.get_data(as_text=True)[:300]
     return answer.get_json()
+
+
+def test_the_past_says_what_is_told_as_it_is_today(recorded: FlaskClient) -> None:
+    moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    before = read(recorded, f"/files/merged/lineage?direction=ancestors&as_of={moment}")
+    job = numbered(4, inputs=files("left"), outputs=files("merged"), ended_at="2026-01-01T01:00:00Z")
+    corrected = {"record": job, "reason": "right was not read"}
+    assert recorded.post(f"/api/v1/jobs/{job['job_id']}/revisions", json=corrected).status_code == 201
+
+    after = read(recorded, f"/files/merged/lineage?direction=ancestors&as_of={moment}")
+    page = recorded.get(f"/lineage/merged?as_of={moment}").text
+
+    assert before["past"]["is_exact"]
+    assert (after["past"]["is_exact"], after["past"]["changed_jobs"]) == (False, [job["job_id"]])
+    assert "Of 1 job more was recorded since, which is shown." in page
+    assert f'<a href="/jobs/{job["job_id"]}">' in page
+    assert "past" not in read(recorded, "/files/merged/lineage")
 
 
 def test_every_question_has_its_call(recorded: FlaskClient) -> None:

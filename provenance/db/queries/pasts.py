@@ -1,0 +1,96 @@
+"""The history around a file as it had been recorded at a moment, and what of it is told as it is today.
+
+Jobs and files carry no versions of themselves in the database: a correction or another witness's record changes their rows. What was so
+is in the ledger; which jobs and links changed since is told here, so that a reader knows where the view of the past is exact.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from provenance.db.base import UtcInstant, binder
+from provenance.db.queries.histories import History, Link, jobs_of
+from provenance.db.selecting import select_among
+from provenance.db.tables import Claim, Identity, Job, Mention, Parent
+from provenance.lineage.past import Past
+
+MOST_NAMED = 100
+"""Changed jobs and files that are named; more are counted."""
+_RECEIVED = "SELECT id, received_at FROM jobs WHERE id {among}"
+_CLAIMS = """
+SELECT c.id, c.file_id, j.received_at FROM claims AS c JOIN jobs AS j ON j.id = c.job_id WHERE c.id {among}
+"""
+_LAST_RECORD = """
+SELECT w.job_id, max(e.received_at)
+FROM witness_records AS w JOIN ledger_entries AS e ON e.id = w.entry_id
+WHERE w.job_id {among} GROUP BY w.job_id
+"""
+_CLAIMED = """
+SELECT f.name, min(j.received_at), max(j.received_at)
+FROM claims AS c JOIN jobs AS j ON j.id = c.job_id JOIN files AS f ON f.id = c.file_id
+WHERE c.file_id {among} GROUP BY f.id, f.name
+"""
+_SIGHTED = """
+SELECT f.name, max(e.received_at)
+FROM sightings AS s JOIN ledger_entries AS e ON e.id = s.entry_id JOIN files AS f ON f.id = s.file_id
+WHERE s.file_id {among} GROUP BY f.id, f.name
+"""
+
+
+def known_at(connection: Connection, history: History, moment: datetime) -> History:
+    """Return the history as far as it had been recorded at a moment: what nobody had claimed then is a file that is only mentioned."""
+    limit = _bound(connection, moment)
+    known = {f"j{job}" for job, received in select_among(connection, _RECEIVED, jobs_of(history)) if received <= limit}
+    claims = select_among(connection, _CLAIMS, _numbers(_keys(history), "c"))
+    file_of = {f"c{claim}": f"f{file}" for claim, file, _ in claims}
+    later = {f"c{claim}" for claim, _, received in claims if received > limit}
+    found = History(history.start, is_cut=history.is_cut)
+    for ends, link in history.links.items():
+        if ends[0] in known or (ends[1] in known and ends[0] not in later):
+            found.links[ends] = link
+    resolved = {(file_of.get(source, source), target) for source, target in found.links}
+    for (source, target), link in history.links.items():
+        if target in known and source in later and (file_of[source], target) not in resolved:
+            found.links[file_of[source], target] = Link(is_sure=True, role=link.role)
+    return found
+
+
+def changed_since(connection: Connection, history: History, moment: datetime) -> Past:
+    """Return which jobs and which links of files, of a history as it was known at a moment, are told as they are today."""
+    limit = _bound(connection, moment)
+    keys = _keys(history)
+    claims = select_among(connection, _CLAIMS, _numbers(keys, "c"))
+    files = sorted({file for _, file, _ in claims} | set(_numbers(keys, "f")))
+    jobs = sorted(job for job, last in select_among(connection, _LAST_RECORD, jobs_of(history)) if last > limit)
+    names = {name for name, first, last in select_among(connection, _CLAIMED, files) if first <= limit < last}
+    names |= {name for name, last in select_among(connection, _SIGHTED, files) if last > limit}
+    uuids = connection.execute(select(Job.uuid).where(Job.id.in_(jobs[:MOST_NAMED]))).scalars()
+    return Past(moment, tuple(sorted(uuids)), len(jobs), tuple(sorted(names)[:MOST_NAMED]), len(names))
+
+
+def was_mentioned(connection: Connection, file: int, moment: datetime) -> bool:
+    """Return whether a job recorded until a moment consumed the file, or made another from it."""
+    seen = select(Identity.id).where(Identity.file_id == file)
+    consumed = select(Job.id).join(Mention, Mention.job_id == Job.id).where(Mention.identity_id.in_(seen))
+    made = select(Job.id).join(Claim, Claim.job_id == Job.id).join(Parent, Parent.claim_id == Claim.id)
+    made = made.where(Parent.identity_id.in_(seen))
+    return any(
+        connection.execute(query.where(Job.received_at <= moment).limit(1)).first() is not None
+        for query in (consumed, made)
+    )
+
+
+def _bound(connection: Connection, moment: datetime) -> Any:
+    """Return a moment as the driver gives moments."""
+    convert = binder(UtcInstant(), connection.dialect)
+    return moment if convert is None else convert(moment)
+
+
+def _keys(history: History) -> set[str]:
+    return {history.start, *(key for ends in history.links for key in ends)}
+
+
+def _numbers(keys: Iterable[str], kind: str) -> list[int]:
+    return sorted(int(key[1:]) for key in keys if key[0] == kind)

@@ -1,0 +1,119 @@
+"""Histories of the past: what had been recorded at a moment, and what of it is told as it is today; on both databases."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from production_samples import MOMENT, Production, chain, file_entry, job, job_id
+
+from provenance.db.queries import pasts
+from provenance.lineage.graph import FileNode, Graph
+from provenance.lineage.past import Past
+from provenance.lineage.words import summary
+from provenance.services.trace_lineage import trace_lineage
+
+BEFORE, AFTER = MOMENT + timedelta(hours=1), MOMENT + timedelta(days=1)
+
+
+def past_of(production: Production, name: str, moment: datetime = BEFORE, **how: Any) -> tuple[Graph, Past]:
+    """Return a file's history as it was known at a moment, and what it says of itself."""
+    with production.database.reading.connect() as connection:
+        graph = trace_lineage(connection, name, as_of=moment, **how)
+    assert graph.past is not None
+    return graph, graph.past
+
+
+def placeholders(graph: Graph) -> dict[str, bool]:
+    return {node.name: node.is_placeholder for node in graph.nodes if isinstance(node, FileNode)}
+
+
+def test_history_of_today_says_nothing_of_the_past(production: Production) -> None:
+    production.record(*chain("a", "b"))
+
+    with production.database.reading.connect() as connection:
+        graph = trace_lineage(connection, "b")
+
+    assert graph.past is None
+    assert "past" not in graph.to_json()
+
+
+def test_where_nothing_came_since_the_past_is_exact(production: Production) -> None:
+    production.record(*chain("a", "b", "c"))
+
+    graph, past = past_of(production, "c")
+
+    assert past == Past(BEFORE)
+    assert past.is_exact
+    assert graph.to_json()["past"] == {
+        "as_of": "2026-01-02T01:00:00Z", "is_exact": True, "changed_jobs": [], "changed_count": 0, "relinked_files": [],
+        "relinked_count": 0,
+    }  # fmt: skip
+    assert summary(graph).endswith("This is what had been recorded on 2 Jan 2026 01:00 UTC.")
+
+
+def test_file_that_nobody_had_claimed_then_is_only_mentioned(production: Production) -> None:
+    first, second = chain("a", "b")
+    production.record(second)
+    production.record(first, received_at=AFTER)
+
+    then, past = past_of(production, "b", direction="ancestors")
+    now, _ = past_of(production, "b", AFTER, direction="ancestors")
+
+    assert placeholders(then) == {"a": True, "b": False}
+    assert len(then.jobs()) == 1
+    assert past.is_exact  # who made it came later, and is left out as it should be
+    assert placeholders(now) == {"a": False, "b": False}
+
+
+def test_shared_file_that_was_claimed_later_is_only_mentioned(production: Production) -> None:
+    calib = file_entry("calib", 9)
+    production.record(job(1, inputs=[{**calib, "role": "shared"}], outputs=[file_entry("b", 2)]))
+    production.record(job(2, outputs=[calib]), received_at=AFTER)
+
+    then, _ = past_of(production, "b", direction="ancestors")
+
+    assert placeholders(then) == {"b": False, "calib": True}
+
+
+def test_job_that_was_corrected_since_is_named(production: Production) -> None:
+    first, second = chain("a", "b")
+    production.record(first, second)
+    production.record({**second, "unit": "u"}, reason="the unit was missing", received_at=AFTER)
+
+    then, past = past_of(production, "b")
+    later = past_of(production, "b", AFTER)[1]
+
+    assert (past.changed_jobs, past.changed_count, past.is_exact) == ((job_id(2),), 1, False)
+    assert "Of 1 job more was recorded since, which is shown." in summary(then)
+    assert later.is_exact
+
+
+def test_job_of_which_another_witness_told_since_is_named(production: Production) -> None:
+    first, second = chain("a", "b")
+    production.record(first, second)
+    production.record({**first, "witness": "history", "inputs": [], "outputs": []}, received_at=AFTER)
+
+    assert past_of(production, "b", direction="ancestors")[1].changed_jobs == (job_id(1),)
+
+
+def test_file_that_another_job_claimed_since_is_named(production: Production) -> None:
+    production.record(*chain("a", "b"))
+    production.record(job(9, outputs=[file_entry("a", 1)]), received_at=AFTER)
+
+    then, past = past_of(production, "b", direction="ancestors")
+
+    assert (past.relinked_files, past.relinked_count) == (("a",), 1)
+    assert "What 1 file came from may have been found out since." in summary(then)
+    assert placeholders(then) == {"a": False, "b": False}
+    assert len(then.jobs()) == 2  # the third was not known
+
+
+def test_many_changed_jobs_are_counted_and_some_named(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pasts, "MOST_NAMED", 2)
+    records = chain("a", "b", "c", "d")
+    production.record(*records)
+    production.record(*({**record, "witness": "history"} for record in records), received_at=AFTER)
+
+    past = past_of(production, "d", direction="ancestors")[1]
+
+    assert (len(past.changed_jobs), past.changed_count) == (2, 4)
