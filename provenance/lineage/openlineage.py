@@ -12,7 +12,7 @@ from typing import Any
 
 from provenance.lineage.graph import FileNode, Graph, JobNode
 from provenance.lineage.past import utc_text
-from provenance.records.openlineage import with_slash
+from provenance.records.openlineage_datasets import with_slash
 
 RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _PRODUCER = "urn:jobprov:lineage:1"

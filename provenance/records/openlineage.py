@@ -6,35 +6,26 @@ far, sorted by their time, so that the order of arrival cannot matter; it keeps 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, RunEvent; docs/record.md, "Events of OpenLineage".
 """
 
-import hashlib
 import json
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from provenance.errors import BadInputError, LimitError
 from provenance.records.job_record import Instant
+from provenance.records.openlineage_datasets import Dataset, Text, file_of, text_of, without_slash
 from provenance.records.repairing import parse_object, split_message
 
 WITNESS = "import"
 MOST_EVENTS = 500
 ENDS = {"COMPLETE": "succeeded", "FAIL": "failed", "ABORT": "killed"}
 _RANKS = ("START", "RUNNING", "OTHER", None, "ABORT", "FAIL", "COMPLETE")
-_VERSION = re.compile(r"[^\s\x00-\x1f]{1,200}")
-_Text = Annotated[str, Meta(min_length=1, max_length=1000)]
-
-
-class Dataset(Struct):
-    """What a run read or wrote."""
-
-    namespace: _Text
-    name: _Text
-    facets: dict[str, Any] = {}
+_Event = TypeVar("_Event")
 
 
 class Run(Struct):
@@ -47,8 +38,8 @@ class Run(Struct):
 class Job(Struct):
     """What was executed."""
 
-    namespace: _Text
-    name: _Text
+    namespace: Text
+    name: Text
     facets: dict[str, Any] = {}
 
 
@@ -58,7 +49,7 @@ class RunEvent(Struct):
     eventTime: Instant  # noqa: N815
     run: Run
     job: Job
-    producer: _Text
+    producer: Text
     eventType: Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"] | None = None  # noqa: N815
     inputs: list[Dataset] | None = None
     outputs: list[Dataset] | None = None
@@ -94,17 +85,32 @@ def read_event(body: bytes) -> ReadEvent:
     Raises:
         BadInputError: it is none; `fields` names what is missing or wrong.
     """
-    document = parse_object(body)
-    if "run" not in document and ("job" in document or "dataset" in document):
-        raise BadInputError("Only events of runs are taken, not of jobs or datasets alone.", {"run": ["missing"]})
+    return run_event_of(parse_object(body))
+
+
+def run_event_of(document: dict[str, Any]) -> ReadEvent:
+    """Return the run event that a JSON object is.
+
+    Raises:
+        BadInputError: as `read_event`.
+    """
+    event = converted(document, RunEvent)
+    return ReadEvent(_job_id(event.run.runId), event, document, canonical(document))
+
+
+def converted(document: dict[str, Any], kind: type[_Event]) -> _Event:
+    """Return an event of this kind.
+
+    Raises:
+        BadInputError: the object is none; `fields` names what is missing or wrong.
+    """
     try:
-        event = msgspec.convert(document, RunEvent)
+        return msgspec.convert(document, kind)
     except msgspec.ValidationError as problem:
         path, message = split_message(str(problem))
         missing = re.search(r"missing required field (\w+)", message)
         field = f"{path}.{missing[1]}" if missing and path != missing[1] else path
         raise BadInputError(f"{field or 'The event'}: {message}.", {field: [message]}) from None
-    return ReadEvent(_job_id(event.run.runId), event, document, _canonical(document))
 
 
 def _job_id(run_id: str) -> str:
@@ -115,7 +121,8 @@ def _job_id(run_id: str) -> str:
     return str(found)
 
 
-def _canonical(document: dict[str, Any]) -> str:
+def canonical(document: dict[str, Any]) -> str:
+    """Return an event as JSON, always alike."""
     return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -177,40 +184,39 @@ def _task(job: Job, facets: dict[str, Any]) -> dict[str, str]:
     parent = facets.get("parent", {}).get("run")
     run = parent.get("runId") if isinstance(parent, dict) else None
     name = f"{job.namespace}:{job.name}" + (f"@{run}" if isinstance(run, str) and run else "")
+    return {"task_id": task_id_of(name), "campaign": job.namespace, "stage": job.name}
+
+
+def task_id_of(name: str) -> str:
+    """Return the id of the task that a job of this full name is.
+
+    Raises:
+        BadInputError: it is longer than a task id can be.
+    """
     task_id = without_slash(name)
     if len(task_id) > 1000:  # noqa: PLR2004 - as the record says
         raise BadInputError("job.name: longer than a task id can be.", {"job.name": ["too long"]})
-    return {"task_id": task_id, "campaign": job.namespace, "stage": job.name}
-
-
-def without_slash(name: str) -> str:
-    """Return a name as task ids and namespaces of files can be, `%2F` for a slash; `with_slash` is the way back."""
-    return name.replace("%", "%25").replace("/", "%2F")
-
-
-def with_slash(name: str) -> str:
-    """Return what `without_slash` was given."""
-    return name.replace("%2F", "/").replace("%25", "%")
+    return task_id
 
 
 def _exit(end: RunEvent | None, facets: dict[str, Any]) -> dict[str, str]:
-    message = _text(facets.get("errorMessage", {}), "message")
+    message = text_of(facets.get("errorMessage", {}), "message")
     return {"message": message} if message and end is not None and end.eventType != "COMPLETE" else {}
 
 
 def _software(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield what `sourceCodeLocation` says: repository, and a commit or a ref."""
     facet = facets.get("sourceCodeLocation", {})
-    repository = _text(facet, "repoUrl") or _text(facet, "url")
+    repository = text_of(facet, "repoUrl") or text_of(facet, "url")
     if not repository:
         return
-    version = _text(facet, "version")
+    version = text_of(facet, "version")
     is_commit = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", version) is not None
-    ref = _text(facet, "tag") or _text(facet, "branch") or ("" if is_commit else version)
+    ref = text_of(facet, "tag") or text_of(facet, "branch") or ("" if is_commit else version)
     found = {
         "name": repository.rstrip("/").rpartition("/")[2].removesuffix(".git")[:1000],
         "evidence": "declared",
-        "vcs": _text(facet, "type") or "git",
+        "vcs": text_of(facet, "type") or "git",
         "repository": repository,
         "requested_ref": ref,
         "revision": version if is_commit else "",
@@ -221,20 +227,14 @@ def _software(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _environment(facets: dict[str, Any]) -> dict[str, Any]:
     listed = facets.get("environmentVariables", {}).get("environmentVariables")
     pairs = [pair for pair in listed if isinstance(pair, dict)] if isinstance(listed, list) else []
-    variables = {_text(pair, "name"): _text(pair, "value") for pair in pairs if _text(pair, "name")}
+    variables = {text_of(pair, "name"): text_of(pair, "value") for pair in pairs if text_of(pair, "name")}
     return {"variables": variables} if variables else {}
 
 
 def _files(kind: str, events: Sequence[RunEvent], experiment: str) -> list[dict[str, Any]]:
     """Return the datasets as inputs or outputs."""
-    found = []
-    for place, dataset in enumerate(_datasets(getattr(event, kind) for event in events)):
-        file = _file(dataset, experiment)
-        if not file.get("name"):
-            field = f"{kind}[{place}].name"
-            raise BadInputError(f"{field}: {dataset.name[:60]!r} has no last part.", {field: ["no last part"]})
-        found.append(file)
-    return found
+    datasets = _datasets(getattr(event, kind) for event in events)
+    return [file_of(dataset, experiment, f"{kind}[{place}]") for place, dataset in enumerate(datasets)]
 
 
 def _datasets(lists: Iterable[Sequence[Dataset] | None]) -> list[Dataset]:
@@ -246,36 +246,3 @@ def _datasets(lists: Iterable[Sequence[Dataset] | None]) -> list[Dataset]:
         facets = _merged([held.facets if held is not None else {}, dataset.facets])
         found[key] = Dataset(*key, facets)
     return list(found.values())
-
-
-def _file(dataset: Dataset, experiment: str) -> dict[str, Any]:
-    """Return a dataset as a file: folders of its name belong to the namespace, and neither holds a slash."""
-    folder, slash, name = dataset.name.rstrip("/").rpartition("/")
-    outer = "" if dataset.namespace == experiment else dataset.namespace.rstrip("/")
-    namespace = f"{outer}/{folder.lstrip('/')}".rstrip("/") if slash else outer
-    known = dataset.facets.get("jobprov_file", {})
-    version = _text(dataset.facets.get("version", {}), "datasetVersion")
-    checksums = [*(known.get("checksums") or []), *_version_checksum(version)]
-    file = {
-        "name": name,
-        "namespace": without_slash(namespace),
-        "checksums": checksums,
-        "size_bytes": known.get("size_bytes"),
-        "sha256": known.get("sha256"),
-        "location": f"{outer}/{dataset.name.lstrip('/')}" if "://" in outer else None,
-    }
-    return {key: value for key, value in file.items() if value not in (None, "", [])}
-
-
-def _version_checksum(version: str) -> list[str]:
-    """Return a dataset's version in the place of a checksum: two versions of one name are not the same content."""
-    if not version:
-        return []
-    plain = version if _VERSION.fullmatch(version) else hashlib.sha256(version.encode()).hexdigest()
-    return [f"openlineage-version:{plain}"]
-
-
-def _text(facet: dict[str, Any], name: str) -> str:
-    """Return a text of a facet, '' where it has none."""
-    found = facet.get(name)
-    return found if isinstance(found, str) else ""

@@ -130,6 +130,10 @@ def test_answers_say_what_became_of_the_run(client: FlaskClient) -> None:
     assert answers[0].get_json()["job_id"] == RUN
 
 
+def static(**of_what: Any) -> dict[str, Any]:
+    return {"eventTime": "2026-01-01T00:00:00Z", "producer": "p", **of_what}
+
+
 @pytest.mark.parametrize(
     ("document", "field"),
     [
@@ -137,7 +141,15 @@ def test_answers_say_what_became_of_the_run(client: FlaskClient) -> None:
         (plain(run={"runId": 5}), "run.runId"),
         (plain(eventTime="2026-01-01T00:00:00"), "eventTime"),
         (plain(inputs=[{"namespace": "n", "name": "a\u0001b"}]), "inputs[0].name"),
-        ({"eventTime": "2026-01-01T00:00:00Z", "producer": "p", "dataset": {"namespace": "n", "name": "x"}}, "run"),
+        ({"eventTime": "2026-01-01T00:00:00Z", "producer": "p"}, "run"),
+        ({"eventType": "START", **static(job={"namespace": "n", "name": "j"})}, "run"),
+        (static(dataset={"namespace": "n"}), "dataset.name"),
+        (static(dataset={"namespace": "n", "name": "/"}), "dataset.name"),
+        (
+            static(job={"namespace": "n", "name": "j"}, outputs=[{"namespace": "n", "name": "a\u0001"}]),
+            "outputs[0].name",
+        ),
+        (static(job={"namespace": "n", "name": "j" * 999}), "job.name"),
     ],
 )
 def test_bad_event_is_answered_by_its_field(client: FlaskClient, document: Any, field: str) -> None:

@@ -1,0 +1,100 @@
+"""OpenLineage events that tell of no run: what a job is declared to read and write, and what is known of a dataset.
+
+A JobEvent declares the task that runs of the job belong to; its datasets, and that of a DatasetEvent, are files as a catalog saw them.
+
+Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, JobEvent and DatasetEvent; docs/record.md, "Events of
+OpenLineage".
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from provenance.errors import BadInputError
+from provenance.records.checks import checksum_problem, name_problem
+from provenance.records.job_record import Instant
+from provenance.records.openlineage import Job, canonical, converted, task_id_of
+from provenance.records.openlineage_datasets import Dataset, file_of
+
+MARK = "openlineage"
+"""The member of a declaration, and of a sighting's metadata, that holds what the event said."""
+
+
+class JobEvent(Struct):
+    """What a job is declared to be; the words are OpenLineage's."""
+
+    eventTime: Instant  # noqa: N815
+    job: Job
+    producer: str
+    inputs: list[Dataset] | None = None
+    outputs: list[Dataset] | None = None
+
+    @property
+    def task_id(self) -> str:
+        """Return the id of the task that runs of the job belong to where they have no parent.
+
+        Raises:
+            BadInputError: it is longer than a task id can be.
+        """
+        return task_id_of(f"{self.job.namespace}:{self.job.name}")
+
+
+class DatasetEvent(Struct):
+    """What is known of a dataset; the words are OpenLineage's."""
+
+    eventTime: Instant  # noqa: N815
+    dataset: Dataset
+    producer: str
+
+
+def static_event_of(document: dict[str, Any]) -> JobEvent | DatasetEvent | None:
+    """Return the event of a job or dataset alone that a JSON object is; None where it is, or is meant to be, one of a run.
+
+    Raises:
+        BadInputError: it is none; `fields` names what is missing or wrong.
+    """
+    if "run" in document or "eventType" in document:
+        return None
+    if "job" in document:
+        return converted(document, JobEvent)
+    return converted(document, DatasetEvent) if "dataset" in document else None
+
+
+def declaration_of(event: JobEvent, document: dict[str, Any], experiment: str) -> dict[str, Any]:
+    """Return the declaration of the task that a job is, with the event word for word."""
+    said = {"eventTime": event.eventTime.isoformat(), "event": canonical(document)}
+    return {"experiment": experiment, "campaign": event.job.namespace, "stage": event.job.name, MARK: said}
+
+
+def sightings_of_event(event: JobEvent | DatasetEvent, experiment: str) -> list[dict[str, Any]]:
+    """Return the datasets of an event as files that were seen.
+
+    Raises:
+        BadInputError: a name is none that a file can have; `fields` says where.
+    """
+    if isinstance(event, DatasetEvent):
+        return [_sighting(event.dataset, "dataset", experiment, event, f"OpenLineage of {event.producer}")]
+    job = f"{event.job.namespace}:{event.job.name}"
+    return [
+        _sighting(dataset, f"{kind}s[{place}]", experiment, event, f"OpenLineage: {kind} of job {job}")
+        for kind, datasets in (("input", event.inputs), ("output", event.outputs))
+        for place, dataset in enumerate(datasets or ())
+    ]
+
+
+def _sighting(
+    dataset: Dataset, place: str, experiment: str, event: JobEvent | DatasetEvent, words: str
+) -> dict[str, Any]:
+    file = file_of(dataset, experiment, place)
+    location = file.pop("location", None)
+    problems = [name_problem(file["name"]), name_problem(file.get("namespace") or "-")]
+    problems += [checksum_problem(word) for word in file.get("checksums", ())]
+    if found := next((problem for problem in problems if problem), None):
+        raise BadInputError(f"{place}.name: {found}.", {f"{place}.name": [found]})
+    said = {"producer": event.producer, "eventTime": event.eventTime.isoformat(), "dataset": canonical(_plain(dataset))}
+    where = {"locations": [location]} if location else {}
+    return {"experiment": experiment, **file, **where, "catalog": words, "metadata": {MARK: said}}
+
+
+def _plain(dataset: Dataset) -> dict[str, Any]:
+    return {"namespace": dataset.namespace, "name": dataset.name, "facets": dataset.facets}
