@@ -24,6 +24,7 @@ from provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from provenance.errors import BadInputError
 
 _FIRST_BAD = STATES.index("failed")
 
@@ -177,7 +178,7 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
         Job.unit: filters.unit,
         Job.batch_id: filters.batch_id,
         Job.recipe: filters.recipe,
-        Job.state: None if filters.state is None else STATES.index(filters.state),
+        Job.state: None if filters.state is None else _state_number(filters.state),
     }
     found = [column == value for column, value in equal.items() if value is not None]
     if filters.started_after is not None:
@@ -194,6 +195,12 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     if filters.file is not None:
         found.append(_touches_file(filters.file))
     return found
+
+
+def _state_number(state: str) -> int:
+    if state not in STATES:
+        raise BadInputError(f"state: one of {', '.join(STATES)}.", {"state": [f"one of {', '.join(STATES)}"]})
+    return STATES.index(state)
 
 
 def _software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:

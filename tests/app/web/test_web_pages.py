@@ -235,6 +235,9 @@ def test_a_name_of_several_experiments_offers_the_choice(pages: FlaskClient) -> 
     [
         ("/jobs?state=asleep", 422),
         ("/jobs?cursor=x", 422),
+        ("/errors?state=asleep", 422),
+        ("/modules?state=asleep", 422),
+        ("/impact?state=asleep", 422),
         ("/jobs?started_after=yesterday", 422),
         (f"/lineage/{samples.MERGED}?depth=deep", 422),
         (f"/lineage/{samples.MERGED}?direction=up", 422),
