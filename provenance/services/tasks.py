@@ -163,7 +163,7 @@ def _seconds_left(connection: Connection, tasks: list[int], counts: list[dict[st
     None where there is no pace, nobody knows what is missing, or all that is missing failed.
     """
     known = [each for each in counts if each["missing"] is not None]
-    missing = sum(max(0, each["missing"] - each["failed"]) for each in known)
+    missing: int = sum(max(0, each["missing"] - each["failed"]) for each in known)
     if not missing:
         return 0.0 if known and not any(each["missing"] for each in known) else None
     now = datetime.now(UTC)
