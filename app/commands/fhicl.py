@@ -1,7 +1,9 @@
 """`jobprov fhicl`: FHiCL files, expanded, evaluated, named and compared, as the reference does. Needs no service."""
 
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ def _search_path_option(function: F) -> F:
     return click.option(
         "--search-path",
         multiple=True,
-        help="Where included files are looked for; FHICL_FILE_PATH by default. May be repeated.",
+        help="Folders where included files are looked for, `:` between them; FHICL_FILE_PATH by default. May be repeated.",
     )(function)
 
 
@@ -27,9 +29,15 @@ def fhicl() -> None:
 @fhicl.command()
 @click.argument("file")
 @_search_path_option
-def expand(*, file: str, search_path: tuple[str, ...]) -> None:
-    """Print FILE with its includes in."""
-    sys.stdout.buffer.write(_load(file, search_path).expanded)
+@json_option
+def expand(*, file: str, search_path: tuple[str, ...], as_json: bool) -> None:
+    """Print FILE with its includes in, be the result FHiCL or not."""
+    expansion = reader.expand(file, _folders(search_path))
+    if as_json:
+        files = [asdict(each) for each in expansion.files]
+        emit({"expanded": expansion.text().decode("latin-1"), "files": files}, "", as_json=True)
+    else:
+        sys.stdout.buffer.write(expansion.text())
 
 
 @fhicl.command()
@@ -78,13 +86,18 @@ def diff(*, before: str, after: str, search_path: tuple[str, ...], as_json: bool
 
 
 @fhicl.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def conformance(*, folder: Path) -> None:
-    """Judge this reader by the reference's answers in FOLDER; exit code 1 where any differs."""
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@json_option
+def conformance(*, folder: Path | None, as_json: bool) -> None:
+    """Judge this reader by the reference's answers in FOLDER, or in the folder `fhicl` of JOBPROV_SHARED; exit code 1 where any differs."""
     from provenance.fhicl.conformance import score  # noqa: PLC0415 - slow, and seldom wanted
 
-    scores = score(folder)
-    click.echo("\n".join(line for found in scores for line in found.lines()))
+    scores = score(folder or Path(os.environ.get("JOBPROV_SHARED", "../shared")) / "fhicl")
+    emit(
+        [asdict(found) for found in scores],
+        "\n".join(line for found in scores for line in found.lines()),
+        as_json=as_json,
+    )
     if any(found.good < found.total for found in scores):
         sys.exit(1)
 
@@ -99,7 +112,12 @@ def _change_json(change: reader.Change) -> dict[str, Any]:
 
 
 def _load(file: str, search_path: Sequence[str]) -> Any:
-    return reader.load(file, list(search_path) or None)
+    return reader.load(file, _folders(search_path))
+
+
+def _folders(search_path: Sequence[str]) -> list[str] | None:
+    """Return the folders of the option; None where it was not given."""
+    return [folder for part in search_path for folder in part.split(":")] or None
 
 
 COMMANDS = {"fhicl": fhicl}

@@ -69,14 +69,14 @@ class FhiclError(ProvenanceError):
         caret: where in the excerpt the place is, from 0.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what the published contract names comes in its order
         self,
         kind: str,
         message: str,
-        *,
         file: str = "",
         line: int = 0,
         column: int = 0,
+        *,
         chain: Sequence[Inclusion] = (),
         excerpt: str = "",
         caret: int = 0,

@@ -155,6 +155,33 @@ def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
     assert run_alone(*words).returncode == 2
 
 
+def test_fhicl_is_expanded_even_where_the_result_is_in_error(tmp_path: Path) -> None:
+    """As fhicl-expand does it; the search path may be one text with colons, like FHICL_FILE_PATH."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "broken.fcl").write_text("a: [1\n")
+    (tmp_path / "main.fcl").write_text('#include "broken.fcl"\n')
+    words = ("fhicl", "expand", str(tmp_path / "main.fcl"), "--search-path", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+
+    assert run_alone(*words).stdout == "a: [1\n"
+    told = json.loads(run_alone(*words, "--json").stdout)
+    assert (told["expanded"], [each["name"] for each in told["files"][1:]]) == ("a: [1\n", ["broken.fcl"])
+
+
+def test_fhicl_conformance_is_scored_where_the_cases_are(tmp_path: Path) -> None:
+    (tmp_path / "fhicl").mkdir()
+    case = {"file": "x.fcl", "source_latin1": "a: 1\n", "ok": False, "class": "syntax"}
+    (tmp_path / "fhicl" / "probes.jsonl").write_text(json.dumps(case) + "\n")
+
+    by_folder = run_alone("fhicl", "conformance", str(tmp_path / "fhicl"), "--json")
+    by_variable = run_alone("fhicl", "conformance", JOBPROV_SHARED=str(tmp_path))
+    nowhere = run_alone("fhicl", "conformance", str(tmp_path / "none"))
+
+    assert (by_folder.returncode, by_variable.returncode, nowhere.returncode) == (1, 1, 1)
+    assert [(each["total"], each["good"]) for each in json.loads(by_folder.stdout)] == [(1, 0)]
+    assert by_variable.stdout.startswith("probes: 0 of 1 agree")
+    assert "name a folder" in nowhere.stderr
+
+
 def test_fhicl_is_read_without_a_service(tmp_path: Path) -> None:
     one, two = tmp_path / "one.fcl", tmp_path / "two.fcl"
     one.write_text("a: 1 b: { c: @nil }\n")
