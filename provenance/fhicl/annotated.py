@@ -4,8 +4,6 @@ The places are the reference's, oddities included (its line numbers: positions.p
 sequence goes by the sequence's own length). `Configuration.origin` tells the true ones. Source: fhicl-cpp `PrettifierAnnotated`.
 """
 
-from provenance.fhicl.limits import Limits
-from provenance.fhicl.registry import registered_tables
 from provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
 from provenance.fhicl.walk import ATOM, ENTER, walk
 
@@ -13,12 +11,12 @@ _INDENT = "   "
 _UNKNOWN = "-:1"
 
 
-def annotated_form(root: TableBody, limits: Limits) -> str:
+def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
     """Return the indented form with `  # file:line` behind each item, `""` where it is that of the item before."""
     lines: list[str] = []
     depth, here, before = 0, "", ""
     sizes: list[int] = []
-    for action, key, index, value in walk(root, registered_tables(root, limits)):
+    for action, key, index, value in walk(root, registry):
         prefix = f"{key}: " if index < 0 else ""
         if action == ATOM:
             here = reference_place(value)
@@ -37,13 +35,13 @@ def annotated_form(root: TableBody, limits: Limits) -> str:
     return "".join(lines)
 
 
-def prefix_annotated_form(root: TableBody, limits: Limits) -> str:
+def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
     """Return the indented form with two lines before each item: `#KEY|path|` and `#SRC|file:line|`."""
     lines: list[str] = []
     depth = 0
     sizes: list[int] = []
     names: list[str] = []
-    for action, key, index, value in walk(root, registered_tables(root, limits)):
+    for action, key, index, value in walk(root, registry):
         if action in (ATOM, ENTER):
             place = reference_place(value)
             lines.append(f"#KEY|{''.join(names)}{key}|\n#SRC|{'' if place == _UNKNOWN else place}|\n")

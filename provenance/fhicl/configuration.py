@@ -9,6 +9,7 @@ from provenance.fhicl.includer import Expansion, SourceFile
 from provenance.fhicl.indented import indented_form
 from provenance.fhicl.limits import Limits
 from provenance.fhicl.positions import Origin
+from provenance.fhicl.registry import registered_tables
 from provenance.fhicl.tree import Parameter, find_value, origin_of, parameters, python_value, tree_of
 from provenance.fhicl.values import TableBody
 
@@ -22,8 +23,11 @@ class Configuration:
         expanded_size: bytes of the expanded text.
     """
 
-    def __init__(self, root: TableBody, expansion: Expansion, limits: Limits) -> None:
+    def __init__(
+        self, root: TableBody, registry: dict[str, TableBody] | None, *, expansion: Expansion, limits: Limits
+    ) -> None:
         self._root = root
+        self._registry = registry
         self._expansion = expansion
         self._limits = limits
         self._canonical = canonical_form(root, limits)
@@ -58,11 +62,11 @@ class Configuration:
 
     def to_annotated_string(self) -> str:
         """Return what `--annotate` prints, with the reference's line numbers."""
-        return annotated_form(self._root, self._limits)
+        return annotated_form(self._root, self._registered())
 
     def to_prefix_annotated_string(self) -> str:
         """Return what `--prefix-annotate` prints, with the reference's line numbers."""
-        return prefix_annotated_form(self._root, self._limits)
+        return prefix_annotated_form(self._root, self._registered())
 
     def value(self, path: str) -> Any:
         """Return a value as Python has it: None, bool, int, float, complex, str, list or dict; numbers beyond a float as their text.
@@ -96,6 +100,11 @@ class Configuration:
     def parameters(self) -> Iterator[Parameter]:
         """Yield (path, canonical, origin) of every atom and of every empty table and sequence, in the order of print."""
         return parameters(self._root)
+
+    def _registered(self) -> dict[str, TableBody]:
+        if self._registry is None:
+            self._registry = registered_tables(self._root, self._limits)
+        return self._registry
 
     @property
     def root(self) -> TableBody:

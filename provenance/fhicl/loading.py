@@ -87,8 +87,8 @@ def load_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMITS)
     root = TableBody(evaluate(expansion, limits))
     canonical_form(root, limits)
     if any("@id::" in piece.segment.text for piece in expansion.pieces):
-        root = resolve_identifiers(root, limits)
-    return Configuration(root, expansion, limits)
+        return Configuration(*resolve_identifiers(root, limits), expansion=expansion, limits=limits)
+    return Configuration(root, None, expansion=expansion, limits=limits)
 
 
 def expand(

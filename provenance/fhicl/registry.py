@@ -25,8 +25,10 @@ def registered_tables(root: TableBody, limits: Limits) -> dict[str, TableBody]:
     return registry
 
 
-def resolve_identifiers(root: TableBody, limits: Limits) -> TableBody:
-    """Return the set with every `@id::` replaced by the registered table of that id.
+def resolve_identifiers(root: TableBody, limits: Limits) -> tuple[TableBody, dict[str, TableBody]]:
+    """Return the set with every `@id::` replaced by the registered table of that id, and the registry.
+
+    An `@id::` registers nothing: the table that it stands for keeps its place in the order, and so its members' places in annotations.
 
     Raises:
         FhiclError: no table of that id is registered by then; ids are written in lower case.
@@ -38,8 +40,9 @@ def resolve_identifiers(root: TableBody, limits: Limits) -> TableBody:
         members = {name: _resolved(value, registry, resolved, 0) for name, value in body.members.items()}
         resolved[id(body)] = replaced = TableBody(members, shared=True)
         canonical_form(replaced, limits)
-        registry.setdefault(parameter_set_id(replaced), replaced)
-    return resolved[id(body)]
+        if body is not root:
+            registry.setdefault(parameter_set_id(replaced), replaced)
+    return resolved[id(body)], registry
 
 
 def _resolved(value: Value, registry: dict[str, TableBody], resolved: dict[int, TableBody], depth: int) -> Value:
