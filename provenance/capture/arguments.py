@@ -7,6 +7,8 @@ programs are read the same way once they name an fcl file by `-c`; else each arg
 import os
 import re
 
+from provenance.capture import regular
+
 ART_PROGRAMS = frozenset(["art", "art_ut", "lar", "lar_ut", "mu2e", "nova", "gm2", "uboone", "gallery"])
 INTERPRETERS = re.compile(
     r"^(?:python|perl|ruby|node|php|lua|tclsh|R(?:script)?|(?:ba|da|z|k|c|tc)?sh|root(?:\.exe)?)[\d.]*$"
@@ -113,9 +115,9 @@ class CommandLine:
         """Return the inputs that the `-S` lists name; raises OSError where a list cannot be read."""
         names = []
         for path in self.lists:
-            with open(path) as stream:
-                lines = (line.strip() for line in stream)
-                names.extend(line for line in lines if line and not line.startswith("#"))
+            content = regular.read(path) or b""
+            lines = (line.strip() for line in os.fsdecode(content).splitlines())
+            names.extend(line for line in lines if line and not line.startswith("#"))
         return names
 
 

@@ -8,6 +8,8 @@ even absolute ones, which are glued behind each folder. Values are not evaluated
 import os
 import re
 
+from provenance.capture import regular
+
 _INCLUDE = re.compile(rb"^#include \"(.+)\"$", re.DOTALL)
 _NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
 _MOST_FILES, _MOST_PROBLEMS = 5000, 20
@@ -83,10 +85,7 @@ class Closure:
 
     def _open(self, name, path, index):
         try:
-            with open(path, "rb") as stream:
-                content = stream.read()
-        except IsADirectoryError:
-            content = None  # opens and gives no lines, as there
+            content = regular.read(path)  # a folder opens and gives no lines, as there
         except OSError as error:
             self._problem("fcl file {} cannot be read: {}".format(path, error.strerror))
             content = None

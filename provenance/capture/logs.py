@@ -207,6 +207,8 @@ def collect(streams, seconds):
 def read_log(path):
     """Return (content, whether cut) of a log file; raises OSError."""
     buffer = Buffer()
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(0, "it is no regular file")  # a pipe would keep us waiting
     with open(path, "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         buffer.add(stream.read(HEAD_BYTES))

@@ -69,7 +69,7 @@ class FhiclError(ProvenanceError):
         caret: where in the excerpt the place is, from 0.
     """
 
-    def __init__(  # noqa: PLR0917 - what the published contract names comes in its order
+    def __init__(
         self,
         kind: str,
         message: str,
