@@ -14,11 +14,12 @@ _ART_SETS = re.compile(
     r"process_name$"
     r"|(physics\.)?(trigger_paths|end_paths)\b"
     r"|source\b"
-    r"|services\.(scheduler|message|TimeTracker|MemoryTracker|Tracer|CatalogInterface|FileTransfer|FileCatalogMetadata)\b"
+    r"|services\.(scheduler|message|TimeTracker|MemoryTracker|Tracer|CatalogInterface|FileTransfer|FileCatalogMetadata|IFDH)\b"
     r"|services\.TFileService\.(fileName|tmpDir|service_type)$"
     r"|services\.\w+\.service_type$"
     r"|(outputs|physics\.(producers|filters|analyzers))\.\w+\.module_label$"
-    r"|outputs\.\w+\.(fileName|tmpDir)$"
+    r"|outputs\.\w+\.(fileName|tmpDir|dataTier|streamName)$"  # -o, --sam-data-tier, --sam-stream-name
+    r"|outputs\.defaultOutput\.module_type$|physics\.injected_end_path_\d+\b"  # -o where no output is configured
 )
 _ART_PRUNES = re.compile(r"(physics|outputs)\b")
 
