@@ -28,7 +28,7 @@ def get_errors() -> Response:
     "GET", "/estimate", answers={200: OBJECT}, parameters=parameters(EstimateQuery), errors=(401, 404, 413, 422)
 )
 def get_estimate() -> Response:
-    """Return what it would take to do so many files or events again: `{files, events, slots, stages, total}`."""
+    """Return what it would take to do so many files or events again: `{counted_at, is_current, files, events, slots, stages, total}`."""
     query = asked(EstimateQuery)
     how = {name: query.pop(name) for name in ("files", "events", "slots") if name in query}
     return json_answer(read_filtered("estimate", JobFilters(**query), **how))
