@@ -54,7 +54,15 @@ def derive_jobs(connection: Connection, known: KnownKeys, jobs: Sequence[ReadJob
     findings = find_for(connection, known, readings)
     gradings = [grade(reading, found) for reading, found in zip(readings, findings, strict=True)]
     drafts = [
-        JobDraft(job.key, job.is_new, job.reading.record, job.received_at, grading.level, grading.gaps)
+        JobDraft(
+            job.key,
+            job.is_new,
+            job.reading.record,
+            job.received_at,
+            grading.level,
+            grading.gaps,
+            columns=job.reading.columns,
+        )
         for job, grading in zip(jobs, gradings, strict=True)
     ]
     unclaimed = write_jobs(connection, known, drafts)

@@ -34,12 +34,14 @@ class Reading(msgspec.Struct, frozen=True):
         repairs: field paths of numbers out of range.
         contradictions: fields of which witnesses say different things.
         references: the blobs that the record refers to.
+        columns: what the table of jobs says of the record, where that was found out already.
     """
 
     record: JobRecord
     repairs: tuple[str, ...]
     contradictions: tuple[str, ...]
     references: AbstractSet[str]
+    columns: dict[str, Any] | None = None
 
 
 def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence[Reading]) -> list[Findings]:

@@ -94,7 +94,7 @@ def record_bytes(body: bytes, revision: int) -> bytes:
     return body if revision == 0 else str(json.loads(body)["record"]).encode()
 
 
-class MergedReading(Reading, frozen=True):
+class MergedReading(Reading, frozen=True, kw_only=True):
     """A job that was merged from plain records.
 
     Attributes:
@@ -108,6 +108,5 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
     """Return the job that the plain records of its witnesses make together."""
     raw, contradictions = merge_witnesses(records)
     record, repairs = read_plain(raw)
-    return MergedReading(
-        record, repairs, tuple(found.field for found in contradictions if found.is_serious), referenced_blobs(raw), raw
-    )
+    serious = tuple(found.field for found in contradictions if found.is_serious)
+    return MergedReading(record, repairs, serious, referenced_blobs(raw), raw=raw)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, select
 
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys
-from provenance.db.recording.job_rows import pack
+from provenance.db.recording.job_rows import job_columns, pack
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Conflict, Job, ProvisionalRecord, UnreadRecord, WitnessRecord
 from provenance.records.decoding import DecodedRecord
@@ -44,7 +44,8 @@ class Submission(NamedTuple):
     Attributes:
         reason: why this corrects the record; makes it a revision.
         place: where it is sealed already, when the ledger is replayed.
-        packed: the record's bytes as they are stored, where they were packed before the writer's turn.
+        packed: the record's bytes as they are stored, and
+        columns: what the table of jobs says of it, where these were found out before the writer's turn.
         kind: of the ledger entry that holds it already, where that is not what it would be entered as today.
         entry: key of that entry, where it is in this database.
     """
@@ -57,11 +58,13 @@ class Submission(NamedTuple):
     packed: bytes | None = None
     kind: str | None = None
     entry: int | None = None
+    columns: dict[str, Any] | None = None
 
     @classmethod
     def packing(cls, decoded: DecodedRecord, received_at: datetime, submitter: str | None) -> "Submission":
-        """Return a submission whose bytes are packed here, in the thread of the request: all wait for that of the writer."""
-        return cls(decoded, received_at, submitter, packed=pack(decoded.body))
+        """Return a submission that is made ready here, in the thread of the request: all wait for that of the writer."""
+        columns = job_columns(decoded.record) if decoded.record is not None else None
+        return cls(decoded, received_at, submitter, packed=pack(decoded.body), columns=columns)
 
     @property
     def witness(self) -> str:
@@ -219,7 +222,7 @@ def _merge(submission: Submission, held: HeldJob | None) -> Reading:
     decoded = submission.decoded
     others = held.records_but(submission.witness) if held is not None else {}
     if decoded.record is not None and not others:
-        return Reading(decoded.record, decoded.repairs, (), decoded.references)
+        return Reading(decoded.record, decoded.repairs, (), decoded.references, submission.columns)
     return read_together({**others, submission.witness: decoded.raw})
 
 

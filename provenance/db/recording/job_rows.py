@@ -6,7 +6,6 @@ Pure translation; `writing.py` finds the integer keys.
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -42,8 +41,8 @@ class MentionRow(NamedTuple):
     input: Input
 
 
-def job_columns(record: JobRecord, *, received_at: datetime) -> dict[str, Any]:
-    """Return the columns of `jobs` that need no other table."""
+def job_columns(record: JobRecord) -> dict[str, Any]:
+    """Return the columns of `jobs` that follow from the record alone."""
     exit_, resources = record.exit, record.resources
     cpu = (
         [seconds for seconds in (resources.cpu_user_seconds, resources.cpu_system_seconds) if seconds is not None]
@@ -58,7 +57,6 @@ def job_columns(record: JobRecord, *, received_at: datetime) -> dict[str, Any]:
         "batch_id": record.batch.id if record.batch else None,
         "retry_of": record.retry_of,
         "rerun_of": record.rerun_of,
-        "received_at": received_at,
         "started_at": utc(record.started_at) if record.started_at else None,
         "ended_at": utc(record.ended_at) if record.ended_at else None,
         "exit_code": exit_.code if exit_ else None,

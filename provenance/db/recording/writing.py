@@ -42,6 +42,7 @@ class JobDraft(NamedTuple):
     Attributes:
         key: integer key, allocated.
         is_new: False where rows of an earlier reading have to go first.
+        columns: what `job_columns` says of the record, where somebody asked it before.
     """
 
     key: int
@@ -50,6 +51,7 @@ class JobDraft(NamedTuple):
     received_at: datetime
     level: int
     gaps: list[Gap]
+    columns: dict[str, Any] | None = None
 
 
 def write_jobs(connection: Connection, known: KnownKeys, drafts: Sequence[JobDraft]) -> set[int]:
@@ -104,7 +106,8 @@ def _job_row(connection: Connection, known: KnownKeys, draft: JobDraft, shared: 
     host = host_key(record)
     base, difference = intern_environment(connection, known, record, stage)
     return {
-        **job_columns(record, received_at=draft.received_at),
+        **(draft.columns or job_columns(record)),
+        "received_at": draft.received_at,
         "experiment_id": experiment,
         "task_id": shared.tasks.get((experiment, record.task.task_id)) if record.task and record.task.task_id else None,
         "stage_id": stage,
