@@ -50,6 +50,8 @@ class Service:
 
     def __init__(self, url, token, clock):
         parts = urlsplit(url if "://" in url else "http://" + url)
+        if not parts.hostname:
+            raise ValueError("the address {} names no host".format(url))
         self._base = parts.path.rstrip("/") + ("" if parts.path.rstrip("/").endswith("/api/v1") else "/api/v1")
         self._parts, self._token, self._clock, self._connection = parts, token, clock, None
 

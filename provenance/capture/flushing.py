@@ -8,6 +8,7 @@ from provenance.capture import spool as spools
 from provenance.capture.hashing import Clock
 
 _BUDGET_SECONDS = 20.0
+_LOST = "lost, since no spool can be written"
 
 
 def keep(spool, draft, options):
@@ -35,7 +36,7 @@ class Sender:
             self.speaker.detail(note)
         job_id = draft.record["job_id"]
         is_kept = not isinstance(path, io.BytesIO)
-        where = "kept in {}".format(self.spool) if is_kept else "lost, since no spool can be written"
+        where = "kept in {}".format(self.spool) if is_kept else _LOST
         home = homing.lay_out(path, job_id, self.environment) if is_kept else None
         if home:
             where += ", and goes home with the output as {}".format(os.path.basename(home))
@@ -61,7 +62,8 @@ class Sender:
             where = self._carry(owned, job_id) or where
             if is_kept:
                 spools.release(owned)
-            self.speaker.say("not sent {}: {} ({}; `flush` sends it later)".format(job_id, error, where))
+            later = "" if where == _LOST else "; `flush` sends it later"
+            self.speaker.say("not sent {}: {} ({}{})".format(job_id, error, where, later))
         else:
             if is_kept:
                 os.unlink(owned)

@@ -4,6 +4,8 @@ Not argparse: it costs a fifth of the time that the hook may take before a job, 
 stop the job. An unknown option is a warning here.
 """
 
+import re
+
 ONE = [
     "url",
     "token-file",
@@ -45,6 +47,7 @@ MANY = [
 FLAGS = ["no-sidecar", "announce", "trace", "verbose"]
 
 _LARGEST = 1e9
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 
 USAGE = """usage: job-end-hook.pyz run [options] -- COMMAND...      run a command and record it
        job-end-hook.pyz start [options]                 open a record, inside a job script
@@ -74,6 +77,7 @@ class Options:
         self.values = _from_environment(environment)
         self.command, self.words, self.warnings = [], [], []
         self._read(list(words))
+        self._check_job_ids()
 
     def __getattr__(self, name):
         try:
@@ -94,6 +98,15 @@ class Options:
             self.warnings.append("--{} {} is no number of use; {} is used".format(name, value, default))
             return default
         return number
+
+    def _check_job_ids(self):
+        """Leave out job ids that are no UUID: the service would refuse the record for good."""
+        for name in ("job-id", "rerun-of", "retry-of"):
+            named = self.values[name]
+            if named is not None:
+                self.values[name] = named.lower() if _UUID.match(named) else None
+                if self.values[name] is None:
+                    self.warnings.append("--{} {} is no UUID and is left out".format(name, named))
 
     def _read(self, words):
         explicit = set()

@@ -89,7 +89,8 @@ def write(stream, draft, delivery):
     """Write an entry to a stream; a file that changed since it was hashed is left out, with a note in the record."""
     import zipfile  # noqa: PLC0415 - loaded while the job runs, not before
 
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as entry:
+    entry = zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, allowZip64=True)
+    try:
         for digest in sorted(draft.blobs):
             held = draft.blobs[digest]
             if isinstance(held, bytes):
@@ -100,6 +101,10 @@ def write(stream, draft, delivery):
             draft.record.setdefault("extra", {})["hook_notes"] = draft.notes
         _add(entry, "record.json", encode(draft.record))
         _add(entry, "delivery.json", encode(delivery))
+        entry.close()
+    except OSError:
+        entry.fp = None  # else it closes itself when it is collected, fails again, and Python prints a traceback to the job's stderr
+        raise
 
 
 def encode(value):

@@ -12,6 +12,7 @@ from capture_service import Service
 
 from provenance.capture import background, options
 
+JOB = "0f8b0000-0000-4000-8000-000000000001"
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
 
 
@@ -34,8 +35,9 @@ def test_option_table_is_that_of_the_hook() -> None:
     wanted = [(name, kind) for kind, names in kinds.items() for name in names]
     assert [(name, kind) for name, _, kind in rows] == wanted
     for name, variable, kind in rows:
-        read = options.Options([], {variable: "1"})
-        assert read.values[name] == {"one": "1", "several": ["1"], "flag": True}[kind]
+        value = "1" if kind == "flag" else JOB
+        read = options.Options([], {variable: value})
+        assert read.values[name] == {"one": value, "several": [value], "flag": True}[kind]
 
 
 def test_defaults_in_the_table_are_those_of_the_hook() -> None:

@@ -1,12 +1,13 @@
 """A hook in trouble leaves the job as it was."""
 
 import os
+import resource
 import subprocess
 import time
 from typing import Any
 
 import pytest
-from capture_runner import Runner
+from capture_runner import Runner, find_python
 from capture_service import Service
 
 
@@ -30,6 +31,7 @@ def test_no_spool_and_no_service_only_says_so(runner: Runner) -> None:
     done, _ = job(runner, environment={"JOBPROV_SPOOL": "/proc/spool", "HOME": None})
 
     assert b"lost" in done.stderr
+    assert b"flush" not in done.stderr, "nothing is left to be sent"
 
 
 @pytest.mark.slow
@@ -37,6 +39,31 @@ def test_full_disk_still_sends(runner: Runner, service: Service) -> None:
     done, _ = job(runner, "--url", service.url, environment={"JOBPROV_SPOOL": "/dev/full"})
 
     assert len(service.records) == 1, done.stderr
+
+
+def test_disk_that_fills_up_under_the_entry_costs_one_line_and_still_sends(runner: Runner, service: Service) -> None:
+    """No file may grow past 256 bytes: the spool's folders can be made, its entry cannot be written whole."""
+    (runner.folder / "in.bin").write_bytes(os.urandom(100_000))
+    runner.python = (
+        find_python("3.6") or runner.python
+    )  # whose zipfile tries again when it is collected, and prints how that fails
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (256, 256))
+
+    done, _ = job(runner, "--url", service.url, "--input", "in.bin", preexec_fn=limit)
+
+    assert len(service.records) == 1
+    assert done.stderr.count(b"\n") == 1, done.stderr
+    assert runner.entries() == []
+
+
+def test_job_id_that_is_none_is_left_out(runner: Runner, service: Service) -> None:
+    job(runner, "--url", service.url, "--retry-of", "the first", environment={"JOBPROV_JOB_ID": "7"})
+
+    record = service.only_record()
+    assert len(record["job_id"]) == 36
+    assert "retry_of" not in record
 
 
 def test_folder_that_takes_no_sidecar_loses_the_sidecar_only(runner: Runner, service: Service) -> None:
