@@ -30,7 +30,7 @@ _THROWN = re.compile(
     r"(?:thrown while processing|occurred during a (?:previous )?call to(?: the)?|exception going through) module"
     + _PLACE
 )
-_END_JOB = re.compile(r"^\s*([\w:]+)/(\w+)\s+during\s+(\w+)\b", re.MULTILINE)
+_END_JOB = re.compile(r"^[ \t]*([\w:]+)/(\w+)\s+during\s+(\w+)\b", re.MULTILINE)
 _LABELLED = re.compile(r"Module label:\s*(\w+)\s+module_type\s*:\s*([\w:/]+)")
 _LABEL_ONLY = re.compile(r"(?:module with label|Module label)\s+'?(\w+)'?\s+(?:encountered|has been used)")
 _SERVICE = re.compile(r"(?:service_type\s*:|construction of service type)\s+([\w:]+?):?(?:\s|$)")
