@@ -30,7 +30,7 @@ def load(
 
     Args:
         path: the main file.
-        search_path: folders for included files; None takes FHICL_FILE_PATH (unset: the working folder).
+        search_path: folders for included files, also as one text with colons; None takes FHICL_FILE_PATH (unset: the working folder).
         policy: how names become paths, one of `lookup.POLICIES`.
         limits: when to stop.
 
@@ -137,5 +137,7 @@ class _TextFirst:
 def _disk(search_path: Sequence[str | os.PathLike[str]] | None, policy: str, limits: Limits) -> DiskFiles:
     if search_path is None:
         variable = os.environ.get(SEARCH_PATH_VARIABLE)
-        search_path = ["."] if variable is None else variable.split(":")
+        search_path = ["."] if variable is None else variable
+    if isinstance(search_path, str):
+        search_path = search_path.split(":")
     return DiskFiles([os.fspath(folder) for folder in search_path], policy=policy, limits=limits)

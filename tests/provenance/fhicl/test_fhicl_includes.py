@@ -117,6 +117,13 @@ def test_main_file_is_found_here_first_and_then_along_the_path(write: Write) -> 
     assert kind_of("nowhere.fcl", ["one"]) == "include_not_found"
 
 
+def test_search_path_may_be_one_text_with_colons(write: Write) -> None:
+    write(main='#include "x.fcl"\n', b__x="x: 1\n")
+
+    assert fhicl.load("main.fcl", "a:b").files[1].found_in == 1
+    assert fhicl.loads('#include "x.fcl"\n', "a:b").to_string() == "x:1"
+
+
 def test_search_path_defaults_to_the_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write(main='#include "x.fcl"\n', x="x: here\n", one__x="x: one\n")
     monkeypatch.setenv("FHICL_FILE_PATH", ":one:")
