@@ -148,7 +148,7 @@ def launch(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Launch the workflow that FILE (TOML) declares, and watch it until it is complete or stopped.
+    """Launch the workflow in FILE (TOML), and watch it until it is complete or stopped.
 
     Files go to the next stage as they appear. Killed and started again, it goes on and submits nothing twice. Exit code 1 where it
     was stopped.

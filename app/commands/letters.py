@@ -1,6 +1,7 @@
 """`jobprov dead-letter`: records that came with a token and could not be decoded."""
 
 import sys
+from typing import Any
 
 import click
 
@@ -43,9 +44,11 @@ def show(*, number: int, data: str | None) -> None:
 @dead_letter.command()
 @click.argument("numbers", type=click.IntRange(1, 2**62), nargs=-1)
 @data_option
-def replay(*, numbers: tuple[int, ...], data: str | None) -> None:
+@json_option
+def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None:
     """Take letters as if they came now, all of them where no number is given; those that still cannot be read stay."""
-    refused = 0
+    taken: list[dict[str, Any]] = []
+    refused: list[dict[str, Any]] = []
     with opened_service(settings_with(data=data)) as service:
         if not numbers:
             with service.reading() as connection:
@@ -56,10 +59,13 @@ def replay(*, numbers: tuple[int, ...], data: str | None) -> None:
                     lambda connection, known, number=number: replay_letter(connection, known, service.store, number)
                 )
             except ProvenanceError as problem:
-                refused += 1
+                refused.append({"number": number, "reason": str(problem)})
                 click.echo(f"{number} stays: {problem}", err=True)
             else:
-                click.echo(f"{number} is job {outcome.job_id}: {outcome.change}")
+                taken.append({"number": number, "job_id": outcome.job_id, "change": outcome.change})
+    lines = [f"{letter['number']} is job {letter['job_id']}: {letter['change']}" for letter in taken]
+    if lines or as_json:
+        emit({"taken": taken, "refused": refused}, "\n".join(lines), as_json=as_json)
     if refused:
         sys.exit(1)
 

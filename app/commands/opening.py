@@ -45,12 +45,18 @@ def opened_service(settings: Settings) -> Iterator[Any]:
     Raises:
         UnreachableError: the database is not there, or its schema is of another version.
     """
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+
     from app.wiring import open_service  # noqa: PLC0415 - commands that only ask over HTTP do without
     from provenance.db.migrating import is_current  # noqa: PLC0415
     from provenance.errors import UnreachableError  # noqa: PLC0415
 
     if not is_current(settings.database_url):
-        raise UnreachableError("The database has no schema of this version yet: run `jobprov migrate`.")
+        place = make_url(settings.database_url).render_as_string(hide_password=True)
+        raise UnreachableError(
+            f"The database {place} has no schema of this version yet: run `jobprov migrate`, or name the folder of the service "
+            "(JOBPROV_DATA or --data)."
+        )
     service = open_service(settings)
     try:
         yield service

@@ -44,7 +44,9 @@ def _check(file: Path, catalog: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {"file": path.name.removesuffix(".json"), "sidecar": str(path), "problems": [], "lost": []}
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as problem:
+    except OSError as problem:
+        return {**result, "problems": [f"the sidecar cannot be read: {problem.strerror}"]}
+    except ValueError as problem:
         return {**result, "problems": [f"the sidecar cannot be read: {problem}"]}
     if not isinstance(content, dict):
         return {**result, "problems": ["the sidecar is no JSON object"]}

@@ -46,11 +46,12 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 @token.command()
 @click.argument("number", type=click.IntRange(1, 2**62))
 @data_option
-def revoke(*, number: int, data: str | None) -> None:
+@json_option
+def revoke(*, number: int, data: str | None, as_json: bool) -> None:
     """Make a token worthless; services notice within seconds."""
     with opened_service(settings_with(data=data)) as service:
         service.write(lambda connection, _known: revoke_token(connection, number, datetime.now(UTC)))
-    click.echo(f"Token {number} is revoked.")
+    emit({"number": number, "is_revoked": True}, f"Token {number} is revoked.", as_json=as_json)
 
 
 COMMANDS = {"token": token}

@@ -19,6 +19,11 @@ from provenance.records.job_record import ExperimentName, JobId, JobRecord
 SCHEMA_VERSION = 1
 
 _TIME = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
+_PATTERNS = {
+    "-[0-9a-f]{12}": "not a UUID in lower case",
+    "[0-9a-f]{64}": "not 64 lower-case hex digits",
+    "[A-Za-z0-9_-]{0,63}": "not 1 to 64 letters, digits, _ and -, the first of them a letter or digit",
+}
 _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
 
@@ -100,10 +105,11 @@ def repaired(value: Any) -> Any:
 
 
 def split_message(text: str) -> tuple[str, str]:
-    """Return the field path and the words of a msgspec message."""
+    """Return the field path and the words of a msgspec message; in place of a regular expression, what it asks for."""
     found = _PATH.search(text)
     if found:
-        return found.group(1), text[: found.start()].replace("`", "")
+        message = text[: found.start()].replace("`", "")
+        return found.group(1), next((words for part, words in _PATTERNS.items() if part in message), message)
     missing = re.search(r"missing required field `(\w+)`", text)
     return (missing.group(1) if missing else ""), text.replace("`", "")
 

@@ -120,7 +120,9 @@ def test_records_are_sent_from_files(live: LiveService, tmp_path: Path) -> None:
     assert "refused" in ended.stdout
     letters = json.loads(live.run("dead-letter", "list", "--json").stdout)
     assert [letter["job_id"] for letter in letters] == [numbered(6)["job_id"]]
-    assert live.run("dead-letter", "replay").returncode == 1
+    replayed = live.run("dead-letter", "replay", "--json")
+    assert replayed.returncode == 1
+    assert [letter["number"] for letter in json.loads(replayed.stdout)["refused"]] == [letters[0]["number"]]
 
 
 def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> None:
@@ -132,7 +134,8 @@ def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> N
     assert made.stdout.startswith("prov_1_")
     assert len(made.stdout.strip().splitlines()) == 1
     assert "hook" in run_alone("token", "list", JOBPROV_DATA=data).stdout
-    assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 0
+    revoked = run_alone("token", "revoke", "1", "--json", JOBPROV_DATA=data)
+    assert json.loads(revoked.stdout) == {"number": 1, "is_revoked": True}
     assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 1
 
 
@@ -141,6 +144,7 @@ def test_operators_commands_ask_for_the_schema_first(tmp_path: Path) -> None:
 
     assert ended.returncode == 3
     assert "jobprov migrate" in ended.stderr
+    assert str(tmp_path) in ended.stderr, "which database"
 
 
 def test_service_that_is_not_there_is_exit_code_3() -> None:

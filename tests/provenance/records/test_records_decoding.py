@@ -108,6 +108,18 @@ def test_field_that_cannot_be_taken_is_named(fields: dict[str, Any], path: str) 
     assert path in refused(json.dumps({**job(1), **fields}).encode())
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"experiment": "a b"}, "not 1 to 64 letters, digits, _ and -, the first of them a letter or digit"),
+        ({"job_id": "7"}, "not a UUID in lower case"),
+        ({"scripts": [{"name": "x", "sha256": "ABC"}]}, "not 64 lower-case hex digits"),
+    ],
+)
+def test_words_say_what_is_asked_for_and_not_a_regular_expression(fields: dict[str, Any], words: str) -> None:
+    assert list(refused(json.dumps({**job(1), **fields}).encode()).values()) == [[words]]
+
+
 def test_key_that_stands_twice_in_a_good_record_is_refused() -> None:
     body = json.dumps(job(1, extra={"a": {"b": 1}})).encode().replace(b'"b": 1', b'"b": 1, "b": 1')
     assert refused(body) == {"b": ["duplicate key"]}
