@@ -74,6 +74,7 @@ SECTIONS = {
         "work": "work",
         "token": "tokens",
         "repository": "repository",
+        "product": "product",
         "archive": "archive",
         "backup": "archive",
         "dead-letter": "letters",

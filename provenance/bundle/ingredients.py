@@ -46,6 +46,7 @@ class Resolution:
         shallow: commit ids whose parents the pack lacks; `[commit]` where left out.
         worktree_tree: the tree of the working tree that ran, uncommitted changes included, where the pack holds it.
         submodules: those that were resolved.
+        inferred: how the commit follows from the version of an installed product, `{product, template}`; None where it is what ran.
     """
 
     index: int = 0
@@ -63,6 +64,7 @@ class Resolution:
     shallow: Sequence[str] = ()
     worktree_tree: str | None = None
     submodules: Sequence["Resolution"] = ()
+    inferred: Mapping[str, Any] | None = None
 
     @property
     def ran(self) -> str:

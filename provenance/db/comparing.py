@@ -25,6 +25,7 @@ from provenance.db.tables.parameters import sets_in
 NOT_DERIVED: Mapping[str, str] = {
     "write_tokens": "an operator's act: make new ones with `jobprov token create`",
     "repositories": "an operator's act: register them again with `jobprov repository add`",
+    "product_maps": "an operator's act: map the products again with `jobprov product map`; what was resolved by it is rebuilt",
     "work": "what the service had still to do; it finds that out again",
     "derivations": "which version of the service all rows have reached; they are looked at again",
     "dead_letters": "bodies that could not be decoded: have them sent again, or take the table from a backup",

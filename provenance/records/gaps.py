@@ -23,6 +23,7 @@ ROLES = ("primary", "secondary", "shared", "configuration")
 STATUSES = ("written", "empty", "dropped", "copy_failed", "not_kept")
 _STRONG = ("sha256:", "sha512:", "sha1:", "md5:")
 EVIDENCE = ("observed", "declared", "inferred")
+NO_REPOSITORY = "of no known repository"
 
 _WITHOUT_CAPSULE, _HIGHEST = 2, 4  # closure levels
 
@@ -43,6 +44,7 @@ class Findings(msgspec.Struct, frozen=True):
         unresolved: why an entry of `software` has no commit in a mirror, by position; resolved ones are absent.
         unreferenced: positions of entries of `software` whose commit no branch or tag led to when it was resolved.
         submodules: positions of entries of `software` whose tree has submodules that are not held.
+        inferred: positions of entries of `software` that name an installed product, whose source was inferred from its version.
         unheld_inputs: sha256 of inputs that the experiment does not possess: of the small ones, and of all where a capsule is held.
         repairs: field paths of numbers out of range.
         contradictions: fields of which witnesses say different things.
@@ -57,6 +59,7 @@ class Findings(msgspec.Struct, frozen=True):
     unresolved: Mapping[int, str] = msgspec.field(default_factory=dict)
     unreferenced: AbstractSet[int] = frozenset()
     submodules: AbstractSet[int] = frozenset()
+    inferred: AbstractSet[int] = frozenset()
     unheld_inputs: AbstractSet[str] = frozenset()
     repairs: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
@@ -205,7 +208,10 @@ def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str,
             if not _is_held_otherwise(software, findings):
                 yield "software-unresolved", f"{name}: {findings.unresolved[place]}."
             elif software.tarball is None:
-                yield "software-installed", f"{name} is installed software of no known repository."
+                yield "software-installed", f"{name} is installed software {findings.unresolved[place]}."
+        if place in findings.inferred:  # what ran is what was installed, and what its source lacks costs no level
+            yield "software-installed", f"{name} is installed software; its source is held, inferred from its version."
+            continue
         if place in findings.submodules:
             yield "submodule-missing", f"{name}: files of its submodules are not here."
         if place in findings.unreferenced:

@@ -24,6 +24,7 @@ from provenance.records.job_record import FclConfiguration, JobRecord
 from provenance.services.bundle_blobs import Blobs, PossessedBlobs
 from provenance.services.comparators import comparators_of
 from provenance.services.findings import possessed_blobs
+from provenance.services.products import is_inferred
 from provenance.services.read_configuration import ConfigurationError, evaluate_recorded
 from provenance.services.show_job import ReadJob
 
@@ -159,6 +160,7 @@ def resolution(document: Mapping[str, Any], place: int = 0) -> Resolution:
         pack_sha256=document.get("pack_sha256"),
         worktree_tree=document.get("worktree_tree"),
         submodules=[resolution(inner) for inner in document.get("submodules") or ()],
+        inferred={field: document.get(field) for field in ("product", "template")} if is_inferred(document) else None,
     )
 
 
@@ -179,7 +181,8 @@ def _packs(found: Resolution) -> list[str]:
 
 def _identity(found: Resolution) -> list[Any]:
     submodules = [_identity(submodule) for submodule in found.submodules]
-    return [found.index, found.path, found.commit, found.tag_object, found.pack_sha256, submodules]
+    how = [found.inferred] if found.inferred is not None else []
+    return [found.index, found.path, found.commit, found.tag_object, found.pack_sha256, submodules, *how]
 
 
 def _image_name(record: JobRecord) -> str:

@@ -21,6 +21,7 @@ from provenance.records.job_record import FAILED
 from provenance.services.classification_work import enqueue_failures
 from provenance.services.evaluation_work import enqueue_evaluations
 from provenance.services.findings import Reading, find_for, pending_of
+from provenance.services.products import enqueue_products
 from provenance.services.repositories import enqueue_resolutions
 
 
@@ -87,6 +88,14 @@ def _ask_for_work(
         enqueue_failures(connection, failures)
     if any(found.unresolved for found in findings):
         enqueue_resolutions(connection)
+        enqueue_products(
+            connection,
+            [
+                (job.reading.record.software or (), found.unresolved)
+                for job, found in zip(jobs, findings, strict=True)
+                if found.unresolved
+            ],
+        )
     if any(found.pending for found in findings):
         pending = pending_of([job.reading for job in jobs], findings)
         enqueue_evaluations(connection, intern_experiments(connection, known, {name for name, _ in pending}), pending)

@@ -16,10 +16,11 @@ from provenance.db.queries.expiry import expired_logs
 from provenance.db.recording.software_rows import repository_match_key, software_digests
 from provenance.db.selecting import select_by
 from provenance.db.tables import Possession, Resolution, SoftwareRow
-from provenance.records.gaps import Findings, image_digest
+from provenance.records.gaps import NO_REPOSITORY, Findings, image_digest
 from provenance.records.inputs import all_inputs, small_inputs
 from provenance.records.job_record import JobRecord, Software
 from provenance.services.evaluations import find_evaluations
+from provenance.services.products import is_inferred, unresolved_words
 
 _POSSESSIONS = table_of(Possession)
 _SOFTWARE = table_of(SoftwareRow)
@@ -57,6 +58,7 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
     held = {name: _possessed(connection, notes, name, digests) for name, digests in wanted.items()}
     unresolved = _unresolved(connection, notes, [r.record.software for r in readings if r.record.software])
     unreferenced: set[str] = notes.get("unreferenced", set())
+    inferred: set[str] = notes.get("inferred", set())
     incomplete: set[str] = notes.get("incomplete", set())
     served = uses_served(connection, wanted) | notes.get("served", set())
     is_held = [
@@ -85,6 +87,7 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
             },
             unreferenced=_places(reading.record, unreferenced) if unreferenced else frozenset(),
             submodules=_places(reading.record, incomplete) if incomplete else frozenset(),
+            inferred=_places(reading.record, inferred) if inferred else frozenset(),
             unheld_inputs=wanted_inputs - held[reading.record.experiment],
             repairs=reading.repairs,
             contradictions=reading.contradictions,
@@ -156,13 +159,36 @@ def _unresolved(connection: Connection, notes: dict[Any, Any], lists: Sequence[S
     found = select_by(connection, _SOFTWARE, ("resolution_id",), ("sha256",), unknown)
     known = {digest: row[0] for digest, row in found.items() if row[0] is not None}
     resolved.update(known)
-    kept = select_by(connection, _RESOLUTIONS, ("is_referenced", "document"), ("id",), sorted(set(known.values())))
-    lonely = {key for key, row in kept.items() if not row[0]}
-    cut = {key for key, row in kept.items() if _lacks_submodules(json.loads(row[1]))}
-    notes.setdefault("unreferenced", set()).update(digest for digest, key in known.items() if key in lonely)
-    notes.setdefault("incomplete", set()).update(digest for digest, key in known.items() if key in cut)
+    _note_kinds(connection, notes, known)
     registered = {row[0] for row in fetch(connection, "SELECT match_key FROM repositories")}
-    return {digest: _reason(by_digest[digest], registered) for digest in unknown if digest not in resolved}
+    left = {digest: by_digest[digest] for digest in unknown if digest not in resolved}
+    products = unresolved_words(connection, left)
+    return {digest: products.get(digest) or _reason(entry, registered) for digest, entry in left.items()}
+
+
+def _note_kinds(connection: Connection, notes: dict[Any, Any], known: Mapping[str, int]) -> None:
+    """Remember which of these resolved entries a gap tells of; `known` are the keys of their resolutions."""
+    rows = select_by(connection, _RESOLUTIONS, ("document",), ("id",), sorted(set(known.values())))
+    kinds = {key: _kinds_of(json.loads(row[0])) for key, row in rows.items()}
+    for digest, key in known.items():
+        for kind in kinds[key]:
+            notes.setdefault(kind, set()).add(digest)
+
+
+def note_resolution(notes: dict[Any, Any], software: str, resolution: Mapping[str, Any]) -> None:
+    """Remember that the software entry with this digest is resolved, before the rows that say so are there."""
+    for kind in ("resolved", *_kinds_of(resolution)):
+        notes.setdefault(kind, set()).add(software)
+
+
+def _kinds_of(resolution: Mapping[str, Any]) -> list[str]:
+    """Return what a gap says of code that is resolved."""
+    kinds = {
+        "unreferenced": not resolution.get("is_referenced", True),
+        "incomplete": _lacks_submodules(resolution),
+        "inferred": is_inferred(resolution),
+    }
+    return [kind for kind, holds in kinds.items() if holds]
 
 
 def _lacks_submodules(resolution: Mapping[str, Any]) -> bool:
@@ -179,7 +205,7 @@ def _reason(entry: Software, registered: set[str]) -> str:
     if entry.tarball and entry.tarball.sha256:
         return "code from a tar file; its repository is not known"
     if not entry.repository:
-        return "no repository is named"
+        return "no repository is named" if entry.revision else NO_REPOSITORY
     if repository_match_key(entry.repository) not in registered:
         return f"repository {entry.repository} is not registered here"
     return f"{entry.revision or entry.requested_ref or 'its version'} is not resolved yet"

@@ -19,6 +19,7 @@ from provenance.services.bundle_plans import write_plan_row
 from provenance.services.capsules import uses_in, write_capsule_rows
 from provenance.services.comparators import write_comparator_row
 from provenance.services.expire_logs import Owner, forget_possession, write_expiry_rows
+from provenance.services.findings import note_resolution
 from provenance.services.ledger import Documents, NewEntry, append_entries
 from provenance.services.orders import write_order_rows, write_report
 from provenance.services.post_verdict import write_verdict_row
@@ -60,9 +61,7 @@ class Replay:
                 self._possess(body["sha256"])
         for position in reader.positions("resolution"):
             body = json.loads(reader.body(position))
-            self._known.notes.setdefault("resolved", set()).add(body["software"])
-            if not body["document"].get("is_referenced", True):
-                self._known.notes.setdefault("unreferenced", set()).add(body["software"])
+            note_resolution(self._known.notes, body["software"], body["document"])
 
     def replay(self, segment: int, numbered: Iterable[tuple[int, SealedEntry]]) -> None:
         """Write what these entries of a segment say, in order."""

@@ -11,29 +11,27 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, func, select, update
 
 from provenance.db.keys import KnownKeys, allocate_keys
-from provenance.db.recording.job_rows import unpack
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import (
     Job,
     Possession,
     RefObservation,
-    Repository,
     Resolution,
     SoftwareRow,
     SoftwareSetMember,
 )
 from provenance.errors import SoftwareError
-from provenance.records.job_record import Software
 from provenance.services.ledger import NewEntry, append_document
+from provenance.services.products import inferred_fields
 from provenance.services.refresh_gaps import code_resolved
 from provenance.services.repositories import RegisteredRepository, enqueue_resolutions, note_fetched
 from provenance.services.resolve_submodules import resolve_submodules, resolve_submodules_of_pack
+from provenance.services.wanted_code import WantedCode, is_still_wanted, read_wanted
 from provenance.services.work import Parts
 from provenance.software.canonical_pack import canonical_pack
 from provenance.software.mirrors import FetchReport, Mirror
@@ -70,9 +68,12 @@ def _experiment_using(connection: Connection, match_key: str) -> int | None:
         select(func.min(Job.experiment_id))
         .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
         .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
-        .where(SoftwareRow.match_key == match_key)
     )
-    return connection.execute(query).scalar_one()
+    named = connection.execute(query.where(SoftwareRow.match_key == match_key)).scalar_one()
+    if named is not None:
+        return named
+    of_products = query.join(Resolution, Resolution.id == SoftwareRow.resolution_id)
+    return connection.execute(of_products.where(Resolution.match_key == match_key)).scalar_one()
 
 
 def _mirror_of(parts: Parts, repository: RegisteredRepository) -> Mirror:
@@ -80,23 +81,14 @@ def _mirror_of(parts: Parts, repository: RegisteredRepository) -> Mirror:
     return Mirror.open_or_create(folder, repository.url, is_local=repository.is_local)
 
 
-class _Wanted(NamedTuple):
-    """A software entry to be resolved, and the repository that it names."""
-
-    sha256: str
-    software: Software
-    repository: RegisteredRepository
-    experiment: int
-
-
 def resolve_software(parts: Parts, software_sha256: str) -> None:
-    """Resolve the software entry with this digest; nothing where it is resolved already or its repository is gone.
+    """Resolve the software entry with this digest; nothing where it is resolved already or nobody says which repository it is of.
 
     Raises:
         SoftwareError: the repository cannot be fetched, or the commit is not in it; the work is tried again later.
     """
     with parts.database.reading.connect() as connection:
-        wanted = _read(connection, software_sha256)
+        wanted = read_wanted(connection, software_sha256)
     if wanted is None:
         return
     repository = wanted.repository
@@ -117,7 +109,7 @@ def _submodules(parts: Parts, mirror: Mirror, document: Mapping[str, Any]) -> li
     return resolve_submodules_of_pack(parts, mirror, pack, document["worktree_tree"] or document["tree"])
 
 
-def _find(mirror: Mirror, wanted: _Wanted, extra: "_Objects") -> ResolvedRef:
+def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
     """Return what the entry's commit is, by the tag that it asked for where that still names the same commit.
 
     A commit that was never pushed is taken from what the hook uploaded.
@@ -126,6 +118,8 @@ def _find(mirror: Mirror, wanted: _Wanted, extra: "_Objects") -> ResolvedRef:
         SoftwareError: the mirror does not know it.
     """
     software = wanted.software
+    if wanted.product_map is not None:
+        return _find_tag(mirror, wanted)
     found = resolve_and_pin(mirror, software.revision or software.requested_ref or "")
     if not isinstance(found, ResolvedRef):
         unpushed = _unpushed(software.revision or "", extra)
@@ -136,6 +130,20 @@ def _find(mirror: Mirror, wanted: _Wanted, extra: "_Objects") -> ResolvedRef:
         named = resolve_and_pin(mirror, software.requested_ref)
         if isinstance(named, ResolvedRef) and named.commit == found.commit:
             return named
+    return found
+
+
+def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
+    """Return what the tag means that the version of a product names. A branch may have moved since, so none will do.
+
+    Raises:
+        SoftwareError: there is no such tag.
+    """
+    tag = wanted.software.requested_ref
+    found = resolve_and_pin(mirror, f"refs/tags/{tag}")
+    if not isinstance(found, ResolvedRef):
+        has_none = not mirror.refs_named(f"refs/tags/{tag}")
+        raise SoftwareError(f"{wanted.repository.name} has no tag {tag}." if has_none else found.reason)
     return found
 
 
@@ -160,33 +168,10 @@ def _unpushed(revision: str, extra: "_Objects") -> ResolvedRef | None:
     return None
 
 
-def _read(connection: Connection, sha256: str) -> _Wanted | None:
-    repository_columns = [table_of(Repository).c[field] for field in RegisteredRepository._fields]
-    query = (
-        select(SoftwareRow.id, SoftwareRow.document, *repository_columns)
-        .join(Repository, Repository.match_key == SoftwareRow.match_key)
-        .where(SoftwareRow.sha256 == sha256, SoftwareRow.resolution_id.is_(None))
-    )
-    row = connection.execute(query).first()
-    if row is None:
-        return None
-    key, packed = row[0], row[1]
-    repository = RegisteredRepository(*row[2:])
-    users = (
-        select(func.min(Job.experiment_id))
-        .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
-        .where(SoftwareSetMember.software_id == key)
-    )
-    experiment = connection.execute(users).scalar_one()
-    if experiment is None:
-        return None
-    return _Wanted(sha256, msgspec.json.decode(unpack(packed), type=Software), repository, experiment)
-
-
 _Objects = list[tuple[str, bytes]]
 
 
-def _store_pack(parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: _Wanted, extra: _Objects) -> str:
+def _store_pack(parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: WantedCode, extra: _Objects) -> str:
     """Store the canonical pack of the commit, with the changed files of a dirty tree where they were uploaded."""
     trees = (
         [wanted.software.worktree_tree] if extra and wanted.software.is_dirty and wanted.software.worktree_tree else []
@@ -196,7 +181,7 @@ def _store_pack(parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: _Wante
     return str(parts.store.put(pack).sha256)
 
 
-def _uploaded_objects(parts: Parts, wanted: _Wanted) -> _Objects:
+def _uploaded_objects(parts: Parts, wanted: WantedCode) -> _Objects:
     """Return the git objects of a dirty tree, or of a commit that was never pushed, where the hook uploaded them."""
     sha256 = wanted.software.objects_sha256
     if sha256 is None:
@@ -208,8 +193,10 @@ def _uploaded_objects(parts: Parts, wanted: _Wanted) -> _Objects:
     return [(item.kind, item.content) for item in objects_of_uploaded_pack(parts.store.get(sha256))]
 
 
-def _document(wanted: _Wanted, found: ResolvedRef, pack_sha256: str, *, has_worktree: bool) -> dict[str, Any]:
+def _document(wanted: WantedCode, found: ResolvedRef, pack_sha256: str, *, has_worktree: bool) -> dict[str, Any]:
+    how = inferred_fields(wanted.product_map, wanted.software) if wanted.product_map is not None else {}
     return {
+        **how,
         "name": wanted.repository.name,
         "url": without_credentials(wanted.repository.url),
         "requested_ref": wanted.software.requested_ref,
@@ -231,11 +218,13 @@ def _document(wanted: _Wanted, found: ResolvedRef, pack_sha256: str, *, has_work
 def _enter(  # noqa: PLR0917 - a use case of the writer
     connection: Connection,
     known: KnownKeys,
-    wanted: _Wanted,
+    wanted: WantedCode,
     found: ResolvedRef,
     document: dict[str, Any],
     report: FetchReport,
 ) -> None:
+    if not is_still_wanted(connection, wanted):
+        return
     now = datetime.now(UTC)
     new = NewEntry(wanted.experiment, "resolution", now, None, b"")
     match_key = wanted.repository.match_key
@@ -244,7 +233,8 @@ def _enter(  # noqa: PLR0917 - a use case of the writer
     for ref, oid in _observed(found, report):
         _observe(connection, wanted.experiment, match_key, (ref, oid), now)
     note_fetched(connection, known, wanted.repository.id)
-    code_resolved(connection, wanted.sha256)
+    if wanted.product_map is None:  # else what ran was installed all the same, and grade and gaps stay
+        code_resolved(connection, wanted.sha256)
 
 
 def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any]) -> None:

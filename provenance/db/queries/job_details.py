@@ -145,13 +145,15 @@ def resolutions_of(connection: Connection, key: int) -> dict[int, dict[str, Any]
 
 def moved_refs(connection: Connection, key: int) -> dict[int, list[str]]:
     """Return, by position in `software`, all objects that an asked tag was seen to name, where it moved."""
-    tag = literal("refs/tags/") + SoftwareRow.requested_ref
+    tag = literal("refs/tags/") + func.coalesce(SoftwareRow.requested_ref, Resolution.asked)  # of a product: inferred
+    repository = func.coalesce(SoftwareRow.match_key, Resolution.match_key)
     query = (
         select(SoftwareSetMember.position, RefObservation.oid)
         .select_from(Job)
         .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
         .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
-        .join(RefObservation, and_(RefObservation.match_key == SoftwareRow.match_key, RefObservation.ref == tag))
+        .outerjoin(Resolution, Resolution.id == SoftwareRow.resolution_id)
+        .join(RefObservation, and_(RefObservation.match_key == repository, RefObservation.ref == tag))
         .where(Job.id == key)
         .order_by(RefObservation.id)
     )

@@ -45,6 +45,7 @@ from provenance.db.tables.parameters import (
     ParameterValue,
 )
 from provenance.db.tables.software import (
+    ProductMapRow,
     RefObservation,
     Repository,
     Resolution,
@@ -107,6 +108,7 @@ __all__ = [
     "Parent",
     "Possession",
     "Producer",
+    "ProductMapRow",
     "ProvisionalRecord",
     "Reclassification",
     "RefObservation",

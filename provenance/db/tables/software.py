@@ -1,6 +1,6 @@
 """Code that jobs used, and what the service found out about it.
 
-Repositories are operators' acts; software rows come from records; resolutions and ref observations are ledger entries.
+Repositories and product maps are operators' acts; software rows come from records; resolutions and ref observations are ledger entries.
 """
 
 from datetime import datetime
@@ -21,6 +21,18 @@ class Repository(Base):
     match_key: Mapped[str] = mapped_column(NameText, unique=True)
     is_local: Mapped[bool] = mapped_column(Boolean)
     fetched_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+
+
+class ProductMapRow(Base):
+    """An operator says which repository an installed product is built from; `manager` is empty where any is meant."""
+
+    __tablename__ = "product_maps"
+    __table_args__ = (UniqueConstraint("name", "manager"),)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(NameText)
+    manager: Mapped[str] = mapped_column(String(40))
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repositories.id"))
+    template: Mapped[str] = mapped_column(Text)
 
 
 class SoftwareRow(Base):

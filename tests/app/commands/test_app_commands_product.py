@@ -1,0 +1,98 @@
+"""`jobprov product` as operators use it: map, list, unmap, as words and as JSON."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from recorded_sample import git
+
+from app.cli import jobprov
+from app.config import load_settings
+from app.wiring import Service, open_service
+from provenance.db.migrating import upgrade
+from provenance.records.decoding import decode_record
+from provenance.services.record_jobs import Submission, record_jobs
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """Yield a service that knows a repository with a tag, and a job of three products."""
+    settings = load_settings({"JOBPROV_DATA": str(tmp_path / "var")})
+    upgrade(settings.database_url)
+    folder = tmp_path / "upstream"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message=one")
+    git(folder, "tag", "v1_2_3")
+    versions = (("art", "v1_2_3"), ("art", "v9"), ("root", "v6"))
+    software = [{"name": name, "product": {"manager": "ups", "version": version}} for name, version in versions]
+    body = {
+        "schema_version": 1,
+        "job_id": "00000000-0000-4000-8000-000000000001",
+        "experiment": "toyexp",
+        "state": "succeeded",
+        "started_at": "2026-11-24T00:00:00Z",
+        "software": software,
+    }
+    opened = open_service(settings)
+    submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
+    opened.write(lambda connection, known: record_jobs(connection, known, opened.store, [submission]))
+    yield opened
+    opened.close()
+
+
+def call(service: Service, *words: str) -> Result:
+    return CliRunner().invoke(jobprov, [*words, "--data", str(service.settings.data)])
+
+
+def listed(service: Service) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(call(service, "product", "list", "--json").stdout)
+    return found
+
+
+def test_operator_sees_what_to_map_maps_it_and_sees_what_is_not_found(service: Service, tmp_path: Path) -> None:
+    call(service, "repository", "add", "art-suite", str(tmp_path / "upstream"))
+    before = call(service, "product", "list")
+
+    mapped = call(service, "product", "map", "art", "art-suite", "--manager", "ups", "--json")
+    call(service, "work")
+    after = call(service, "product", "list")
+
+    assert before.stdout.startswith("No product is mapped.")
+    assert [line.split() for line in before.stdout.splitlines()[-2:]] == [
+        ["art", "ups", "1", "2"],
+        ["root", "ups", "1", "1"],
+    ]
+    assert json.loads(mapped.stdout) == {
+        "name": "art", "manager": "ups", "repository": "art-suite", "ref": "{version}", "waiting": 2
+    }  # fmt: skip
+    assert after.stdout.splitlines()[1].split() == ["art", "ups", "art-suite", "{version}", "1", "2", "1"]
+    assert "art v9: art-suite has no tag v9." in after.stdout
+    [row] = listed(service)["mapped"]
+    assert row["unresolved"] == [{"version": "v9", "ref": "v9", "reason": "art-suite has no tag v9"}]
+
+
+def test_unmapped_product_is_listed_again(service: Service, tmp_path: Path) -> None:
+    call(service, "repository", "add", "art-suite", str(tmp_path / "upstream"))
+    call(service, "product", "map", "art", "art-suite")
+
+    ended = call(service, "product", "unmap", "art")
+    again = call(service, "product", "unmap", "art")
+
+    assert ended.stdout == "Product art is not mapped any more.\n"
+    assert listed(service)["mapped"] == []
+    assert "No product art is mapped" in str(again.exception)
+
+
+def test_bad_template_is_refused_with_its_field(service: Service, tmp_path: Path) -> None:
+    call(service, "repository", "add", "art-suite", str(tmp_path / "upstream"))
+
+    ended = call(service, "product", "map", "art", "art-suite", "--ref", "v{major}")
+
+    assert ended.exit_code != 0
+    assert "ref: 'v{major}' has the placeholder {major}" in str(ended.exception)
