@@ -40,6 +40,8 @@ def impact(*, form: str, direct: bool, url: str | None, as_json: bool, **query: 
         return
     found = client.impact(direct=direct, **query)
     text = _impact_text(found)
+    for code in found["inferred"]:
+        text += f"\nThat {code['name']} {code['version']} is commit {code['commit']} is inferred from its version."
     if found["files"]:
         columns = {"name": "FILE", "stage": "STAGE", "task_id": "TASK", "job_id": "JOB"}
         text += "\n" + table(found["files"][:_LISTED], columns)

@@ -92,9 +92,11 @@ def _software(job: dict[str, Any]) -> list[str]:
     for entry in job["software"][:_LISTED]:
         found = entry.get("resolution") or {}
         commit = found.get("commit") or entry.get("revision")
+        product = entry.get("product") or {}
         words = [
-            entry.get("requested_ref"),
+            entry.get("requested_ref") or product.get("version"),
             f"commit {commit}" if commit else None,
+            "inferred from its version" if found.get("evidence") == "inferred" else None,
             "changed" if entry.get("is_dirty") else None,
         ]
         kept = "kept here" if found else "not kept here"

@@ -107,7 +107,10 @@ def _with(job: dict[str, Any]) -> Markup:
     for entry in job["software"][:1]:
         commit = (entry.get("resolution") or {}).get("commit") or entry.get("revision")
         name = " ".join(text(entry[key]) for key in ("name", "requested_ref") if entry.get(key)) or "code"
-        words.append(Markup("{} (commit {})").format(name, digest(commit, 8)) if commit else Markup("{}").format(name))
+        said = "inferred commit" if (entry.get("resolution") or {}).get("evidence") == "inferred" else "commit"
+        words.append(
+            Markup("{} ({} {})").format(name, said, digest(commit, 8)) if commit else Markup("{}").format(name)
+        )
     mains = [entry["main"] for entry in job["configurations"] if entry.get("main")]
     words += [Markup("<code>{}</code>").format(cut(main, 40)) for main in dict.fromkeys(mains[:3])]
     if not words:

@@ -18,6 +18,7 @@ from provenance.db.queries.impact import (
     TouchedFile,
     count_jobs,
     count_touched,
+    inferred_code,
     jobs_that,
     made_claims,
     next_claims,
@@ -46,11 +47,12 @@ def find_impact(
     limit: int = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Return `{jobs, made, touched_jobs, touched, is_truncated, files, next}`: counts first, then a page of the files.
+    """Return `{jobs, made, touched_jobs, touched, is_truncated, inferred, files, next}`: counts first, then a page of the files.
 
     `jobs` pass the filters and made `made` files; with all that was made from these at any depth, `touched` files of `touched_jobs`
     jobs. A file is `{name, namespace, experiment, url, job_id, job_url, task_id, stage, is_direct}`. More than twenty thousand jobs
-    are only counted: the other counts are None, and `files` are those that they made themselves.
+    are only counted: the other counts are None, and `files` are those that they made themselves. `inferred` names the products among
+    the code asked for whose commit follows from their version, as an operator says, and was not observed.
 
     Args:
         connection: where from.
@@ -71,7 +73,8 @@ def find_impact(
         jobs = count_jobs(connection, chosen) if chosen is not None else 0
         if chosen is not None and jobs > MOST_FOLLOWED:
             claims = next_claims(connection, chosen, after=after, most=limit + 1)
-            return {**_UNCOUNTED, "jobs": jobs, **_page(connection, claims, set(claims), limit)}
+            page = _page(connection, claims, set(claims), limit)
+            return {**_UNCOUNTED, "jobs": jobs, "inferred": inferred_code(connection, filters), **page}
         claims, made = _touched(connection, chosen, is_direct=is_direct)
         named = [claim for claim in made if not claim.is_alias]
         touched, touched_jobs = (
@@ -83,6 +86,7 @@ def find_impact(
         "touched_jobs": touched_jobs,
         "touched": touched,
         "is_truncated": len(claims) >= MOST_FILES,
+        "inferred": inferred_code(connection, filters),
         **_page(connection, [claim for claim in claims if claim > after], {claim.claim for claim in made}, limit),
     }
 

@@ -79,6 +79,8 @@ def _products(record: Record) -> Facts:
     for name, entry in keyed(record.get("software"), lambda entry: entry.get("name") or "unnamed").items():
         product = {key: value for key, value in (entry.get("product") or {}).items() if key != "prefix"}
         found |= flat(product, name)
+        if entry.get("product") and not entry.get("revision"):
+            found |= flat({"inferred commit": (entry.get("resolution") or {}).get("commit")}, name)
     environment = record.get("environment") or {}
     return found | flat({name: environment.get(name) for name in _SYSTEM_FIELDS})
 

@@ -1,18 +1,20 @@
 """Files that some jobs made, and all that was made from these."""
 
+import json
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 
 from provenance.db.keys import chunks
-from provenance.db.queries.jobs import JobFilters, job_conditions
+from provenance.db.queries.jobs import JobFilters, job_conditions, software_conditions
 from provenance.db.queries.parameters import ParameterCondition, among, closures_with, ran_closures
-from provenance.db.tables import Claim, Experiment, File, Job, Stage, TaskRow
+from provenance.db.tables import Claim, Experiment, File, Job, Resolution, SoftwareRow, Stage, TaskRow
 
 Conditions = Sequence[ColumnElement[bool]]
 MOST_SEEDS = 100_000
 MOST_FILES = 1_000_000
+MOST_INFERRED = 100
 
 
 class TouchedFile(NamedTuple):
@@ -42,6 +44,26 @@ def jobs_that(connection: Connection, filters: JobFilters, condition: ParameterC
         return found
     closures = closures_with(connection, condition)
     return [*found, ran_closures(connection, closures)] if closures else None
+
+
+def inferred_code(connection: Connection, filters: JobFilters) -> list[dict[str, Any]]:
+    """Return the code of products that these filters ask for and whose commit was inferred: `{name, version, ref, commit}`."""
+    if filters.revision is None and filters.software_keys is None:
+        return []
+    query = (
+        select(SoftwareRow.name, Resolution.document)
+        .join(Resolution, Resolution.id == SoftwareRow.resolution_id)
+        .where(*software_conditions(filters), SoftwareRow.match_key.is_(None))
+        .distinct()
+        .limit(MOST_INFERRED)
+    )
+    found = [(name, json.loads(document)) for name, document in connection.execute(query)]
+    rows = [
+        {"name": name, "version": said["product"]["version"], "ref": said["requested_ref"], "commit": said["commit"]}
+        for name, said in found
+        if said.get("product")
+    ]
+    return sorted(rows, key=lambda row: (str(row["name"]), str(row["version"])))
 
 
 def count_jobs(connection: Connection, jobs: Conditions) -> int:

@@ -19,6 +19,7 @@ from provenance.db.tables import (
     Identity,
     Job,
     Mention,
+    Resolution,
     SoftwareRow,
     SoftwareSetMember,
     Stage,
@@ -187,7 +188,7 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
         found.append(Job.started_at < filters.started_before)
     if filters.received_after is not None:
         found.append(Job.received_at >= filters.received_after)
-    if used := _software_conditions(filters):
+    if used := software_conditions(filters):
         found.append(_uses_software(used))
     if filters.failure_class is not None:
         read = select(FailureClass.job_id).where(FailureClass.class_name == filters.failure_class)
@@ -203,7 +204,7 @@ def _state_number(state: str) -> int:
     return STATES.index(state)
 
 
-def _software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
+def software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     """Return what must hold of one entry of a job's list of software."""
     found: list[ColumnElement[bool]] = []
     if filters.software is not None:
@@ -213,7 +214,9 @@ def _software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     if (revision := filters.revision) is not None:  # a commit, whole or by its first digits, or a ref
         end = revision[:-1] + chr(ord(revision[-1]) + 1) if revision else revision
         is_commit = (SoftwareRow.revision >= revision) & (SoftwareRow.revision < end)
-        found.append(is_commit | (SoftwareRow.requested_ref == revision))
+        is_found = Resolution.commit.startswith(revision, autoescape=True) | (Resolution.asked == revision)
+        resolved = SoftwareRow.resolution_id.in_(select(Resolution.id).where(is_found))  # of a product: inferred
+        found.append(is_commit | (SoftwareRow.requested_ref == revision) | resolved)
     return found
 
 

@@ -1,5 +1,6 @@
 """Look-ups of the search box: each by the beginning of one indexed column, bounded."""
 
+import json
 import uuid
 from typing import Any
 from urllib.parse import quote
@@ -8,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, LargeBinary, and_, func, selec
 
 from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.recording.job_rows import STATES
-from provenance.db.tables import Experiment, File, Host, Job, SoftwareRow, Stage, TaskRow
+from provenance.db.tables import Experiment, File, Host, Job, Resolution, SoftwareRow, Stage, TaskRow
 
 _LAST = "\U0010ffff"
 
@@ -102,7 +103,7 @@ def revisions_named(connection: Connection, text: str, most: int) -> list[dict[s
     query = (
         select(SoftwareRow.revision, SoftwareRow.requested_ref, SoftwareRow.name).where(match).distinct().limit(most)
     )
-    return [
+    hits = [
         _hit(
             "commit",
             row[0] or row[1] or "",
@@ -111,6 +112,22 @@ def revisions_named(connection: Connection, text: str, most: int) -> list[dict[s
         )
         for row in connection.execute(query)
     ]
+    named = {hit["text"] for hit in hits}
+    return (
+        hits + [hit for hit in _resolved(connection, digits, most) if hit["text"] not in named] if is_commit else hits
+    )
+
+
+def _resolved(connection: Connection, digits: str, most: int) -> list[dict[str, Any]]:
+    """Return commits that begin so and that no record names: those of tags, and of products, where they are inferred."""
+    query = select(Resolution.commit, Resolution.document).where(_begins(Resolution.commit, digits)).limit(most)
+    found = {}
+    for commit, text in connection.execute(query):
+        document = json.loads(text)
+        words = [document.get("name"), document.get("requested_ref"), document.get("evidence")]
+        detail = " ".join(word for word in words if word)
+        found[commit] = _hit("commit", commit, detail, f"/jobs?revision={quote(commit)}")
+    return list(found.values())
 
 
 def hosts_named(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:
