@@ -12,6 +12,7 @@ from provenance.bundle.payload import Payload
 from provenance.bundle.places import Place, normal
 
 _AT_ONCE = 50
+_ENVIRONMENT = 3  # the level that installed software stands in the way of
 
 
 def add_code(payload: Payload) -> None:
@@ -32,6 +33,9 @@ def _add_entry(payload: Payload, entry: Mapping[str, Any], index: int, resolutio
     if resolution is None or not payload.has(resolution.pack_sha256 or ""):
         _note_missing(payload, entry)
         return
+    if resolution.inferred is not None:
+        _add_source(payload, entry, resolution, name)
+        return
     place = _checkout_place(payload, entry, name)
     if payload.level < 1:
         label = f"{text(entry.get('name'))} {resolution.commit}".strip()
@@ -50,27 +54,40 @@ def _add_entry(payload: Payload, entry: Mapping[str, Any], index: int, resolutio
         )
 
 
-def _add_tree(payload: Payload, resolution: Resolution, name: str, place: Place) -> None:
-    """Write a tree and lay it out; then its submodules, each as a repository of its own that lies inside."""
+def _add_source(payload: Payload, entry: Mapping[str, Any], resolution: Resolution, name: str) -> None:
+    """Write what an installed product was most likely built from. No rerun lays it out: what ran was the product."""
+    if payload.level < 1:
+        _note_product(
+            payload, entry, "an installed product; its source, inferred from its version, is left out: level L0"
+        )
+        return
+    _note_product(payload, entry, f"an installed product; git/{name} has its source, inferred from its version")
+    _add_tree(payload, resolution, name, None)
+
+
+def _add_tree(payload: Payload, resolution: Resolution, name: str, place: Place | None) -> None:
+    """Write a tree and lay it out, where it has a place; then its submodules, each as a repository of its own that lies inside."""
     pack = resolution.pack_sha256 or ""
     tree = code_tree(payload.draft, pack, resolution.ran, name=name, top=payload.top)
     payload.draft.add_fragment(tree.fragment)
     for path, member in tree.licences.items():
         stored = payload.shelf.take("LICENSES", f"{name}-{path}", member.sha256)
         payload.draft.add_member(replace(member, path=f"data/{stored}", mode=0o644))
-    _lay_out_tree(payload, tree, name, place)
+    if place is not None:
+        _lay_out_tree(payload, tree, name, place)
     known = {submodule.path: submodule for submodule in resolution.submodules}
     for path, commit in tree.submodules.items():
         submodule = known.get(path)
         if submodule is None or submodule.commit != commit or not payload.has(submodule.pack_sha256 or ""):
             where = submodule.url if submodule is not None else ""
             why = "a submodule whose files are not in the bundle"
-            payload.needs.add(1, "submodule", f"{name}/{path} {commit}", why, place=where)
+            blocks = 1 if place is not None else _ENVIRONMENT
+            payload.needs.add(blocks, "submodule", f"{name}/{path} {commit}", why, place=where)
             continue
         wanted = f"{name}-{path.replace('/', '-')}"
         inner = payload.repository_name(wanted, f"{name}-{commit}", f"{submodule.pack_sha256}:{submodule.ran}")
         _write_git(payload, {"path_in_parent": path}, submodule, inner)
-        _add_tree(payload, submodule, inner, place.below(path))
+        _add_tree(payload, submodule, inner, place.below(path) if place is not None else None)
 
 
 def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> None:
@@ -105,6 +122,8 @@ def _write_git(payload: Payload, entry: Mapping[str, Any], resolution: Resolutio
         "submodules": rows(entry.get("submodules")),
         "swhid": f"swh:1:rev:{resolution.commit}",
     }
+    if resolution.inferred is not None:
+        reference |= {"evidence": "inferred", **resolution.inferred}
     payload.write(f"git/{name}/ref.json", readable_json(reference))
     if payload.level >= 1 and payload.has(resolution.pack_sha256 or ""):
         payload.keep(f"git/{name}/objects.pack", resolution.pack_sha256 or "")
@@ -118,7 +137,7 @@ def _write_git(payload: Payload, entry: Mapping[str, Any], resolution: Resolutio
 
 
 def _note_missing(payload: Payload, entry: Mapping[str, Any]) -> None:
-    product, tarball = mapping(entry.get("product")), mapping(entry.get("tarball"))
+    tarball = mapping(entry.get("tarball"))
     name, sha256 = text(entry.get("name")), digest(tarball.get("sha256"))
     if tarball and payload.level >= 1 and payload.has(sha256):
         stored = payload.shelf.take("src/tarballs", posixpath.basename(text(tarball.get("path"))), sha256)
@@ -132,9 +151,15 @@ def _note_missing(payload: Payload, entry: Mapping[str, Any]) -> None:
         where = text(entry.get("repository")) or text(tarball.get("path"))
         payload.needs.add(1, "software", label, "its source is not in the bundle", digest=sha256, place=where)
         return
-    label = " ".join(word for word in (name, text(product.get("version")), text(product.get("qualifiers"))) if word)
+    _note_product(payload, entry, "an installed product")
+
+
+def _note_product(payload: Payload, entry: Mapping[str, Any], why: str) -> None:
+    product = mapping(entry.get("product"))
+    words = text(entry.get("name")), text(product.get("version")), text(product.get("qualifiers"))
     where = text(product.get("prefix")) or text(entry.get("checkout"))
-    payload.needs.add(3, "product", label, "an installed product", digest=text(product.get("root_hash")), place=where)
+    label, root_hash = " ".join(word for word in words if word), text(product.get("root_hash"))
+    payload.needs.add(_ENVIRONMENT, "product", label, why, digest=root_hash, place=where)
 
 
 def _checkout_place(payload: Payload, entry: Mapping[str, Any], name: str) -> Place:

@@ -20,6 +20,7 @@ STATUS = {"succeeded": "http://schema.org/CompletedActionStatus"}
 FAILED = "http://schema.org/FailedActionStatus"
 _LISTED = ("command/", "context/", "env/", "fcl/", "git/", "outputs/", "prov/", "scripts/")
 
+_INFERRED = "inferred from the version of an installed product, which is what ran"
 Entity = dict[str, Any]
 
 
@@ -113,6 +114,7 @@ def _tools(payload: Payload) -> list[Entity]:
                 "@type": "SoftwareSourceCode",
                 "name": resolution.name,
                 "version": resolution.commit or "unknown",
+                **({"description": _INFERRED} if resolution.inferred is not None else {}),
             }
         )
     if software:

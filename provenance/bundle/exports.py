@@ -94,7 +94,9 @@ def _add_code(document: Document, activity: str, payload: Payload) -> None:
         entity = f"code:{found.commit}"
         facts = {"prov:label": found.name, "prov:type": _qualified("jobprov:commit"), "jobprov:repository": found.url}
         document["entity"].setdefault(entity, {name: value for name, value in facts.items() if value})
-        document["used"][f"_:usedcode{place + 1:06d}"] = {"prov:activity": activity, "prov:entity": entity}
+        used = {"prov:activity": activity, "prov:entity": entity}
+        how = {"jobprov:evidence": "inferred"} if found.inferred is not None else {}
+        document["used"][f"_:usedcode{place + 1:06d}"] = used | how
 
 
 def _openlineage(payload: Payload, mtime: int) -> list[dict[str, Any]]:
@@ -128,6 +130,7 @@ def _statement(payload: Payload) -> dict[str, Any]:
     subject = [_resource(file) for file in rows(record.get("outputs")) if digest(file.get("sha256"))]
     code = [
         {"uri": found.url or f"urn:jobprov:code:{_local(found.name)}", "digest": {"gitCommit": found.commit}}
+        | ({"annotations": {"evidence": "inferred"}} if found.inferred is not None else {})
         for found in payload.ingredients.resolutions
         if found.commit
     ]

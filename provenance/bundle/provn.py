@@ -20,7 +20,8 @@ def provn(document: dict[str, dict[str, Any]]) -> str:
         lines.append(f"  activity({_name(name)}, {times}{_attributes(rest)})")
     lines += [f"  entity({_name(name)}{_attributes(facts)})" for name, facts in document.get("entity", {}).items()]
     for facts in document.get("used", {}).values():
-        lines.append(f"  used({_name(facts['prov:activity'])}, {_name(facts['prov:entity'])}, -)")
+        more = _attributes({key: value for key, value in facts.items() if not key.startswith("prov:")})
+        lines.append(f"  used({_name(facts['prov:activity'])}, {_name(facts['prov:entity'])}, -{more})")
     for facts in document.get("wasGeneratedBy", {}).values():
         lines.append(f"  wasGeneratedBy({_name(facts['prov:entity'])}, {_name(facts['prov:activity'])}, -)")
     for facts in document.get("wasAssociatedWith", {}).values():

@@ -6,20 +6,23 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from recorded_sample import git
+from sqlalchemy import delete
 
 from archive.opening import open_store
 from provenance.db.engines import open_database
+from provenance.db.tables import Repository
 from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import Bundle, build_bundle
+from provenance.services.products import map_product
 from provenance.services.record_jobs import Submission, record_jobs
 from provenance.services.repositories import register_repository
 from provenance.services.rerun_bundle import unpack
@@ -83,8 +86,10 @@ def register(parts: Parts, *folders: Path) -> None:
         )
 
 
-def record(parts: Parts, number: int, repository: Path, *, blob: bytes = b"", **software: Any) -> str:
-    """Record a job that ran `bin/run` in a checkout of the repository; return its id."""
+def record(
+    parts: Parts, number: int, repository: Path, *, blob: bytes = b"", others: Sequence[Any] = (), **software: Any
+) -> str:
+    """Record a job that ran `bin/run` in a checkout of the repository, and used `others`; return its id."""
     job_id = f"00000000-0000-4000-8000-{number:012d}"
     body = {
         "schema_version": 1,
@@ -96,7 +101,7 @@ def record(parts: Parts, number: int, repository: Path, *, blob: bytes = b"", **
         "command": {"working_directory": "/scratch/code", "argv": ["./bin/run"]},
         "exit": {"code": 0},
         "environment": {"variables": {"PATH": "/usr/bin:/bin"}},
-        "software": [{"name": "code", "repository": str(repository), "checkout": "/scratch/code", **software}],
+        "software": [{"name": "code", "repository": str(repository), "checkout": "/scratch/code", **software}, *others],
     }
     submission = Submission(decode_record(json.dumps(body).encode()), datetime(2026, 11, 24, tzinfo=UTC))
     parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
@@ -182,6 +187,56 @@ def test_submodule_that_nobody_registered_is_a_need(parts: Parts, upstream: Upst
 
     assert bundle.level == "L0"
     assert f"submodule\tcode/middle {commit}\t" in needs
+
+
+def test_source_of_a_product_lies_beside_the_job_and_takes_no_part_in_it(
+    parts: Parts, upstream: Upstream, tmp_path: Path
+) -> None:
+    """A product whose repository has a submodule that nobody registered: the source lacks something, the job does not."""
+    code, product = upstream.libraries
+    git(product, "tag", "v1_0")
+    register(parts, code, product)
+    said = {"name": "middle", "product": {"manager": "ups", "version": "v1_0", "prefix": "/cvmfs/middle/v1_0"}}
+    (code / "bin").mkdir()
+    (code / "bin/run").write_text("#!/bin/sh\ncat inner.txt > out.txt\n")
+    (code / "bin/run").chmod(0o755)
+    _commit(code)
+    job_id = record(parts, 1, code, revision=git(code, "rev-parse", "HEAD"), others=[said])
+    before = build(parts, job_id)
+    with parts.database.writing.begin() as connection:
+        connection.execute(delete(Repository).where(Repository.name == "inner"))
+
+    parts.writer.run(lambda connection, known: map_product(connection, known, "middle", "middle"))
+    drain(parts, HANDLERS)
+    after = build(parts, job_id)
+
+    plain, mapped = unpacked(before, tmp_path / "plain"), unpacked(after, tmp_path / "mapped")
+    reference = json.loads((mapped / "git/middle/ref.json").read_text())
+    rows = [line.split("\t") for line in (mapped / "NEEDS.tsv").read_text().splitlines()]
+    whys = {row[1]: row[4] for row in rows if row[0] in ("product", "submodule")}
+    assert (before.level, after.level) == ("L2", "L2")
+    assert reference["commit"] == git(product, "rev-parse", "v1_0")
+    assert (reference["evidence"], reference["template"]) == ("inferred", "{version}")
+    assert reference["product"] == {"name": "middle", "manager": "ups", "version": "v1_0"}
+    assert (mapped / "src/middle/middle.txt").read_text() == "middle\n"
+    assert whys["middle v1_0"] == "an installed product; git/middle has its source, inferred from its version"
+    assert any(name.startswith("middle/ext/inner ") for name in whys)
+    assert not (plain / "src/middle").exists()
+    assert (mapped / "command/layout.sh").read_bytes() == (plain / "command/layout.sh").read_bytes()
+    assert 'jobprov:evidence="inferred"' in (mapped / "prov/prov.provn").read_text()
+    assert "jobprov:evidence" not in (plain / "prov/prov.provn").read_text()
+    statement = json.loads((mapped / "prov/statement.json").read_text())
+    assert [found.get("annotations") for found in _materials(statement) if "gitCommit" in found["digest"]] == [
+        None,
+        {"evidence": "inferred"},
+    ]
+    ended = run(mapped, tmp_path / "again")
+    assert (ended.returncode, (tmp_path / "again/work/out.txt").read_text()) == (0, "inner\n"), ended.stderr
+
+
+def _materials(statement: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    return found
 
 
 def test_commit_that_was_never_pushed_is_in_the_bundle(parts: Parts, upstream: Upstream, tmp_path: Path) -> None:
