@@ -93,7 +93,7 @@ def _task_lines(shown: dict[str, Any], url: str) -> Iterator[str]:
     left = f"; about {duration(shown['seconds_left'])} left" if shown["seconds_left"] else ""
     yield f"{number(shown['produced'])}{of} units done" + "".join(f", {words}" for words in others) + f"{left}."
     if expected is None:
-        yield "How many were to be was not declared: PUT /api/v1/tasks/{task_id} freezes the list."
+        yield "How many were to be was not declared: `jobprov declare` freezes the list."
     if shown["silent"]:
         yield f"{counted(shown['silent'], 'running job')} silent for more than a day."
     for cause in shown["errors"][:_LISTED]:
