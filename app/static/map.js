@@ -50,6 +50,13 @@ class Place extends Drawing {
     return this.cached.get(address.href);
   }
 
+  // The same; nothing where the reader has gone on to another picture while it was under way, since that one is the one to show.
+  async askForHere() {
+    const opened = this.words.getAll("expanded").join();
+    const view = await this.ask();
+    return this.words.getAll("expanded").join() === opened ? view : null;
+  }
+
   // -- choosing, finding, following
 
   remember(changes, isStep) {
@@ -97,8 +104,9 @@ class Place extends Drawing {
     this.remember({ expanded }, true);
     this.element.setAttribute("aria-busy", "true");
     try {
-      const before = this.boxes.size;
-      this.show(await this.ask(), new Set(keys));
+      const before = this.boxes.size, view = await this.askForHere();
+      if (!view) return;
+      this.show(view, new Set(keys));
       this.grow();
       this.follow(this.words, this.makeRoom(new Set(keys)));
       this.tell(`${words}: ${Math.abs(this.boxes.size - before)} boxes ${this.boxes.size < before ? "fewer" : "more"}.`);
@@ -203,10 +211,14 @@ class Place extends Drawing {
       else if (wanted) this.cy.zoom({ level: this.cy.zoom() * (wanted === "in" ? 1.25 : 0.8), renderedPosition: { x: this.cy.width() / 2, y: this.cy.height() / 2 } });
     });
     addEventListener("popstate", async () => {
-      this.show(await this.ask(), new Set(this.boxes.get(this.chosen || this.view.focus)?.keys || []));
+      const view = await this.askForHere().catch(() => location.reload());
+      if (!view) return;
+      this.show(view, new Set(this.boxes.get(this.chosen || this.view.focus)?.keys || []));
       this.grow();
       this.follow(this.words);
     });
+    // the wheel moves the page, as everywhere else on it; only with Ctrl, or two fingers, it makes the picture larger
+    this.main.addEventListener("wheel", (event) => event.ctrlKey || event.metaKey || event.stopPropagation(), { capture: true, passive: true });
     DARK.addEventListener("change", () => this.recolour());
     matchMedia("print").addEventListener("change", (event) => this.print(event.matches));
     addEventListener("beforeprint", () => this.print(true));

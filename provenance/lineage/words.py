@@ -106,9 +106,11 @@ def summary(graph: Graph) -> str:
     users = [known[key] for key in reached(graph.focus, after)]
     sentences = []
     if makers:
-        sentences.append(f"{_files_and_jobs(makers)} made this{_mishaps(graph)}.")
+        more = {} if users or graph.omitted.descendants else _left_out(graph)
+        sentences.append(f"{_files_and_jobs(makers, more)} made this{_mishaps(graph)}.")
     if users:
-        made = _files_and_jobs(users) if makers else f"{_files_and_jobs(users)} came of this{_mishaps(graph)}"
+        more = {} if makers or graph.omitted.ancestors else _left_out(graph)
+        made = _files_and_jobs(users, {}) if makers else f"{_files_and_jobs(users, more)} came of this{_mishaps(graph)}"
         sentences.append(f"{made}." if not makers else f"{made} came of it.")
     if not sentences:
         sentences.append("No job is known that made or used this file.")
@@ -167,10 +169,19 @@ def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _files_and_jobs(nodes: Iterable[Node]) -> str:
+def _left_out(graph: Graph) -> Mapping[str, int]:
+    """What is left out by kind, where each of them is counted there."""
+    omitted = graph.omitted
+    is_whole = sum(omitted.by_kind.values()) == omitted.ancestors + omitted.descendants
+    return omitted.by_kind if is_whole and not omitted.is_least else {}
+
+
+def _files_and_jobs(nodes: Iterable[Node], more: Mapping[str, int]) -> str:
+    """How many files and jobs these are, and those of `more` with them, which are not shown."""
     nodes = list(nodes)
     jobs = sum(isinstance(node, JobNode) for node in nodes)
-    files = len(nodes) - jobs
+    files = len(nodes) - jobs + more.get("file", 0)
+    jobs += more.get("job", 0)
     return " and ".join(counted(count, word) for count, word in ((files, "file"), (jobs, "job")) if count)
 
 

@@ -10,7 +10,7 @@ import page_samples as samples
 import pytest
 from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from test_web_browser import Watched, browser, served
 
 from app.static_copy import Fetched, copy_pages
@@ -59,6 +59,13 @@ def open_map(page: Page, address: str) -> None:
 def hears(page: Page, beginning: str) -> None:
     """Wait until a reader of the screen was told something."""
     expect(page.locator("[role=status]")).to_have_text(re.compile(f"^{beginning}"))
+
+
+def becomes(page: Page, condition: str) -> None:
+    """Wait until something holds in the page; its policy forbids playwright's own way."""
+    page.evaluate(
+        f"new Promise(done => {{ const look = () => {condition} ? done() : requestAnimationFrame(look); look(); }})"
+    )
 
 
 def told(page: Page) -> str:
@@ -122,6 +129,44 @@ def test_a_double_click_on_a_stack_opens_it_where_it_stands(wide: Watched) -> No
 
     assert len(words(page, "expanded")) == 1
     assert words(page, "find") == ["dimuon"]
+
+
+def test_who_goes_back_before_a_box_has_opened_sees_what_the_address_says(wide: Watched) -> None:
+    page, held = wide.page, list[Route]()
+    open_map(page, wide.site + LINEAGE)
+    choose(page, "toyexp_demo-2026_0001_reco_0004")
+    boxes = "document.querySelector('.map-place').map.boxes.size"
+    before = page.evaluate(boxes)
+    page.route(re.compile("picture=map.*expanded="), lambda route: held.append(route))  # noqa: PLW0108 - playwright marks what it is given
+
+    with page.expect_request(re.compile("expanded=")):
+        page.get_by_role("button", name="Open", exact=True).click()
+    page.go_back()
+    held[0].continue_()
+    expect(page.locator(".map-place")).not_to_have_attribute("aria-busy", "true")
+
+    assert words(page, "expanded") == []
+    assert page.evaluate(boxes) == before
+
+
+def test_the_wheel_moves_the_page_and_with_control_makes_the_picture_larger(wide: Watched) -> None:
+    page = wide.page
+    open_map(page, wide.site + LINEAGE)
+    box = page.locator(".map-canvas").bounding_box()
+    assert box is not None
+    zoom = "document.querySelector('.map-place').map.cy.zoom()"
+    before = page.evaluate(zoom)
+    page.mouse.move(box["x"] + 40, box["y"] + 40)
+
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -100)
+    becomes(page, f"{zoom} > {before}")
+    page.keyboard.up("Control")
+    larger = page.evaluate(zoom)
+    page.mouse.wheel(0, 100)
+    becomes(page, "scrollY > 0")
+
+    assert page.evaluate(zoom) == larger
 
 
 def test_keys_walk_open_and_find_the_way(wide: Watched) -> None:

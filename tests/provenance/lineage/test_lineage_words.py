@@ -226,3 +226,27 @@ def test_prov_n_says_who_used_and_made_what() -> None:
     assert "  activity(job:0f8b00000003, 2026-11-24T02:13:00Z, -, [" in text
     assert "  wasGeneratedBy(file:nova/nova/mixed_r10407.root, job:0f8b00000003, -)\n" in text
     assert text.endswith("endDocument\n")
+
+
+@pytest.mark.parametrize(
+    ("omitted", "expected"),
+    [
+        (
+            Omitted({}, {"file": 9, "job": 4}, ancestors=13),
+            "10 files and 5 jobs made this. Not shown: 13 nodes before.",
+        ),
+        (
+            Omitted({}, {"file": 9, "job": 4}, ancestors=13, is_least=True),
+            "1 file and 1 job made this. Not shown: at least 13 nodes before.",
+        ),
+        (Omitted({}, {}, ancestors=13), "1 file and 1 job made this. Not shown: 13 nodes before."),
+        (
+            Omitted({}, {"file": 9, "job": 4}, ancestors=6, descendants=7),
+            "1 file and 1 job made this. Not shown: 6 nodes before and 7 nodes after.",
+        ),
+    ],
+)
+def test_first_line_counts_what_is_not_shown_where_it_can_be_told_apart(omitted: Omitted, expected: str) -> None:
+    nodes = (FileNode("f", "made", "", "nova"), JobNode("j", "id"), FileNode("g", "read", "", "nova"))
+
+    assert summary(Graph("f", nodes, (Edge("g", "j"), Edge("j", "f")), omitted, is_truncated=True)) == expected
