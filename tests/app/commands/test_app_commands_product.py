@@ -12,11 +12,16 @@ from click.testing import CliRunner, Result
 from recorded_sample import git
 
 from app.cli import jobprov
+from app.commands.sentences import job_text
 from app.config import load_settings
+from app.factory import create_app
 from app.wiring import Service, open_service
 from provenance.db.migrating import upgrade
 from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import Submission, record_jobs
+
+JOB = "00000000-0000-4000-8000-000000000001"
+FILE = "made.root"
 
 
 @pytest.fixture
@@ -33,11 +38,12 @@ def service(tmp_path: Path) -> Iterator[Service]:
     software = [{"name": name, "product": {"manager": "ups", "version": version}} for name, version in versions]
     body = {
         "schema_version": 1,
-        "job_id": "00000000-0000-4000-8000-000000000001",
+        "job_id": JOB,
         "experiment": "toyexp",
         "state": "succeeded",
         "started_at": "2026-11-24T00:00:00Z",
         "software": software,
+        "outputs": [{"name": FILE, "size_bytes": 1}],
     }
     opened = open_service(settings)
     submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
@@ -96,3 +102,25 @@ def test_bad_template_is_refused_with_its_field(service: Service, tmp_path: Path
 
     assert ended.exit_code != 0
     assert "ref: 'v{major}' has the placeholder {major}" in str(ended.exception)
+
+
+def test_pages_and_commands_say_that_the_commit_is_inferred(service: Service, tmp_path: Path) -> None:
+    call(service, "repository", "add", "art-suite", str(tmp_path / "upstream"))
+    call(service, "product", "map", "art", "art-suite")
+    call(service, "work")
+    commit = git(tmp_path / "upstream", "rev-parse", "v1_2_3")
+    application = create_app({"JOBPROV_DATA": str(service.settings.data)})
+    client = application.test_client()
+
+    page = client.get(f"/jobs/{JOB}").text
+    impact_page = client.get(f"/impact?revision={commit}").text
+    shown = client.get(f"/api/v1/jobs/{JOB}").get_json()
+    made = client.get(f"/files/{FILE}").text
+    application.extensions["jobprov"].close()
+
+    assert '<span class="tag" title="Inferred from the version of the product' in page
+    assert f"/impact?experiment=toyexp&amp;revision={commit}" in page
+    assert "Inferred from the version of a product, not observed: art v1_2_3 is tag v1_2_3, commit" in impact_page
+    assert "inferred commit" in made
+    [code, *_] = [line for line in job_text(shown, "").splitlines() if line.startswith("code")]
+    assert code.endswith(f"art v1_2_3, commit {commit}, inferred from its version (kept here)")
