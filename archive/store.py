@@ -1,7 +1,7 @@
 """What every archive backend can do, and the small values that it answers with.
 
 A store keeps *blobs*, named by the SHA-256 of their bytes, and *documents*, named by their writer (ledger segments).
-Both are immutable: a put of what is there changes nothing. It knows no jobs, experiments or permissions.
+Both are immutable: a put of what is there changes nothing, and only erasing removes them. It knows no jobs, experiments or permissions.
 The Protocol needs only atomic put-if-absent, so an object store can implement it.
 """
 
@@ -170,6 +170,13 @@ class Store(Protocol):
 
     def documents(self, prefix: str = "") -> Iterator[str]:
         """The names of all documents that begin with the prefix, sorted."""
+
+    def erase_documents(self, names: Collection[str]) -> None:
+        """Remove documents for good; those that are not there are no matter. Whether anybody needs them is the caller's affair.
+
+        Raises:
+            BadNameError: no document may have one of the names; nothing is removed then.
+        """
 
     def stats(self) -> ArchiveStats:
         """How much is stored, counted without reading the packs through."""

@@ -1,7 +1,7 @@
 """Documents in a local folder: `<name>.document`, a frame each, its stored digest bound to the name."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from archive.backends.durable import Arrival, flush_folder, make_folder
@@ -59,6 +59,18 @@ class DocumentShelf:
             return decode_frame(frame, bound_to=name)
         except FrameDamagedError as error:
             raise DocumentDamagedError(name, f"documents/{name}{SUFFIX}", error.detail) from error
+
+    def remove(self, names: Collection[str]) -> None:
+        """Remove documents, durably; those that are not there are no matter.
+
+        Raises:
+            BadNameError: no document may have one of the names; nothing is removed then.
+        """
+        paths = [self.path(name) for name in names]
+        for path in paths:
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in paths if path.parent.exists()}:
+            flush_folder(folder)
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """The names that begin with a prefix, sorted."""

@@ -162,6 +162,11 @@ class LocalStore:
         with reaching(self.root):
             yield from self._documents.names(prefix)
 
+    def erase_documents(self, names: Collection[str]) -> None:
+        """Remove documents for good, durably."""
+        with reaching(self.root):
+            self._documents.remove(names)
+
     def stats(self) -> ArchiveStats:
         """How much is stored, from the tails of the packs and the headers of the loose blobs."""
         loose = stored_bytes = content_bytes = 0

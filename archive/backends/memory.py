@@ -103,6 +103,13 @@ class MemoryStore:
             names = sorted(name for name in self._documents if name.startswith(prefix))
         yield from names
 
+    def erase_documents(self, names: Collection[str]) -> None:
+        """Remove documents for good."""
+        wanted = [check_document_name(name) for name in names]
+        with self._lock:
+            for name in wanted:
+                self._documents.pop(name, None)
+
     def stats(self) -> ArchiveStats:
         """How much is stored; nothing is compressed here."""
         with self._lock:

@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -179,6 +179,14 @@ class DocumentObjects:
             return decode_frame(RemoteFile(self._bucket, key, size_bytes, first).read_at(0, size_bytes), bound_to=name)
         except FrameDamagedError as error:
             raise DocumentDamagedError(name, key, error.detail) from error
+
+    def remove(self, names: Collection[str]) -> None:
+        """Remove documents; those that are not there are no matter.
+
+        Raises:
+            BadNameError: no document may have one of the names; nothing is removed then.
+        """
+        self._bucket.delete([_document_key(name) for name in names])
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """The names that begin with a prefix, sorted."""

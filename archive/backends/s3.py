@@ -176,6 +176,10 @@ class S3Store:
         """The names of all documents that begin with the prefix, sorted."""
         yield from self._documents.names(prefix)
 
+    def erase_documents(self, names: Collection[str]) -> None:
+        """Remove documents for good; a bucket that keeps versions keeps them."""
+        self._documents.remove(names)
+
     def stats(self) -> ArchiveStats:
         """How much is stored; a request for each loose blob. What is superseded and not removed yet is not counted."""
         loose = self._loose.sizes()

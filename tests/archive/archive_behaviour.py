@@ -235,6 +235,19 @@ class StoreBehaviour:
         assert list(store.documents("ledger/dune")) == sorted(names[:4])
         assert list(store.documents("nothing/here")) == []
 
+    def test_erased_documents_are_gone_and_all_others_stay(self, store: Store) -> None:
+        for name in ("ledger/dune/000001", "ledger/dune/000002", "heads"):
+            store.put_document(name, name.encode())
+
+        store.erase_documents(["ledger/dune/000001", "ledger/none/000001"])
+
+        assert list(store.documents()) == ["heads", "ledger/dune/000002"]
+        assert list(store.inspect()) == []
+        with pytest.raises(DocumentMissingError):
+            store.get_document("ledger/dune/000001")
+        assert store.put_document("ledger/dune/000001", b"another")
+        assert store.get_document("ledger/dune/000001") == b"another"
+
     def test_missing_document_is_an_error_that_names_it(self, store: Store) -> None:
         with pytest.raises(DocumentMissingError) as caught:
             store.get_document("ledger/none")
@@ -248,7 +261,11 @@ class StoreBehaviour:
         ],
     )
     def test_document_name_outside_the_rules_is_refused(self, store: Store, name: str) -> None:
-        for use in (store.get_document, lambda name: store.put_document(name, b"")):
+        for use in (
+            store.get_document,
+            lambda name: store.put_document(name, b""),
+            lambda name: store.erase_documents([name]),
+        ):
             with pytest.raises(BadNameError) as caught:
                 use(name)
             assert caught.value.name == name
