@@ -78,6 +78,7 @@ SECTIONS = {
         "archive": "archive",
         "backup": "archive",
         "dead-letter": "letters",
+        "erase": "erase",
         "migrate": "serving",
         "rebuild-database": "rebuild",
     },

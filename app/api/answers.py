@@ -51,12 +51,13 @@ class MissingAnswer(msgspec.Struct, omit_defaults=True):
     excerpts: list[str] | None = None
 
 
-class BlobAnswer(msgspec.Struct):
-    """A blob that is here now."""
+class BlobAnswer(msgspec.Struct, omit_defaults=True):
+    """A blob that is here now; or `change` is `erased`, and it was erased on purpose and is not stored again."""
 
     sha256: str
     size_bytes: int
     is_new: bool
+    change: str | None = None
 
 
 class PartAnswer(msgspec.Struct):

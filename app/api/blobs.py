@@ -10,14 +10,23 @@ from app.api.answers import BlobAnswer, MissingAnswer, PartAnswer, json_answer
 from app.api.bodies import body_chunks, read_body
 from app.api.documenting import Section
 from app.api.guard import check_reading, recording_grant
-from app.api.parts import asked_part, part_chunks
+from app.api.parts import Part, asked_part, part_chunks
 from app.api.sending import send_blob
 from app.errors import SecretFoundError, problem_of
 from app.wiring import get_service
 from provenance.errors import BadInputError, ConflictError, LimitError, NotFoundError
 from provenance.services.excerpts import MOST_EXCERPTS
 from provenance.services.half_sent import HalfSent
-from provenance.services.store_blobs import find_secret, holders_of, missing_of, settle_blob, settle_unclaimed
+from provenance.services.store_blobs import (
+    find_secret,
+    holders_of,
+    is_nobodys,
+    is_unwanted,
+    missing_of,
+    settle_blob,
+    settle_unclaimed,
+    without_erased,
+)
 
 section = Section("blobs", "Bytes by digest.")
 
@@ -49,7 +58,9 @@ def ask_missing() -> Response:
         return json_answer(MissingAnswer([], excerpts))
     if grant.experiment is None:
         absent = service.store.missing(asked)
-        return json_answer(MissingAnswer([sha256 for sha256 in dict.fromkeys(asked) if sha256 in absent], excerpts))
+        with service.reading() as connection:
+            wanted = without_erased(connection, [sha256 for sha256 in dict.fromkeys(asked) if sha256 in absent])
+        return json_answer(MissingAnswer(wanted, excerpts))
     with service.reading() as connection:
         return json_answer(MissingAnswer(missing_of(connection, grant.experiment, asked), excerpts))
 
@@ -65,6 +76,7 @@ def ask_missing() -> Response:
 def put_blob(sha256: str) -> Response:
     """Store a blob under the digest of its uncompressed bytes: 201 stored, 200 had it, 422 where the digest differs.
 
+    A blob that the experiment's operators erased answers 200 with `change: erased` and is not stored.
     With `Content-Range: bytes 0-999/5000` the body is a part, kept also where it breaks off; 308 with `Range` says how much is
     here. `bytes */5000` and no body ask for it.
     """
@@ -72,6 +84,10 @@ def put_blob(sha256: str) -> Response:
     _check_digest(sha256)
     service = get_service()
     part, experiment = asked_part(service.settings.blob_limit_bytes), grant.experiment
+    with service.reading() as connection:
+        is_erased = is_unwanted(connection, experiment, sha256)
+    if is_erased:
+        return _erased_answer(sha256, part)
     if part is None:
         size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)
     else:
@@ -85,6 +101,8 @@ def put_blob(sha256: str) -> Response:
         service.write(lambda connection, known: settle_unclaimed(connection, known, service.unclaimed, sha256))
     else:
         is_new = service.write(lambda connection, known: settle_blob(connection, known, experiment, sha256))
+    if not is_new and _erase_again(experiment, sha256):
+        return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change="erased"))
     return json_answer(BlobAnswer(sha256, size_bytes, is_new), 201 if is_new else 200)
 
 
@@ -100,6 +118,23 @@ def get_blob(sha256: str) -> Response:
     if not any(grant is None or grant.allows(experiment) for experiment in holders):
         raise NotFoundError(f"No experiment that you may read has sent a blob {sha256}.")
     return send_blob(sha256, "application/octet-stream", name=sha256)
+
+
+def _erased_answer(sha256: str, part: Part | None) -> Response:
+    """Read what was sent and say that it is not wanted."""
+    chunks = body_chunks(get_service().settings.blob_limit_bytes) if part is None else part_chunks(part)
+    return json_answer(BlobAnswer(sha256, sum(map(len, chunks)), is_new=False, change="erased"))
+
+
+def _erase_again(experiment: str | None, sha256: str) -> bool:
+    """Remove a blob that was erased while it was on its way; return whether it was."""
+    service = get_service()
+    with service.reading() as connection:
+        is_erased = is_unwanted(connection, experiment, sha256)
+        is_free = is_erased and is_nobodys(connection, sha256)
+    if is_free:
+        service.store.erase([sha256])
+    return is_erased
 
 
 def _part_answer(sha256: str, received: int) -> Response:

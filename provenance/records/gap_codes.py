@@ -56,6 +56,12 @@ GAPS: dict[str, tuple[int, str]] = {
         9,
         "Nothing to do: the operator lets old logs of jobs that succeeded expire. A failing job's stay.",
     ),
+    "source-erased": (
+        1,
+        "Nothing can: an operator erased it, and says why in the ledger. Run the next job without it.",
+    ),
+    "input-erased": (2, "Nothing can: an operator erased it, and says why in the ledger. Run the next job without it."),
+    "blob-erased": (9, "Nothing can: an operator erased it, and says why in the ledger. Nothing is to be sent."),
     "blob-missing": (9, "Upload the blob: PUT /api/v1/blobs/{sha256}."),
     "task-missing": (9, "Give the task id: `--task-id` of the hook, or POMS_TASK_ID."),
     "exit-missing": (9, "Send `exit.code` or `exit.signal`; the batch history knows it too."),

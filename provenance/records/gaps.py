@@ -53,6 +53,7 @@ class Findings(msgspec.Struct, frozen=True):
         pending: digests of the configurations that can be evaluated now and were not yet.
         has_capsule: an environment capsule that serves the job is held.
         expired: digests of logs of which only beginning and end are kept.
+        erased: digests that the record refers to and an operator erased on purpose; they are neither missing nor unheld.
     """
 
     missing_blobs: AbstractSet[str] = frozenset()
@@ -68,6 +69,7 @@ class Findings(msgspec.Struct, frozen=True):
     pending: tuple[str, ...] = ()
     has_capsule: bool = False
     expired: AbstractSet[str] = frozenset()
+    erased: AbstractSet[str] = frozenset()
 
     @property
     def awaited(self) -> AbstractSet[str]:
@@ -102,7 +104,8 @@ def needs_of_next(level: int, gaps: list[Gap]) -> list[str]:
 
 
 def _holds_all_inputs(record: JobRecord, findings: Findings) -> bool:
-    return all(file.sha256 and file.sha256 not in findings.unheld_inputs for file in needed_inputs(record))
+    lost = findings.unheld_inputs | findings.erased if findings.erased else findings.unheld_inputs
+    return all(file.sha256 and file.sha256 not in lost for file in needed_inputs(record))
 
 
 def image_digest(record: JobRecord) -> str:
@@ -121,6 +124,8 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
     yield from _file_gaps(record, findings)
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)
+    if findings.erased:
+        yield from _erased_gaps(record, findings.erased)
 
 
 def _command_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
@@ -182,6 +187,26 @@ def _stored_by_art(record: JobRecord) -> tuple[str, set[str]]:
             ids = {str(each.get("parameter_set_id")) for each in processes if isinstance(each, dict)}
             return str(told.get("file") or "the file"), ids
     return "", set()
+
+
+def _erased_gaps(record: JobRecord, erased: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+    """Yield what an operator erased: a code for each closure level that it costs."""
+    fcl = [file for configuration in record.configurations or () for file in configuration.files or ()]
+    sources = {file.sha256: str(file.name) for file in (*fcl, *(record.scripts or ()))}
+    for software in record.software or ():
+        tarball = software.tarball.sha256 if software.tarball else None
+        name = str(software.name or software.repository)
+        sources |= {software.objects_sha256: f"changed files of {name}", tarball: f"tar file of {name}"}
+    sources |= {digest: f"listing of {what}" for what, digest in _listings(record)}
+    inputs = {file.sha256: str(file.name) for file in needed_inputs(record)}
+    inputs |= {each.payload_sha256: f"conditions of {each.database}" for each in record.conditions or ()}
+    if record.command is not None:
+        inputs[record.command.stdin_sha256] = "standard input"
+    logs = {log.sha256: f"log {log.name}" for log in record.logs or ()}
+    for digest in sorted(erased):
+        code, names = ("source-erased", sources) if digest in sources else ("input-erased", inputs)
+        code, names = (code, names) if digest in names else ("blob-erased", logs)
+        yield code, f"The bytes of {names.get(digest, f'blob {digest[:12]}')} were erased on purpose."
 
 
 def _told_apart(record: JobRecord) -> set[str | None]:

@@ -16,9 +16,10 @@ from provenance.db.recording.job_rows import unpack
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Conflict, EntryBody, Job, LedgerEntry, WitnessRecord
 from provenance.records.decoding import decode_record
-from provenance.services.chains import note_tip
+from provenance.services.chain_erasures import KIND
+from provenance.services.chains import ListedDocuments, note_tip
 from provenance.services.ledger import Documents, read_entries
-from provenance.services.refresh_gaps import blob_arrived, code_resolved
+from provenance.services.refresh_gaps import blob_arrived, blob_erased, code_resolved
 from provenance.services.replaying import Replay
 from provenance.services.segments import SealedEntry, SegmentReader
 
@@ -33,7 +34,7 @@ class _Adopted(NamedTuple):
     entry: SealedEntry
 
 
-def adopt_segment(connection: Connection, known: KnownKeys, store: Documents, reader: SegmentReader) -> None:
+def adopt_segment(connection: Connection, known: KnownKeys, store: ListedDocuments, reader: SegmentReader) -> None:
     """Take the segment over, in one transaction.
 
     Raises:
@@ -48,7 +49,8 @@ def adopt_segment(connection: Connection, known: KnownKeys, store: Documents, re
         _place(connection, each, segment)
     replay.prepare(reader)
     for _, entry in lacking:
-        _make_way(connection, store, replay.experiment, entry)
+        if entry.erased is None:
+            _make_way(connection, store, replay.experiment, entry)
     replay.replay(segment, lacking)
     replay.finish(reader)
     _look_again(connection, reader)
@@ -64,23 +66,33 @@ def _placed(connection: Connection, experiment: int, segment: int) -> set[int]:
 def _match(
     connection: Connection, experiment: int, entries: Mapping[int, SealedEntry]
 ) -> tuple[list[_Adopted], list[tuple[int, SealedEntry]]]:
-    """Return the entries that wait in the database, by salt or by equal bytes sent again, and those that it lacks."""
+    """Return the entries that wait in the database, by salt or by equal bytes sent again, and those that it lacks.
+
+    What was erased on one side is told by its leaf.
+    """
     by_salt: dict[_Key, int] = {}
     by_body: dict[_Key, int] = {}
+    by_leaf: dict[str, int] = {}
     query = (
-        select(LedgerEntry.id, LedgerEntry.kind, EntryBody.salt, EntryBody.body)
+        select(LedgerEntry.id, LedgerEntry.kind, EntryBody.salt, EntryBody.body, EntryBody.leaf)
         .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
         .where(LedgerEntry.experiment_id == experiment, LedgerEntry.segment.is_(None))
     )
     for row in connection.execute(query.order_by(LedgerEntry.id.desc())):
+        if row.leaf is not None:
+            by_leaf[row.leaf] = row.id
+            continue
+        body = unpack(row.body)
+        by_leaf[hashlib.sha256(bytes(row.salt) + body).hexdigest()] = row.id
         by_salt[row.kind, bytes(row.salt)] = row.id
-        by_body[row.kind, hashlib.sha256(unpack(row.body)).digest()] = row.id
+        by_body[row.kind, hashlib.sha256(body).digest()] = row.id
     salted = {place: number for place, e in entries.items() if (number := by_salt.get((e.kind, e.salt))) is not None}
+    salted |= {place: number for place, e in entries.items() if (number := by_leaf.get(e.leaf)) is not None}
     taken = set(salted.values())
     matched, lacking = [], []
     for place, entry in entries.items():
         number = salted.get(place)
-        if number is None:
+        if number is None and entry.erased is None:
             same = by_body.get((entry.kind, hashlib.sha256(entry.body).digest()))
             number = same if same is not None and same not in taken else None
         if number is None:
@@ -132,6 +144,9 @@ def _look_again(connection: Connection, reader: SegmentReader) -> None:
     for place in reader.positions("possession"):
         for sha256 in reader.digests(place):
             blob_arrived(connection, sha256)
+    for place in reader.positions(KIND):
+        if blob := json.loads(reader.body(place)).get("blob"):
+            blob_erased(connection, reader.head["experiment"], blob)
     for place in reader.positions("expiry"):  # no blob came, but what they wait for is expired and no longer missing
         for log in json.loads(reader.body(place))["logs"]:
             blob_arrived(connection, log["sha256"])

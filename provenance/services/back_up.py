@@ -14,7 +14,9 @@ from typing import NamedTuple
 from archive.opening import open_store
 from archive.store import Store
 from provenance.db.engines import Database
+from provenance.db.queries.erasures import all_erased
 from provenance.errors import UnreachableError
+from provenance.services.erased_segments import find_rewritten, first_name
 
 DATABASE_COPY = "jobprov.db"
 ARCHIVE_COPY = "archive"
@@ -54,6 +56,8 @@ def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
     target = open_store(f"file:{_as_url(folder / ARCHIVE_COPY)}")
     blobs, blob_bytes = _copy_blobs(store, target)
     documents = _copy_documents(store, target)
+    _erase_superseded(store, target)
+    _erase_erased(database, store, target)
     target.seal()
     return BackupReport(copy, blobs, documents, blob_bytes)
 
@@ -112,6 +116,22 @@ def _lacking(digests: Iterable[str], target: Store) -> Iterator[str]:
             yield from sorted(target.missing(batch))
             batch = []
     yield from sorted(target.missing(batch))
+
+
+def _erase_superseded(source: Store, target: Store) -> None:
+    """Remove bodies of segments from the copy that were written anew since, without what was erased."""
+    there = set(source.documents())
+    gone = [name for name in target.documents() if name.endswith(".body") and name not in there]
+    target.erase_documents([name for name in gone if find_rewritten(source, first_name(name)) is not None])
+
+
+def _erase_erased(database: Database, source: Store, target: Store) -> None:
+    """Remove blobs from the copy that were erased on purpose, and are no longer in what is copied."""
+    with database.reading.connect() as connection:
+        digests = all_erased(connection)
+    gone = source.missing(digests) if digests else set()
+    if left := gone - target.missing(gone):
+        target.erase(left)
 
 
 def _copy_documents(source: Store, target: Store) -> int:

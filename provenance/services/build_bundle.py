@@ -22,7 +22,7 @@ from provenance.errors import NotFoundError
 from provenance.services.bundle_blobs import Blobs as Blobs  # noqa: PLC0414 - part of this use case's interface
 from provenance.services.bundle_blobs import GeneratedBlobs, PlannedBlobs
 from provenance.services.bundle_ingredients import gather
-from provenance.services.bundle_plans import enter_plan
+from provenance.services.bundle_plans import enter_plan, erased_plans
 from provenance.services.bundle_plans import note_digest as note_digest  # noqa: PLC0414
 from provenance.services.show_job import ReadJob, read_job
 
@@ -124,12 +124,13 @@ def _existing(
     query = (
         select(BundlePlan.id, BundlePlan.number, BundlePlan.plan_sha256, BundlePlan.tar_sha256, BundlePlan.tar_bytes)
         .where(BundlePlan.job_id == job.found.key, condition)
+        .where(BundlePlan.plan_sha256.not_in(erased_plans(job.found.experiment_key)))
         .order_by(BundlePlan.number.desc())
         .limit(1)
     )
     row = connection.execute(query).first()
     if row is None:
-        raise NotFoundError(f"Job {job.found.job_id} has no such bundle plan.")
+        raise NotFoundError(f"Job {job.found.job_id} has no such bundle plan, or it held what was erased.")
     plan = made.get(row.plan_sha256) or read_plan(store, row.plan_sha256)
     return Bundle(
         row.id, job.found.job_id, row.number, plan.level, plan, row.plan_sha256, row.tar_sha256, row.tar_bytes, store

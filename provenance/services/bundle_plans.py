@@ -4,19 +4,26 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.queries.job_details import FoundJob
 from provenance.db.recording.writing import table_of
-from provenance.db.tables import BundlePlan
+from provenance.db.tables import BundlePlan, ErasedBytes
 from provenance.services.ledger import NewEntry, append_document
+
+
+def erased_plans(experiment: int) -> Select[Any]:
+    """Return the query for the plans of an experiment that were erased, for they held what was."""
+    return select(ErasedBytes.sha256).where(ErasedBytes.experiment_id == experiment)
 
 
 def enter_plan(connection: Connection, known: KnownKeys, found: FoundJob, document: dict[str, Any]) -> None:
     """Enter a plan in the ledger and its table; a plan for the same ingredients that came first stands."""
     held = select(BundlePlan.id).where(
-        BundlePlan.job_id == found.key, BundlePlan.ingredients_sha256 == document["ingredients_sha256"]
+        BundlePlan.job_id == found.key,
+        BundlePlan.ingredients_sha256 == document["ingredients_sha256"],
+        BundlePlan.plan_sha256.not_in(erased_plans(found.experiment_key)),
     )
     if connection.execute(held).first() is None:
         new = NewEntry(found.experiment_key, "plan", datetime.now(UTC), None, b"")

@@ -4,7 +4,6 @@ Damage is what was there once: a flipped bit, a possessed blob that is gone, a b
 that never came; it is counted, and is no damage. Which jobs a blob touches is looked up only when something was found.
 """
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -15,26 +14,25 @@ from sqlalchemy import Connection, func, select
 from archive import fsck
 from archive.errors import ArchiveError
 from archive.store import Finding, FindingKind, Store
-from provenance.bundle.plan import Plan
 from provenance.db.queries.blob_users import (
     JobName,
     jobs_of_capsules,
     jobs_of_entries,
     jobs_of_packs,
     jobs_of_plans,
-    plan_digests,
-    unsealed_bodies,
 )
-from provenance.db.recording.job_rows import unpack
-from provenance.db.tables import AwaitedBlob, Experiment, ExpiredLog, Possession, Resolution
-from provenance.errors import BundleError
+from provenance.db.queries.erasures import erased_of, erased_places
+from provenance.db.queries.expiry import needed_by_nobody
+from provenance.db.tables import AwaitedBlob, Experiment, ExpiredLog, Possession
+from provenance.services.chain_erasures import KIND, read_erasures
 from provenance.services.chains import archived_experiments, chain_tip, read_chain
-from provenance.services.replaying import RECORDS
-from provenance.services.resolve_submodules import packs_of_submodules
+from provenance.services.plan_blobs import live_plans, named_in_plan, packs_of_code
+from provenance.services.recorded_bodies import record_bodies
 from provenance.services.segments import SegmentError, head_name
 
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _BLOB_KINDS = frozenset({FindingKind.BLOB_MISSING, FindingKind.BLOB_DAMAGED, FindingKind.COPY_DAMAGED})
+_FINISH = "`jobprov erase finish` goes on"
 _HARMLESS = frozenset({FindingKind.COPY_DAMAGED, FindingKind.STRAY})
 
 
@@ -93,6 +91,7 @@ def check_archive(connection: Connection, store: Store) -> ArchiveReport:
     chains = _check_chains(connection, store)
     users = _users(connection, store, {finding.name for finding in found if finding.kind in _BLOB_KINDS})
     troubles = [_trouble(connection, finding, users) for finding in found]
+    troubles += _not_erased(connection, store)
     return ArchiveReport(troubles + chains.troubles, _gaps(connection), expected.count, chains.segments, chains.entries)
 
 
@@ -113,29 +112,13 @@ def _expected(connection: Connection, store: Store) -> Iterator[str]:
     """Yield the blobs that must be there: what was uploaded, packs of code, plans of bundles and what these generated."""
     rows = connection.execution_options(yield_per=5000).execute(select(Possession.sha256).distinct())
     yield from (row[0] for row in rows)
-    packs = select(Resolution.pack_sha256).where(Resolution.pack_sha256.is_not(None)).distinct()
-    yield from [sha256 for (sha256,) in connection.execute(packs) if sha256]
-    for (document,) in connection.execute(
-        select(Resolution.document).where(Resolution.document.contains("submodules"))
-    ):
-        yield from packs_of_submodules(json.loads(document))
+    yield from packs_of_code(connection)
     possessed = select(Possession.sha256)
-    for sha256 in plan_digests(connection):
+    for sha256 in live_plans(connection):
         yield sha256
-        named = _named_in_plan(store, sha256)
+        named = named_in_plan(store, sha256)
         held = {row[0] for row in connection.execute(possessed.where(Possession.sha256.in_(named)))}
         yield from sorted(named - held)
-
-
-def _named_in_plan(store: Store, sha256: str) -> set[str]:
-    try:
-        data = store.get(sha256)
-    except ArchiveError:
-        return set()  # reported as a blob of its own
-    try:
-        return Plan.from_bytes(data, store.get).blobs()
-    except (ArchiveError, BundleError):
-        return Plan.named_in(data)  # a fragment is damaged or gone: it is reported, and what it names with it
 
 
 def _expected_heads(connection: Connection) -> list[str]:
@@ -161,15 +144,54 @@ def _check_chains(connection: Connection, store: Store) -> _Chains:
         tip = chain_tip(connection, experiment)
         reached = 0
         try:
+            gone: dict[int, set[int]] = {}
+            is_any = bool(erased_places(connection, experiment))
             for reader in read_chain(store, experiment):
-                entries += sum(1 for _ in reader.entries())
+                gone[reached + 1] = {place for place, entry in enumerate(reader.entries()) if entry.erased is not None}
+                is_any = is_any or bool(gone[reached + 1] or reader.positions(KIND))
+                entries += len(reader)
                 segments += 1
                 reached += 1
                 _check_tip(experiment, (reached, reader.head_sha256), tip)
+            troubles += _compare_erased(connection, store, experiment, gone) if is_any else []
         except (SegmentError, ArchiveError) as problem:
             jobs = jobs_of_entries(connection, experiment, reached + 1)
             troubles.append(Trouble("chain-broken", experiment, head_name(experiment, reached + 1), str(problem), jobs))
     return _Chains(troubles, segments, entries)
+
+
+def _erased_entries(connection: Connection, store: Store, experiment: str) -> dict[int, set[int]]:
+    """Return the entries whose erasure is recorded, in the chain or by the database: positions by segment."""
+    places = erased_places(connection, experiment)
+    chain = read_erasures(store, experiment)
+    for leaf in chain.items:
+        if (place := chain.place_of(leaf)) is not None:
+            places.setdefault(place[0], set()).add(place[1])
+    return places
+
+
+def _compare_erased(
+    connection: Connection, store: Store, experiment: str, gone: dict[int, set[int]]
+) -> Iterator[Trouble]:
+    """Yield the entries that are gone and nobody erased, and those that were erased and are still there."""
+    erased = _erased_entries(connection, store, experiment)
+    for segment, positions in sorted(gone.items()):
+        recorded, where = erased.get(segment, set()), head_name(experiment, segment)
+        for position in sorted(positions - recorded):
+            detail = f"the bytes of entry {position} are gone, and no erasure says why; restore the body from a copy"
+            jobs = jobs_of_entries(connection, experiment, segment, only=True)
+            yield Trouble("body-missing", experiment, where, detail, jobs)
+        for position in sorted(recorded - positions):
+            detail = f"entry {position} was erased and is still there; {_FINISH}"
+            yield Trouble("not-erased", experiment, where, detail, [])
+
+
+def _not_erased(connection: Connection, store: Store) -> Iterator[Trouble]:
+    """Yield the blobs that were erased, that nobody else sent, and that are still there."""
+    for (experiment,) in connection.execute(select(Experiment.name)).all():
+        free = needed_by_nobody(connection, erased_of(connection, experiment))
+        for sha256 in sorted(set(free) - store.missing(free)):
+            yield Trouble("not-erased", sha256, "the archive", f"it was erased and is still there; {_FINISH}", [])
 
 
 def _check_tip(experiment: str, found: tuple[int, str], tip: tuple[int, str]) -> None:
@@ -182,39 +204,16 @@ def _users(connection: Connection, store: Store, digests: set[str]) -> dict[str,
     users: dict[str, set[JobName]] = defaultdict(set)
     if not digests:
         return users
-    for body, job in _record_bodies(connection, store):
+    for body, job in record_bodies(connection, store):
         for sha256 in {found.decode() for found in _DIGEST.findall(body)} & digests:
             users[sha256].add(job)
     for sha256 in digests:
         users[sha256].update(jobs_of_packs(connection, sha256))
         users[sha256].update(jobs_of_capsules(connection, sha256))
-    for plan in plan_digests(connection):
-        for sha256 in ({plan} | _named_in_plan(store, plan)) & digests:
+    for plan in live_plans(connection):
+        for sha256 in ({plan} | named_in_plan(store, plan)) & digests:
             users[sha256].update(jobs_of_plans(connection, plan))
     return users
-
-
-_JOB_ID = re.compile(rb'\\?"job_id\\?"\s*:\s*\\?"([0-9a-f-]{36})\\?"')
-
-
-def _record_bodies(connection: Connection, store: Store) -> Iterator[tuple[bytes, JobName]]:
-    """Yield the bytes of every record in the ledger with its job; of broken chains, as far as they go."""
-    for experiment, packed in unsealed_bodies(connection, sorted(RECORDS)):
-        body = unpack(packed)
-        yield from _with_job(experiment, body)
-    for experiment in sorted(archived_experiments(store)):
-        try:
-            for reader in read_chain(store, experiment):
-                for position in reader.positions(*RECORDS):
-                    yield from _with_job(experiment, reader.body(position))
-        except (SegmentError, ArchiveError):
-            continue  # reported as a broken chain
-
-
-def _with_job(experiment: str, body: bytes) -> Iterator[tuple[bytes, JobName]]:
-    named = _JOB_ID.search(body)
-    if named is not None:
-        yield body, JobName(experiment, named.group(1).decode())
 
 
 def _trouble(connection: Connection, finding: Finding, users: dict[str, set[JobName]]) -> Trouble:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from archive.errors import ArchiveError
 from provenance.db.engines import Database
 from provenance.db.queries.blob_users import JobName
-from provenance.db.tables import BundlePlan, Experiment, Job
+from provenance.db.tables import BundlePlan, ErasedBytes, Experiment, Job
 from provenance.db.writer import Writer
 from provenance.errors import BundleError
 from provenance.services.build_bundle import Blobs, read_plan, stream_plan
@@ -41,12 +41,18 @@ class BundlesReport(NamedTuple):
 
 def check_bundles(database: Database, writer: Writer, store: Blobs, count: int) -> BundlesReport:
     """Build a random sample of at most `count` planned bundles and return which have other bytes than at first."""
+    erased = (
+        select(ErasedBytes.sha256)
+        .where(ErasedBytes.experiment_id == Job.experiment_id, ErasedBytes.sha256 == BundlePlan.plan_sha256)
+        .exists()
+    )
     query = (
         select(
             BundlePlan.id, BundlePlan.number, BundlePlan.plan_sha256, BundlePlan.tar_sha256, Experiment.name, Job.uuid
         )
         .join(Job, Job.id == BundlePlan.job_id)
         .join(Experiment, Experiment.id == Job.experiment_id)
+        .where(~erased)
         .order_by(func.random())
         .limit(count)
     )

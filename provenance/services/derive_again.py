@@ -89,6 +89,7 @@ def _read_unread(connection: Connection, known: KnownKeys, store: Documents, ent
     submissions = [
         Submission(decode_record(bodies[entry]), received_at, submitter, kind="unread", entry=entry)
         for entry, received_at, submitter in connection.execute(query.order_by(LedgerEntry.id))
+        if entry in bodies  # else it was erased
     ]
     understood = [submission for submission in submissions if submission.decoded.record is not None]
     record_jobs(connection, known, store, understood)

@@ -12,6 +12,7 @@ from provenance.db.base import table_of
 from provenance.db.driver import fetch
 from provenance.db.keys import KnownKeys
 from provenance.db.queries.capsules import use_of, uses_served
+from provenance.db.queries.erasures import erased_digests
 from provenance.db.queries.expiry import expired_logs
 from provenance.db.recording.software_rows import repository_match_key, software_digests
 from provenance.db.selecting import select_by
@@ -56,6 +57,9 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
     for reading, blobs, small in zip(readings, referenced, inputs, strict=True):
         wanted.setdefault(reading.record.experiment, set()).update(blobs, small, _image(reading.record))
     held = {name: _possessed(connection, notes, name, digests) for name, digests in wanted.items()}
+    erased = _erased(connection, notes, wanted)
+    for name, digests in erased.items():
+        held[name] -= digests  # erased by another process: what is noted here is older
     unresolved = _unresolved(connection, notes, [r.record.software for r in readings if r.record.software])
     unreferenced: set[str] = notes.get("unreferenced", set())
     inferred: set[str] = notes.get("inferred", set())
@@ -73,7 +77,14 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
             large.setdefault(reading.record.experiment, set()).update(inputs[place])
     for name, digests in large.items():
         held[name] |= _possessed(connection, notes, name, digests)
-    missing = [blobs - held[reading.record.experiment] for reading, blobs in zip(readings, referenced, strict=True)]
+    for name, digests in _erased(connection, notes, large).items():
+        held[name] -= digests
+        erased.setdefault(name, set()).update(digests)
+    gone: list[AbstractSet[str]] = [erased.get(reading.record.experiment, frozenset()) for reading in readings]
+    missing = [
+        blobs - held[reading.record.experiment] - lost
+        for reading, blobs, lost in zip(readings, referenced, gone, strict=True)
+    ]
     expired = _expired(connection, notes, readings, missing) if any(missing) else {}
     evaluations = find_evaluations(connection, notes, [reading.record for reading in readings], held)
     return [
@@ -88,18 +99,30 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
             unreferenced=_places(reading.record, unreferenced) if unreferenced else frozenset(),
             submodules=_places(reading.record, incomplete) if incomplete else frozenset(),
             inferred=_places(reading.record, inferred) if inferred else frozenset(),
-            unheld_inputs=wanted_inputs - held[reading.record.experiment],
+            unheld_inputs=wanted_inputs - held[reading.record.experiment] - lost,
             repairs=reading.repairs,
             contradictions=reading.contradictions,
             unevaluated=evaluated.problems,
             differing=evaluated.differences,
             pending=evaluated.pending,
             has_capsule=has_capsule,
+            erased=(reading.references | wanted_inputs) & lost if lost else frozenset(),
         )
-        for reading, blobs, wanted_inputs, evaluated, has_capsule in zip(
-            readings, missing, inputs, evaluations, is_held, strict=True
+        for reading, blobs, wanted_inputs, evaluated, has_capsule, lost in zip(
+            readings, missing, inputs, evaluations, is_held, gone, strict=True
         )
     ]
+
+
+def _erased(
+    connection: Connection, notes: dict[Any, Any], wanted: Mapping[str, AbstractSet[str]]
+) -> dict[str, set[str]]:
+    """Return those of the digests that were erased on purpose, by experiment; a replay knows them before their rows are there."""
+    found = erased_digests(connection, wanted) if wanted else {}
+    for name, digests in wanted.items():
+        if noted := digests & notes.get(("erased", name), frozenset()):
+            found[name] = found.get(name, set()) | noted
+    return found
 
 
 def _expired(

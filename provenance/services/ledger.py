@@ -3,19 +3,20 @@
 Source: storage.md, "Ledger". Sealing is `seal_ledger.py`, replaying `rebuild_database.py`.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, select
 
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import allocate_keys, chunks
 from provenance.db.recording.job_rows import pack, unpack
 from provenance.db.selecting import select_among
-from provenance.db.tables import EntryBody, LedgerEntry
+from provenance.db.tables import EntryBody, Experiment, LedgerEntry
 from provenance.services.segments import SegmentReader
 
 _ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
@@ -23,6 +24,7 @@ _BODIES: Table = EntryBody.__table__  # type: ignore[assignment]
 _READ = """
 SELECT l.id, b.body, e.name, l.segment, l.position FROM ledger_entries l JOIN experiments e ON e.id = l.experiment_id
 LEFT JOIN entry_bodies b ON b.entry_id = l.id WHERE l.id {among}
+AND NOT EXISTS (SELECT 1 FROM erased_entries x WHERE x.entry_id = l.id)
 """
 
 
@@ -85,8 +87,34 @@ def append_document(connection: Connection, entry: NewEntry, document: dict[str,
     return append_entries(connection, [entry._replace(body=body)])[0]
 
 
+class Leaf(NamedTuple):
+    """The leaf of an entry, and its segment and position where it is sealed."""
+
+    leaf: str
+    place: tuple[int, int] | None
+
+
+def leaves_of(connection: Connection, store: Documents, numbers: Sequence[int]) -> dict[int, Leaf]:
+    """Return the leaves of entries by key, from salt and bytes or, where they are sealed, from the head of their segment."""
+    found: dict[int, Leaf] = {}
+    query = (
+        select(
+            LedgerEntry.id, LedgerEntry.segment, LedgerEntry.position, Experiment.name, EntryBody.salt, EntryBody.body
+        )
+        .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
+        .join(EntryBody, EntryBody.entry_id == LedgerEntry.id, isouter=True)
+    )
+    for row in connection.execute(query.where(LedgerEntry.id.in_(numbers))):
+        if row.segment is None:
+            found[row.id] = Leaf(hashlib.sha256(bytes(row.salt) + unpack(row.body)).hexdigest(), None)
+        else:
+            reader = SegmentReader.open(store, row.name, row.segment)
+            found[row.id] = Leaf(reader.head["entries"][row.position][2], (row.segment, row.position))
+    return found
+
+
 def read_entries(connection: Connection, store: Documents, numbers: Iterable[int]) -> dict[int, bytes]:
-    """Return the bodies of entries by key, from the database or from the sealed segment."""
+    """Return the bodies of entries by key, from the database or from the sealed segment; those that were erased are left out."""
     found: dict[int, bytes] = {}
     sealed: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for part in chunks(sorted(set(numbers))):
@@ -98,5 +126,6 @@ def read_entries(connection: Connection, store: Documents, numbers: Iterable[int
     for (experiment, segment), places in sealed.items():
         reader = SegmentReader.open(store, experiment, segment)
         for number, position in places:
-            found[number] = reader.body(position)
+            if not reader.is_erased(position):  # else the entry that says so follows, and is not replayed yet
+                found[number] = reader.body(position)
     return found

@@ -8,26 +8,29 @@ Source: record.md, "Identity and finality"; http.md, `PUT /jobs/{job_id}`.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys
+from provenance.db.queries.erasures import erased_among
 from provenance.db.recording.job_rows import job_columns, pack
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Conflict, Job, ProvisionalRecord, UnreadRecord, WitnessRecord
 from provenance.records.decoding import DecodedRecord
+from provenance.records.erasing import digests_of
 from provenance.records.gaps import Gap
 from provenance.records.job_record import PROVISIONAL
 from provenance.services.derive_jobs import ReadJob, derive_jobs, grade
 from provenance.services.findings import Reading, find_for
-from provenance.services.held_jobs import HeldJob, load_held, read_together
+from provenance.services.held_jobs import FinalRecord, HeldJob, load_held, read_together
 from provenance.services.ledger import Documents, NewEntry, append_entries
 
-Change = Literal["created", "same", "replaced", "ignored", "conflict", "unread"]
+Change = Literal["created", "same", "replaced", "ignored", "conflict", "unread", "erased"]
 STATUS: dict[Change, int] = {
     "created": 201,
     "same": 200,
@@ -35,6 +38,7 @@ STATUS: dict[Change, int] = {
     "ignored": 200,
     "conflict": 409,
     "unread": 202,
+    "erased": 200,
 }
 
 
@@ -48,6 +52,8 @@ class Submission(NamedTuple):
         columns: what the table of jobs says of it, where these were found out before the writer's turn.
         kind: of the ledger entry that holds it already, where that is not what it would be entered as today.
         entry: key of that entry, where it is in this database.
+        revision: the number that it had as a revision, when the ledger is replayed.
+        is_conflict: whether it was one, when the ledger is replayed; what it contradicted may be erased.
     """
 
     decoded: DecodedRecord
@@ -59,6 +65,8 @@ class Submission(NamedTuple):
     kind: str | None = None
     entry: int | None = None
     columns: dict[str, Any] | None = None
+    revision: int | None = None
+    is_conflict: bool = False
 
     @classmethod
     def packing(cls, decoded: DecodedRecord, received_at: datetime, submitter: str | None) -> "Submission":
@@ -132,8 +140,8 @@ def _record_distinct(
     batch.held.update(load_held(connection, store, [batch.key_of(submission) for _, submission in numbered]))
     accepted: list[tuple[int, Submission, Change]] = []
     unchanged: list[tuple[int, Submission, Change]] = []
-    for place, submission in numbered:
-        change = _decide(submission, batch.held_of(submission))
+    changes = [_decide(submission, batch.held_of(submission)) for _, submission in numbered]
+    for (place, submission), change in zip(numbered, _erased_among(batch, numbered, changes), strict=True):
         if change in ("created", "replaced"):
             accepted.append((place, submission, change))
         else:
@@ -142,16 +150,39 @@ def _record_distinct(
     return {**_write(batch, accepted), **_describe_unchanged(batch, unchanged)}
 
 
+def _erased_among(
+    batch: _Batch, numbered: Sequence[tuple[int, Submission]], changes: Sequence[Change]
+) -> Iterator[Change]:
+    """Yield the changes, `erased` for what was erased on purpose and is sent again; a job that is not held had nothing erased."""
+    asked = {
+        place: [(batch.key_of(submission)[1], sha256) for sha256 in digests_of(submission.decoded.body)]
+        for (place, submission), change in zip(numbered, changes, strict=True)
+        if change not in ("same", "created") and submission.place is None and submission.entry is None
+    }
+    erased = erased_among(batch.connection, chain.from_iterable(asked.values())) if asked else set()
+    for (place, _), change in zip(numbered, changes, strict=True):
+        yield "erased" if erased and not erased.isdisjoint(asked.get(place, ())) else change
+
+
 def _decide(submission: Submission, held: HeldJob | None) -> Change:
     if submission.decoded.record is None:
         return "unread"
     if held is None:
         return "created"
+    if submission.is_conflict:
+        return "conflict"
     final = held.finals.get(submission.witness)
     if final is None:
         return "replaced" if submission.witness in held.provisional else "created"
+    return _compare(submission, final)
+
+
+def _compare(submission: Submission, final: FinalRecord) -> Change:
+    """Return what becomes of a record where a final one of its witness is held."""
     if submission.is_provisional:
         return "ignored"
+    if submission.revision is not None:
+        return "replaced"
     known = (final.body,) if submission.reason is not None else (final.body, *final.earlier)
     if any(_is_same(body, submission.decoded) for body in known):
         return "same"
@@ -210,7 +241,7 @@ def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dic
 
 def _first_received(submission: Submission, held: HeldJob | None) -> datetime:
     """Return when the first final record came, before any did the first provisional one: a replay sees no provisional ones."""
-    if held is None or (not held.finals and not submission.is_provisional):
+    if held is None or (not held.finals and held.provisional and not submission.is_provisional):
         return submission.received_at
     if held.finals and submission.is_provisional:
         return held.received_at
@@ -229,7 +260,11 @@ def _merge(submission: Submission, held: HeldJob | None) -> Reading:
 def _describe_unchanged(batch: _Batch, unchanged: list[tuple[int, Submission, Change]]) -> dict[int, Outcome]:
     """Return the answers for records that changed nothing: grade and gaps as they are today."""
     outcomes = {place: Outcome(submission.decoded.job_id, change) for place, submission, change in unchanged}
-    there = {place: held for place, submission, _ in unchanged if (held := batch.held_of(submission)) is not None}
+    there = {
+        place: held
+        for place, submission, _ in unchanged
+        if (held := batch.held_of(submission)) is not None and (held.finals or held.provisional)
+    }
     readings = [read_together(held.records_but(None)) for held in there.values()]
     for place, reading, found in zip(there, readings, find_for(batch.connection, batch.known, readings), strict=True):
         outcomes[place] = Outcome(outcomes[place].job_id, outcomes[place].change, *grade(reading, found))
@@ -256,6 +291,7 @@ def _write_witnesses(batch: _Batch, jobs: Sequence[int], submissions: Sequence[S
             )
             continue
         revision = 0 if submission.reason is None else held.next_revision(submission.witness) if held else 1
+        revision = revision if submission.revision is None else submission.revision
         if submission.entry is not None:
             entered.append({**row, "revision": revision, "entry_id": submission.entry})
             continue

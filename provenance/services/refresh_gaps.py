@@ -1,13 +1,23 @@
 """Grades and gaps of jobs, brought up to date when what they lacked has come: a blob, or the commit of their code."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.queries.capsules import jobs_served
 from provenance.db.recording.writing import gap_document, intern_experiments, table_of
-from provenance.db.tables import AwaitedBlob, Closure, GapSet, Job, JobClosure, SoftwareRow, SoftwareSetMember
+from provenance.db.tables import (
+    AwaitedBlob,
+    Closure,
+    Experiment,
+    GapSet,
+    Job,
+    JobClosure,
+    SoftwareRow,
+    SoftwareSetMember,
+)
 from provenance.records.job_record import FAILED
 from provenance.services.classification_work import enqueue_failures
 from provenance.services.derive_jobs import grade, write_awaited
@@ -15,6 +25,7 @@ from provenance.services.evaluation_work import enqueue_evaluations
 from provenance.services.findings import find_for, pending_of
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.ledger import Documents
+from provenance.services.recorded_bodies import find_holders
 from provenance.services.work import Parts, enqueue
 
 REFRESH = "refresh"
@@ -27,6 +38,11 @@ def blob_arrived(connection: Connection, sha256: str) -> None:
     waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).limit(1)
     if connection.execute(waits).first() is not None:
         enqueue(connection, REFRESH, f"blob:{sha256}")
+
+
+def blob_erased(connection: Connection, experiment: str, sha256: str) -> None:
+    """Have the jobs of an experiment looked at again whose records name this blob."""
+    enqueue(connection, REFRESH, f"named:{sha256}:{experiment}")
 
 
 def code_resolved(connection: Connection, software_sha256: str) -> None:
@@ -48,7 +64,7 @@ def refresh(parts: Parts, key: str) -> None:
     """Bring grade and gaps of the jobs that `key` names up to date, some hundreds a transaction."""
     kind, _, sha256 = key.partition(":")
     with parts.database.reading.connect() as connection:
-        jobs = _FINDERS[kind](connection, sha256)
+        jobs = _FINDERS[kind](connection, sha256) if kind != "named" else _jobs_naming(connection, parts.store, sha256)
     for part in chunks(jobs, _AT_ONCE):
         wanted = list(part)
         parts.writer.run(lambda connection, known, wanted=wanted: refresh_jobs(connection, known, parts.store, wanted))  # type: ignore[misc]
@@ -106,6 +122,15 @@ def jobs_configured(connection: Connection, key: str) -> list[int]:
         .order_by(JobClosure.job_id)
     )
     return [row[0] for row in connection.execute(query)]
+
+
+def _jobs_naming(connection: Connection, store: Any, key: str) -> list[int]:
+    """Return the jobs whose records name a blob; reads the whole ledger of the experiment."""
+    sha256, _, experiment = key.partition(":")
+    named = [job.job_id for job in find_holders(connection, store, experiment, [sha256.encode()]).jobs]
+    query = select(Job.id).join(Experiment, Experiment.id == Job.experiment_id).where(Experiment.name == experiment)
+    rows = [row for part in chunks(named) for row in connection.execute(query.where(Job.uuid.in_(part)))]
+    return sorted(row[0] for row in rows)
 
 
 def _jobs_served(connection: Connection, entry: str) -> list[int]:

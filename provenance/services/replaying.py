@@ -17,14 +17,18 @@ from provenance.db.tables import Job, LedgerEntry, Possession, RefObservation
 from provenance.records.decoding import decode_record
 from provenance.services.bundle_plans import write_plan_row
 from provenance.services.capsules import uses_in, write_capsule_rows
+from provenance.services.chain_erasures import KIND, ChainErasures, digests_in, items_of, read_erasures
+from provenance.services.chains import ListedDocuments
 from provenance.services.comparators import write_comparator_row
+from provenance.services.erasures import ErasedRow, Erasure, write_erasure_rows
 from provenance.services.expire_logs import Owner, forget_possession, write_expiry_rows
 from provenance.services.findings import note_resolution
-from provenance.services.ledger import Documents, NewEntry, append_entries
+from provenance.services.ledger import NewEntry, append_entries
 from provenance.services.orders import write_order_rows, write_report
 from provenance.services.post_verdict import write_verdict_row
 from provenance.services.record_jobs import Submission, record_jobs
 from provenance.services.record_sighting import write_sighting_row
+from provenance.services.recorded_bodies import RECORDS
 from provenance.services.resolve_software import write_observation_row, write_resolution_row
 from provenance.services.retry_policies import write_policy_rows
 from provenance.services.rule_tables import write_reclassification_row, write_rules_row
@@ -33,18 +37,18 @@ from provenance.services.task_declarations import intern_task, write_task_row
 from provenance.services.waivers import write_waiver_rows
 from provenance.services.workflows import write_state, write_workflow_row
 
-RECORDS = frozenset({"record", "revision", "conflict", "unread"})
 _AT_ONCE = 500
 
 
 class Replay:
     """One replay of one experiment's entries, in a transaction of the caller."""
 
-    def __init__(self, connection: Connection, known: KnownKeys, store: Documents, experiment: str) -> None:
+    def __init__(self, connection: Connection, known: KnownKeys, store: ListedDocuments, experiment: str) -> None:
         self._connection = connection
         self._known = known
         self._store = store
         self._name = experiment
+        self._chain: ChainErasures | None = None
         self.experiment = intern_experiments(connection, known, {experiment})[experiment]
 
     def prepare(self, reader: SegmentReader) -> None:
@@ -59,6 +63,10 @@ class Replay:
             else:
                 self._expired().difference_update(body["sha256"])  # sent again since
                 self._possess(body["sha256"])
+        for position in reader.positions(KIND):
+            body = json.loads(reader.body(position))
+            self._erased().update(digests_in(body))
+            forget_possession(self._connection, self._known, Owner(self._name, self.experiment), body["sha256"])
         for position in reader.positions("resolution"):
             body = json.loads(reader.body(position))
             note_resolution(self._known.notes, body["software"], body["document"])
@@ -69,8 +77,11 @@ class Replay:
         places: list[tuple[int, SealedEntry]] = []
         for position, entry in numbered:
             places.append((position, entry))
+            if entry.erased is not None and not self._erasures().is_taken(entry.leaf):
+                self._append(entry, (segment, position))  # what it was says the entry that erased it
+                continue
             if entry.kind in RECORDS:
-                records.append(_submission(entry, (segment, position)))
+                records.append(self._submission(entry, (segment, position)))
                 if len(records) == _AT_ONCE:
                     self._record(records)
                 continue
@@ -99,9 +110,11 @@ class Replay:
         writer = _WRITERS.get(entry.kind)
         if writer is None:
             return  # of a later version: the entry is kept, its meaning is not known here
+        writer(self, self._append(entry, place), json.loads(entry.body), entry.received_at)
+
+    def _append(self, entry: SealedEntry, place: tuple[int, int]) -> int:
         new = NewEntry(self.experiment, entry.kind, entry.received_at, entry.submitter, b"", place)
-        [number] = append_entries(self._connection, [new])
-        writer(self, number, json.loads(entry.body), entry.received_at)
+        return append_entries(self._connection, [new])[0]
 
     def _fill(self, segment: int, places: Sequence[tuple[int, SealedEntry]]) -> None:
         """Write rows for entries that have none yet: of kinds not known here, and records that changed nothing."""
@@ -116,6 +129,58 @@ class Replay:
         ]
         append_entries(self._connection, lacking)
 
+    def _submission(self, entry: SealedEntry, place: tuple[int, int]) -> Submission:
+        """Return a record as it came; of one that was erased, what corrected it."""
+        if entry.erased is not None:
+            stand_in = decode_record(self._erasures().stand_in(self._store, self._name, entry.leaf))
+            revision = self._erasures().items[entry.leaf].revision
+            reason = "erased" if entry.kind == "revision" else None
+            kind = entry.kind if entry.kind == "unread" else None
+            return Submission(
+                stand_in, entry.received_at, entry.submitter, reason, place, kind=kind, revision=revision or None
+            )
+        body, reason, revision = entry.body, None, None
+        if entry.kind == "revision":
+            document = json.loads(body)
+            body, reason, revision = document["record"].encode(), document["reason"], document["revision"]
+        decoded, kind = decode_record(body), entry.kind if entry.kind == "unread" else None  # of a later version then
+        is_conflict = entry.kind == "conflict" or (
+            kind is not None and self._erasures().has_erased(decoded.job_id, decoded.witness)
+        )
+        return Submission(
+            decoded, entry.received_at, entry.submitter, reason, place, kind=kind, revision=revision,
+            is_conflict=is_conflict,
+        )  # fmt: skip
+
+    def _erasures(self) -> ChainErasures:
+        """Return what the whole chain says was erased, also further on; read where something was, and again where the chain grew."""
+        if self._chain is None:
+            length = sum(1 for _ in self._store.documents(f"ledger/{self._name}/"))
+            noted = self._known.notes.get(("erasures", self._name))
+            if noted is None or noted[0] != length:
+                noted = (length, read_erasures(self._store, self._name))
+                self._known.notes["erasures", self._name] = noted
+            self._chain = noted[1]
+        return self._chain
+
+    def _erased(self) -> set[str]:
+        """Return the digests that are erased in the end; records are graded by that, whenever they came."""
+        erased: set[str] = self._known.notes.setdefault(("erased", self._name), set())
+        return erased
+
+    def _erasure(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+        rows = []
+        for leaf, item in items_of(body).items():
+            place = self._erasures().place_of(leaf)
+            if place is not None:
+                here = (LedgerEntry.segment == place[0]) & (LedgerEntry.position == place[1])
+                query = select(LedgerEntry.id).where(LedgerEntry.experiment_id == self.experiment, here)
+                if (number := self._connection.execute(query).scalar_one_or_none()) is not None:
+                    rows.append(ErasedRow(number, item))
+        write_erasure_rows(
+            self._connection, self._known, Owner(self._name, self.experiment), Erasure(entry, body, rows)
+        )
+
     def _expired(self) -> set[str]:
         """Return the logs that are expired in the end; records are graded by that, whenever they came."""
         expired: set[str] = self._known.notes.setdefault(("expired", self._name), set())
@@ -127,7 +192,7 @@ class Replay:
 
     def _possess(self, digests: Sequence[str]) -> None:
         table = table_of(Possession)
-        digests = [sha256 for sha256 in digests if sha256 not in self._expired()]
+        digests = [sha256 for sha256 in digests if sha256 not in self._expired() | self._erased()]
         for part in chunks(digests):
             mine = (table.c.experiment_id == self.experiment) & table.c.sha256.in_(part)
             held = {row[0] for row in self._connection.execute(select(table.c.sha256).where(mine))}
@@ -236,14 +301,6 @@ _WRITERS: dict[str, Callable[[Replay, int, dict[str, Any], datetime], None]] = {
     "order_report": Replay._order_report,  # noqa: SLF001
     "retry_policies": Replay._retry_policies,  # noqa: SLF001
     "expiry": Replay._expiry,  # noqa: SLF001
+    KIND: Replay._erasure,  # noqa: SLF001
     "possession": Replay._possession,  # noqa: SLF001
 }
-
-
-def _submission(entry: SealedEntry, place: tuple[int, int]) -> Submission:
-    body, reason = entry.body, None
-    if entry.kind == "revision":
-        document = json.loads(body)
-        body, reason = document["record"].encode(), document["reason"]
-    kind = entry.kind if entry.kind == "unread" else None  # of a version that was later than the service then
-    return Submission(decode_record(body), entry.received_at, entry.submitter, reason, place, kind=kind)

@@ -87,7 +87,7 @@ def seal_all(database: Database, writer: Writer, store: SealingStore) -> tuple[L
 
     Of several processes on one database, one does it; the others wait, and find little left to do.
     """
-    with _one_sealer(database):
+    with one_sealer(database):
         return _seal_ledger(database, writer, store, None, MOST_ENTRIES), store.seal()
 
 
@@ -111,8 +111,18 @@ def seal_ledger(
     Raises:
         SegmentError: the archive's chain is not the one that this database continues; nothing is written then.
     """
-    with _one_sealer(database):
+    with one_sealer(database):
         return _seal_ledger(database, writer, store, experiments, most_entries)
+
+
+def adopt_archived(database: Database, writer: Writer, store: SealingStore, experiment: str) -> int:
+    """Take over what the archive has of an experiment beyond the database, and seal nothing; return how many segments.
+
+    Raises:
+        SegmentError: the archive's chain is not the one that this database continues.
+    """
+    with one_sealer(database):
+        return _adopt(database, writer, store, experiment)
 
 
 def _seal_ledger(
@@ -184,7 +194,7 @@ def _waiting(connection: Connection, experiment: str, most_entries: int) -> list
     query = (
         select(
             LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.submitter, EntryBody.salt,
-            EntryBody.body,
+            EntryBody.body, EntryBody.leaf,
         )
         .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
         .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
@@ -199,9 +209,9 @@ def _waiting(connection: Connection, experiment: str, most_entries: int) -> list
         packed_bytes += len(row.body)
         if found and packed_bytes > _MOST_PACKED_BYTES:
             break
-        found.append(
-            Waiting(row.id, SealedEntry(row.kind, row.received_at, row.submitter, bytes(row.salt), unpack(row.body)))
-        )
+        body = b"" if row.leaf else unpack(row.body)
+        sealed = SealedEntry(row.kind, row.received_at, row.submitter, bytes(row.salt), body, row.leaf)
+        found.append(Waiting(row.id, sealed))
     return found
 
 
@@ -242,7 +252,7 @@ def _place(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]
 
 
 @contextmanager
-def _one_sealer(database: Database) -> Iterator[None]:
+def one_sealer(database: Database) -> Iterator[None]:
     """Let one sealer work at a time, in whatever process. Correctness does not hang on it: put-if-absent decides."""
     if not database.is_sqlite:
         with database.reading.connect() as connection:

@@ -3,7 +3,8 @@
 A segment is two documents of the archive: `ledger/EXPERIMENT/00000001.head`, JSON, whose existence commits the segment, and
 `ledger/EXPERIMENT/00000001-DIGEST.body`. The head names the digest of the head before it, so that the heads of an experiment are
 a chain; it holds the envelope of each entry (position, kind, time, leaf). A leaf is SHA-256 over a salt and the entry's bytes:
-proof of what was sealed, and no clue to what an erased entry said.
+proof of what was sealed, and no clue to what an erased entry said. Of an erased entry the salt is gone with the bytes; the leaf
+stays in the head. A body that was written anew without some entries is another document (`erased_segments.py`).
 
 Source: storage.md, "Sealing".
 """
@@ -18,7 +19,9 @@ from typing import Any, NamedTuple, Protocol
 
 import zstandard
 
+from archive.errors import DocumentMissingError
 from provenance.errors import ProvenanceError
+from provenance.services.erased_segments import ERASED_LENGTH, NO_SALT, find_rewritten, read_rewritten
 
 FRAME_ENTRIES = 128
 _LEVEL = 3
@@ -39,6 +42,7 @@ class SealedEntry(NamedTuple):
         submitter: name of the token, or None.
         salt: 16 random bytes.
         body: the exact bytes.
+        erased: the leaf, where salt and bytes were erased.
     """
 
     kind: str
@@ -46,11 +50,12 @@ class SealedEntry(NamedTuple):
     submitter: str | None
     salt: bytes
     body: bytes
+    erased: str | None = None
 
     @property
     def leaf(self) -> str:
-        """Return SHA-256 of salt and bytes."""
-        return hashlib.sha256(self.salt + self.body).hexdigest()
+        """Return SHA-256 of salt and bytes; of erased ones as it was."""
+        return self.erased or hashlib.sha256(self.salt + self.body).hexdigest()
 
 
 class _Documents(Protocol):
@@ -69,44 +74,56 @@ def body_name(experiment: str, segment: int, sha256: str) -> str:
 
 def write_segment(experiment: str, segment: int, previous: str, entries: Sequence[SealedEntry]) -> tuple[bytes, bytes]:
     """Return head and body of a segment; the same entries give the same bytes."""
-    frames: list[bytes] = []
-    offsets: list[int] = []
-    for start in range(0, len(entries), FRAME_ENTRIES):
-        offsets.append(sum(len(frame) for frame in frames))
-        frames.append(_pack_frame(entries[start : start + FRAME_ENTRIES]))
-    body = b"".join(frames)
+    offsets, body = write_frames(entries)
     head = {
         "version": 1,
         "experiment": experiment,
         "segment": segment,
         "previous": previous,
         "body_sha256": hashlib.sha256(body).hexdigest(),
-        "frames": [*offsets, len(body)],
+        "frames": offsets,
         "entries": [[entry.kind, entry.received_at.isoformat(), entry.leaf] for entry in entries],
     }
     return json.dumps(head, separators=(",", ":")).encode() + b"\n", body
+
+
+def write_frames(entries: Sequence[SealedEntry]) -> tuple[list[int], bytes]:
+    """Return where each frame of a body begins, and where the last one ends, and the body."""
+    frames, offsets = [], [0]
+    for start in range(0, len(entries), FRAME_ENTRIES):
+        frames.append(_pack_frame(entries[start : start + FRAME_ENTRIES]))
+        offsets.append(offsets[-1] + len(frames[-1]))
+    return offsets, b"".join(frames)
 
 
 def _pack_frame(entries: Sequence[SealedEntry]) -> bytes:
     parts = []
     for entry in entries:
         submitter = (entry.submitter or "").encode()
-        parts += [struct.pack("<HI", len(submitter), len(entry.body)), entry.salt, submitter, entry.body]
+        length = len(entry.body) if entry.erased is None else ERASED_LENGTH
+        parts += [struct.pack("<HI", len(submitter), length), entry.salt, submitter, entry.body]
     return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True, write_checksum=True).compress(
         b"".join(parts)
     )
 
 
 class SegmentReader:
-    """Reads one sealed segment and checks it against its head."""
+    """Reads one sealed segment and checks it against its head.
 
-    def __init__(self, head: bytes, body: bytes) -> None:
+    Args:
+        head: the document.
+        body: the document, or the frames of one that was written anew.
+        frames: where the frames of a body that was written anew begin.
+    """
+
+    def __init__(self, head: bytes, body: bytes, *, frames: Sequence[int] | None = None) -> None:
         self.head: dict[str, Any] = json.loads(head)
         self.head_bytes = head
         self.head_sha256 = hashlib.sha256(head).hexdigest()
         self._body = body
+        self._starts = self.head["frames"] if frames is None else frames
         self._frames: dict[int, list[SealedEntry]] = {}
-        if hashlib.sha256(body).hexdigest() != self.head["body_sha256"]:
+        if frames is None and hashlib.sha256(body).hexdigest() != self.head["body_sha256"]:
             raise SegmentError(
                 f"The body of segment {self.head['segment']} of {self.head['experiment']} is damaged; "
                 "restore it from a copy of the archive (its digest stands in the head)."
@@ -125,9 +142,13 @@ class SegmentReader:
         """Return the exact bytes of the entry at `position` (from 0)."""
         return self.entry(position).body
 
+    def is_erased(self, position: int) -> bool:
+        """Whether salt and bytes of the entry at `position` were erased."""
+        return self.entry(position).erased is not None
+
     def entries(self) -> Iterator[SealedEntry]:
         """Yield every entry in order, each checked against its leaf."""
-        for frame in range(len(self.head["frames"]) - 1):
+        for frame in range(len(self._starts) - 1):
             for place, entry in enumerate(self._frame(frame)):
                 if entry.leaf != self.head["entries"][frame * FRAME_ENTRIES + place][2]:
                     raise SegmentError(
@@ -152,7 +173,7 @@ class SegmentReader:
         """Return a frame; the last one read is kept, since neighbours are often asked for together."""
         held = self._frames.get(number)
         if held is None:
-            start, end = self.head["frames"][number : number + 2]
+            start, end = self._starts[number : number + 2]
             held = list(self._unpack_frame(number, zstandard.ZstdDecompressor().decompress(self._body[start:end])))
             self._frames = {number: held}
         return held
@@ -163,14 +184,34 @@ class SegmentReader:
             submitter_length, length = struct.unpack_from("<HI", frame, offset)
             salt = frame[offset + 6 : offset + 22]
             start = offset + 22 + submitter_length
-            kind, received_at, _ = self.head["entries"][place]
+            kind, received_at, leaf = self.head["entries"][place]
             submitter = frame[offset + 22 : start].decode() or None
-            yield SealedEntry(kind, datetime.fromisoformat(received_at), submitter, salt, frame[start : start + length])
+            moment = datetime.fromisoformat(received_at)
+            if length == ERASED_LENGTH:
+                yield SealedEntry(kind, moment, submitter, NO_SALT, b"", leaf)
+                length = 0
+            else:
+                yield SealedEntry(kind, moment, submitter, salt, frame[start : start + length])
             offset, place = start + length, place + 1
 
 
+def forget_segments() -> None:
+    """Let go of the segments that are kept in memory: some were written anew."""
+    _open_cached.cache_clear()
+
+
 @lru_cache(maxsize=8)
-def _open_cached(store: _Documents, experiment: str, segment: int) -> SegmentReader:
+def _open_cached(store: Any, experiment: str, segment: int) -> SegmentReader:
     head = store.get_document(head_name(experiment, segment))
-    sha256 = json.loads(head)["body_sha256"]
-    return SegmentReader(head, store.get_document(body_name(experiment, segment, sha256)))
+    name = body_name(experiment, segment, json.loads(head)["body_sha256"])
+    try:
+        return SegmentReader(head, store.get_document(name))
+    except DocumentMissingError:
+        rewritten = find_rewritten(store, name)
+        if rewritten is None:
+            raise
+    try:
+        frames, body = read_rewritten(store.get_document(rewritten))
+    except ValueError as problem:
+        raise SegmentError(f"{rewritten} cannot be read ({problem}); restore it from a copy of the archive.") from None
+    return SegmentReader(head, body, frames=frames)

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select
 
 from provenance.capture.redaction import redact
 from provenance.db.keys import KnownKeys, chunks
-from provenance.db.queries.expiry import expired_logs
+from provenance.db.queries.erasures import erased_among, erased_anywhere, erased_digests, was_erased
+from provenance.db.queries.expiry import expired_logs, needed_by_nobody
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
 from provenance.records.decoding import DecodedRecord
@@ -32,15 +33,18 @@ class Upload(NamedTuple):
 
 
 def grant_possession(connection: Connection, known: KnownKeys, uploads: Sequence[Upload]) -> list[bool]:
-    """Note who possesses what; return for each upload, in order, whether that is new."""
+    """Note who possesses what; return for each upload, in order, whether that is new. What was erased on purpose is not taken."""
     keys = intern_experiments(connection, known, {upload.experiment for upload in uploads})
     held: set[Upload] = set()
     for experiment in keys:
         digests = sorted({upload.sha256 for upload in uploads if upload.experiment == experiment})
         for part in chunks(digests):
             held |= {Upload(experiment, sha256) for sha256 in possessed_blobs(connection, experiment, part)}
-    answers: list[bool] = []
     fresh: dict[Upload, None] = {}
+    names = {key: name for name, key in keys.items()}
+    asked = [(keys[upload.experiment], upload.sha256) for upload in uploads if upload not in held]
+    held |= {Upload(names[key], sha256) for key, sha256 in (erased_among(connection, asked) if asked else ())}
+    answers: list[bool] = []
     for upload in uploads:
         answers.append(upload not in held and upload not in fresh)
         if answers[-1]:
@@ -54,12 +58,13 @@ def grant_possession(connection: Connection, known: KnownKeys, uploads: Sequence
 def missing_of(connection: Connection, experiment: str | None, digests: Sequence[str]) -> list[str]:
     """Return those of the digests that the experiment (any, where None) has not uploaded, in the order asked, each once.
 
-    Logs that expired are not asked for again.
+    Logs that expired are not asked for again, nor is what was erased on purpose.
     """
     distinct = list(dict.fromkeys(digests))
     if experiment is not None:
         held = possessed_blobs(connection, experiment, distinct)
         held |= expired_logs(connection, experiment, [sha256 for sha256 in distinct if sha256 not in held]).keys()
+        held |= erased_digests(connection, {experiment: distinct}).get(experiment, set())
     else:
         held = set()
         for part in chunks(distinct):
@@ -152,6 +157,22 @@ def settle_unclaimed(connection: Connection, known: KnownKeys, unclaimed: Unclai
     for experiment in experiments_awaiting(connection, sha256):
         settle_blob(connection, known, experiment, sha256)
     unclaimed.add(sha256)
+
+
+def is_unwanted(connection: Connection, experiment: str | None, sha256: str) -> bool:
+    """Whether an experiment erased a blob on purpose, so that it is not stored again; without a token, whether any did."""
+    return was_erased(connection, experiment, sha256)
+
+
+def is_nobodys(connection: Connection, sha256: str) -> bool:
+    """Whether no experiment possesses a blob."""
+    return bool(needed_by_nobody(connection, [sha256]))
+
+
+def without_erased(connection: Connection, digests: Sequence[str]) -> list[str]:
+    """Return those of the digests that no experiment erased on purpose."""
+    erased = erased_anywhere(connection, digests)
+    return [sha256 for sha256 in digests if sha256 not in erased]
 
 
 def find_secret(data: bytes) -> list[str]:

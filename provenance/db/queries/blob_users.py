@@ -1,6 +1,6 @@
 """Which jobs use a blob, a bundle plan or a sealed segment: for a check that found one damaged."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -80,13 +80,13 @@ def jobs_of_entries(connection: Connection, experiment: str, segment: int, *, on
     return _named(connection, query)
 
 
-def unsealed_bodies(connection: Connection, kinds: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield experiment and packed bytes of the entries of these kinds that wait to be sealed."""
+def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
+    """Yield experiment, kind and packed bytes of the entries that wait to be sealed; no bytes of those that were erased."""
     query = (
-        select(Experiment.name, EntryBody.body)
+        select(Experiment.name, LedgerEntry.kind, EntryBody.body)
         .join(LedgerEntry, LedgerEntry.experiment_id == Experiment.id)
         .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
-        .where(LedgerEntry.segment.is_(None), LedgerEntry.kind.in_(kinds))
+        .where(LedgerEntry.segment.is_(None))
     )
-    for experiment, body in connection.execution_options(yield_per=500).execute(query):
-        yield experiment, bytes(body)
+    for experiment, kind, body in connection.execution_options(yield_per=500).execute(query):
+        yield experiment, kind, bytes(body)

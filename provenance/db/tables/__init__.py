@@ -4,6 +4,7 @@ from provenance.db.base import Base
 from provenance.db.tables.capsules import CapsuleRow, CapsuleUse
 from provenance.db.tables.catalogs import CatalogFileRow, CatalogOutput, CatalogProcess, CatalogSync, CatalogUse
 from provenance.db.tables.comparators import ComparatorSet
+from provenance.db.tables.erasures import ErasedBytes, ErasedEntry
 from provenance.db.tables.expiry import ExpiredLog, LogExpiry
 from provenance.db.tables.files import Claim, File, Identity, Mention, Parent, Producer, Sighting
 from provenance.db.tables.folded_graphs import FoldedGraphRow
@@ -78,6 +79,8 @@ __all__ = [
     "Derivation",
     "EntryBody",
     "EnvironmentBase",
+    "ErasedBytes",
+    "ErasedEntry",
     "Evaluation",
     "Experiment",
     "ExpiredLog",

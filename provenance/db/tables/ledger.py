@@ -36,12 +36,16 @@ class LedgerEntry(Base):
 
 
 class EntryBody(Base):
-    """Salt and exact bytes (zstd) of an entry that waits to be sealed. A table of its own: whole pages are free again after it."""
+    """Salt and exact bytes (zstd) of an entry that waits to be sealed. A table of its own: whole pages are free again after it.
+
+    Of an entry that was erased before it was sealed both are empty, and `leaf` is what the head of its segment will say.
+    """
 
     __tablename__ = "entry_bodies"
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
     salt: Mapped[bytes] = mapped_column(LargeBinary(16))
     body: Mapped[bytes] = mapped_column(LargeBinary)
+    leaf: Mapped[str | None] = mapped_column(DigestBytes)
 
 
 class ChainHead(Base):

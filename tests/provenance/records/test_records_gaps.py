@@ -34,6 +34,7 @@ def file(**fields: Any) -> dict[str, Any]:
 
 
 MISSING = Findings(missing_blobs=frozenset({digest(9)}))
+ERASED = Findings(erased=frozenset({digest(9)}))
 DIRTY = {"name": "soft", "is_dirty": True}
 PRODUCT = {"name": "release", "product": {"manager": "ups", "version": "v1"}}
 LARGE = [{"name": "a", "sha256": digest(2), "size_bytes": 7 << 30}]
@@ -69,6 +70,14 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("script-missing", (MISSING, {"scripts": [file()]}), (None, {"scripts": [file()]})),
     ("log-missing", (MISSING, {"logs": [file()]}), (None, {"logs": [file()]})),
     ("log-expired", (Findings(expired=frozenset({digest(9)})), {"logs": [file()]}), (None, {"logs": [file()]})),
+    ("source-erased", (ERASED, {"scripts": [file()]}), (None, {"scripts": [file()]})),
+    ("source-erased", (ERASED, {"configurations": [{"files": [file()]}]}), (ERASED, {"logs": [file()]})),
+    ("source-erased", (ERASED, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}), (None, {"software": [DIRTY]})),
+    ("source-erased", (ERASED, LISTED), (None, LISTED)),
+    ("input-erased", (ERASED, READING), (None, READING)),
+    ("input-erased", (ERASED, {"conditions": [{"tag": "v1", "payload_sha256": digest(9)}]}), (ERASED, {})),
+    ("blob-erased", (ERASED, {"logs": [file()]}), (None, {"logs": [file()]})),
+    ("blob-erased", (ERASED, {}), (ERASED, {"scripts": [file()]})),
     ("log-missing", (None, {"logs": []}), (None, {"logs": [], "state": "running"})),
     ("environment-missing", (MISSING, LISTED), (None, LISTED)),
     ("software-missing", (None, {"software": []}), (None, {"software": [], "scripts": [file()]})),

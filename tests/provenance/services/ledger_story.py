@@ -21,9 +21,14 @@ from provenance.services.advance_workflow import advance_workflow
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import build_bundle
 from provenance.services.capsules import StoredCapsule, register_capsule
+from provenance.services.clear_erased import Cleared, clear_erased
+from provenance.services.clear_erased import Parts as ErasingParts
 from provenance.services.comparators import declare_comparators
+from provenance.services.erase_blob import BlobErasure, erase_blob, plan_blob_erasure
+from provenance.services.erase_record import erase_record
 from provenance.services.expire_logs import Expiry, expire_logs
 from provenance.services.orders import EndedOrder, PlacedOrder, ReportBody, TakeBody, report_orders, take_orders
+from provenance.services.plan_erasure import RecordErasure, Wanted
 from provenance.services.post_verdict import post_verdict
 from provenance.services.record_events import record_event
 from provenance.services.record_jobs import Outcome, Submission, record_jobs
@@ -32,6 +37,7 @@ from provenance.services.repositories import register_repository
 from provenance.services.retry_jobs import order_retries
 from provenance.services.retry_policies import declare_policies
 from provenance.services.rule_tables import declare_rules, reclassify
+from provenance.services.seal_ledger import MOST_ENTRIES, seal_ledger
 from provenance.services.store_blobs import settle_blob
 from provenance.services.task_declarations import declare_task
 from provenance.services.tasks import find_task
@@ -80,6 +86,7 @@ class Production:
         self.folder = folder
         self.writer = Writer(database.writing)
         self.now = FIRST
+        self.most_entries = MOST_ENTRIES  # a segment, where the story itself has to seal
 
     def tick(self) -> datetime:
         """Return the next moment."""
@@ -182,6 +189,33 @@ class Production:
         """Let old logs of jobs that succeeded expire."""
         defaults = {"before": self.now + timedelta(days=1), "kept_bytes": 100}
         return expire_logs(self.database, self.writer, self.store, "nova", **{**defaults, **how})
+
+    def erase_record(self, number: int, **how: Any) -> tuple[RecordErasure, Cleared]:
+        """Erase the record of a job, or fields of it."""
+        wanted = Wanted(job_id(number), "Eve", "a password slipped through", **how)
+        done = self.write(erase_record, self.store, wanted)
+        digests = [*done.plans, *sorted(done.digests)]
+        entries = [entry.id for entry in done.entries]
+        self.seal()
+        return done, clear_erased(self.erasing(), done.job.found.experiment, entries=entries, digests=digests)
+
+    def erase_blob(self, sha256: str, experiment: str = "nova", **words: str) -> BlobErasure:
+        """Erase a blob of an experiment."""
+        with self.database.reading.connect() as connection:
+            planned = plan_blob_erasure(connection, self.store, sha256, experiment)
+        said = {"who": "Eve", "why": "a password slipped through", **words}
+        erase_blob(self.writer, self.store, planned, **said, received_at=self.tick())
+        self.seal()
+        clear_erased(self.erasing(), experiment, entries=[], digests=[*planned.plans, *planned.digests])
+        return planned
+
+    def seal(self) -> None:
+        """Seal the ledger."""
+        seal_ledger(self.database, self.writer, self.store, most_entries=self.most_entries)
+
+    def erasing(self) -> ErasingParts:
+        """Return where things are erased."""
+        return ErasingParts(self.database, self.writer, self.store, self.folder / "half-sent")
 
     def see(self, name: str, **more: Any) -> None:
         """Take a sighting of a file."""
@@ -295,6 +329,23 @@ def play(production: Production) -> None:
     production.bundle(6)
     production.work()
     expire(production)
+    erase(production)
+
+
+def erase(production: Production) -> None:
+    """Have a variable erased from a record that another one contradicts, and a script that two jobs ran; a verdict comes in between."""
+    script = production.upload(b"echo hunter2")
+    scripts = [{"name": "run.sh", "sha256": script}]
+    secret = {"variables": {"SHARED": "same", "DOOR": "hunter2-of-Ada"}}
+    production.record(*(record_of(number, environment=secret, scripts=scripts) for number in (90, 91)))
+    production.seal()
+    production.record(record_of(90, environment=secret, exit={"code": 1}))
+    production.bundle(90)
+    production.verdict(90, "R5")
+    production.erase_record(90, fields=("environment.variables.DOOR",))
+    production.erase_blob(script)
+    production.record(record_of(92, scripts=scripts))
+    production.work()
 
 
 def expire(production: Production) -> None:

@@ -86,3 +86,19 @@ def test_a_folder_that_cannot_be_written_is_told(production: Production, tmp_pat
 
     with pytest.raises(UnreachableError, match="cannot take the backup"):
         back_up(production.database, production.store, tmp_path / "file" / "below")
+
+
+def test_what_was_erased_since_goes_from_the_backup_too(production: Production, tmp_path: Path) -> None:
+    blob = production.upload(b"hunter2")
+    production.record(record_of(1, environment={"variables": {"DOOR": "hunter2-of-Ada"}}), record_of(2))
+    production.seal()
+    back_up(production.database, production.store, tmp_path / "backup")
+    production.erase_record(1, fields=("environment.variables.DOOR",))
+    production.erase_blob(blob)
+
+    back_up(production.database, production.store, tmp_path / "backup")
+
+    copied = open_store(f"file:{tmp_path / 'backup' / 'archive'}")
+    assert copied.missing([blob]) == {blob}
+    assert list(copied.documents()) == list(production.store.documents())
+    assert sum(name.endswith("-0001.body") for name in copied.documents()) == 1

@@ -62,8 +62,9 @@ def test_rebuilt_database_equals_the_first_in_every_derived_table(production: Pr
 def test_rebuilding_after_sealing_at_every_step_gives_the_same(production: Production, tmp_path: Path) -> None:
     """Segments cut the story anywhere: between a record and its revision, a resolution and its job."""
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    production.most_entries = 1
     play(production)
-    seal_ledger(production.database, production.writer, production.store, most_entries=1)
+    production.seal()
 
     report = rebuild_database(production.store, url)
 

@@ -209,8 +209,9 @@ def test_a_restored_older_database_adopts_the_archive_and_seals_the_rest(local: 
     local.record(*[record_of(number) for number in range(1, 4)])
     seal(local)
     copy = copy_of(local, tmp_path / "copy.db")
+    local.most_entries = 7
     play(local)
-    seal(local, most_entries=7)
+    local.seal()
     restored = restore(local, copy, tmp_path / "restored")
     restored.record(*[record_of(number) for number in range(21, 24)])
 
@@ -280,7 +281,7 @@ def test_a_sealer_that_comes_second_adopts_what_the_first_sealed(
         if name.endswith(".head"):
             monkeypatch.undo()
             with monkeypatch.context() as patch:
-                patch.setattr(sealing, "_one_sealer", lambda _database: nullcontext())
+                patch.setattr(sealing, "one_sealer", lambda _database: nullcontext())
                 seal_ledger(production.database, second, production.store, most_entries=2)
         return bool(put(name, data))
 
