@@ -51,6 +51,7 @@ class Service:
         """Yield a connection that sees one state of the database and writes nothing."""
         with self.database.reading.connect() as connection:
             yield connection
+            connection.commit()  # nothing: but after a rollback psycopg forgets every statement that it prepared
 
     def write(self, use_case: "Callable[[Connection, KnownKeys], T]") -> T:
         """Return what the use case returns, after the commit that holds its work."""

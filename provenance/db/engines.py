@@ -51,10 +51,10 @@ def open_database(url: str) -> Database:
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(url, parsed.database)
     if parsed.get_backend_name() == "postgresql":
-        engine = create_engine(
-            parsed.set(drivername="postgresql+psycopg"), pool_size=12, max_overflow=8, pool_pre_ping=True
-        )
-        return Database(engine, engine)
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        reading = create_engine(parsed, pool_size=12, max_overflow=8, pool_pre_ping=True)
+        # its own: a connection that somebody rolled back has forgotten every statement that it prepared
+        return Database(reading, create_engine(parsed, pool_size=1, max_overflow=4, pool_pre_ping=True))
     raise UnreachableError(f"{parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL.")
 
 
