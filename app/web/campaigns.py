@@ -12,6 +12,7 @@ from app.web.frame import answer, here
 from app.web.progress import Piece, progress
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
+from provenance.services.counting import jobs_in
 from provenance.services.list_gaps import list_gaps
 
 _MOST_COUNTED = 20_000
@@ -28,7 +29,7 @@ def show_page(experiment: str, name: str) -> Response:
     campaign = read_answer("campaign", experiment=experiment, campaign=name)
     with get_service().reading() as connection:
         filters = JobFilters(experiment=experiment, campaign=name)
-        is_counted = job_count(campaign) <= _MOST_COUNTED or asked_section() == "gaps"
+        is_counted = jobs_in(campaign["stages"]) <= _MOST_COUNTED or asked_section() == "gaps"
         gaps = list_gaps(connection, filters) if is_counted else None
     tasks = [{**task, "bars": _bars(task)} for task in campaign["tasks"]]
     return answer(
@@ -43,11 +44,6 @@ def show_page(experiment: str, name: str) -> Response:
         gap_jobs=gaps["job_count"] if gaps else None,
         count_gaps=here(whole="gaps"),
     )
-
-
-def job_count(campaign: dict[str, Any]) -> int:
-    """Return how many jobs the campaign has."""
-    return sum(sum(stage["states"].values()) for stage in campaign["stages"])
 
 
 def _bars(units: dict[str, Any]) -> list[Piece]:

@@ -35,7 +35,7 @@ def enqueue_first_counts(parts: Parts) -> int:
         large = [
             {"experiment": found["experiment"], "campaign": found["campaign"]}
             for found in campaign_counts(connection)
-            if _jobs_by_state(found["stages"]) > MOST_COUNTED_AT_ONCE
+            if jobs_in(found["stages"]) > MOST_COUNTED_AT_ONCE
         ]
         questions = [question for words in large if (question := question_of("campaign", words))]
         lacking = [question for question in questions if read_answer(connection, question) is None]
@@ -79,7 +79,8 @@ def _apart(words: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
     return JobFilters(**{name: value for name, value in words.items() if name not in names}), how
 
 
-def _jobs_by_state(stages: list[dict[str, Any]]) -> int:
+def jobs_in(stages: list[dict[str, Any]]) -> int:
+    """Return how many jobs the stages of a campaign have."""
     return sum(sum(stage["states"].values()) for stage in stages)
 
 
@@ -89,8 +90,8 @@ COUNTINGS: Mapping[str, Counting] = {
         _estimate, lambda found: sum(stage["learnt_from"]["units"] for stage in found["stages"]), _MOST_LEARNT_AT_ONCE
     ),
     "resources": Counting(_resources, lambda found: int(found["jobs"])),
-    "campaign": Counting(_campaign, lambda found: _jobs_by_state(found["stages"])),
+    "campaign": Counting(_campaign, lambda found: jobs_in(found["stages"])),
     "campaigns": Counting(
-        _campaigns, lambda found: sum(_jobs_by_state(campaign["stages"]) for campaign in found["campaigns"])
+        _campaigns, lambda found: sum(jobs_in(campaign["stages"]) for campaign in found["campaigns"])
     ),
 }
