@@ -18,6 +18,7 @@ from gunicorn.app.base import BaseApplication
 
 from app.config import Settings
 from app.factory import create_app
+from app.lingering import LingeringWorker
 from app.wiring import Service
 from provenance.db.statistics import refresh_statistics
 from provenance.errors import BadInputError
@@ -67,7 +68,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
             "bind": f"{host}:{settings.port}",
             "workers": settings.workers,
             "threads": settings.threads,
-            "worker_class": "gthread",
+            "worker_class": LingeringWorker,
             "limit_request_line": _LONGEST_LINE,
             "keepalive": 15,
             "graceful_timeout": DRAIN_SECONDS,

@@ -64,7 +64,7 @@ class Service:
     def record_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
         """Record a batch in one transaction; return the outcomes in order."""
         return (
-            self.writer.run(lambda connection, known: self._record(connection, known, submissions))
+            self.writer.run(lambda connection, known: self._record(connection, known, submissions), len(submissions))
             if submissions
             else []
         )

@@ -95,7 +95,7 @@ def put_job(job_id: str) -> Response:
         raise
     check_record(grant, decoded)
     refuse_secrets_of(decoded)
-    outcome = get_service().record(Submission.packing(decoded, datetime.now(UTC), grant.submitter))
+    outcome = get_service().record(Submission.ready(decoded, datetime.now(UTC), grant.submitter))
     if outcome.change == "conflict":
         raise ConflictError(conflict_words(outcome.job_id))
     forget_tails([(decoded, outcome)])
@@ -112,24 +112,24 @@ def post_batch() -> Response:
     if len(bodies) > BATCH_RECORDS:
         raise LimitError(f"The batch has {len(bodies)} records; {BATCH_RECORDS} is the limit.", BATCH_RECORDS)
     results: list[BatchResult | None] = [None] * len(bodies)
-    submissions: list[tuple[int, Submission]] = []
+    taken: dict[int, DecodedRecord] = {}
     letters: list[Undecoded] = []
     for place, body in enumerate(bodies):
-        taken = _take(grant, body, now, letters)
-        if isinstance(taken, BatchResult):
-            results[place] = taken
+        decoded = _take(grant, body, letters)
+        if isinstance(decoded, BatchResult):
+            results[place] = decoded
         else:
-            submissions.append((place, taken))
-    others = check_jobs(grant, [submission.decoded.job_id for _, submission in submissions])
-    for place, submission in submissions if others else ():
-        if reason := others.get(submission.decoded.job_id):
-            results[place] = BatchResult(submission.decoded.job_id, 403, detail=reason)
-    submissions = [(place, submission) for place, submission in submissions if results[place] is None]
-    outcomes = get_service().record_many([submission for _, submission in submissions])
+            taken[place] = decoded
+    others = check_jobs(grant, [decoded.job_id for decoded in taken.values()])
+    for place, decoded in list(taken.items()) if others else ():
+        if reason := others.get(decoded.job_id):
+            results[place] = BatchResult(taken.pop(place).job_id, 403, detail=reason)
+    submissions = Submission.packed_together(list(taken.values()), now, grant.submitter)
+    outcomes = get_service().record_many(submissions)
     here = public_url()
-    for (place, _), outcome in zip(submissions, outcomes, strict=True):
+    for place, outcome in zip(taken, outcomes, strict=True):
         results[place] = batch_result(outcome, here)
-    forget_tails(zip([submission.decoded for _, submission in submissions], outcomes, strict=True))
+    forget_tails(zip(taken.values(), outcomes, strict=True))
     _keep_letters(letters)
     return json_answer(BatchAnswer([result for result in results if result is not None]))
 
@@ -169,7 +169,7 @@ def _read_record(grant: Grant) -> tuple[bytes, list[bytes]]:
     return get_service().excerpts.unfold(grant.experiment, read_body(LIMIT_BYTES + HEAD_BYTES))
 
 
-def _take(grant: Grant, body: bytes, now: datetime, letters: list[Undecoded]) -> BatchResult | Submission:
+def _take(grant: Grant, body: bytes, letters: list[Undecoded]) -> BatchResult | DecodedRecord:
     try:
         decoded = decode_record(body)
     except RecordError as problem:
@@ -181,7 +181,7 @@ def _take(grant: Grant, body: bytes, now: datetime, letters: list[Undecoded]) ->
     if found := secrets_in_record(decoded):
         words = "The record holds what looks like a secret and was not stored; send it redacted."
         return BatchResult(decoded.job_id, 422, detail=words, errors=secret_words(found))
-    return Submission.packing(decoded, now, grant.submitter)
+    return decoded
 
 
 def _parse(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:

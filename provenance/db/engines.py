@@ -17,6 +17,8 @@ from provenance.errors import UnreachableError
 BUSY_MILLISECONDS = 15_000
 _WRITING_CACHE, _READING_CACHE = 65_536, 8192
 """Kilobytes of pages that a connection keeps: a worker has one that writes, and one a thread that reads what the system keeps as well."""
+_WRITING_STATEMENTS = 512
+"""Prepared statements that the writer keeps: some tables have one for each power of two of rows."""
 
 
 class Database(NamedTuple):
@@ -63,7 +65,7 @@ def _open_sqlite(url: str, file: str | None) -> Database:
         raise UnreachableError("An SQLite database needs a file: in memory, each connection would have its own.")
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     reading = create_engine(url, pool_size=16, max_overflow=16)
-    writing = create_engine(url, pool_size=1, max_overflow=4)
+    writing = create_engine(url, pool_size=1, max_overflow=4, connect_args={"cached_statements": _WRITING_STATEMENTS})
     for engine, begin, cache in ((reading, "BEGIN", _READING_CACHE), (writing, "BEGIN IMMEDIATE", _WRITING_CACHE)):
         event.listen(engine, "connect", partial(_set_up_sqlite, cache))
         event.listen(engine, "begin", _beginner(begin))

@@ -2,20 +2,23 @@
 
 SQLAlchemy's own `execute` with a list of dictionaries builds a parameter dictionary a row and asks each column's type a value:
 half of what recording a job cost. Column types convert here too, so what is stored is the same. PostgreSQL gets a few rows as one
-array a column, many by COPY.
+array a column, many by COPY; SQLite many rows a statement, since it lets go of Python's lock at each and other threads take their turn.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Table
 
 from provenance.db.base import binder
-from provenance.db.driver import Row, change, change_many, copy_rows, fetch
+from provenance.db.driver import Row, change, copy_rows, fetch
 from provenance.db.selecting import array_type
 
+_MOST_VALUES = 64
+"""Rows a statement of SQLite's. There is one for each power of two up to it, so that few have to be kept prepared."""
 _COPY_FROM = 64
 """Rows from which PostgreSQL's COPY, which needs a round trip more, is the faster way."""
 
@@ -25,7 +28,7 @@ class _Prepared(NamedTuple):
 
     take: Callable[[dict[str, Any]], Row]
     converters: tuple[tuple[int, Callable[[Any], Any]], ...]
-    insert: str
+    insert_values: Callable[[int], str]
     insert_arrays: str
     copy: str
 
@@ -45,7 +48,8 @@ def insert_rows(
         return
     prepared = _prepare(table, tuple(rows[0]), connection.dialect)
     if connection.dialect.name != "postgresql":
-        change_many(connection, prepared.insert, _converted(prepared, rows))
+        for part in _powers_of_two(list(_converted(prepared, rows))):
+            change(connection, prepared.insert_values(len(part)), list(chain.from_iterable(part)))
     elif skip_known:
         change(connection, f"{prepared.insert_arrays} ON CONFLICT DO NOTHING", _columns(prepared, rows))
     elif len(rows) < _COPY_FROM:
@@ -59,6 +63,14 @@ def insert_unknown(connection: Connection, table: Table, rows: Sequence[dict[str
     prepared = _prepare(table, tuple(rows[0]), connection.dialect)
     statement = f"{prepared.insert_arrays} ON CONFLICT DO NOTHING RETURNING id"
     return {row[0] for row in fetch(connection, statement, _columns(prepared, rows))}
+
+
+def _powers_of_two(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
+    start = 0
+    while left := len(rows) - start:
+        count = min(_MOST_VALUES, 1 << (left.bit_length() - 1))
+        yield rows[start : start + count]
+        start += count
 
 
 def _converted(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> Iterable[Row]:
@@ -91,7 +103,7 @@ def _prepare(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Prepare
     return _Prepared(
         take,
         tuple(converters),
-        f"INSERT INTO {target} VALUES ({marks})",  # noqa: S608 - names are the schema's, values are bound
-        f"INSERT INTO {target} SELECT * FROM unnest({arrays})",  # noqa: S608
+        lru_cache(lambda count: f"INSERT INTO {target} VALUES {', '.join([f'({marks})'] * count)}"),  # noqa: S608 - values are bound
+        f"INSERT INTO {target} SELECT * FROM unnest({arrays})",  # noqa: S608 - names are the schema's
         f"COPY {target} FROM STDIN",
     )

@@ -23,8 +23,8 @@ T = TypeVar("T")
 MOST_AT_ONCE = 256
 QUEUE_LIMIT = 4096
 _TRIES = 4
-_PATIENCE = 0.004
-"""Seconds: a disk flush or two."""
+_PATIENCE = 0.010
+"""Seconds that the clients of the last group have to come again, so that they share the next commit too."""
 
 UseCase = Callable[[Connection, KnownKeys], T]
 GatheredUseCase = Callable[[Connection, KnownKeys, Sequence[Any]], Sequence[T]]
@@ -61,6 +61,7 @@ class _Request(NamedTuple):
     gathered: GatheredUseCase[Any] | None
     item: Any
     answer: _Answer
+    weight: int
 
 
 class Writer:
@@ -73,13 +74,18 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def run(self, use_case: "UseCase[T]") -> T:
-        """Return what `use_case(connection, known)` returns, after the commit that holds its work."""
-        return self._ask(_Request(use_case, None, None, _Answer()))  # type: ignore[no-any-return]
+    def run(self, use_case: "UseCase[T]", weight: int = 1) -> T:
+        """Return what `use_case(connection, known)` returns, after the commit that holds its work.
+
+        Args:
+            use_case: what to do.
+            weight: records that it writes. A batch of many has a commit to itself: shared with others, each would wait for all.
+        """
+        return self._ask(_Request(use_case, None, None, _Answer(), weight))  # type: ignore[no-any-return]
 
     def run_gathered(self, use_case: "GatheredUseCase[T]", item: Any) -> T:
         """Return the answer for `item` of `use_case(connection, known, items)`, called with all the items that wait."""
-        return self._ask(_Request(None, use_case, item, _Answer()))  # type: ignore[no-any-return]
+        return self._ask(_Request(None, use_case, item, _Answer(), 1))  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Finish what is queued and end the thread."""
@@ -105,25 +111,26 @@ class Writer:
                 self._thread.start()
 
     def _serve(self) -> None:
-        before = last = 1
+        expected = 1
         while True:
             first = self._queue.get()
             if first is None:
                 return
-            requests, is_last = self._take_more(first, before + last)
+            requests, is_last = self._take_more(first, expected)
             self._run_all(requests)
             if is_last:
                 return
-            before, last = last, len(requests)
+            expected = len(requests) + self._queue.qsize()
 
     def _take_more(self, first: _Request, expected: int) -> tuple[list[_Request], bool]:
-        """Return what waits, and what comes within moments where the last two groups say that more clients are at work.
+        """Return what waits, and what comes within moments where more clients are expected, those that were answered last.
 
         Two halves of the clients that wait for each other in turn would cost twice the commits.
         """
         requests = [first]
-        patience = time.monotonic() + (_PATIENCE if expected > 2 else 0.0)  # noqa: PLR2004 - one client and the one before
-        while len(requests) < MOST_AT_ONCE:
+        patience = time.monotonic() + (_PATIENCE if expected > 2 else 0.0)  # noqa: PLR2004 - one or two gain nothing
+        weight = first.weight
+        while weight < MOST_AT_ONCE:
             try:
                 left = patience - time.monotonic() if len(requests) < expected else 0.0
                 request = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
@@ -132,6 +139,7 @@ class Writer:
             if request is None:
                 return requests, True
             requests.append(request)
+            weight += request.weight
         return requests, False
 
     def _run_all(self, requests: list[_Request]) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, select, update
 
 from provenance.db.keys import KnownKeys
-from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.packing import unpack
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Conflict, EntryBody, Job, LedgerEntry, WitnessRecord
 from provenance.records.decoding import decode_record

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, insert, select
 
 from provenance.db.keys import KnownKeys
-from provenance.db.recording.job_rows import pack, unpack
+from provenance.db.recording.packing import pack, unpack
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import DeadLetter, Experiment
 from provenance.errors import ConflictError, NotFoundError, RecordError

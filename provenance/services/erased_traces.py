@@ -15,7 +15,7 @@ from provenance.db.base import Base, table_of
 from provenance.db.keys import KnownKeys
 from provenance.db.queries.job_details import FoundJob
 from provenance.db.recording.environments import SharedVariables, base_document
-from provenance.db.recording.job_rows import pack, unpack
+from provenance.db.recording.packing import pack, unpack
 from provenance.db.tables import DeadLetter, EnvironmentBase, FoldedGraphRow, Job, KeptAnswerRow, LogTailPiece
 from provenance.records.erasing import forms_of, holds_any
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, chunks
-from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.packing import unpack
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Closure, Conflict, ErasedBytes, ErasedEntry, Evaluation, Job, UnreadRecord
 from provenance.services.chain_erasures import ErasedItem, digests_in

@@ -18,7 +18,7 @@ from archive.errors import ArchiveError
 from provenance.db.engines import Database
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, chunks
-from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.packing import unpack
 from provenance.db.recording.parameter_rows import (
     IndexedTable,
     indexed_tables,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from provenance.db.base import table_of
 from provenance.db.keys import chunks
-from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.packing import unpack
 from provenance.db.selecting import select_among, select_by
 from provenance.db.tables import Job
 from provenance.records.merging import merge_witnesses

@@ -14,13 +14,14 @@ from sqlalchemy import Connection, Table, select
 
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import allocate_keys, chunks
-from provenance.db.recording.job_rows import pack, unpack
+from provenance.db.recording.packing import pack_all, unpack
 from provenance.db.selecting import select_among
 from provenance.db.tables import EntryBody, Experiment, LedgerEntry
 from provenance.services.segments import SegmentReader
 
 _ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
 _BODIES: Table = EntryBody.__table__  # type: ignore[assignment]
+_SALT_BYTES = 16
 _READ = """
 SELECT l.id, b.body, e.name, l.segment, l.position FROM ledger_entries l JOIN experiments e ON e.id = l.experiment_id
 LEFT JOIN entry_bodies b ON b.entry_id = l.id WHERE l.id {among}
@@ -58,14 +59,22 @@ def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[
     if entries:
         numbered = list(zip(numbers, entries, strict=True))
         insert_rows(connection, _ENTRIES, [_row_of(number, entry) for number, entry in numbered])
-        bodies = [
-            {"entry_id": number, "salt": os.urandom(16), "body": entry.packed or pack(entry.body)}
-            for number, entry in numbered
-            if entry.place is None
-        ]
-        if bodies:
-            insert_rows(connection, _BODIES, bodies)
+        insert_rows(connection, _BODIES, _bodies([pair for pair in numbered if pair[1].place is None]))
     return numbers
+
+
+def _bodies(numbered: Sequence[tuple[int, NewEntry]]) -> list[dict[str, Any]]:
+    """Return the rows that hold the bytes of entries, by their keys."""
+    packed = iter(pack_all([entry.body for _, entry in numbered if entry.packed is None]))
+    salts = os.urandom(_SALT_BYTES * len(numbered))  # at once: each call is a turn of Python's lock
+    return [
+        {
+            "entry_id": number,
+            "salt": salts[place * _SALT_BYTES : (place + 1) * _SALT_BYTES],
+            "body": entry.packed or next(packed),
+        }
+        for place, (number, entry) in enumerate(numbered)
+    ]
 
 
 def _row_of(number: int, entry: NewEntry) -> dict[str, Any]:

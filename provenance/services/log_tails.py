@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import chunks
-from provenance.db.recording.job_rows import pack, unpack
+from provenance.db.recording.packing import pack, unpack
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Experiment, Job, LogTailPiece
 from provenance.errors import BadInputError, LimitError

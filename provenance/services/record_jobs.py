@@ -18,7 +18,8 @@ from sqlalchemy import Connection, delete, select
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.queries.erasures import erased_among
-from provenance.db.recording.job_rows import job_columns, pack
+from provenance.db.recording.job_rows import job_columns
+from provenance.db.recording.packing import pack, pack_all
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Conflict, Job, ProvisionalRecord, UnreadRecord, WitnessRecord
 from provenance.records.decoding import DecodedRecord
@@ -69,10 +70,21 @@ class Submission(NamedTuple):
     is_conflict: bool = False
 
     @classmethod
-    def packing(cls, decoded: DecodedRecord, received_at: datetime, submitter: str | None) -> "Submission":
+    def ready(cls, decoded: DecodedRecord, received_at: datetime, submitter: str | None) -> "Submission":
         """Return a submission that is made ready here, in the thread of the request: all wait for that of the writer."""
         columns = job_columns(decoded.record) if decoded.record is not None else None
-        return cls(decoded, received_at, submitter, packed=pack(decoded.body), columns=columns)
+        return cls(decoded, received_at, submitter, columns=columns)
+
+    @classmethod
+    def packed_together(
+        cls, decoded: Sequence[DecodedRecord], received_at: datetime, submitter: str | None
+    ) -> list["Submission"]:
+        """Return one of each, packed as well; records that come alone are packed by the writer, with those of others."""
+        packed = pack_all([one.body for one in decoded])
+        return [
+            cls.ready(one, received_at, submitter)._replace(packed=body)
+            for one, body in zip(decoded, packed, strict=True)
+        ]
 
     @property
     def witness(self) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from archive.errors import ArchiveError
 from provenance.db.queries.blob_users import JobName, unsealed_bodies
-from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.packing import unpack
 from provenance.records.erasing import holds_any
 from provenance.services.chains import ListedDocuments, archived_experiments, read_chain
 from provenance.services.segments import SegmentError

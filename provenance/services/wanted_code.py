@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from provenance.db.queries.products import unsourced_entry
-from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.packing import unpack
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Job, Repository, SoftwareRow, SoftwareSetMember
 from provenance.records.job_record import Software

@@ -2,11 +2,12 @@
 
 import http.client
 import json
+import re
 import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -98,6 +99,37 @@ def test_sixteen_clients_record_at_once_and_lose_nothing(live: LiveService) -> N
 
     found = {job["job_id"] for job in Client(live.url).jobs(limit=1000)}
     assert {numbered(number)["job_id"] for number in range(1000, 1160)} <= found
+
+
+def test_more_connections_are_kept_than_there_are_threads(tmp_path: Path) -> None:
+    service = LiveService(tmp_path / "var", JOBPROV_THREADS="2")
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connect(service)) for _ in range(12)]
+        answers = []
+        for _ in range(3):
+            for connection in connections:
+                connection.request("GET", "/api/v1/health")
+            for connection in connections:
+                answer = connection.getresponse()
+                answer.read()
+                answers.append(answer.status)
+    assert service.stop() == 0
+    assert answers == [200] * 36
+
+
+def test_requests_sent_ahead_on_one_connection_are_answered_in_order(live: LiveService) -> None:
+    parts = urlsplit(live.url)
+    paths = ["/api/v1/health", "/api/v1/jobs/none", "/api/v1/ready"]
+    with socket.create_connection((parts.hostname, parts.port)) as line:
+        for last, path in zip((False, False, True), paths, strict=True):
+            closing_word = "Connection: close\r\n" if last else ""
+            line.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{closing_word}\r\n".encode())
+        said = b""
+        while part := line.recv(65536):
+            said += part
+
+    statuses = [int(found) for found in re.findall(rb"HTTP/1.1 (\d+)", said)]
+    assert statuses == [200, 404, 200]
 
 
 def test_request_under_way_is_finished_before_the_service_ends(tmp_path: Path) -> None:

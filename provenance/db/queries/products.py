@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Select, select
 
-from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.packing import unpack
 from provenance.db.tables import Resolution, SoftwareRow, SoftwareSetMember
 from provenance.records.job_record import Software
 

@@ -5,12 +5,12 @@ what it would alone. That document lies beside it, so nothing outlives an erasur
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import zstandard
 
-from provenance.db.recording.job_rows import unpack
+from provenance.db.recording.packing import compress_all, unpack
 
 _LEVEL = 3
 _LONGEST = 64 * 1024 * 1024
@@ -37,12 +37,19 @@ class SharedVariables:
 
     def difference(self, variables: Mapping[str, str]) -> bytes | None:
         """Return what turns the shared variables into these, packed; None where they are equal."""
+        return self.differences([variables])[0]
+
+    def differences(self, listed: Sequence[Mapping[str, str]]) -> list[bytes | None]:
+        """Return the same of each."""
+        changes = [self._changes(variables) for variables in listed]
+        packed = iter(compress_all(self._compressor, [change for change in changes if change is not None]))
+        return [None if change is None else next(packed) for change in changes]
+
+    def _changes(self, variables: Mapping[str, str]) -> bytes | None:
         shared = self.variables
         changed = {name: value for name, value in variables.items() if shared.get(name) != value}
-        gone = sorted(name for name in shared if name not in variables)
-        if not changed and not gone:
-            return None
-        return self._compressor.compress(msgspec.json.encode([changed, gone]))
+        gone = sorted(shared.keys() - variables.keys())
+        return msgspec.json.encode([changed, gone]) if changed or gone else None
 
     def apply(self, difference: bytes | None) -> dict[str, str]:
         """Return the variables of a job from its difference."""

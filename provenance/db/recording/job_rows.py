@@ -4,12 +4,10 @@ Pure translation; `writing.py` finds the integer keys.
 """
 
 import hashlib
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-import zstandard
 
 from provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
 from provenance.records.checks import PARENT_ROLES
@@ -92,29 +90,6 @@ def shared_document(value: FclConfiguration | Software | list[Any]) -> tuple[str
     """Return digest and JSON of what many jobs share, in one canonical form."""
     body = _encode(value)
     return hashlib.sha256(body).hexdigest(), body
-
-
-class _Local(threading.local):
-    """A compressor a thread: making one costs as much as a record's compression, and one serves one thread at a time."""
-
-    def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=1, write_content_size=True)
-
-
-_local = _Local()
-
-
-def pack(body: bytes) -> bytes:
-    """Return `body` as one zstd frame.
-
-    No trained dictionary: storage.md says why. Level 1: records come out as small as by level 3, in two thirds of the time.
-    """
-    return _local.compressor.compress(body)
-
-
-def unpack(packed: bytes) -> bytes:
-    """Return what `pack` was given."""
-    return zstandard.ZstdDecompressor().decompress(packed)
 
 
 def mention_rows(record: JobRecord, experiment_ids: Mapping[str, int]) -> list[MentionRow]:

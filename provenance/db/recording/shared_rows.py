@@ -11,7 +11,8 @@ from provenance.db.driver import fetch
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.environments import SharedVariables, base_document
-from provenance.db.recording.job_rows import host_key, pack, shared_document
+from provenance.db.recording.job_rows import host_key, shared_document
+from provenance.db.recording.packing import pack
 from provenance.db.recording.software_rows import intern_software_sets
 from provenance.db.recording.task_rows import StageKey, TaskKey, intern_stages, intern_tasks
 from provenance.db.selecting import select_among
@@ -119,22 +120,44 @@ def _codes_document(codes: tuple[str, ...]) -> tuple[str, str]:
     return digest, body.decode()
 
 
-def intern_environment(
-    connection: Connection, known: KnownKeys, record: JobRecord, stage: int | None
-) -> tuple[int | None, bytes | None]:
-    """Return the key of the variables that jobs of this stage and site share, and how the record's differ, packed."""
-    if record.environment is None or record.environment.variables is None:
-        return None, None
-    variables = record.environment.variables
+def intern_environments(
+    connection: Connection, known: KnownKeys, jobs: Sequence[tuple[JobRecord, int | None]]
+) -> list[tuple[int | None, bytes | None]]:
+    """Return the environment of each record as the key of what its stage and site share and the packed difference from that.
+
+    Args:
+        connection: in a transaction.
+        known: the writer's.
+        jobs: records, each with the key of its stage.
+    """
+    found: list[tuple[int | None, bytes | None]] = [(None, None)] * len(jobs)
+    alike: dict[int, dict[int, Mapping[str, str]]] = {}
+    for place, (record, stage) in enumerate(jobs):
+        if record.environment is not None and (variables := record.environment.variables) is not None:
+            number = _base_of(connection, known, record, stage, variables)
+            alike.setdefault(number, {})[place] = variables
+    for number, listed in alike.items():
+        shared = _shared_variables(connection, known, number)
+        for place, difference in zip(listed, shared.differences(list(listed.values())), strict=True):
+            found[place] = number, difference
+    return found
+
+
+def _base_of(
+    connection: Connection, known: KnownKeys, record: JobRecord, stage: int | None, variables: Mapping[str, str]
+) -> int:
+    """Return the key of what the job's stage and site share, these variables where it is their first job."""
     key = (stage or 0, (record.host.site if record.host else None) or "")
     number = known.get(table_of(EnvironmentBase), key)
-    if number is None:
-        number = _intern_base(connection, known, key, variables)
-    note = ("environment", number)
+    return _intern_base(connection, known, key, variables) if number is None else number
+
+
+def _shared_variables(connection: Connection, known: KnownKeys, base: int) -> SharedVariables:
+    note = ("environment", base)
     if note not in known.notes:
-        known.notes[note] = SharedVariables(fetch(connection, _BASE, (number,))[0][0])
+        known.notes[note] = SharedVariables(fetch(connection, _BASE, (base,))[0][0])
     shared: SharedVariables = known.notes[note]
-    return number, shared.difference(variables)
+    return shared
 
 
 def _intern_base(connection: Connection, known: KnownKeys, key: tuple[int, str], variables: Mapping[str, str]) -> int:

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, Table
 
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys
-from provenance.db.recording.job_rows import pack, shared_document
+from provenance.db.recording.job_rows import shared_document
+from provenance.db.recording.packing import pack
 from provenance.db.selecting import select_among
 from provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
 from provenance.records.job_record import Software

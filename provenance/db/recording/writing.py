@@ -20,7 +20,7 @@ from provenance.db.recording.shared_rows import (
     SharedKeys,
     closure_digests,
     gap_document,
-    intern_environment,
+    intern_environments,
     intern_experiments,
     intern_shared,
 )
@@ -85,8 +85,11 @@ def _places(connection: Connection, jobs: Sequence[int]) -> dict[int, tuple[int 
 
 def _write_job_rows(connection: Connection, known: KnownKeys, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
     fresh, closures = [], []
-    for draft in drafts:
-        columns = {"id": draft.key, **_job_row(connection, known, draft, shared)}
+    stages = [_stage_of(draft.record, shared) for draft in drafts]
+    places = [(draft.record, stage) for draft, stage in zip(drafts, stages, strict=True)]
+    environments = intern_environments(connection, known, places)
+    for draft, stage, environment in zip(drafts, stages, environments, strict=True):
+        columns = {"id": draft.key, **_job_row(draft, shared, stage, environment)}
         if draft.is_new:
             fresh.append(columns)
         else:
@@ -98,13 +101,18 @@ def _write_job_rows(connection: Connection, known: KnownKeys, drafts: Sequence[J
     insert_rows(connection, table_of(JobClosure), closures)
 
 
-def _job_row(connection: Connection, known: KnownKeys, draft: JobDraft, shared: SharedKeys) -> dict[str, Any]:
+def _stage_of(record: JobRecord, shared: SharedKeys) -> int | None:
+    named = stage_key(record)
+    return shared.stages[(shared.experiments[record.experiment], *named)] if named else None
+
+
+def _job_row(
+    draft: JobDraft, shared: SharedKeys, stage: int | None, environment: tuple[int | None, bytes | None]
+) -> dict[str, Any]:
     record = draft.record
     experiment = shared.experiments[record.experiment]
-    named = stage_key(record)
-    stage = shared.stages[(experiment, *named)] if named else None
     host = host_key(record)
-    base, difference = intern_environment(connection, known, record, stage)
+    base, difference = environment
     return {
         **(draft.columns or job_columns(record)),
         "received_at": draft.received_at,
