@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -58,6 +59,16 @@ def group_of(file: str) -> str | None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Group tests where `--dist loadgroup` asks for it."""
     return GroupScheduling(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the tests of a file that run on both databases to one of them by default; with the slow ones they run on both."""
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        other = DATABASES[crc32(item.location[0].encode()) % 2]
+        if other in parameters.values():
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def bundle(
 @click.option("--post/--no-post", default=False, help="Send the outcome to the service; it stays with the job.")
 @experiment_option
 @url_option
+@json_option
 def rerun(
     *,
     what: str,
@@ -85,6 +87,7 @@ def rerun(
     post: bool,
     experiment: str | None,
     url: str | None,
+    as_json: bool,
 ) -> None:
     """Run a job again from its bundle, in an empty folder, and compare: exit code 0 where all outputs are equal."""
     folder = into or Path(tempfile.mkdtemp(prefix="jobprov-rerun-"))
@@ -93,16 +96,33 @@ def rerun(
         raise BadInputError(f"{folder} is not empty; name a new folder.", {"into": ["not empty"]})
     root = unpacked(what, folder, experiment=experiment, url=url)
     out = (folder / "out").resolve()
-    click.echo(f"Running {root.name} in {out}")
+    say = partial(click.echo, err=as_json)
+    say(f"Running {root.name} in {out}")
     kept = apart() if is_apart else Isolation()
-    result = rerun_bundle.rerun(root, out, click.echo, input_dirs=input_dir, isolation=kept)
+    result = rerun_bundle.rerun(root, out, say, input_dirs=input_dir, isolation=kept)
     if not result.is_started:
         click.echo("The job was not started, as the lines above say.", err=True)
     verdict = result.verified.verdict if result.verified else None
-    if post and verdict is not None:
-        posted = client_for(url).post_verdict(root.name, verdict)
-        click.echo(f"Posted: {posted['level']}, {posted['meaning']}.")
-    sys.exit(0 if result.verified and result.verified.decision == "equal" else 1)
+    posted = client_for(url).post_verdict(root.name, verdict) if post and verdict is not None else None
+    if posted is not None:
+        say(f"Posted: {posted['level']}, {posted['meaning']}.")
+    decision = result.verified.decision if result.verified else None
+    if as_json:
+        emit(
+            {
+                "job_id": root.name,
+                "folder": str(out),
+                "is_started": result.is_started,
+                "exit_code": result.exit_code,
+                "log": str(result.log),
+                "decision": decision,
+                "verdict": verdict,
+                "posted": posted,
+            },
+            "",
+            as_json=True,
+        )
+    sys.exit(0 if decision == "equal" else 1)
 
 
 def unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None) -> Path:

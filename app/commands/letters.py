@@ -1,6 +1,7 @@
 """`jobprov dead-letter`: records that came with a token and could not be decoded."""
 
 import sys
+from base64 import b64encode
 from typing import Any
 
 import click
@@ -35,10 +36,15 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 @dead_letter.command()
 @click.argument("number", type=click.IntRange(1, 2**62))
 @data_option
-def show(*, number: int, data: str | None) -> None:
-    """Print the exact bytes of a letter."""
+@json_option
+def show(*, number: int, data: str | None, as_json: bool) -> None:
+    """Print the exact bytes of a letter; as JSON in base64, since they may be no text."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        sys.stdout.buffer.write(read_letter(connection, number))
+        body = read_letter(connection, number)
+    if as_json:
+        emit({"number": number, "size_bytes": len(body), "base64": b64encode(body).decode()}, "", as_json=True)
+    else:
+        sys.stdout.buffer.write(body)
 
 
 @dead_letter.command()

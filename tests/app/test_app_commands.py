@@ -2,6 +2,7 @@
 
 import json
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,6 +121,10 @@ def test_records_are_sent_from_files(live: LiveService, tmp_path: Path) -> None:
     assert "refused" in ended.stdout
     letters = json.loads(live.run("dead-letter", "list", "--json").stdout)
     assert [letter["job_id"] for letter in letters] == [numbered(6)["job_id"]]
+    number = str(letters[0]["number"])
+    shown = json.loads(live.run("dead-letter", "show", number, "--json").stdout)
+    assert b64decode(shown["base64"]).decode() == live.run("dead-letter", "show", number).stdout
+    assert json.loads(b64decode(shown["base64"]))["job_id"] == numbered(6)["job_id"]
     replayed = live.run("dead-letter", "replay", "--json")
     assert replayed.returncode == 1
     assert [letter["number"] for letter in json.loads(replayed.stdout)["refused"]] == [letters[0]["number"]]

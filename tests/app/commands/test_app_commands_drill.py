@@ -45,6 +45,18 @@ def test_drill_says_of_each_job_how_it_compared(data: Path) -> None:
     assert json.loads(again.stdout) == {"is_busy": False, "jobs": []}
 
 
+def test_rerun_answers_programs_with_one_document(data: Path, tmp_path: Path) -> None:
+    ended = run("rerun", str(data / "good.tar"), "--into", str(tmp_path / "again"), "--json")
+    said = json.loads(ended.stdout)
+
+    assert ended.exit_code == 0, ended.output
+    assert (said["job_id"], said["is_started"], said["exit_code"], said["decision"]) == (GOOD, True, 0, "equal")
+    assert said["verdict"]["level"] == "R7"
+    assert Path(said["log"]).is_file()
+    assert said["posted"] is None
+    assert f"Running {GOOD}" in ended.stderr
+
+
 def test_rerun_of_a_bundle_is_verified_and_verifies_again(data: Path, tmp_path: Path) -> None:
     ended = run("rerun", str(data / "good.tar"), "--into", str(tmp_path / "again"), "--apart")
     verified = run("verify", str(data / "good.tar"), str(tmp_path / "again/out"), "--json")
