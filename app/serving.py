@@ -136,10 +136,10 @@ def _begin_work(worker: Any) -> None:
     thread = threading.Thread(target=work_until, args=(service, stop), name="jobprov-work", daemon=True)
     worker.jobprov_work = (stop, thread)
     thread.start()
-    _spare_collections()
+    spare_collections()
 
 
-def _spare_collections() -> None:
+def spare_collections() -> None:
     """Look for cycles seldom, and never among what start-up made: a batch's records are many objects and none of them cyclic.
 
     With Python's own thresholds a fifth of the time of recording goes into looking.
