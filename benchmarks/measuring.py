@@ -14,6 +14,7 @@ from benchmarks.campaign import generate_jobs
 from benchmarks.places import Place, open_place
 from benchmarks.processes import running_service, settle
 from benchmarks.report import Figure, print_figure
+from provenance.db.statistics import refresh_statistics
 from provenance.db.tables import Job, WorkItem
 from provenance.services.seal_ledger import LedgerSeal, seal_ledger
 
@@ -86,6 +87,7 @@ def _fill(place: Place, service: Service, jobs: int, best: Limits) -> dict[str, 
         done: int = connection.execute(select(func.count()).select_from(Job)).scalar_one()
     while done < jobs:
         if tenth and done == tenth:
+            refresh_statistics(service.database)  # as the service does beside its work
             early = reading.usual_waits(service)
         count = min(SEAL_EVERY, (tenth if done < tenth else jobs) - done)
         works.append(recording.record_in_process(service, generate_jobs(count, first=done), place.process))

@@ -24,7 +24,8 @@ def compact(database: Database) -> None:
     else:
         driver: Any = connection.driver_connection
         driver.autocommit = True
-        driver.execute("VACUUM FULL ANALYZE")
+        driver.execute("VACUUM FULL")
+        driver.execute("VACUUM ANALYZE")  # as autovacuum does: the full one leaves out which pages everybody may see
         driver.autocommit = False
     connection.close()
 

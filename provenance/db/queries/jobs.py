@@ -188,8 +188,8 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
         found.append(Job.started_at < filters.started_before)
     if filters.received_after is not None:
         found.append(Job.received_at >= filters.received_after)
-    if used := software_conditions(filters):
-        found.append(_uses_software(used))
+    if software_conditions(filters):
+        found.append(Job.software_set_id.in_(software_sets(filters)))
     if filters.failure_class is not None:
         read = select(FailureClass.job_id).where(FailureClass.class_name == filters.failure_class)
         found += [Job.id.in_(read), Job.state >= _FIRST_BAD]
@@ -220,13 +220,13 @@ def software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     return found
 
 
-def _uses_software(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
-    sets = (
+def software_sets(filters: JobFilters) -> Select[int]:
+    """Return the query for the keys of the lists of software with an entry that the filters ask for."""
+    return (
         select(SoftwareSetMember.software_set_id)
         .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
-        .where(*conditions)
+        .where(*software_conditions(filters))
     )
-    return Job.software_set_id.in_(sets)
 
 
 def _touches_file(name: str) -> ColumnElement[bool]:
