@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,8 +84,16 @@ def configured_site(configured_app: Flask) -> Iterator[str]:
 
 
 def served(app: Flask) -> Iterator[str]:
-    """Serve an application on a free port."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    """Serve an application on a free port; each answer is read and closed before it is sent.
+
+    werkzeug's server does not close one whose browser went on: reading what is left of the line fails before.
+    """
+
+    def whole(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        with closing(app(environ, start_response)) as parts:  # type: ignore[type-var]
+            return list(parts)
+
+    server = make_server("127.0.0.1", 0, whole, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
