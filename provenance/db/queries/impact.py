@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 
 from provenance.db.keys import chunks
-from provenance.db.queries.jobs import JobFilters, job_conditions, software_conditions, software_sets
+from provenance.db.queries.jobs import JobFilters, by_software, job_conditions, software_conditions
 from provenance.db.queries.parameters import ParameterCondition, among, closures_with, ran_closures
 from provenance.db.tables import Claim, Experiment, File, Job, Resolution, SoftwareRow, Stage, TaskRow
 
@@ -39,20 +39,12 @@ class MadeClaim(NamedTuple):
 
 def jobs_that(connection: Connection, filters: JobFilters, condition: ParameterCondition | None) -> Conditions | None:
     """Return what must hold of a job, its being a rerun apart; None where no configuration holds the condition."""
-    found = _conditions(connection, filters)
+    others, software = by_software(connection, filters)
+    found = [*job_conditions(others), *software]
     if condition is None:
         return found
     closures = closures_with(connection, condition)
     return [*found, ran_closures(connection, closures)] if closures else None
-
-
-def _conditions(connection: Connection, filters: JobFilters) -> list[ColumnElement[bool]]:
-    """Return what must hold of a job. Its lists of software are found first: PostgreSQL knows how many jobs have each, not of a join."""
-    if not software_conditions(filters):
-        return job_conditions(filters)
-    sets = connection.execute(software_sets(filters)).scalars().all()
-    others = filters._replace(software=None, software_keys=None, revision=None)
-    return [*job_conditions(others), among(connection, Job.software_set_id, sets)]
 
 
 def inferred_code(connection: Connection, filters: JobFilters) -> list[dict[str, Any]]:

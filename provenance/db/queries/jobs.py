@@ -107,7 +107,8 @@ def list_job_rows(
 
     `condition` is what the filters `parameter` and `value` say.
     """
-    query = narrowed(_SUMMARIES, filters).order_by(Job.id.desc())
+    others, software = by_software(connection, filters)
+    query = narrowed(_SUMMARIES, others).where(*software).order_by(Job.id.desc())
     if condition is not None:
         return _that_ran(connection, query, condition, limit=limit, before=before)
     if before is not None:
@@ -132,7 +133,8 @@ def _that_ran(
 
 def jobs_among(connection: Connection, filters: JobFilters, keys: Sequence[int]) -> set[int]:
     """Return those of these jobs, by integer key, that pass the filters."""
-    query = select(Job.id).where(*job_conditions(filters), among(connection, Job.id, keys))
+    others, software = by_software(connection, filters)
+    query = select(Job.id).where(*job_conditions(others), *software, among(connection, Job.id, keys))
     return {row[0] for row in connection.execute(query)}
 
 
@@ -189,7 +191,7 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     if filters.received_after is not None:
         found.append(Job.received_at >= filters.received_after)
     if software_conditions(filters):
-        found.append(Job.software_set_id.in_(software_sets(filters)))
+        found.append(Job.software_set_id.in_(_software_sets(filters)))
     if filters.failure_class is not None:
         read = select(FailureClass.job_id).where(FailureClass.class_name == filters.failure_class)
         found += [Job.id.in_(read), Job.state >= _FIRST_BAD]
@@ -220,7 +222,19 @@ def software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     return found
 
 
-def software_sets(filters: JobFilters) -> Select[int]:
+def by_software(connection: Connection, filters: JobFilters) -> tuple[JobFilters, list[ColumnElement[bool]]]:
+    """Return the filters without what they say of software, and the condition that says it by keys of lists that are looked up here.
+
+    PostgreSQL knows how many jobs have each list, but guesses of a join, and reads all jobs then.
+    """
+    if not software_conditions(filters):
+        return filters, []
+    sets = connection.execute(_software_sets(filters)).scalars().all()
+    others = filters._replace(software=None, software_keys=None, revision=None)
+    return others, [among(connection, Job.software_set_id, sets)]
+
+
+def _software_sets(filters: JobFilters) -> Select[int]:
     """Return the query for the keys of the lists of software with an entry that the filters ask for."""
     return (
         select(SoftwareSetMember.software_set_id)
