@@ -32,6 +32,10 @@ def main(words, environment):
     if name in ("run", "step") and not options.command:
         sys.stderr.write("jobprov: {} needs a command behind `--`\n{}".format(name, option_table.USAGE))
         return 2
+    if name not in _TAKING_WORDS:
+        options.refuse_words()
+    if options.warnings:
+        _warn(options)
     return _COMMANDS[name](options, environment)
 
 
@@ -81,6 +85,7 @@ def condor_exit(options, environment):
     return 0
 
 
+_TAKING_WORDS = ("flush", "condor-exit")
 _COMMANDS = {"run": run, "step": step, "start": start, "end": end, "flush": flush, "condor-exit": condor_exit}
 
 
@@ -101,8 +106,6 @@ def _wrap(options, record):
     try:
         work = Background(lambda: record.after(before, beside, outcome, speaker))
         _wait_for(work, record, signals, speaker)
-        for warning in options.warnings:
-            speaker.detail(warning)
     except BaseException as error:
         speaker.say("not recorded: {}: {}".format(type(error).__name__, error))
     execution.leave(outcome)
@@ -133,8 +136,13 @@ def _tell_failure(work, is_done, speaker):
         speaker.say("not recorded: {}: {}".format(type(work.error).__name__, work.error))
 
 
+def _warn(options):
+    """Say at once, so that it stands before what the job says, which words could not be used; the record notes them too."""
+    from provenance.capture.redaction import redact_text  # noqa: PLC0415 - a mistyped word may be a secret
+
+    for warning in options.warnings:
+        Speaker(options).say(redact_text(warning))
+
+
 def _exit_code(options):
-    try:
-        return int(options.exit_code) & 0xFF
-    except (TypeError, ValueError):
-        return None
+    return None if options.exit_code is None else int(options.exit_code) & 0xFF

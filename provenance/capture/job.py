@@ -23,6 +23,8 @@ class Job:
     def __init__(self, options, environment, spool, draft=None):
         self.options, self.environment, self.spool = options, environment, spool
         self.draft = draft or Draft()
+        for warning in options.warnings:
+            self.draft.note(warning)
         self.job_ad, self.machine_ad = batch.ads(environment, self.draft)
         self.repositories = repositories.Repositories(self.draft)
         self.is_hashing = False

@@ -45,6 +45,7 @@ MANY = [
     "keep-variable",
 ]
 FLAGS = ["no-sidecar", "announce", "trace", "verbose"]
+_NUMBERS = ("part", "budget-seconds", "hash-seconds", "tail-seconds", "trace-bytes")
 
 _LARGEST = 1e9
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
@@ -78,6 +79,7 @@ class Options:
         self.command, self.words, self.warnings = [], [], []
         self._read(list(words))
         self._check_job_ids()
+        self._check_numbers()
 
     def __getattr__(self, name):
         try:
@@ -86,18 +88,14 @@ class Options:
             raise AttributeError(name) from None
 
     def number(self, name, default):
-        """Return the option as seconds or count; the default where it is missing or no finite number."""
+        """Return the option as seconds or count; the default where it is missing."""
         value = self.values.get(name.replace("_", "-"))
-        if value is None:
-            return default
-        try:
-            number = float(value)
-        except ValueError:
-            number = -1.0
-        if not 0 <= number < _LARGEST:
-            self.warnings.append("--{} {} is no number of use; {} is used".format(name, value, default))
-            return default
-        return number
+        return default if value is None else float(value)
+
+    def refuse_words(self):
+        """Warn of words that no option and no command takes."""
+        for word in self.words:
+            self.warnings.append("{} is left out: options begin with --, the command stands behind --".format(word))
 
     def _check_job_ids(self):
         """Leave out job ids that are no UUID: the service would refuse the record for good."""
@@ -107,6 +105,13 @@ class Options:
                 self.values[name] = named.lower() if _UUID.match(named) else None
                 if self.values[name] is None:
                     self.warnings.append("--{} {} is no UUID and is left out".format(name, named))
+
+    def _check_numbers(self):
+        for name in (*_NUMBERS, "exit-code"):
+            is_usable = _is_whole if name == "exit-code" else _is_number
+            if self.values[name] is not None and not is_usable(self.values[name]):
+                self.warnings.append("--{} {} is no number of use and is left out".format(name, self.values[name]))
+                self.values[name] = None
 
     def _read(self, words):
         explicit = set()
@@ -137,6 +142,20 @@ class Options:
             self.values[name] = []
             explicit.add(name)
         self.values[name].append(value)
+
+
+def _is_whole(text):
+    try:
+        return int(text) is not None
+    except ValueError:
+        return False
+
+
+def _is_number(text):
+    try:
+        return 0 <= float(text) < _LARGEST
+    except ValueError:
+        return False
 
 
 def _from_environment(environment):
