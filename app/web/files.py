@@ -62,11 +62,11 @@ def show_page(name: str) -> Response:
 def _questions(file: dict[str, Any], query: str) -> list[tuple[str, str]]:
     """Return what else one may ask of a file, with the page that answers."""
     name = quote(file["name"], safe="")
-    pages = {"roots": "What it goes back to", "leaves": "What last came of it", "cost": "What it cost"}
+    pages = {"roots": "First inputs", "leaves": "Final products", "cost": "What it cost"}
     other = address("/relation", {"a": full_name(file), "experiment": file["experiment"]})
     return [
         *((words, f"/{page}/{name}{query}") for page, words in pages.items()),
-        ("How it hangs together with another", other),
+        ("Common history with another file", other),
     ]
 
 

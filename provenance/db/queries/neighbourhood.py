@@ -1,8 +1,9 @@
 """A bounded picture of a file's history: nearest first, level by level, a few statements a level."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -13,7 +14,7 @@ from provenance.db.queries.node_facts import file_nodes, job_nodes
 from provenance.db.queries.versions import versions_of
 from provenance.db.queries.walking import Counts, count_walk
 from provenance.db.tables import Claim, Identity, Job, Mention, Parent, Producer
-from provenance.lineage.graph import SHARED_ROLES, Edge, Graph, Node, Omitted
+from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, Node, Omitted
 
 MOST_COUNTED = 20_000
 """Files beside a picture that are counted; of more it says that there are at least so many."""
@@ -35,6 +36,8 @@ class _Picture:
     order: dict[str, None] = field(default_factory=dict)
     edges: dict[tuple[str, str], Edge] = field(default_factory=dict)
     is_truncated: bool = False
+    ends: list[int] = field(default_factory=list)
+    """How many nodes there were after each level."""
     up: int = 0
     down: int = 0
 
@@ -79,17 +82,31 @@ def draw_neighbourhood(
         down = _one_level_down(connection, picture, down)
         picture.up += between - before
         picture.down += len(picture.order) - between
+        picture.ends.append(len(picture.order))
         level += 1
     _add_shared_inputs(connection, picture)
     by_key: dict[str, Node] = {node.key: node for node in file_nodes(connection, picture.order)}
     by_key |= {node.key: node for node in job_nodes(connection, picture.order)}
     return Graph(
         start,
-        tuple(by_key[key] for key in picture.order if key in by_key),
+        tuple(_ordered(picture, by_key)),
         tuple(picture.edges.values()),
         _omitted(connection, picture, focus, direction) if picture.is_truncated or up or down else Omitted(),
         picture.is_truncated or bool(up or down),
     )
+
+
+def _ordered(picture: _Picture, nodes: Mapping[str, Node]) -> Iterator[Node]:
+    """Yield the nodes level by level, those of a level as one looks for them: jobs by stage, files by name."""
+    keys = list(picture.order)
+    for start, end in pairwise((0, 1, *picture.ends, len(keys))):
+        yield from sorted((nodes[key] for key in keys[start:end] if key in nodes), key=_place_in_level)
+
+
+def _place_in_level(node: Node) -> tuple[bool, str, str, int]:
+    if isinstance(node, FileNode):
+        return True, node.name, node.namespace, node.version or 0
+    return False, node.stage or "", node.label, 0
 
 
 def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[int]) -> list[int]:
