@@ -17,6 +17,7 @@ from provenance.db.queries.histories import History, spread
 from provenance.db.queries.node_facts import file_nodes, job_nodes
 from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError
+from provenance.lineage.cycles import strong_components
 from provenance.lineage.graph import SHARED_ROLES, Node, node_json
 from provenance.services.list_jobs import read_cursor
 from provenance.services.show_file import find_file
@@ -26,6 +27,8 @@ MOST_PATHS = 100
 MOST_LISTED = 1000
 MOST_STEPS = 200_000
 """Links that are followed in search of paths."""
+_MOST_LOOKS = 5_000_000
+"""Nodes of circles that are looked back to, lest a way goes round and round."""
 
 
 class _Way(NamedTuple):
@@ -42,6 +45,15 @@ class _Way(NamedTuple):
             if way.before is None:
                 return found
             way = way.before
+
+    def within(self, circle: Mapping[str, int], number: int) -> list[str]:
+        """Return its last nodes that lie on one circle: a way that has left a circle never comes back to it."""
+        found: list[str] = []
+        way: _Way | None = self
+        while way is not None and circle[way.key] == number:
+            found.append(way.key)
+            way = way.before
+        return found
 
 
 def find_paths(
@@ -88,23 +100,33 @@ def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[
     Of ways that promise the same length the one that is furthest goes on, so that diamonds one behind the other cost no more.
     """
     left = spread(targets, history.after)
+    circle = _circles(history, left)
     order = itertools.count()
     heap: list[tuple[int, int, int, _Way]] = [(left[history.start], 0, next(order), _Way(history.start))]
     found: list[list[str]] = []
-    steps = 0
-    while heap and steps < MOST_STEPS:
+    steps = looks = 0
+    while heap and steps < MOST_STEPS and looks < _MOST_LOOKS:
         _, before, _, way = heapq.heappop(heap)  # links so far, less than nothing
         if way.key in targets:
             if len(found) == limit:
                 return found, False
             found.append(way.keys())
             continue
-        passed = set(way.keys())
         for key in history.before(way.key):
             steps += 1
-            if key in left and key not in passed:
+            if key not in left:
+                continue
+            passed = way.within(circle, circle[key])
+            looks += len(passed)
+            if key not in passed:
                 heapq.heappush(heap, (1 - before + left[key], before - 1, next(order), _Way(key, way)))
     return found, not heap
+
+
+def _circles(history: History, keys: Collection[str]) -> dict[str, int]:
+    """Return for each node a number that it shares with those that lead to it and that it leads to: itself, but for circles."""
+    before = {key: [near for near in history.before(key) if near in keys] for key in keys}
+    return {key: number for number, members in enumerate(strong_components(keys, before)) for key in members}
 
 
 def _described(connection: Connection, history: History, ways: list[list[str]]) -> list[dict[str, Any]]:

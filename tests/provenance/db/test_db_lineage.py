@@ -82,6 +82,20 @@ def test_input_that_an_earlier_step_wrote_does_not_end_the_ancestry(production: 
         assert descendants(connection, "raw") == ["end", "middle"]
 
 
+@pytest.mark.parametrize("namespace", [None, "user"])
+def test_what_a_later_step_wrote_is_no_earlier_input(production: Production, namespace: str | None) -> None:
+    """A step reads `x`, and a later one writes a file of that name; or an earlier one writes it, but in another namespace."""
+    order = ["reads", "writes"] if namespace is None else ["writes", "reads"]
+    made = job(
+        1,
+        command={"argv": ["run"], "steps": [{"name": name} for name in order]},
+        inputs=[file_entry("x", 1, step="reads"), file_entry("other", 2, step="writes")],
+        outputs=[file_entry("t", 3, step="reads"), file_entry("x", 4, step="writes", namespace=namespace)],
+    )
+    with recorded(production, job(2, outputs=[file_entry("x", 1)]), made) as connection:
+        assert ancestors(connection, "t") == ["x"]
+
+
 def test_shared_and_configuration_inputs_are_no_parents(production: Production) -> None:
     made = job(
         1,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from production_samples import Production, chain, file_entry, job, job_id
 
+from provenance.db.queries.histories import History
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services import relate_files
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
@@ -100,6 +101,37 @@ def test_paths_are_so_many_at_most_however_many_there_are(
     assert ([path["jobs"] for path in found["paths"]], found["is_truncated"]) == ([40] * 7, True)
     monkeypatch.setattr(relate_files, "MOST_STEPS", 50)
     assert asked(production, find_paths, "m0", "m20", limit=100)["is_truncated"]
+
+
+def ring(count: int) -> History:
+    """Return a history in which so many files are made of each other in a circle, and the start of one of them."""
+    history = History("c0")
+    for place in range(1, count + 1):
+        history.join(f"c{place % count + 1}", f"j{place}")
+        history.join(f"j{place}", f"c{place}")
+    history.join("c1", "j0")
+    history.join("j0", "c0")
+    return history
+
+
+def test_long_way_is_found_without_looking_back_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History("c0")
+    for place in range(3000):
+        history.join(f"c{place + 1}", f"j{place}")
+        history.join(f"j{place}", f"c{place}")
+    monkeypatch.setattr(relate_files, "_MOST_LOOKS", 1)
+
+    [way], is_whole = relate_files._ways(history, {"c3000"}, 10)
+
+    assert (len(way), is_whole) == (6001, True)
+
+
+def test_way_goes_round_a_circle_once_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    [way], is_whole = relate_files._ways(ring(50), {"c50"}, 10)
+    assert (next(key for key in way if key[0] == "c"), len(way), len(set(way)), is_whole) == ("c50", 101, 101, True)
+
+    monkeypatch.setattr(relate_files, "_MOST_LOOKS", 100)
+    assert relate_files._ways(ring(50), {"c50"}, 10) == ([], False)
 
 
 def test_common_ancestors_come_nearest_first_without_hubs(diamond: Production) -> None:
