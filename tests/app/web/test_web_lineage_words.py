@@ -105,3 +105,27 @@ def test_history_of_a_file_alone_offers_the_other_side_where_there_is_one(
     told: FlaskClient, address: str, expected: str
 ) -> None:
     assert lead(told, address) == expected
+
+
+@pytest.mark.parametrize(
+    ("only", "listed"),
+    [
+        ("", ["raw", "geometry", "other-raw", "broken", "lonely"]),
+        ("isolated", ["geometry", "broken", "lonely"]),
+        ("unread", ["broken"]),
+    ],
+)
+def test_orphans_say_who_used_them_and_are_listed_by_it(told: FlaskClient, only: str, listed: list[str]) -> None:
+    uses = {
+        "raw": "files were made of it",
+        "geometry": "read by 1 job, as shared input",
+        "other-raw": "files were made of it",
+        "broken": "nobody read it",
+        "lonely": "read by 2 jobs",
+    }
+
+    html = page(told, f"/orphans?only={only}")
+
+    rows = [words(row) for row in re.findall(r"<tr><td>.*?</tr>", html)]
+    assert {row.partition(" nova")[0] for row in rows} == set(listed)
+    assert all(row.endswith(uses[row.partition(" nova")[0]]) for row in rows)
