@@ -10,6 +10,7 @@ from app.web.formats import counted, duration
 from app.web.frame import answer, asked, experiment_asked, here
 from app.web.jobs import asked_time
 from app.wiring import get_service
+from provenance.lineage.file_words import use_words
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
 from provenance.services.relate_files import find_common, find_paths
 from provenance.services.sum_costs import sum_costs
@@ -158,17 +159,21 @@ def relation_line(paths: dict[str, Any], common: dict[str, Any]) -> str:
 
 def show_orphans() -> Response:
     """Show files that somebody names and no recorded job made."""
-    isolated = asked("isolated") is not None
+    only = asked("only") or ("isolated" if asked("isolated") else "")
+    chosen = {"isolated": only == "isolated", "unread": only == "unread"}
     where = {"experiment": experiment_asked(), "namespace": asked("namespace")}
     with get_service().reading() as connection:
-        found = list_orphans(connection, **where, isolated=isolated, limit=_ROWS, cursor=asked("cursor"))
-    words = {**{name: value or "" for name, value in where.items()}, "isolated": "true" if isolated else ""}
+        found = list_orphans(connection, **where, **chosen, limit=_ROWS, cursor=asked("cursor"))
+    words = {name: value or "" for name, value in where.items()} | {
+        word: "true" for word, is_so in chosen.items() if is_so
+    }
     return answer(
         "orphans.html",
         twin=address("/lineage/orphans", {**words, "cursor": asked("cursor") or ""}),
         first_line=orphans_line(len(found["files"]), is_more=found["next"] is not None),
         filters={name: value for name, value in where.items() if value},
-        isolated=isolated,
+        only=only,
+        use_words=use_words,
         **_shown(found),
     )
 

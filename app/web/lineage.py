@@ -18,7 +18,7 @@ from provenance.lineage.sheet import Links
 from provenance.lineage.svg import draw_view
 from provenance.lineage.words import summary
 from provenance.services.filter_lineage import NodeFilters, take_filters
-from provenance.services.trace_lineage import MOST_NODES, trace_lineage
+from provenance.services.trace_lineage import MOST_NODES, has_other_side, trace_lineage
 
 DIRECTIONS = {"ancestors": "What made it", "descendants": "What came of it", "both": "Both"}
 DEPTHS = (1, 2, 3, 5)
@@ -49,20 +49,26 @@ def show_page(name: str) -> Response:
     direction, depth = asked("direction") or "ancestors", asked_number("depth", least=1, most=1000)
     limit = asked_number("limit", least=1, most=MOST_NODES) or LIMITS[0]
     words = {word: asked(word) or "" for word in FILTERS}
+    file: dict[str, Any] = {
+        "experiment": asked("experiment"),
+        "namespace": asked("namespace"),
+        "version": asked_number("version", least=1, most=10**6),
+    }
     with get_service().reading() as connection:
         graph = trace_lineage(
             connection,
             name,
-            experiment=asked("experiment"),
-            namespace=asked("namespace"),
-            version=asked_number("version", least=1, most=10**6),
+            **file,
             direction=direction,
             depth=depth,
             limit=limit,
             filters=_asked_filters(words),
             as_of=asked_time("as_of"),
         )
+        is_empty = len(graph.nodes) == 1 and not any(words.values())
+        other = is_empty and has_other_side(connection, name, **file, direction=direction)
     first_line = _first_line(graph, is_filtered=any(words.values()))
+    directions = {word: (title, here(direction=word, expanded=None)) for word, title in DIRECTIONS.items()}
     view, links = fold(graph, expanded=frozenset(request.args.getlist("expanded"))), _links(graph, depth, limit)
 
     def draw(direction: str) -> str:
@@ -76,6 +82,7 @@ def show_page(name: str) -> Response:
         name=name,
         graph=graph,
         first_line=first_line,
+        other_side=directions["descendants" if direction == "ancestors" else "ancestors"] if other else None,
         picture=draw_picture(draw, len(view.boxes)),
         map_url=_drawing_address("map"),
         right_url=_drawing_address("right"),
@@ -87,7 +94,7 @@ def show_page(name: str) -> Response:
         everything=here(expanded=None, **dict.fromkeys(FILTERS)),
         direction=direction,
         depth=depth,
-        directions={word: (title, here(direction=word, expanded=None)) for word, title in DIRECTIONS.items()},
+        directions=directions,
         depths=[(step, here(depth=str(step), expanded=None)) for step in DEPTHS],
         limit=limit,
         limits=[(step, here(limit=str(step), expanded=None)) for step in LIMITS] if len(graph.nodes) >= LIMITS[0] else [],

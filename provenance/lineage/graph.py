@@ -88,12 +88,31 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How much lies on one side of the focus and is not in the graph: files, each counted once whatever its versions, and jobs.
+
+    Attributes:
+        is_least: the counting ended early; there are at least so many.
+    """
+
+    files: int = 0
+    jobs: int = 0
+    is_least: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """One of `sides` of the object `omitted`."""
+        return {"file": self.files, "job": self.jobs, "is_least": self.is_least}
+
+
+@dataclass(frozen=True, slots=True)
 class Omitted:
     """How much of the history the graph leaves out.
 
     Attributes:
         by_stage: jobs left out, by stage.
         by_kind: nodes left out, by `file` and `job`.
+        before: what is left out before the focus, shared inputs apart; None where nobody counted it.
+        after: the same after it.
         ancestors: nodes left out before the focus.
         descendants: nodes left out after it.
         inputs_of: direct neighbours left out before a node that is in the graph, by its key.
@@ -110,6 +129,8 @@ class Omitted:
     outputs_of: Mapping[str, int] = field(default_factory=dict)
     hidden: int = 0
     is_least: bool = False
+    before: LeftOut | None = None
+    after: LeftOut | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object under `omitted` of the lineage call, keys sorted."""
@@ -122,6 +143,10 @@ class Omitted:
             "outputs_of": dict(sorted(self.outputs_of.items())),
             "hidden": self.hidden,
             "is_least": self.is_least,
+            "sides": {
+                "ancestors": self.before.to_json() if self.before is not None else None,
+                "descendants": self.after.to_json() if self.after is not None else None,
+            },
         }
 
 
@@ -138,6 +163,7 @@ class Graph:
         edges: between nodes of this graph; others are dropped by whoever reads them.
         is_truncated: True when a limit, not the end of history, ended the walk.
         past: the moment at which it was known so; None where it is as it is known today.
+        direction: which side was asked for: `ancestors`, `descendants` or `both`.
     """
 
     focus: str
@@ -146,6 +172,7 @@ class Graph:
     omitted: Omitted = field(default_factory=Omitted)
     is_truncated: bool = False
     past: Past | None = None
+    direction: str = "both"
     _known: Mapping[str, Node] = field(init=False, repr=False, compare=False)
     _inner: Sequence[Edge] = field(init=False, repr=False, compare=False)
 

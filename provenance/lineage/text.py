@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from provenance.lineage.folding import fold
 from provenance.lineage.graph import SHARED_ROLES, UNHAPPY_STATES, FileNode, Graph, JobNode, Node, neighbours
-from provenance.lineage.words import THIN_SPACE, day, full_name, number, reached, shown, size, summary
+from provenance.lineage.sides import reached
+from provenance.lineage.words import THIN_SPACE, day, full_name, number, shown, size, summary
 
 BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""

@@ -29,8 +29,9 @@ class OrphansQuery(FileQuery):
     """Whose files that nobody made."""
 
     isolated = fields.Boolean(
-        load_default=False, metadata={"description": "Only those of which nothing was made either."}
+        load_default=False, metadata={"description": "Only those of which no file was made either."}
     )
+    unread = fields.Boolean(load_default=False, metadata={"description": "Only those that no job read either."})
     limit = _number(1, 1000, _PAGE)
     cursor = _text(_CURSOR)
 

@@ -99,19 +99,22 @@ def list_orphans(
     experiment: str | None = None,
     namespace: str | None = None,
     isolated: bool = False,
+    unread: bool = False,
     limit: int = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """Return `{files, next}`: files that records or catalogs name and that no recorded job made, in the order of their first naming.
 
-    A row is `{name, namespace, experiment, url, is_isolated}`; isolated is a file of which nothing was made either. A call looks
+    A row is `{name, namespace, experiment, url, is_isolated, reader_count, is_shared}`. Isolated is a file of which no file was made
+    either; jobs may read it all the same, as an input that they share (`is_shared`): these are counted to a thousand. A call looks
     through so many files only: a page may be short, even empty, and still have a `next`.
 
     Args:
         connection: where from.
         experiment: of this experiment.
         namespace: of this namespace.
-        isolated: only files of which nothing was made either.
+        isolated: only files of which no file was made either.
+        unread: only those of these that no job read.
         limit: files on the page.
         cursor: `next` of the page before.
 
@@ -122,7 +125,7 @@ def list_orphans(
     _check(limit)
     with time_limit(connection, "ask for a smaller page"):
         rows, last = list_unmade(
-            connection, experiment=experiment, namespace=namespace, isolated=isolated,
+            connection, experiment=experiment, namespace=namespace, isolated=isolated, unread=unread,
             after=read_cursor(cursor) or 0, limit=limit,
         )  # fmt: skip
     files = [
@@ -132,6 +135,8 @@ def list_orphans(
             "experiment": row.experiment,
             "url": file_url(row.name, row.experiment, row.namespace),
             "is_isolated": row.is_isolated,
+            "reader_count": row.reader_count,
+            "is_shared": row.is_shared,
         }
         for row in rows
     ]

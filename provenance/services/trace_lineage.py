@@ -9,6 +9,7 @@ from provenance.db.queries.files import FoundFile
 from provenance.db.queries.histories import History, read_history
 from provenance.db.queries.neighbourhood import DIRECTIONS, draw_neighbourhood, focus_of
 from provenance.db.queries.pasts import changed_since, known_at, was_mentioned
+from provenance.db.queries.side_counts import is_used
 from provenance.db.queries.walking import Counts, WalkedFile, count_walk, time_limit, walk_ancestors, walk_descendants
 from provenance.db.recording.job_rows import STATES
 from provenance.errors import BadInputError, NotFoundError
@@ -66,7 +67,29 @@ def trace_lineage(
     history = trace_history(connection, file, version=version, direction=direction, as_of=as_of)
     with time_limit(connection):
         graph = filter_history(connection, history, filters, depth=depth, limit=limit)
-        return graph if as_of is None else replace(graph, past=changed_since(connection, history, as_of))
+        past = None if as_of is None else changed_since(connection, history, as_of)
+        return replace(graph, direction=direction, past=past)
+
+
+def has_other_side(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+    version: int | None = None,
+    direction: str,
+) -> bool:
+    """Return whether a file has something on the side that `direction` leaves out; nothing is left out of `both`.
+
+    Raises:
+        NotFoundError, AmbiguousError: as `trace_lineage`.
+    """
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    focus = focus_of(connection, file.id, version)
+    if direction == "descendants":
+        return focus.claim_id is not None
+    return direction == "ancestors" and is_used(connection, focus.claim_id, focus.file_id)
 
 
 def trace_history(

@@ -1,7 +1,7 @@
 """A bounded picture of a file's history: nearest first, level by level, a few statements a level."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -11,10 +11,12 @@ from sqlalchemy import Connection, func, select
 from provenance.db.keys import chunks
 from provenance.db.queries.hidden_neighbours import hidden_inputs, hidden_outputs
 from provenance.db.queries.node_facts import file_nodes, job_nodes
+from provenance.db.queries.side_counts import count_makers, count_users
 from provenance.db.queries.versions import versions_of
-from provenance.db.queries.walking import Counts, count_walk
+from provenance.db.queries.walking import Counts
 from provenance.db.tables import Claim, Identity, Job, Mention, Parent, Producer
-from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, Node, Omitted
+from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, LeftOut, Node, Omitted
+from provenance.lineage.sides import Tally, sides_of, tally
 
 MOST_COUNTED = 20_000
 """Files beside a picture that are counted; of more it says that there are at least so many."""
@@ -38,8 +40,6 @@ class _Picture:
     is_truncated: bool = False
     ends: list[int] = field(default_factory=list)
     """How many nodes there were after each level."""
-    up: int = 0
-    down: int = 0
 
     def add(self, key: str) -> bool:
         """Return whether the node is in the picture, after adding it where there is room."""
@@ -76,24 +76,26 @@ def draw_neighbourhood(
     down = [start] if direction != "ancestors" else []
     level = 0
     while (up or down) and not picture.is_truncated and (depth is None or level < depth):
-        before = len(picture.order)
         up = _one_level_up(connection, picture, up)
-        between = len(picture.order)
         down = _one_level_down(connection, picture, down)
-        picture.up += between - before
-        picture.down += len(picture.order) - between
         picture.ends.append(len(picture.order))
         level += 1
     _add_shared_inputs(connection, picture)
     by_key: dict[str, Node] = {node.key: node for node in file_nodes(connection, picture.order)}
     by_key |= {node.key: node for node in job_nodes(connection, picture.order)}
-    return Graph(
+    graph = Graph(
         start,
         tuple(_ordered(picture, by_key)),
         tuple(picture.edges.values()),
-        _omitted(connection, picture, focus, direction) if picture.is_truncated or up or down else Omitted(),
-        picture.is_truncated or bool(up or down),
+        is_truncated=picture.is_truncated,
+        direction=direction,
     )
+    if not (picture.is_truncated or up or down):
+        return graph
+    omitted = _omitted(connection, graph, focus)
+    is_more = any((omitted.ancestors, omitted.descendants, omitted.inputs_of, omitted.outputs_of))
+    # the last level may have been the end of history
+    return replace(graph, omitted=omitted, is_truncated=graph.is_truncated or is_more)
 
 
 def _ordered(picture: _Picture, nodes: Mapping[str, Node]) -> Iterator[Node]:
@@ -160,8 +162,8 @@ def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[st
     source_of = _identities_of(connection, keys)
     for part in chunks(sorted(source_of)):
         for row in _consumers_of(connection, part, picture.limit):
-            source, is_sure = source_of[row.identity_id]
-            if picture.add(f"j{row.job_id}"):
+            source, is_sure, maker = source_of[row.identity_id]
+            if row.job_id != maker and picture.add(f"j{row.job_id}"):
                 picture.join(source, f"j{row.job_id}", is_sure=is_sure, role=row.role or "")
         for identity, claim, job in connection.execute(
             select(Parent.identity_id, Parent.claim_id, Claim.job_id)
@@ -170,9 +172,9 @@ def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[st
             .order_by(Parent.identity_id, Parent.claim_id)
             .limit(4 * picture.limit)
         ):
-            source, is_sure = source_of[identity]
-            if source == f"c{claim}":
-                continue
+            source, is_sure, maker = source_of[identity]
+            if job == maker:
+                continue  # a job's output never satisfies its own input
             is_new = f"c{claim}" not in picture.order
             if picture.add(f"j{job}") and picture.add(f"c{claim}"):
                 picture.join(source, f"j{job}", is_sure=is_sure)
@@ -182,18 +184,22 @@ def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[st
     return list(found)
 
 
-def _identities_of(connection: Connection, keys: Sequence[str]) -> dict[int, tuple[str, bool]]:
-    """Return the identities that resolve to these files: by identity, the file's node and whether that is sure."""
-    found: dict[int, tuple[str, bool]] = {}
+def _identities_of(connection: Connection, keys: Sequence[str]) -> dict[int, tuple[str, bool, int | None]]:
+    """Return the identities that resolve to these files: by identity, the file's node, whether that is sure, and the job that made it."""
+    found: dict[int, tuple[str, bool, int | None]] = {}
     claims = [int(key[1:]) for key in keys if key[0] == "c"]
     for part in chunks(claims):
-        query = select(Producer.identity_id, Producer.claim_id, Producer.is_sure).where(Producer.claim_id.in_(part))
-        for identity, claim, is_sure in connection.execute(query):
-            found[identity] = (f"c{claim}", is_sure)
+        query = (
+            select(Producer.identity_id, Producer.claim_id, Producer.is_sure, Claim.job_id)
+            .join(Claim, Claim.id == Producer.claim_id)
+            .where(Producer.claim_id.in_(part))
+        )
+        for identity, claim, is_sure, job in connection.execute(query):
+            found[identity] = (f"c{claim}", is_sure, job)
     for part in chunks([int(key[1:]) for key in keys if key[0] == "f"]):
         query_files = select(Identity.id, Identity.file_id).where(Identity.file_id.in_(part))
         for identity, file in connection.execute(query_files):
-            found.setdefault(identity, (f"f{file}", True))
+            found.setdefault(identity, (f"f{file}", True, None))
     return found
 
 
@@ -226,25 +232,32 @@ def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
                 picture.join(key, f"j{job}", role=role or "")
 
 
-def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction: str) -> Omitted:
-    """Return how much the picture leaves out, by counting the whole walk."""
-    up = down = Counts(0, 0)
-    if direction != "descendants" and focus.claim_id is not None:
-        above = count_walk(connection, focus.claim_id, "ancestors", most=MOST_COUNTED)
-        up = Counts(above.files, above.jobs + 1, above.is_least)  # and the job that made the file itself
-    if direction != "ancestors":
-        down = count_walk(connection, focus.claim_id, "descendants", file=focus.file_id, most=MOST_COUNTED)
-    files = sum(key[0] != "j" for key in picture.order) - 1
-    jobs = sum(key[0] == "j" for key in picture.order)
-    start, edges = next(iter(picture.order)), picture.edges.values()
+def _omitted(connection: Connection, graph: Graph, focus: Focus) -> Omitted:
+    """Return how much the graph leaves out on the sides that were asked for, by counting the whole walk."""
+    makers, users = sides_of(graph)
+    before = after = None
+    if graph.direction != "descendants":
+        most = MOST_COUNTED
+        up = Counts(0, 0) if focus.claim_id is None else count_makers(connection, focus.claim_id, most=most)
+        before = _left_out(up, tally(makers))
+    if graph.direction != "ancestors":
+        after = _left_out(count_users(connection, focus.claim_id, focus.file_id, most=MOST_COUNTED), tally(users))
+    sides = [side for side in (before, after) if side is not None]
     return Omitted(
-        inputs_of=hidden_inputs(connection, start, edges) if direction != "descendants" else {},
-        outputs_of=hidden_outputs(connection, start, edges) if direction != "ancestors" else {},
-        by_kind={"file": max(0, up.files + down.files - files), "job": max(0, up.jobs + down.jobs - jobs)},
-        ancestors=max(0, up.files + up.jobs - picture.up),
-        descendants=max(0, down.files + down.jobs - picture.down),
-        is_least=up.is_least or down.is_least,
+        inputs_of=hidden_inputs(connection, graph.focus, graph.edges) if before is not None else {},
+        outputs_of=hidden_outputs(connection, graph.focus, graph.edges) if after is not None else {},
+        by_kind={"file": sum(side.files for side in sides), "job": sum(side.jobs for side in sides)},
+        ancestors=before.files + before.jobs if before is not None else 0,
+        descendants=after.files + after.jobs if after is not None else 0,
+        is_least=any(side.is_least for side in sides),
+        before=before,
+        after=after,
     )
+
+
+def _left_out(walked: Counts, shown: Tally) -> LeftOut:
+    """Return what of a walk is not shown; a walk that ended early may have met other nodes than those that are."""
+    return LeftOut(max(0, walked.files - shown.files), max(0, walked.jobs - shown.jobs), walked.is_least)
 
 
 def focus_of(

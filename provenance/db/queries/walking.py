@@ -52,9 +52,9 @@ def _walk_from(seeds: str, column: str, name: str) -> str:
     )
 
 
-_ANCESTORS = _walk_from("SELECT identity_id FROM parents WHERE claim_id = :claim", "identity_id", "up")
+ANCESTORS = _walk_from("SELECT identity_id FROM parents WHERE claim_id = :claim", "identity_id", "up")
 
-_DESCENDANTS = _walk_from(
+DESCENDANTS = _walk_from(
     """
     SELECT p.claim_id
     FROM (
@@ -76,7 +76,7 @@ _DESCENDANTS = _walk_from(
 _LISTED = {"sqlite": "SELECT value FROM json_each(:seeds)", "postgresql": "SELECT unnest(CAST(:seeds AS bigint[]))"}
 
 _ANCESTOR_ROWS = (
-    _ANCESTORS
+    ANCESTORS
     + """
 SELECT f.id AS file_id, f.name, f.namespace, r.claim_id, c.job_id
 FROM up
@@ -89,7 +89,7 @@ WHERE i.id = up.identity_id AND f.id = i.file_id
 )
 
 _DESCENDANT_ROWS = (
-    _DESCENDANTS
+    DESCENDANTS
     + """
 SELECT f.id AS file_id, f.name, f.namespace, c.id AS claim_id, c.job_id
 FROM down
@@ -101,7 +101,7 @@ WHERE c.id = down.claim_id AND f.id = c.file_id
 
 # `CROSS JOIN ... LEFT JOIN`: an identity that nobody claims is a placeholder, and stays
 _ANCESTOR_EDGES = (
-    _ANCESTORS
+    ANCESTORS
     + """
 SELECT up.identity_id, i.file_id, r.claim_id, r.is_sure, c.job_id
 FROM up
@@ -113,14 +113,14 @@ WHERE i.id = up.identity_id
 )
 
 _DESCENDANT_CLAIMS = (
-    _DESCENDANTS
+    DESCENDANTS
     + """
 SELECT down.claim_id, c.job_id FROM down CROSS JOIN claims AS c WHERE c.id = down.claim_id
 """
 )
 
 _COUNTS = {
-    "ancestors": _ANCESTORS
+    "ancestors": ANCESTORS
     + """
 SELECT count(DISTINCT i.file_id), count(DISTINCT c.job_id), count(DISTINCT i.id)
 FROM up
@@ -129,7 +129,7 @@ LEFT JOIN producers AS r ON r.identity_id = up.identity_id
 LEFT JOIN claims AS c ON c.id = r.claim_id
 WHERE i.id = up.identity_id
 """,
-    "descendants": _DESCENDANTS
+    "descendants": DESCENDANTS
     + """
 SELECT count(DISTINCT c.file_id), count(DISTINCT c.job_id), count(*)
 FROM down
@@ -189,7 +189,7 @@ def walk_descendants(
     Raises:
         LimitError: the walk took more than five seconds.
     """
-    return _walk(connection, _DESCENDANT_ROWS, _start(claim, file, most))
+    return _walk(connection, _DESCENDANT_ROWS, start_of(claim, file, most))
 
 
 def count_walk(
@@ -201,7 +201,7 @@ def count_walk(
         LimitError: the walk took more than five seconds.
     """
     with time_limit(connection):
-        row = connection.execute(text(_COUNTS[direction]), _start(claim, file, most)).one()
+        row = connection.execute(text(_COUNTS[direction]), start_of(claim, file, most)).one()
     return Counts(row[0], row[1], row[2] >= most)
 
 
@@ -215,7 +215,7 @@ def met_claims(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int = MOST_FILES
 ) -> dict[int, int]:
     """Return the job of every claim that was made from the claim, or from a `file` that nobody claims, at any depth."""
-    rows = connection.execute(text(_DESCENDANT_CLAIMS), _start(claim, file, most))
+    rows = connection.execute(text(_DESCENDANT_CLAIMS), start_of(claim, file, most))
     return {row[0]: row[1] for row in rows}
 
 
@@ -227,7 +227,7 @@ def with_descendants(connection: Connection, claims: Sequence[int], *, most: int
     return sorted(row[0] for row in connection.execute(statement, {"seeds": seeds, "most": most}))
 
 
-def _start(claim: int | None, file: int | None, most: int) -> dict[str, int]:
+def start_of(claim: int | None, file: int | None, most: int) -> dict[str, int]:
     """Return the parameters of a walk; no row has the key -1."""
     return {
         "claim": -1 if claim is None else claim,

@@ -51,8 +51,9 @@ def typed(address: str, *words: str) -> Result:
     [
         (("roots", "left"), ("left goes back to 1 file; no recorded job made 1", "raw"), 0),
         (("leaves", "raw"), ("2 files came last of raw", "right"), 0),
-        (("orphans",), ("raw", "yes"), 0),
+        (("orphans",), ("raw", "files were made of it"), 0),
         (("orphans", "--isolated"), ("There is none.",), 0),
+        (("orphans", "--unread"), ("There is none.",), 0),
         (("paths", "left", "raw"), ("left was made from raw in 1 way", "-> reco"), 0),
         (("paths", "left", "right"), ("Neither of left and right",), 1),
         (("common-ancestors", "left", "right"), ("both made from 2 files", "nearest"), 0),

@@ -2,9 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from production_samples import Production, chain, file_entry, job
+from production_samples import MOMENT, Production, chain, file_entry, job
 from sqlalchemy import Connection, text
 
 from provenance.db.queries import neighbourhood
@@ -159,11 +160,74 @@ def test_a_drawing_counts_what_it_leaves_out_to_a_limit_and_says_so(
         few = trace_lineage(connection, "f25", direction="descendants", limit=5)
 
     assert after.omitted.is_least
-    assert summary(after).endswith("nodes after.")
-    assert "Not shown: at least" in summary(after)
+    assert summary(after).startswith("3 files and 4 jobs made this. At least 10 files and 11 jobs came of it.")
+    assert summary(after).endswith("at least 19 later files and jobs.")
     assert before.omitted.is_least
     assert not few.omitted.is_least
     assert "at least" not in summary(few)
+
+
+def test_both_directions_and_every_depth_tell_the_same_totals(production: Production) -> None:
+    """A merge of forty files, of which each was made from another with a shared one; ten jobs read it, of which three made a file."""
+    shared = file_entry("geometry", 999, role="shared")
+    units = [
+        job(n, inputs=[file_entry(f"raw{n}", n), shared], outputs=[file_entry(f"reco{n}", 100 + n)])
+        for n in range(1, 41)
+    ]
+    merge = job(50, inputs=[file_entry(f"reco{n}", 100 + n) for n in range(1, 41)], outputs=[file_entry("merged", 50)])
+    users = [
+        job(60 + n, inputs=[file_entry("merged", 50)], outputs=[file_entry(f"plot{n}", 60 + n)] if n < 3 else [])
+        for n in range(10)
+    ]
+    with recorded(production, *units, merge, *users) as connection:
+        asked: list[dict[str, Any]] = [
+            {},
+            {"depth": 1},
+            {"limit": 30},
+            {"limit": 5},
+            {"as_of": MOMENT},
+            {"as_of": MOMENT, "limit": 9},
+        ]
+        both = {summary(trace_lineage(connection, "merged", **how)).partition(" Not")[0] for how in asked}
+        made = {
+            summary(trace_lineage(connection, "merged", direction="ancestors", **how)).partition(" Not")[0]
+            for how in asked
+        }
+
+    whole = "80 files and 41 jobs made this."
+    assert {words.partition(" This is")[0] for words in made} == {whole}
+    assert {words.partition(" This is")[0] for words in both} == {f"{whole} 3 files and 10 jobs came of it."}
+
+
+def test_readers_of_no_output_are_counted_where_a_limit_leaves_them_out(production: Production) -> None:
+    readers = [
+        job(n, inputs=[file_entry("hub", 1, role="shared")], outputs=[file_entry(f"o{n}")]) for n in range(1, 13)
+    ]
+    with recorded(production, *readers) as connection:
+        graph = trace_lineage(connection, "hub", direction="descendants", limit=8)
+
+    assert summary(graph) == "12 jobs came of this. Not shown: 5 later jobs."
+    assert graph.omitted.to_json()["sides"] == {
+        "ancestors": None,
+        "descendants": {"file": 0, "job": 5, "is_least": False},
+    }
+
+
+def test_depth_that_reaches_the_end_of_history_leaves_nothing_out(production: Production) -> None:
+    with recorded(production, *chain("a", "b")) as connection:
+        graph = trace_lineage(connection, "a", direction="descendants", depth=1)
+
+    assert (summary(graph), graph.is_truncated) == ("1 file and 1 job came of this.", False)
+
+
+def test_job_that_reads_what_its_earlier_step_wrote_did_not_come_of_it(production: Production) -> None:
+    steps = job(
+        1,
+        inputs=[file_entry("raw", 1, step="one"), file_entry("middle", 2, step="two")],
+        outputs=[file_entry("middle", 2, step="one"), file_entry("end", 3, step="two")],
+    )
+    with recorded(production, steps) as connection:
+        assert summary(trace_lineage(connection, "middle")) == "1 file and 1 job made this."
 
 
 def test_seeds_of_a_walk_are_bounded_as_well(production: Production) -> None:

@@ -7,6 +7,7 @@ from production_samples import Production, chain, file_entry, job, job_id
 
 from provenance.db.queries.histories import History
 from provenance.errors import BadInputError, NotFoundError
+from provenance.lineage.file_words import use_words
 from provenance.services import relate_files
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
 from provenance.services.relate_files import find_common, find_paths
@@ -212,7 +213,32 @@ def test_orphans_are_files_that_nobody_made(diamond: Production) -> None:
     assert rows == {"calib": True, "extern": False, "lonely": False, "broken": True}
     assert found["next"] is None
     assert sorted(names(asked(diamond, list_orphans, isolated=True)["files"])) == ["broken", "calib"]
+    assert names(asked(diamond, list_orphans, unread=True)["files"]) == ["broken"]
     assert asked(diamond, list_orphans, experiment="dune")["files"] == []
+
+
+def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shared inputs are no parents: nothing was made of them, and yet jobs read them, under whatever checksum."""
+    diamond.record(
+        job(20, state="failed", inputs=[file_entry("lonely", 20)], outputs=[file_entry("broken", 21)]),
+        job(21, state="failed", inputs=[file_entry("unhappy", 22)]),
+        job(22, inputs=[file_entry("calib", 91, role="configuration")], outputs=[file_entry("late", 23)]),
+    )
+
+    def uses() -> dict[str, str]:
+        return {row["name"]: use_words(row) for row in asked(diamond, list_orphans)["files"]}
+
+    assert uses() == {
+        "calib": "read by 3 jobs, as shared input",
+        "extern": "files were made of it",
+        "lonely": "files were made of it",
+        "broken": "nobody read it",
+        "unhappy": "read by 1 job",
+    }
+    monkeypatch.setattr("provenance.lineage.file_words.MOST_READERS", 2)
+    assert uses()["calib"] == "read by 3 jobs or more, as shared input"
+    diamond.record(job(23, inputs=[file_entry("calib", 90)], outputs=[file_entry("later", 24)]))
+    assert uses()["calib"] == "files were made of it"
 
 
 def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,20 @@
+"""What is said of a file in one or few words, the same on every page, in the command and in pictures: who used it, who made it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from provenance.lineage.words import counted
+
+MOST_READERS = 1000
+"""Readers of a file that are counted in a list; of more it says that there are at least so many."""
+
+
+def use_words(file: Mapping[str, Any]) -> str:
+    """Who used a file that no recorded job made, a row of `GET /lineage/orphans`: for example `read by 240 jobs, as shared input`."""
+    if not file["is_isolated"]:
+        return "files were made of it"
+    count = file["reader_count"]
+    if not count:
+        return "nobody read it"
+    more = " or more" if count >= MOST_READERS else ""
+    return f"read by {counted(count, 'job')}{more}{', as shared input' if file['is_shared'] else ''}"

@@ -1,0 +1,131 @@
+"""What the pages say of a file and its history: one thing in the same words on every page, and nothing of it on the wrong side."""
+
+import json
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.config import load_settings
+from app.factory import create_app
+from app.wiring import open_service
+from provenance.records.decoding import decode_record
+from provenance.services.record_jobs import Submission
+
+NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
+
+
+def file(name: str, checksum: int, **more: Any) -> dict[str, Any]:
+    """Return an input or output."""
+    return {"name": name, "checksums": [f"adler32:{checksum:08x}"], **more}
+
+
+def job(number: int, stage: str, reads: list[Any], makes: list[Any], state: str = "succeeded") -> dict[str, Any]:
+    """Return a record."""
+    return {
+        "schema_version": 1,
+        "job_id": str(uuid.UUID(int=number)),
+        "experiment": "nova",
+        "state": state,
+        "started_at": "2026-11-24T15:00:00Z",
+        "ended_at": f"2026-11-24T15:00:{number:02}Z",
+        "task": {"task_id": f"t-{stage}", "campaign": "c", "stage": stage},
+        "batch": {"system": "htcondor", "id": f"81284.{number}@sched01"},
+        "inputs": reads,
+        "outputs": makes,
+    }
+
+
+RECORDS = (
+    job(1, "reco", [file("raw", 1, role="primary"), file("geometry", 9, role="shared")], [file("reco", 2)]),
+    job(2, "caf", [file("other-raw", 3), file("reco", 99)], [file("caf", 4)]),
+    job(3, "plot", [file("caf", 4, role="primary")], [file("broken", 5)], "failed"),
+    job(4, "plot", [file("caf", 4, role="primary")], [], "killed"),
+    job(5, "plot", [file("lonely", 6)], [], "failed"),
+    job(6, "plot", [file("lonely", 6)], [], "failed"),
+)
+
+
+@pytest.fixture(scope="module")
+def told(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    """Yield a client of a service with a raw file whose reco was read in another version, and a caf that failed jobs read."""
+    folder = tmp_path_factory.mktemp("words")
+    shutil.copy(sqlite_template, folder / "jobprov.db")
+    service = open_service(load_settings({"JOBPROV_DATA": str(folder)}, {}))
+    service.record_many([Submission(decode_record(json.dumps(record).encode()), NOW, "test") for record in RECORDS])
+    yield create_app(service.settings, service=service).test_client()
+    service.close()
+
+
+def words(html: str) -> str:
+    """Return HTML as its reader sees it."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def page(client: FlaskClient, address: str) -> str:
+    """Return a page."""
+    answer = client.get(address)
+    assert answer.status_code == 200, address
+    return answer.text
+
+
+def lead(client: FlaskClient, address: str) -> str:
+    """Return the first line of a page."""
+    found = re.search(r'<p class="lead">(.*?)</p>', page(client, address), re.DOTALL)
+    assert found is not None
+    return words(found[1])
+
+
+def test_jobs_that_failed_after_a_file_are_not_blamed_on_what_made_it(told: FlaskClient) -> None:
+    assert lead(told, "/lineage/caf") == "2 files and 1 job made this."
+    assert lead(told, "/lineage/caf?direction=both") == (
+        "2 files and 1 job made this. 1 file and 2 jobs came of it; 1 failed, 1 killed."
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("/lineage/raw", "No recorded job made this file. What came of it"),
+        ("/lineage/geometry?direction=ancestors", "No recorded job made this file. What came of it"),
+        ("/lineage/broken", "No recorded job made this file."),
+        ("/lineage/reco?direction=descendants", "Nothing is known that came of this file. What made it"),
+        ("/lineage/reco?direction=descendants&state=killed", "Nothing of this file's history passes these filters."),
+        ("/lineage/broken?direction=both", "No job is known that made or used this file."),
+    ],
+)
+def test_history_of_a_file_alone_offers_the_other_side_where_there_is_one(
+    told: FlaskClient, address: str, expected: str
+) -> None:
+    assert lead(told, address) == expected
+
+
+@pytest.mark.parametrize(
+    ("only", "listed"),
+    [
+        ("", ["raw", "geometry", "other-raw", "broken", "lonely"]),
+        ("isolated", ["geometry", "broken", "lonely"]),
+        ("unread", ["broken"]),
+    ],
+)
+def test_orphans_say_who_used_them_and_are_listed_by_it(told: FlaskClient, only: str, listed: list[str]) -> None:
+    uses = {
+        "raw": "files were made of it",
+        "geometry": "read by 1 job, as shared input",
+        "other-raw": "files were made of it",
+        "broken": "nobody read it",
+        "lonely": "read by 2 jobs",
+    }
+
+    html = page(told, f"/orphans?only={only}")
+
+    rows = [words(row) for row in re.findall(r"<tr><td>.*?</tr>", html)]
+    assert {row.partition(" nova")[0] for row in rows} == set(listed)
+    assert all(row.endswith(uses[row.partition(" nova")[0]]) for row in rows)
