@@ -97,7 +97,9 @@ def show_page(name: str) -> Response:
         directions=directions,
         depths=[(step, here(depth=str(step), expanded=None)) for step in DEPTHS],
         limit=limit,
-        limits=[(step, here(limit=str(step), expanded=None)) for step in LIMITS] if len(graph.nodes) >= LIMITS[0] else [],
+        limits=[(step, here(limit=str(step), expanded=None)) for step in LIMITS]
+        if len(graph.nodes) >= LIMITS[0]
+        else [],
         all_depths=here(depth=None, expanded=None),
         is_expanded="expanded" in request.args,
         folded_again=here(expanded=None),

@@ -278,6 +278,17 @@ class CampaignGraphQuery(CampaignQuery):
     format = fields.String(validate=validate.OneOf(["json", "svg", "dot"]), load_default="json")
 
 
+class FoldedQuery(Schema):
+    """Which campaign, which of its tasks, in which form."""
+
+    campaign = fields.String(
+        required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": "Its name."}
+    )
+    experiment = _text("Needed where several experiments have a campaign of this name.")
+    task_id = _text("Only these tasks, with commas between them.")
+    format = fields.String(validate=validate.OneOf(["json", "svg", "dot"]), load_default="json")
+
+
 class MissingQuery(ExperimentQuery):
     """In which form."""
 

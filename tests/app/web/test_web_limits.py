@@ -174,7 +174,8 @@ def test_what_a_picture_leaves_out_is_one_step_away(service: Service) -> None:
         assert f'href="/lineage/merged.root?limit={more}"' in page.text
         picture = pages.get(f"/lineage/merged.root?limit={shown}&picture=map").json
         stubs = [box["url"] for box in picture["boxes"] if box["kind"] == "stub"]
-        assert stubs and all(url.endswith(f"limit={more}") for url in stubs)
+        assert stubs
+        assert all(url.endswith(f"limit={more}") for url in stubs)
     assert "Shown at most" not in pages.get("/lineage/part0001.root").text
 
 
