@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select, true
 
 from provenance.db.queries.node_facts import file_url, job_url
+from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (
     Claim,
@@ -124,11 +125,7 @@ def find_files(
 def nearest_names(connection: Connection, name: str) -> list[str]:
     """Return recorded names that begin like this one, the longest common beginning first; a few index look-ups."""
     for length in range(len(name), 2, -1):
-        start = name[:length]
-        end = start[:-1] + chr(ord(start[-1]) + 1)
-        query = (
-            select(File.name).where(File.name >= start, File.name < end).order_by(File.name).distinct().limit(NEAREST)
-        )
+        query = select(File.name).where(begins(File.name, name[:length])).order_by(File.name).distinct().limit(NEAREST)
         if found := [row[0] for row in connection.execute(query)]:
             return found
         if len(name) - length > 60:  # noqa: PLR2004 - a wrong name that long is not a slip

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, uni
 from provenance.db.keys import chunks
 from provenance.db.queries.node_facts import code_versions, job_url
 from provenance.db.queries.parameters import ParameterCondition, among, configurations_with, newest_that_ran
+from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (
     Claim,
@@ -214,8 +215,7 @@ def software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     if filters.software_keys is not None:
         found.append(SoftwareRow.id.in_(sorted(filters.software_keys)))
     if (revision := filters.revision) is not None:  # a commit, whole or by its first digits, or a ref
-        end = revision[:-1] + chr(ord(revision[-1]) + 1) if revision else revision
-        is_commit = (SoftwareRow.revision >= revision) & (SoftwareRow.revision < end)
+        is_commit = begins(SoftwareRow.revision, revision)
         is_found = Resolution.commit.startswith(revision, autoescape=True) | (Resolution.asked == revision)
         resolved = SoftwareRow.resolution_id.in_(select(Resolution.id).where(is_found))  # of a product: inferred
         found.append(is_commit | (SoftwareRow.requested_ref == revision) | resolved)
