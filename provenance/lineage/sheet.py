@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from provenance.lineage.captions import Caption, captions, safe_url
+from provenance.lineage.captions import DETAIL_MORE, Caption, captions, fitted, safe_url
 from provenance.lineage.folding import Box, View
 from provenance.lineage.quotient import FoldedGraph
 from provenance.lineage.words import counted, elided, number, omissions, shown, summary
@@ -90,11 +90,10 @@ def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int) -> 
     left_out = f"Not shown: {counted(folded.omitted_jobs, 'job')} of {number(folded.omitted_classes)} smaller classes."
     sheet = Sheet(arrows=arrows, words=words, notes=[left_out] * (folded.omitted_classes > 0))
     for index, some in enumerate(folded.classes):
-        state = "" if some.state == "succeeded" else f"{shown(some.state)} · "
-        detail = f"{state}{counted(some.jobs, 'job')}" + (f" · {shown(some.code_version)}" if some.code_version else "")
+        state = None if some.state == "succeeded" else some.state
         text = Caption(
             label=elided(some.stage or "no stage", label_width),
-            detail=elided(detail, label_width + 4),
+            detail=fitted([state, counted(some.jobs, "job"), some.code_version], label_width + DETAIL_MORE),
             title=shown(
                 f"{counted(some.jobs, 'job')} of {some.stage or 'no stage'}, {some.state}, {some.code_version or 'no code said'}"
             ),

@@ -32,7 +32,7 @@ def elided(text: str, width: int) -> str:
     if columns(text) <= width:
         return text
     head, tail = (width - 1) // 2, width - 1 - (width - 1) // 2
-    return f"{_cut(text, head)}…{_cut(text[::-1], tail)[::-1]}"
+    return f"{leading(text, head)}…{leading(text[::-1], tail)[::-1]}"
 
 
 def columns(text: str) -> int:
@@ -155,7 +155,8 @@ def reached(start: str, links: Mapping[str, Sequence[str]]) -> list[str]:
     return list(seen)[1:]
 
 
-def _cut(text: str, width: int) -> str:
+def leading(text: str, width: int) -> str:
+    """As much of the beginning of a text as `width` columns hold."""
     used, kept = 0, []
     for char in text:
         used += columns(char)
