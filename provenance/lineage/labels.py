@@ -19,7 +19,7 @@ LEAST = 4
 
 def tell_apart(names: Iterable[str], width: int) -> dict[str, str]:
     """Each name in at most `width` columns; those that differ read differently wherever that is possible."""
-    labels = {name: elided(name, width) for name in names}
+    labels = {name: _cut(shown(name), width) for name in names}
     for _ in range(ROUNDS):
         crowds = [some for some in _by_label(labels).values() if len(some) > 1]
         if not crowds:
@@ -34,6 +34,14 @@ def name_pattern(names: Sequence[str]) -> str:
     """What names have in common, `*` for the rest: `reco_r*.root`."""
     start, end = _shared(names)
     return f"{names[0][:start]}*{names[0][len(names[0]) - end :]}"
+
+
+def _cut(name: str, width: int) -> str:
+    """Both ends of a name; of a pattern what is around its `*`, which says where its members differ."""
+    star = name.find("*")
+    if star < 0 or columns(name) <= width:
+        return elided(name, width)
+    return _around(name, star, len(name) - star - 1, width)
 
 
 def _by_label(labels: dict[str, str]) -> dict[str, list[str]]:

@@ -168,7 +168,7 @@ def test_names_that_differ_in_their_middle_are_told_apart(direction: Direction) 
     labels = labels_of(parsed(production.graph(focus), direction))
 
     assert len(set(labels)) == len(labels)
-    assert {f"_{part:03d}_of_006.caf.root" for part in range(4)} <= {label[-20:] for label in labels}
+    assert {f"{part:03d}_of_006.caf.root" for part in range(4)} <= {label[-19:] for label in labels}
 
 
 def test_shared_inputs_that_do_not_fit_are_counted_and_never_cut_into_one_name() -> None:
