@@ -3,7 +3,7 @@
 
 const SHIFT = 3;
 // How far from the end of an arrow its count stands: in the middle the lines of one box lie on each other, and hide it.
-export const COUNT_AT = 40;
+export const COUNT_AT = 36;
 const PALETTES = {
   light: { ink: "#1b1f24", muted: "#57606a", line: "#8c959f", hair: "#d0d7de", paper: "#ffffff", file: "#f3f5f8", focus: "#0072b2", focusFill: "#ddeefa", badge: "#eceff2",
     succeeded: "#009e73", failed: "#d55e00", killed: "#b8588f", running: "#0072b2", silent: "#b87a00", lost: "#2f8fc4", unknown: "#767676", found: "#f0c000" },

@@ -64,7 +64,7 @@ export class Drawing {
   // How much an arrow is, and at which of its ends that stands: where fewer lines come together.
   countOf([source, target, count]) {
     const words = this.view.unit && count ? `${count.toLocaleString("en").replaceAll(",", "\u2009")} ${this.view.unit}${count === 1 ? "" : "s"}` : "";
-    const isAtSource = this.crowds.arriving.get(target) > this.crowds.leaving.get(source);
+    const arriving = this.crowds.arriving.get(target), isAtSource = arriving > 1 && arriving >= this.crowds.leaving.get(source);
     return isAtSource ? { leaving: words, arriving: "" } : { leaving: "", arriving: words };
   }
 
@@ -76,7 +76,7 @@ export class Drawing {
 
   layOut(view) {
     const graph = new this.dagre.Graph();
-    graph.setGraph({ rankdir: NARROW.matches ? "TB" : "LR", nodesep: 12, ranksep: view.unit && view.arrows.length ? 96 : 46, edgesep: 8, marginx: 8, marginy: 8 });
+    graph.setGraph({ rankdir: NARROW.matches ? "TB" : "LR", nodesep: 12, ranksep: view.unit && view.arrows.length ? 108 : 46, edgesep: 8, marginx: 8, marginy: 8 });
     graph.setDefaultEdgeLabel(() => ({}));
     for (const box of view.boxes) graph.setNode(box.id, outer(box));
     for (const [source, target] of [...view.arrows, ...view.order]) graph.setEdge(source, target);

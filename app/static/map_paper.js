@@ -4,7 +4,8 @@
 import { COUNT_AT, palette, svgOf } from "./map_boxes.js";
 import { NARROW } from "./map_drawing.js";
 
-const WIDEST = 1400, HIGHEST = 900, RIM = 24;
+// In units of the picture; a sheet that lies across shows SHEET pixels side by side.
+const WIDEST = 1250, HIGHEST = 900, SHEET = 960;
 
 // Intervals that hold the others whole, none much longer than `most` where there is a gap to cut in.
 const strips = (intervals, most) => {
@@ -49,11 +50,14 @@ export const paperOf = (map) => {
     const frame = `<rect x="${x1 - 2}" y="${y1 - 2}" width="${width + 4}" height="${height + 4}" fill="none" stroke="${colours.focus}" stroke-width="2"/>`;
     return svgOf(box, colours, `x="${x1}" y="${y1}"`) + (isMarked(box.id) ? frame : "");
   };
+  const rim = map.view.unit ? 60 : 24; // so much of the lines is seen at a cut, counts among them
+  const wides = strips(boxes.map((one) => [one.x1, one.x2]), WIDEST);
+  const scale = Math.min(1, ...wides.map(([x1, x2]) => SHEET / (x2 - x1 + 2 * rim)));
   const sheet = ([x1, x2], [y1, y2], some) => {
-    const view = [x1 - RIM, y1 - RIM / 2, x2 - x1 + 2 * RIM, y2 - y1 + RIM];
-    return `<svg viewBox="${view.join(" ")}" width="${view[2]}" height="${view[3]}" role="img">${lines}${some.map(drawn).join("")}</svg>`;
+    const view = [x1 - rim, y1 - 12, x2 - x1 + 2 * rim, y2 - y1 + 24];
+    return `<svg viewBox="${view.join(" ")}" width="${view[2] * scale}" height="${view[3] * scale}" role="img">${lines}${some.map(drawn).join("")}</svg>`;
   };
-  const sheets = strips(boxes.map((one) => [one.x1, one.x2]), WIDEST).flatMap((wide) => {
+  const sheets = wides.flatMap((wide) => {
     const some = boxes.filter((one) => one.x1 < wide[1] && one.x2 > wide[0]);
     return strips(some.map((one) => [one.y1, one.y2]), HIGHEST).map((high) => sheet(wide, high, some));
   });

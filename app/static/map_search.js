@@ -36,7 +36,7 @@ export class Search {
   said(view, found, left) {
     const boxes = `${found || "no"} ${found === 1 ? "box" : "boxes"}`;
     const nodes = view.boxes.reduce((sum, box) => sum + (box.keys?.length || 0), 0);
-    const among = view.notes.length && nodes ? ` among the ${nodes} shown` : "";
+    const among = view.notes.length && nodes ? `, among the ${nodes} files and jobs shown` : "";
     return `${boxes}${among}${this.rows.length ? `; ${left} of ${this.rows.length} rows below` : ""}`;
   }
 }

@@ -33,7 +33,7 @@ export class Window extends Drawing {
   // The whole where it can be read, else around `ids`, else around the file asked for, else from where it begins.
   fit(ids = [], least = READABLE) {
     const { room } = this, isPath = ids.length > 1;
-    const around = ids.length ? this.extentOf(ids) : this.boxes.has(this.view.focus) ? this.extentOf([this.view.focus]) : { x1: room.x1, x2: room.x1, y1: room.y1, y2: room.y1 };
+    const around = this.extentOf(ids.length ? ids : [this.boxes.has(this.view.focus) ? this.view.focus : this.firstBox()]);
     const across = (extent) => (this.seenSize().width - 2 * EDGE) / (extent.x2 - extent.x1);
     this.stretch(Math.min(1, Math.max(least, across(room))));
     const inside = (extent) => Math.min(across(extent), (this.seenSize().height - 2 * EDGE) / (extent.y2 - extent.y1));
@@ -41,6 +41,12 @@ export class Window extends Drawing {
     const { width, height } = this.seenSize();
     const pan = { x: width / 2 - ((around.x1 + around.x2) / 2) * zoom, y: height / 2 - ((around.y1 + around.y2) / 2) * zoom };
     this.cy.viewport({ zoom, pan: this.held(pan, zoom) });
+  }
+
+  // Where history begins.
+  firstBox() {
+    const along = NARROW.matches ? "y" : "x";
+    return [...this.goals].reduce((first, one) => (one[1][along] < first[1][along] ? one : first))[0];
   }
 
   // After boxes opened or folded: as high as they need now, and what changed is seen; else as little moves as can be.

@@ -167,11 +167,12 @@ def _add_shape(parent: ET.Element, name: str, left: float, middle: float) -> Non
     for shift in (4.0, 2.0, 0.0) if name == "stack" else (0.0,):
         place = {"x": number_text(left + 0.5 + shift), "y": number_text(middle - 5.5 + shift)}
         extent = {"width": "12" if name == "stack" else "15", "height": "8" if name == "stack" else "11"}
-        radius = {"rx": "1" if name == "job" else "5" if name == "stub" else "4"}
+        radius = {"rx": _RADII.get(name, "4")}
         look = {"class": f"lineage-sign is-{name}", "fill": PAPER, "stroke": LINE_COLOUR, **_SIGNS.get(name, {})}
         ET.SubElement(parent, "rect", {**place, **extent, **radius, **look})
 
 
+_RADII = {"job": "1", "stack": "2", "stub": "5"}
 _SIGNS: Mapping[str, Mapping[str, str]] = {
     "file": {"fill": FILE_FILL},
     "focus": {"fill": FOCUS_FILL, "stroke": FOCUS, "stroke-width": "2"},

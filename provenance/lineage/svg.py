@@ -61,8 +61,8 @@ LEAST_WIDTH = 340.0
 WIDE = 1_500.0
 """Wider pictures say so by a class: a page scrolls them, where it scales others down to its own width."""
 SHEET_SHIFT = 3.0
-PLAIN, COUNTED = Spacing(38.0, 14.0), Spacing(92.0, 14.0)
-COUNT_AT = 40.0
+PLAIN, COUNTED = Spacing(38.0, 14.0), Spacing(106.0, 14.0)
+COUNT_AT = 36.0
 """How far from the end of an arrow the middle of its count stands."""
 
 
@@ -147,7 +147,7 @@ def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
     leaving = Counter(source for source, _ in sheet.arrows)
     arriving = Counter(target for _, target in sheet.arrows)
     for (source, target), words in sheet.counts.items():
-        if arriving[target] > leaving[source]:
+        if arriving[target] > 1 and arriving[target] >= leaving[source]:
             x, y = _exit(layout.places[source])
             write_count(body, words, (x + COUNT_AT, y - 4))
         else:
