@@ -59,7 +59,7 @@ def _folded(campaign: str, query: dict[str, Any]) -> Response:
     if query["format"] == "dot":
         return Response(classes_to_dot(folded.graph), content_type="text/vnd.graphviz; charset=utf-8")
     if query["format"] == "svg":
-        picture = draw_classes(folded.graph, links=class_links(folded))
+        picture = draw_classes(folded.graph, links=class_links(folded), stages=folded.stages)
         return Response(picture, content_type="image/svg+xml; charset=utf-8")
     return json_answer(_body(folded))
 

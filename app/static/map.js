@@ -1,19 +1,24 @@
 // The picture as a map: open and fold boxes where they stand, find, choose, follow a path, by mouse and by keys. What is opened, chosen
 // and followed is in the address, so that a link shows the same; the server decides the boxes. Without this file its drawing stands there.
 "use strict";
-import { DARK, Drawing, NARROW, STILL } from "./map_drawing.js";
-import { showBox, showNothing, spoken } from "./map_panel.js";
+import { DARK, NARROW, STILL } from "./map_drawing.js";
+import { showBox, spoken } from "./map_panel.js";
+import { paperOf } from "./map_paper.js";
+import { Search } from "./map_search.js";
+import { Window } from "./map_window.js";
 
 const DOUBLE = 350;
+// What the address says of the map alone; other directions and depths of the same history keep it.
+const KEPT = ["find", "at", "start", "end"];
 
-class Place extends Drawing {
+class Place extends Window {
   constructor(element) {
     super();
     this.element = element;
     element.map = this; // for tests, and for whoever looks with the browser's tools
     this.drawing = element.querySelector(".picture");
     this.cached = new Map();
-    this.shown = new URL(location.href).searchParams;
+    this.hits = [];
   }
 
   async begin() {
@@ -22,14 +27,17 @@ class Place extends Drawing {
     this.element.insertBefore(this.element.querySelector("template").content.cloneNode(true), this.drawing);
     for (const name of ["bar", "main", "canvas", "panel", "find", "found", "legend"]) this[name] = this.element.querySelector(`.map-${name}`);
     this.status = this.element.querySelector("[role=status]");
+    this.search = new Search(document.querySelectorAll("tr[data-keys]"));
     // cytoscape writes a rule into the page unless this id is there; the page's policy forbids that, and the rule is in jobprov.css
     document.querySelector("link[rel=stylesheet]").id ||= "__________cytoscape_stylesheet";
     this.element.classList.add("is-map");
     this.cy = cytoscape.default({ container: this.canvas, minZoom: 0.08, maxZoom: 2, boxSelectionEnabled: false, autoungrabify: true, autounselectify: true });
     this.show(view);
-    this.fit();
+    this.watchEdges();
+    this.follow(this.words);
+    this.fit(this.marked());
     this.listen();
-    this.follow(new URL(location.href).searchParams);
+    document.querySelector(".fold-again")?.remove(); // a button of the map does it
     this.cy.once("render", () => requestAnimationFrame(() => this.element.setAttribute("data-ready", Math.round(performance.now()))));
   }
 
@@ -68,22 +76,59 @@ class Place extends Drawing {
     if (address.href === location.href) return;
     if (isStep) history.pushState(null, "", address);
     else history.replaceState(null, "", address);
+    this.carry();
   }
 
-  choose(id, { isTold = true } = {}) {
+  // Who asks for another direction, depth or part of the history goes on with the same search, choice and path.
+  carry() {
+    const { words } = this;
+    this.bar.querySelector("[data-do=fold]").hidden = !words.has("expanded");
+    for (const link of document.querySelectorAll(".choices a")) {
+      const address = new URL(link.href);
+      for (const name of KEPT) words.has(name) ? address.searchParams.set(name, words.get(name)) : address.searchParams.delete(name);
+      link.href = address;
+    }
+    const form = document.querySelector("form.filters");
+    for (const name of form ? KEPT : []) {
+      form.querySelector(`input[type=hidden][name=${name}]`)?.remove();
+      if (words.has(name)) form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value: words.get(name) }));
+    }
+  }
+
+  // `isTapped`: by a finger or the mouse, which may come again at once, so that nothing moves under it yet.
+  choose(id, { isTold = true, isTapped = false } = {}) {
     this.chosen = this.boxes.has(id) ? id : null;
     this.cy.nodes().removeClass("is-chosen");
     this.remember({ at: this.boxes.get(this.chosen)?.kind === "stub" ? null : this.chosen });
     const path = this.showPath();
-    if (!this.chosen) return showNothing(this.panel, this.view);
+    if (!this.chosen) return this.showPanel(false);
     const box = this.boxes.get(this.chosen);
     this.cy.getElementById(this.chosen).addClass("is-chosen");
-    this.reveal(this.chosen);
     const acts = { open: (handle) => this.open(handle), close: (handle) => this.fold(handle), start: () => this.startPath(), end: () => this.endPath(), forget: () => this.forgetPath() };
     const had = this.panel.contains(document.activeElement);
-    showBox(this.panel, box, path, acts);
+    showBox(this.panel, box, path, acts, this.find.value.trim().toLowerCase());
+    this.showPanel(true);
+    this.panel.classList.toggle("is-new", isTapped);
+    clearTimeout(this.later);
+    if (isTapped) this.later = setTimeout(() => this.rest(), DOUBLE);
+    else this.reveal(this.chosen);
     if (had) this.panel.querySelector("h3").focus({ preventScroll: true });
     if (isTold) this.tell(spoken(box));
+  }
+
+  rest() {
+    this.panel.classList.remove("is-new");
+    if (this.chosen) this.reveal(this.chosen);
+  }
+
+  // The picture has the panel's room until something is chosen.
+  showPanel(isShown) {
+    if (this.panel.hidden !== isShown) return;
+    const hadFocus = this.panel.contains(document.activeElement);
+    this.panel.hidden = !isShown;
+    this.main.classList.toggle("is-chosen", isShown);
+    if (hadFocus) this.canvas.focus({ preventScroll: true });
+    this.updateEdges();
   }
 
   tell(words) {
@@ -107,8 +152,9 @@ class Place extends Drawing {
       const before = this.boxes.size, view = await this.askForHere();
       if (!view) return;
       this.show(view, new Set(keys));
-      this.grow();
-      this.follow(this.words, this.makeRoom(new Set(keys)));
+      const changed = this.holding(new Set(keys));
+      this.follow(this.words, changed[0]);
+      this.settle(changed);
       this.tell(`${words}: ${Math.abs(this.boxes.size - before)} boxes ${this.boxes.size < before ? "fewer" : "more"}.`);
     } catch {
       location.reload();
@@ -122,6 +168,19 @@ class Place extends Drawing {
     this.find.value = words.get("find") || "";
     this.mark();
     this.choose(this.boxHolding(at), { isTold: false });
+    this.carry();
+  }
+
+  // Ids of the boxes that hold some of these nodes, from above.
+  holding(keys) {
+    const height = (box) => this.goals.get(box.id).y;
+    return this.view.boxes.filter((box) => (box.keys || []).some((key) => keys.has(key))).sort((a, b) => height(a) - height(b)).map((box) => box.id);
+  }
+
+  // What is to be seen first: the path where one is shown, else what is chosen.
+  marked() {
+    const path = this.cy.nodes(".is-on-path").map((node) => node.id());
+    return path.length ? path : this.chosen ? [this.chosen] : [];
   }
 
   boxHolding(key) {
@@ -131,14 +190,14 @@ class Place extends Drawing {
 
   mark() {
     const words = this.find.value.trim().toLowerCase();
-    const texts = (box) => [box.label, box.detail, box.title, box.badge, ...(box.facts || []).map((fact) => fact[1]), ...(box.members || []).map((one) => one[0]), ...(box.shared || []).map((one) => one[0])];
-    this.hits = words ? this.view.boxes.filter((box) => texts(box).some((text) => text && text.toLowerCase().includes(words))).map((box) => box.id) : [];
+    this.hits = this.search.boxes(this.view, words);
+    const left = this.search.filter(words);
     this.cy.elements().removeClass("is-found is-dim");
     if (words) {
       this.cy.elements().addClass("is-dim");
       for (const id of this.hits) this.cy.getElementById(id).removeClass("is-dim").addClass("is-found");
     }
-    this.found.textContent = words ? `${this.hits.length || "no"} ${this.hits.length === 1 ? "box" : "boxes"}` : "";
+    this.found.textContent = words ? this.search.said(this.view, this.hits.length, left) : "";
   }
 
   startPath() {
@@ -183,7 +242,7 @@ class Place extends Drawing {
       const id = event.target === this.cy ? null : event.target.isNode() ? event.target.id() : null;
       const isTwice = id && id === last.id && event.timeStamp - last.at < DOUBLE;
       last = { id, at: event.timeStamp };
-      this.choose(id);
+      this.choose(id, { isTapped: true });
       if (isTwice) this.enter();
     });
     this.cy.on("mouseover", "node", (event) => {
@@ -207,18 +266,22 @@ class Place extends Drawing {
     });
     this.bar.addEventListener("click", (event) => {
       const wanted = event.target.dataset?.do;
-      if (wanted === "fit") this.fit(this.cy.minZoom());
-      else if (wanted) this.cy.zoom({ level: this.cy.zoom() * (wanted === "in" ? 1.25 : 0.8), renderedPosition: { x: this.cy.width() / 2, y: this.cy.height() / 2 } });
+      if (wanted === "fit") this.fit([], this.cy.minZoom());
+      else if (wanted === "fold") this.change([], (box) => box.close, "Folded");
+      else if (wanted) this.zoomBy(wanted === "in" ? 1.25 : 0.8);
     });
     addEventListener("popstate", async () => {
       const view = await this.askForHere().catch(() => location.reload());
       if (!view) return;
       this.show(view, new Set(this.boxes.get(this.chosen || this.view.focus)?.keys || []));
-      this.grow();
       this.follow(this.words);
+      this.settle(this.marked());
     });
+    for (const sign of this.main.querySelectorAll(".map-more")) sign.addEventListener("click", () => this.goOn(sign.dataset.side));
     // the wheel moves the page, as everywhere else on it; only with Ctrl, or two fingers, it makes the picture larger
     this.main.addEventListener("wheel", (event) => event.ctrlKey || event.metaKey || event.stopPropagation(), { capture: true, passive: true });
+    // and one finger moves the page, two the picture
+    this.canvas.addEventListener("touchmove", (event) => event.touches.length < 2 ? event.stopPropagation() : event.preventDefault(), { capture: true, passive: false });
     DARK.addEventListener("change", () => this.recolour());
     matchMedia("print").addEventListener("change", (event) => this.print(event.matches));
     addEventListener("beforeprint", () => this.print(true));
@@ -264,7 +327,7 @@ class Place extends Drawing {
     show.type = "button";
     show.className = "map-show";
     show.textContent = "show";
-    show.setAttribute("aria-label", `Show ${row.cells[1].textContent.trim()} in the picture`);
+    show.setAttribute("aria-label", `Show ${row.dataset.name || row.cells[1].textContent.trim()} in the picture`);
     show.addEventListener("click", () => {
       this.choose(this.boxHolding(row.dataset.keys) || this.badgeHolding(row));
       this.canvas.focus({ preventScroll: true });
@@ -273,8 +336,16 @@ class Place extends Drawing {
     row.cells[0].append(" ", show);
   }
 
+  // On paper, where nothing can be chosen, is everything, and where it came from.
+  print(isPrinting) {
+    this.element.querySelector(".map-paper")?.remove();
+    if (isPrinting) this.element.append(paperOf(this));
+    const address = document.querySelector(".paper-address");
+    if (isPrinting && address) address.textContent = location.href;
+  }
+
   badgeHolding(row) {
-    const name = row.cells[1].textContent.trim();
+    const name = row.dataset.name || row.cells[1].textContent.trim();
     return this.view.boxes.find((box) => (box.shared || []).some((one) => one[0].endsWith(name)))?.id || null;
   }
 }
@@ -292,9 +363,11 @@ for (const element of document.querySelectorAll(".map-place")) {
   else {
     if (kept) kept.outerHTML = kept.textContent;
     start.hidden = false;
-    start.addEventListener("click", () => {
+    start.addEventListener("click", async () => {
       start.hidden = true;
-      begin();
+      await begin();
+      element.scrollIntoView({ block: "start", behavior: "instant" });
+      element.querySelector(".map-canvas")?.focus({ preventScroll: true });
     });
   }
 }

@@ -2,6 +2,8 @@
 "use strict";
 
 const SHIFT = 3;
+// How far from the end of an arrow its count stands: in the middle the lines of one box lie on each other, and hide it.
+export const COUNT_AT = 36;
 const PALETTES = {
   light: { ink: "#1b1f24", muted: "#57606a", line: "#8c959f", hair: "#d0d7de", paper: "#ffffff", file: "#f3f5f8", focus: "#0072b2", focusFill: "#ddeefa", badge: "#eceff2",
     succeeded: "#009e73", failed: "#d55e00", killed: "#b8588f", running: "#0072b2", silent: "#b87a00", lost: "#2f8fc4", unknown: "#767676", found: "#f0c000" },
@@ -66,6 +68,13 @@ export const svgOf = (box, colours, attributes) => {
   return `<svg ${attributes} width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${SANS}" font-size="12">${stack}${sheet(0, plain)}${parts.join("")}</svg>`;
 };
 
+// A small picture of a shape of the legend; names and meanings come from the server.
+export const signOf = (name) => {
+  const parts = name === "unsure" ? '<path d="M0 8h16"/>' : name === "stack" ? '<rect x="4.5" y="6.5" width="11" height="8" rx="1"/><rect x="2.5" y="4.5" width="11" height="8" rx="1"/><rect x=".5" y="2.5" width="11" height="8" rx="1"/>'
+    : `<rect x="1" y="2.5" width="14" height="11" rx="${name === "job" ? 1 : name === "stub" ? 5.5 : 4}"/>`;
+  return `<svg class="sign is-${name}" viewBox="0 0 16 16" aria-hidden="true">${parts}</svg>`;
+};
+
 export const styleOf = (colours) => [
   {
     selector: "node",
@@ -79,7 +88,7 @@ export const styleOf = (colours) => [
     selector: "edge",
     style: {
       width: 1.4, "line-color": colours.line, "target-arrow-shape": "vee", "target-arrow-color": colours.line, "arrow-scale": 0.8,
-      label: "data(label)", "font-size": 10, "font-family": "system-ui, sans-serif", color: colours.muted, "text-background-color": colours.paper, "text-background-opacity": 0.85, "text-background-padding": 2,
+      "target-label": "data(arriving)", "target-text-offset": COUNT_AT, "source-label": "data(leaving)", "source-text-offset": COUNT_AT, "font-size": 10, "font-family": "system-ui, sans-serif", color: colours.muted, "text-background-color": colours.paper, "text-background-opacity": 0.85, "text-background-padding": 2,
       "source-endpoint": "data(leaves)", "target-endpoint": "data(arrives)", "edge-distances": "endpoints",
       "curve-style": "unbundled-bezier", "control-point-distances": "data(distances)", "control-point-weights": "data(weights)",
     },

@@ -1,6 +1,8 @@
 // What stands beside the map: the facts of the box that is chosen, what it holds, and what can be done with it. All text is set as text.
 "use strict";
 
+const LISTED = 30;
+
 const make = (name, text, attributes = {}) => {
   const element = document.createElement(name);
   if (text) element.textContent = text;
@@ -16,16 +18,20 @@ const button = (words, act) => {
   return made;
 };
 
-const list = (title, items, more) => {
+// The first of many; those that hold the words of the search before the others.
+const list = (title, items, more, words) => {
   const section = make("div");
   section.append(make("h3", title));
   const rows = make("ul", "", { class: "hits" });
-  for (const [words, address] of items) {
-    const row = make("li", "", { class: "name" });
-    row.append(link(words, address));
+  const isHit = ([name]) => words && name.toLowerCase().includes(words);
+  const ordered = [...items.filter(isHit), ...items.filter((item) => !isHit(item))];
+  for (const item of ordered.slice(0, LISTED)) {
+    const row = make("li", "", { class: isHit(item) ? "name is-found" : "name" });
+    row.append(link(item[0], item[1]));
     rows.append(row);
   }
-  if (more) rows.append(make("li", `and ${more} more`, { class: "quiet" }));
+  const left = Math.max(0, items.length - LISTED) + more;
+  if (left) rows.append(make("li", `and ${left} more`, { class: "quiet" }));
   section.append(rows);
   return section;
 };
@@ -48,13 +54,8 @@ export const spoken = (box) => {
   return `${state}${box.name || box.label}${box.detail ? `, ${box.detail}` : ""}${shared}${box.is_folded && box.open ? ", folded" : ""}`;
 };
 
-export const showNothing = (panel, view) => {
-  panel.replaceChildren(make("p", view.words, { class: "map-words" }), ...view.notes.filter((note) => !view.words.includes(note)).map((note) => make("p", note, { class: "quiet" })),
-    make("p", "Choose a box to see what it is.", { class: "quiet" }));
-};
-
-// `acts`: open(handle), close(handle), start(), end(), forget(); `path`: {start, end, words}, what is known of the path.
-export const showBox = (panel, box, path, acts) => {
+// `acts`: open(handle), close(handle), start(), end(), forget(); `path`: {start, end, words}, what is known of the path; `words`: what is searched, in small letters.
+export const showBox = (panel, box, path, acts, words) => {
   const actions = make("p", "", { class: "actions" });
   if (box.open) actions.append(button("Open", () => acts.open(box.open)));
   if (box.close) actions.append(button("Fold", () => acts.close(box.close)));
@@ -67,6 +68,6 @@ export const showBox = (panel, box, path, acts) => {
   panel.replaceChildren(make("h3", box.name || box.label, { class: "name", tabindex: "-1" }), actions);
   if (path.words) panel.append(make("p", path.words, { class: "note" }));
   panel.append(facts(box.facts || []), way);
-  if (box.members) panel.append(list("Holds", box.members, box.more));
-  if (box.shared) panel.append(list("Shared inputs", box.shared));
+  if (box.members) panel.append(list("Holds", box.members, box.more || 0, words));
+  if (box.shared) panel.append(list("Shared inputs", box.shared, 0, words));
 };

@@ -1,6 +1,7 @@
 """The page of a campaign in the large: its jobs by stage, code version and state, and the files between them, as a picture."""
 
 from collections import Counter
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from flask import Blueprint, Response
@@ -16,7 +17,7 @@ from provenance.lineage.graph import UNHAPPY_STATES
 from provenance.lineage.layers import layers
 from provenance.lineage.map_view import map_of_classes
 from provenance.lineage.quotient import FoldedGraph, JobClass
-from provenance.lineage.svg import draw_classes
+from provenance.lineage.svg import Direction, draw_classes
 from provenance.services.fold_campaign import class_links, fold_campaign, follow_up
 
 _ROWS = 100
@@ -43,16 +44,17 @@ def show_page(experiment: str, name: str) -> Response:
     graph, links = folded.graph, class_links(folded)
 
     def draw(direction: str) -> str:
-        return draw_classes(graph, direction="down" if direction == "down" else "right", links=links)
+        way: Direction = "down" if direction == "down" else "right"
+        return draw_classes(graph, direction=way, links=links, stages=folded.stages)
 
-    if (drawing := asked_drawing(draw, lambda: map_of_classes(graph, links))) is not None:
+    if (drawing := asked_drawing(draw, lambda: map_of_classes(graph, links, stages=folded.stages))) is not None:
         return drawing
     twin = f"/campaigns/{quote(name, safe='')}/graph"
     words = {"experiment": experiment, "task_id": ",".join(tasks)}
     files_in, files_out = _files(graph)
     rows = [
         {"key": index, "some": some, "url": links.expand(str(index)), "read": files_in[index], "made": files_out[index]}
-        for index, some in _in_order(graph)
+        for index, some in _in_order(graph, folded.stages)
     ]
     return answer(
         "campaign_lineage.html",
@@ -84,12 +86,18 @@ def first_line(graph: FoldedGraph) -> str:
     return f"{counted(total, 'job')} in {counted(stages, 'stage')}{with_code}" + (f"; {mishaps}." if mishaps else ".")
 
 
-def _in_order(graph: FoldedGraph) -> list[tuple[int, JobClass]]:
-    """Return the classes with their places, in the order of production."""
+def _in_order(graph: FoldedGraph, begun: Sequence[str]) -> list[tuple[int, JobClass]]:
+    """Return the classes with their places, in the order of production; where no file tells it, as stages have begun."""
     stages = list(dict.fromkeys(some.stage for some in graph.classes))
     named = ((graph.classes[flow.source].stage, graph.classes[flow.target].stage) for flow in graph.flows)
     layer = layers(stages, list(dict.fromkeys(ends for ends in named if ends[0] != ends[1])))
-    return sorted(enumerate(graph.classes), key=lambda place: (layer[place[1].stage], place[1].stage, -place[1].jobs))
+    rank = {stage: place for place, stage in enumerate(begun)}
+
+    def place(one: tuple[int, JobClass]) -> tuple[int, int, str, int]:
+        stage = one[1].stage
+        return layer[stage], rank.get(stage, len(rank)), stage, -one[1].jobs
+
+    return sorted(enumerate(graph.classes), key=place)
 
 
 def _files(graph: FoldedGraph) -> tuple[Counter[int], Counter[int]]:

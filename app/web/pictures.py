@@ -9,12 +9,14 @@ from markupsafe import Markup
 
 from app.web.frame import asked
 from provenance.errors import BadInputError
+from provenance.lineage.night import as_image
 
 INLINE_BYTES = 44_000
 """Both pictures together: with a table of 60 rows and the frame a page stays under 80 kB."""
 INLINE_BOXES = 70
 """Pictures of more boxes are surely larger, so they are not even drawn for the page."""
-FORMS = ("right", "down", "map")
+FORMS = ("right", "down", "image-right", "image-down", "map")
+"""A drawing for wide or narrow screens to open alone; the same to stand as an image in a page; the values of the map."""
 
 
 class Picture(NamedTuple):
@@ -58,4 +60,6 @@ def asked_drawing(draw: Callable[[str], str], view_map: Callable[[], dict[str, A
         raise BadInputError(f"picture: {wanted[:40]!r} is none of {', '.join(FORMS)}.", {"picture": [choices]})
     if wanted == "map":
         return Response(msgspec.json.encode(view_map()), content_type="application/json")
-    return Response(draw(wanted), content_type="image/svg+xml; charset=utf-8")
+    drawing = draw(wanted.removeprefix("image-"))
+    text = as_image(drawing) if wanted.startswith("image-") else drawing
+    return Response(text, content_type="image/svg+xml; charset=utf-8")

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from provenance.lineage.folding import Box, View
 from provenance.lineage.graph import UNHAPPY_STATES, FileNode, JobNode, Node
-from provenance.lineage.words import counted, elided, number, shown, size, title
+from provenance.lineage.labels import name_pattern, tell_apart
+from provenance.lineage.words import columns, counted, elided, number, shown, size, title
 
 DETAIL_MORE = 4
 """Details are set smaller, so more columns of them fit under a label."""
 CODE_WIDTH = 20
+SEPARATOR = " · "
 TITLES_AT_MOST = 12
 FEW = 2
 
@@ -34,68 +37,77 @@ class Caption:
     is_placeholder: bool = False
 
 
+class _Said(NamedTuple):
+    """What a box says before it is cut: how many it stands for, whose name, and the parts of the second line."""
+
+    times: str
+    name: str
+    parts: Sequence[str | None]
+
+
 def captions(view: View, *, label_width: int) -> dict[str, Caption]:
-    """The text of each box, by its key; labels at most `label_width` columns wide."""
-    every = _Captions(view.graph.by_key(), label_width)
-    return {box.key: every.of(box) for box in view.boxes}
+    """The text of each box, by its key; labels at most `label_width` columns wide, and different where names are."""
+    nodes = view.graph.by_key()
+    said = {box.key: _said(box, [nodes[key] for key in box.members]) for box in view.boxes}
+    names: dict[str, list[str]] = {}
+    for one in said.values():
+        names.setdefault(one.times, []).append(one.name)
+    labels = {times: tell_apart(some, label_width - columns(times)) for times, some in names.items()}
+    return {
+        box.key: _caption(box, nodes, said[box.key], labels[said[box.key].times], label_width) for box in view.boxes
+    }
 
 
-class _Captions:
-    def __init__(self, nodes: Mapping[str, Node], width: int) -> None:
-        self.nodes = nodes
-        self.width = width
+def fitted(parts: Sequence[str | None], width: int) -> str:
+    """Parts of a line, joined: what does not fit is left out from the end, so that no two parts are cut into one word."""
+    line = ""
+    for part in filter(None, parts):
+        longer = f"{line}{SEPARATOR}{shown(part)}" if line else elided(part, width)
+        if columns(longer) > width:
+            break
+        line = longer
+    return line
 
-    def of(self, box: Box) -> Caption:
-        members = [self.nodes[key] for key in box.members]
-        files = [node for node in members if isinstance(node, FileNode)]
-        jobs = [node for node in members if isinstance(node, JobNode)]
-        badges = [node for key in box.badges if isinstance(node := self.nodes[key], FileNode)]
-        label, detail = self._lines(box, files, jobs)
-        return Caption(
-            label=elided(label, self.width),
-            detail=elided(detail, self.width + DETAIL_MORE),
-            title=_titles(members),
-            state=worst_state(jobs) if jobs else None,
-            url=safe_url(members[0].url) if len(members) == 1 else None,
-            badge=elided(_badge(badges), self.width),
-            badge_title=_titles(badges),
-            is_placeholder=bool(files) and not jobs and files[0].is_placeholder,
-        )
 
-    def _lines(self, box: Box, files: Sequence[FileNode], jobs: Sequence[JobNode]) -> tuple[str, str]:
-        if box.kind == "file":
-            return files[0].name, _file_detail(files[0])
-        if box.kind == "job":
-            return jobs[0].stage or jobs[0].label or jobs[0].job_id, _job_detail(jobs[0])
-        if box.kind == "files":
-            return f"{number(box.lanes)} × {name_pattern([file.name for file in files])}", _files_detail(files)  # noqa: RUF001
-        if box.kind == "jobs":
-            return f"{number(box.lanes)} × {jobs[0].stage or 'jobs'}", _jobs_detail(jobs)  # noqa: RUF001
-        if box.kind == "cycle":
-            return f"cycle of {number(len(box.members))}", "these lead to each other"
-        stages = " → ".join(_ends(list(dict.fromkeys(job.stage or "job" for job in jobs))))
-        times = f"{number(box.lanes)} × " if box.lanes > 1 else ""  # noqa: RUF001
-        return f"{times}{stages}", f"{counted(len(jobs), 'job')} in a row" if box.lanes == 1 else counted(
-            len(jobs), "job"
-        )
+def _caption(box: Box, nodes: Mapping[str, Node], said: _Said, labels: Mapping[str, str], width: int) -> Caption:
+    members = [nodes[key] for key in box.members]
+    jobs = [node for node in members if isinstance(node, JobNode)]
+    badges = [node for key in box.badges if isinstance(node := nodes[key], FileNode)]
+    first = members[0]
+    return Caption(
+        label=f"{said.times}{labels[said.name]}",
+        detail=fitted(said.parts, width + DETAIL_MORE),
+        title=_titles(members),
+        state=worst_state(jobs) if jobs else None,
+        url=safe_url(first.url) if len(members) == 1 else None,
+        badge=_badge(badges, width),
+        badge_title=_titles(badges),
+        is_placeholder=not jobs and isinstance(first, FileNode) and first.is_placeholder,
+    )
+
+
+def _said(box: Box, members: Sequence[Node]) -> _Said:
+    files = [node for node in members if isinstance(node, FileNode)]
+    jobs = [node for node in members if isinstance(node, JobNode)]
+    times = f"{number(box.lanes)} × " if box.lanes > 1 else ""  # noqa: RUF001 - the sign of the drawing
+    if box.kind == "file":
+        return _Said("", files[0].name, [_file_detail(files[0])])
+    if box.kind == "job":
+        return _Said("", jobs[0].stage or jobs[0].label or jobs[0].job_id, _job_parts(jobs[0]))
+    if box.kind == "files":
+        return _Said(times, name_pattern([file.name for file in files]), [_files_detail(files)])
+    if box.kind == "jobs":
+        return _Said(times, jobs[0].stage or "jobs", _jobs_parts(jobs))
+    if box.kind == "cycle":
+        return _Said("", f"cycle of {number(len(box.members))}", ["these lead to each other"])
+    stages = " → ".join(_ends(list(dict.fromkeys(job.stage or "job" for job in jobs))))
+    return _Said(times, stages, [f"{counted(len(jobs), 'job')}{' in a row' if box.lanes == 1 else ''}"])
 
 
 def worst_state(jobs: Sequence[JobNode]) -> str:
     """The state that most needs attention among these jobs."""
     states = [job.state for job in jobs]
     return next((state for state in UNHAPPY_STATES if state in states), states[0])
-
-
-def name_pattern(names: Sequence[str]) -> str:
-    """What names have in common, `*` for the rest: `reco_r*.root`."""
-    start = _common_start(names)
-    end = _common_start([name[len(start) :][::-1] for name in names])[::-1]
-    return f"{start}*{end}"
-
-
-def _common_start(names: Sequence[str]) -> str:
-    low, high = min(names), max(names)
-    return low[: next((i for i, char in enumerate(low) if high[i : i + 1] != char), len(low))]
 
 
 def safe_url(url: str | None) -> str | None:
@@ -116,7 +128,7 @@ def _titles(nodes: Sequence[Node]) -> str:
 
 
 def _joined(parts: Sequence[str | None]) -> str:
-    return " · ".join(part for part in parts if part)
+    return SEPARATOR.join(part for part in parts if part)
 
 
 def _file_detail(file: FileNode) -> str:
@@ -132,17 +144,19 @@ def _files_detail(files: Sequence[FileNode]) -> str:
     return _joined(["only mentioned" if files[0].is_placeholder else None, files[0].data_tier, total])
 
 
-def _job_detail(job: JobNode) -> str:
+def _job_parts(job: JobNode) -> list[str | None]:
+    """State, id and code: where there is no room for all, the id of a job that failed is worth more than its code."""
     state = None if job.state == "succeeded" else job.state
     batch_id = (job.label or job.job_id[:12]).partition("@")[0]  # the schedd is in the title
-    return _joined([state, batch_id if job.stage else None, elided(job.code_version or "", CODE_WIDTH)])
+    return [state, batch_id if job.stage else None, elided(job.code_version or "", CODE_WIDTH)]
 
 
-def _jobs_detail(jobs: Sequence[JobNode]) -> str:
-    return _joined([None if jobs[0].state == "succeeded" else jobs[0].state, jobs[0].code_version])
+def _jobs_parts(jobs: Sequence[JobNode]) -> list[str | None]:
+    return [None if jobs[0].state == "succeeded" else jobs[0].state, jobs[0].code_version]
 
 
-def _badge(files: Sequence[FileNode]) -> str:
-    if len(files) <= FEW:
-        return ", ".join(file.name for file in files)
-    return f"{number(len(files))} shared inputs"
+def _badge(files: Sequence[FileNode], width: int) -> str:
+    names = ", ".join(shown(file.name) for file in files)
+    if len(files) > 1 and (len(files) > FEW or columns(names) > width):
+        return f"{number(len(files))} shared inputs"
+    return elided(names, width)

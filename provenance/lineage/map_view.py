@@ -15,15 +15,15 @@ from provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_clas
 from provenance.lineage.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
 from provenance.lineage.words import counted, day, full_name, number, shown, size
 
-MOST_MEMBERS = 30
-"""Members of a folded box that are listed beside the picture; more are counted."""
+MOST_MEMBERS = 1000
+"""Members of a folded box that are named, so that a search finds them: as many as a picture holds; more are counted."""
 
 _Fact = tuple[str, ...]
 """Name, value, and where it leads, if anywhere."""
 
 
 def map_of_view(view: View, links: Links) -> dict[str, Any]:
-    """A folded graph: `{words, notes, focus, boxes, arrows}`; a box's `open` and `close` are handles for `fold`."""
+    """A folded graph: `{words, notes, focus, boxes, arrows, order, states, shapes}`; a box's `open` and `close` are handles for `fold`."""
     sheet = sheet_of(view, links, label_width=LABEL_WIDTH)
     nodes = view.graph.by_key()
     boxes = {box.key: box for box in view.boxes}
@@ -35,9 +35,9 @@ def map_of_view(view: View, links: Links) -> dict[str, Any]:
     return _map(sheet, drawn, counts)
 
 
-def map_of_classes(folded: FoldedGraph, links: Links) -> dict[str, Any]:
+def map_of_classes(folded: FoldedGraph, links: Links, *, stages: Sequence[str] = ()) -> dict[str, Any]:
     """A campaign's folded graph in the same words; a box leads to the list of its jobs, an arrow says how many files it is."""
-    sheet = sheet_of_classes(folded, links, label_width=CLASS_WIDTH)
+    sheet = sheet_of_classes(folded, links, label_width=CLASS_WIDTH, stages=stages)
     counts = {(str(flow.source), str(flow.target)): flow.files for flow in folded.flows}
     drawn = []
     for key, item in sheet.items.items():
@@ -56,7 +56,9 @@ def _map(sheet: Sheet, boxes: list[dict[str, Any]], counts: Mapping[tuple[str, s
         "focus": sheet.first,
         "boxes": boxes,
         "arrows": arrows,
+        "order": list(sheet.order),
         "states": sheet.states(),
+        "shapes": sheet.shapes(),
     }
 
 

@@ -9,7 +9,7 @@ from textwrap import wrap
 from xml.etree import ElementTree as ET
 
 from provenance.lineage.captions import Caption
-from provenance.lineage.marks import add_mark
+from provenance.lineage.marks import COLOURS, add_mark
 from provenance.lineage.words import columns, shown
 
 LABEL_CHAR = 7.25
@@ -23,17 +23,26 @@ LEGEND_LINE = 20.0
 MONO = "ui-monospace, monospace"
 SANS = "system-ui, 'DejaVu Sans', sans-serif"
 INK, MUTED, LINE_COLOUR, PAPER, FOCUS = "#1b1f24", "#57606a", "#8c959f", "#ffffff", "#0072b2"
-HAIR, FILE_FILL, FOCUS_FILL, BADGE_FILL = "#d0d7de", "#f3f5f8", "#ddeefa", "#eceff2"
+FILE_FILL, FOCUS_FILL, BADGE_FILL = "#f3f5f8", "#ddeefa", "#eceff2"
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """What stands below a picture: notes in words, then the marks of the states that occur."""
+    """What stands below a picture: notes in words, then the shapes and the marks of the states that occur.
+
+    Attributes:
+        shapes: name and meaning, as `Sheet.shapes` has them.
+    """
 
     notes: Sequence[str]
     states: Sequence[str]
+    shapes: Sequence[tuple[str, str]] = ()
+
+    def signs(self) -> list[tuple[str, str, bool]]:
+        """Name, words, and whether it is a state's mark, in the order in which they stand."""
+        return [(*shape, False) for shape in self.shapes] + [(state, shown(state), True) for state in self.states]
 
 
 def number_text(value: float) -> str:
@@ -62,12 +71,19 @@ def frame(name: str, width: float, height: float, words: str) -> tuple[ET.Elemen
 def node_element(parent: ET.Element, name: str, text: Caption, corner: Point, *, is_focus: bool) -> ET.Element:
     """The group of one box, a link where it has a page, with its tooltip, which names it to screen readers too."""
     states = " is-focus" * is_focus + " is-placeholder" * text.is_placeholder
+    if is_unhappy(text.state):
+        states += f" is-{text.state if text.state in COLOURS else 'unknown'}"
     place = f"translate({number_text(corner[0])} {number_text(corner[1])})"
     named = {"class": f"lineage-node {name}{states}", "transform": place}
     tag, more = ("a", {"href": text.url}) if text.url else ("g", {"role": "img"})
     node = ET.SubElement(parent, tag, {**named, **more})
     ET.SubElement(node, "title").text = f"{text.title}{', the one asked for' * is_focus}"
     return node
+
+
+def is_unhappy(state: str | None) -> bool:
+    """True for jobs that did not end well, or in a state that nobody knows; their boxes have a frame in its colour."""
+    return state is not None and state not in {"succeeded", "running"}
 
 
 def write(parent: ET.Element, name: str, text: str, at: Point, look: Mapping[str, str]) -> None:
@@ -100,9 +116,15 @@ def edge_path(parent: ET.Element, path: str, *, is_sure: bool) -> None:
     ET.SubElement(parent, "path", {"d": path, **look})
 
 
+def write_count(parent: ET.Element, words: str, at: Point) -> None:
+    """Adds how much an arrow is, beside it, on a rim of paper where it crosses other lines."""
+    look = {"font-size": "10", "text-anchor": "middle", "fill": MUTED, "stroke": PAPER, "stroke-width": "3"}
+    write(parent, "lineage-count", words, at, {**look, "paint-order": "stroke"})
+
+
 def legend_height(legend: Legend, width: float) -> float:
     """The room that `draw_legend` needs."""
-    return LEGEND_LINE * (len(_note_lines(legend, width)) + len(_rows(legend.states, width)))
+    return LEGEND_LINE * (len(_note_lines(legend, width)) + len(_rows(legend, width)))
 
 
 def draw_legend(parent: ET.Element, legend: Legend, top: float, width: float) -> None:
@@ -111,12 +133,15 @@ def draw_legend(parent: ET.Element, legend: Legend, top: float, width: float) ->
     for row, line in enumerate(lines):
         write(parent, "lineage-note", line, (0, top + LEGEND_LINE * row + 14), {})
     marks = ET.SubElement(parent, "g", {"class": "lineage-legend", "aria-hidden": "true"})
-    for row, items in enumerate(_rows(legend.states, width), len(lines)):
+    for row, items in enumerate(_rows(legend, width), len(lines)):
         middle = top + LEGEND_LINE * row + 10
-        for state, left in items:
-            add_mark(marks, state, left + 8, middle)
+        for (name, words, is_state), left in items:
+            if is_state:
+                add_mark(marks, name, left + 8, middle)
+            else:
+                _add_shape(marks, name, left, middle)
             at = (left + MARK_ROOM, middle + 4)
-            write(marks, "lineage-detail", shown(state), at, {"font-size": "11", "fill": MUTED})
+            write(marks, "lineage-detail", words, at, {"font-size": "11", "fill": MUTED})
 
 
 def _badge(node: ET.Element, text: Caption, corner: Point) -> None:
@@ -132,15 +157,39 @@ def _note_lines(legend: Legend, width: float) -> list[str]:
     return [line for note in legend.notes for line in wrap(note, int(width / (DETAIL_CHAR + 0.6)))]
 
 
-def _rows(states: Sequence[str], width: float) -> list[list[tuple[str, float]]]:
-    """States with their left ends, in as many rows as the width needs."""
-    rows: list[list[tuple[str, float]]] = []
+def _add_shape(parent: ET.Element, name: str, left: float, middle: float) -> None:
+    """A small picture of a shape, as boxes and lines of the picture have it."""
+    if name == "unsure":
+        line = {"stroke": LINE_COLOUR, "stroke-width": "1.4", "stroke-dasharray": "4 4", "fill": "none"}
+        path = f"M{number_text(left)} {number_text(middle)}h16"
+        ET.SubElement(parent, "path", {"class": "lineage-line", "d": path, **line})
+        return
+    for shift in (4.0, 2.0, 0.0) if name == "stack" else (0.0,):
+        place = {"x": number_text(left + 0.5 + shift), "y": number_text(middle - 5.5 + shift)}
+        extent = {"width": "12" if name == "stack" else "15", "height": "8" if name == "stack" else "11"}
+        radius = {"rx": _RADII.get(name, "4")}
+        look = {"class": f"lineage-sign is-{name}", "fill": PAPER, "stroke": LINE_COLOUR, **_SIGNS.get(name, {})}
+        ET.SubElement(parent, "rect", {**place, **extent, **radius, **look})
+
+
+_RADII = {"job": "1", "stack": "2", "stub": "5"}
+_SIGNS: Mapping[str, Mapping[str, str]] = {
+    "file": {"fill": FILE_FILL},
+    "focus": {"fill": FOCUS_FILL, "stroke": FOCUS, "stroke-width": "2"},
+    "mentioned": {"stroke": MUTED, "stroke-dasharray": "4 3"},
+    "stub": {"stroke-dasharray": "3 3"},
+}
+
+
+def _rows(legend: Legend, width: float) -> list[list[tuple[tuple[str, str, bool], float]]]:
+    """Signs with their left ends, in as many rows as the width needs."""
+    rows: list[list[tuple[tuple[str, str, bool], float]]] = []
     left = width
-    for state in states:
-        need = MARK_ROOM + text_width(state, DETAIL_CHAR) + 14
+    for sign in legend.signs():
+        need = MARK_ROOM + text_width(sign[1], DETAIL_CHAR) + 14
         if left + need > width:
             rows.append([])
             left = 0.0
-        rows[-1].append((state, left))
+        rows[-1].append((sign, left))
         left += need
     return rows

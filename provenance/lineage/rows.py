@@ -55,7 +55,7 @@ class Rows:
 def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
     """The picture as an `<svg>` element; `sheet_for` gives the sheet for a width of labels."""
     sheet = sheet_for(LABEL_WIDTH)
-    rows = arrange(list(sheet.items), list(sheet.arrows), first=sheet.first)
+    rows = arrange(list(sheet.items), list(sheet.arrows), first=sheet.first, order=sheet.order)
     step = min(LANE, GUTTER_AT_MOST / max(1, rows.lanes))
     left = step * rows.lanes + 8
     if (room := int((WIDTH - left) / LABEL_CHAR)) > LABEL_WIDTH:
@@ -64,7 +64,9 @@ def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
     tops = [sum(heights[:row]) for row in range(len(heights))]
     place = {key: (step * rows.lane_of[key] + 9, top + 14) for key, top in zip(rows.order, tops, strict=True)}
     height = sum(heights) + 8
-    legend = Legend(sheet.notes, sheet.states())
+    # a job is its mark alone here, so that there is no shape of a job to explain
+    shapes = [shape for shape in sheet.shapes() if shape[0] != "job"]
+    legend = Legend(sheet.notes, sheet.states(), shapes)
     root, body = frame("lineage-down", WIDTH, height + legend_height(legend, WIDTH), sheet.words)
     _draw_edges(body, sheet, place)
     for key, top in zip(rows.order, tops, strict=True):
@@ -73,9 +75,17 @@ def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
     return root
 
 
-def arrange(keys: Sequence[str], links: Sequence[tuple[str, str]], *, first: str) -> Rows:
-    """Rows in which everything stands below what came of it; what made a box follows it as closely as can be."""
-    order = _order(keys, links, first)
+def arrange(
+    keys: Sequence[str], links: Sequence[tuple[str, str]], *, first: str, order: Sequence[tuple[str, str]] = ()
+) -> Rows:
+    """Rows in which everything stands below what came of it; what made a box follows it as closely as can be.
+
+    `order` has pairs that only stand one before the other.
+    """
+    return _with_lanes(_order(keys, [*links, *order], first), links)
+
+
+def _with_lanes(order: list[str], links: Sequence[tuple[str, str]]) -> Rows:
     row_of = {key: row for row, key in enumerate(order)}
     _, before = neighbours(ends for ends in links if row_of[ends[0]] > row_of[ends[1]])
     last_row = {key: max(row_of[source] for source in sources) for key, sources in before.items()}

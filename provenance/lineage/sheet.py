@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
-from provenance.lineage.captions import Caption, captions, safe_url
+from provenance.lineage.captions import DETAIL_MORE, Caption, captions, fitted, safe_url
 from provenance.lineage.folding import Box, View
 from provenance.lineage.quotient import FoldedGraph
 from provenance.lineage.words import counted, elided, number, omissions, shown, summary
@@ -11,6 +12,9 @@ from provenance.lineage.words import counted, elided, number, omissions, shown, 
 STUB = "\0stub "
 MANY = 9_000
 """Neighbours of one file: those beyond the first ten thousand of a picture are not counted (`db/queries/hidden_neighbours.py`)."""
+_STATES = ("succeeded", "running", "silent", "failed", "killed", "lost")
+"""The order of states in every legend; others follow."""
+NO_FLOW = "No job here read a file that another of this campaign made."
 FOLDED = frozenset({"files", "jobs", "chain", "cycle"})
 
 
@@ -48,6 +52,8 @@ class Sheet:
         words: the whole in a sentence, for screen readers.
         notes: what a reader must know of it, below the picture.
         first: key of the item that the picture is about; empty where there is none.
+        counts: what is written at arrows, where they say how much they are.
+        order: pairs to place one after the other though no arrow joins them.
     """
 
     items: dict[str, Item] = field(default_factory=dict)
@@ -55,10 +61,28 @@ class Sheet:
     words: str = ""
     notes: Sequence[str] = ()
     first: str = ""
+    counts: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    order: Sequence[tuple[str, str]] = ()
 
     def states(self) -> list[str]:
-        """The states whose marks occur, in the order of the items."""
-        return list(dict.fromkeys(item.text.state for item in self.items.values() if item.text.state))
+        """The states whose marks occur, always in the same order."""
+        found = dict.fromkeys(item.text.state for item in self.items.values() if item.text.state)
+        return [state for state in _STATES if state in found] + [state for state in found if state not in _STATES]
+
+    def shapes(self) -> list[tuple[str, str]]:
+        """The shapes that occur, by name, each with what it means."""
+        items = self.items.values()
+        nodes = [item for item in items if item.kind != "stub"]
+        found = {
+            "file": ("file", any(not item.text.state for item in nodes)),
+            "job": ("job", any(item.text.state for item in nodes)),
+            "stack": ("several as one", any(item.is_folded for item in nodes)),
+            "focus": ("the file asked for", any(item.is_focus for item in nodes)),
+            "mentioned": ("only mentioned", any(item.text.is_placeholder for item in nodes)),
+            "unsure": ("only possible", not all(self.arrows.values())),
+            "stub": ("more, not shown", len(nodes) < len(items)),
+        }
+        return [(name, words) for name, (words, occurs) in found.items() if occurs]
 
 
 def sheet_of(view: View, links: Links, *, label_width: int) -> Sheet:
@@ -82,19 +106,27 @@ def sheet_of(view: View, links: Links, *, label_width: int) -> Sheet:
     return sheet
 
 
-def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int) -> Sheet:
-    """The items and arrows of a campaign's folded graph; `links.expand` takes a class's index as text."""
+def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int, stages: Sequence[str] = ()) -> Sheet:
+    """The items and arrows of a campaign's folded graph; `links.expand` takes a class's index as text.
+
+    Where no file joins its classes they stand in the order of `stages`.
+    """
     total = sum(some.jobs for some in folded.classes)
     words = f"{counted(total, 'job')} by stage, code version and state"
-    arrows = {(str(flow.source), str(flow.target)): True for flow in folded.flows if flow.source != flow.target}
+    counts = {
+        (str(flow.source), str(flow.target)): counted(flow.files, "file")
+        for flow in folded.flows
+        if flow.source != flow.target
+    }
     left_out = f"Not shown: {counted(folded.omitted_jobs, 'job')} of {number(folded.omitted_classes)} smaller classes."
-    sheet = Sheet(arrows=arrows, words=words, notes=[left_out] * (folded.omitted_classes > 0))
+    notes = [left_out] * (folded.omitted_classes > 0) + [NO_FLOW] * (not counts and len(folded.classes) > 1)
+    order = [] if counts else _in_order(folded, stages)
+    sheet = Sheet(arrows=dict.fromkeys(counts, True), words=words, notes=notes, counts=counts, order=order)
     for index, some in enumerate(folded.classes):
-        state = "" if some.state == "succeeded" else f"{shown(some.state)} · "
-        detail = f"{state}{counted(some.jobs, 'job')}" + (f" · {shown(some.code_version)}" if some.code_version else "")
+        state = None if some.state == "succeeded" else some.state
         text = Caption(
             label=elided(some.stage or "no stage", label_width),
-            detail=elided(detail, label_width + 4),
+            detail=fitted([state, counted(some.jobs, "job"), some.code_version], label_width + DETAIL_MORE),
             title=shown(
                 f"{counted(some.jobs, 'job')} of {some.stage or 'no stage'}, {some.state}, {some.code_version or 'no code said'}"
             ),
@@ -103,6 +135,16 @@ def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int) -> 
         )
         sheet.items[str(index)] = Item(text, "job" if some.jobs == 1 else "jobs")
     return sheet
+
+
+def _in_order(folded: FoldedGraph, stages: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs that put the classes of each stage after the first class of the stage before."""
+    by_stage: dict[str, list[str]] = {stage: [] for stage in stages}
+    for index, some in enumerate(folded.classes):
+        if some.stage in by_stage:
+            by_stage[some.stage].append(str(index))
+    columns = [keys for keys in by_stage.values() if keys]
+    return [(before[0], key) for before, keys in pairwise(columns) for key in keys]
 
 
 def _add_stub(sheet: Sheet, box: Box, counts: Mapping[str, int], side: str, links: Links) -> None:

@@ -5,12 +5,14 @@ have classes for a stylesheet, and presentation attributes, which any stylesheet
 alone. There are no ids, so several pictures fit on one page.
 
 Classes: `lineage` on the root with `lineage-right` (`is-wide`) or `lineage-down`; `lineage-background`, `lineage-edges`
-(paths in it may be `is-possible`), `lineage-node` with `lineage-KIND` (file, job, files, jobs, chain, cycle, stub; `is-focus`,
-`is-placeholder`), in it `lineage-sheet`, `lineage-shape`, `lineage-label`, `lineage-detail`, `lineage-badge`,
-`lineage-mark` with `is-STATE`; below, `lineage-note` and `lineage-legend`.
+(paths in it may be `is-possible`), `lineage-node` with `lineage-KIND` (file, job, files, jobs, chain, cycle, stub;
+`is-focus`, `is-placeholder`, `is-STATE` where jobs did not end well), in it `lineage-sheet`, `lineage-shape`,
+`lineage-label`, `lineage-detail`, `lineage-badge`, `lineage-mark` with `is-STATE`; `lineage-count` at arrows; below,
+`lineage-note` and `lineage-legend` with `lineage-sign` and `lineage-line`.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 from xml.etree import ElementTree as ET
@@ -18,14 +20,13 @@ from xml.etree import ElementTree as ET
 from provenance.lineage.folding import View, fold
 from provenance.lineage.graph import Graph
 from provenance.lineage.layout import Layout, Place, Size, Spacing, lay_out
-from provenance.lineage.marks import add_mark
+from provenance.lineage.marks import COLOURS, UNKNOWN_COLOUR, add_mark
 from provenance.lineage.pencil import (
     BADGE_CHAR,
     DETAIL_CHAR,
     FILE_FILL,
     FOCUS,
     FOCUS_FILL,
-    HAIR,
     LABEL_CHAR,
     LINE_COLOUR,
     MARK_ROOM,
@@ -37,10 +38,12 @@ from provenance.lineage.pencil import (
     edge_group,
     edge_path,
     frame,
+    is_unhappy,
     legend_height,
     node_element,
     number_text,
     text_width,
+    write_count,
     write_lines,
 )
 from provenance.lineage.quotient import FoldedGraph
@@ -58,6 +61,9 @@ LEAST_WIDTH = 340.0
 WIDE = 1_500.0
 """Wider pictures say so by a class: a page scrolls them, where it scales others down to its own width."""
 SHEET_SHIFT = 3.0
+PLAIN, COUNTED = Spacing(38.0, 14.0), Spacing(106.0, 14.0)
+COUNT_AT = 36.0
+"""How far from the end of an arrow the middle of its count stands."""
 
 
 def draw(
@@ -77,11 +83,20 @@ def draw_view(view: View, *, direction: Direction = "right", links: Links | None
     return _drawn(lambda width: sheet_of(view, chosen, label_width=width), direction)
 
 
-def draw_classes(folded: FoldedGraph, *, direction: Direction = "right", links: Links | None = None) -> str:
-    """A campaign's folded graph as an `<svg>` element: a box for each stage, code version and state."""
+def draw_classes(
+    folded: FoldedGraph, *, direction: Direction = "right", links: Links | None = None, stages: Sequence[str] = ()
+) -> str:
+    """A campaign's folded graph as an `<svg>` element: a box for each stage, code version and state.
+
+    Where no file joins its classes they stand in the order of `stages`.
+    """
     chosen = links or Links()
     least = CLASS_WIDTH if direction == "right" else 0
-    return _drawn(lambda width: sheet_of_classes(folded, chosen, label_width=max(width, least)), direction)
+
+    def sheet_for(width: int) -> Sheet:
+        return sheet_of_classes(folded, chosen, label_width=max(width, least), stages=stages)
+
+    return _drawn(sheet_for, direction)
 
 
 def _drawn(sheet_for: Callable[[int], Sheet], direction: Direction) -> str:
@@ -91,9 +106,9 @@ def _drawn(sheet_for: Callable[[int], Sheet], direction: Direction) -> str:
 
 def _columns_element(sheet: Sheet) -> ET.Element:
     sizes = {key: item_size(item) for key, item in sheet.items.items()}
-    layout = lay_out(sizes, sheet.arrows, spacing=Spacing(38.0, 14.0))
+    layout = lay_out(sizes, [*sheet.arrows, *sheet.order], spacing=COUNTED if sheet.counts else PLAIN)
     width, height = max(layout.along, LEAST_WIDTH), layout.across + LINE
-    legend = Legend(sheet.notes, sheet.states())
+    legend = Legend(sheet.notes, sheet.states(), sheet.shapes())
     name = "lineage-right is-wide" if width > WIDE else "lineage-right"
     root, body = frame(name, width, height + legend_height(legend, width), sheet.words)
     _draw_edges(body, sheet, layout)
@@ -124,6 +139,20 @@ def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
         elif source.layer_end > points[0][0]:  # straight to where the layer ends, so as not to cross wider boxes
             points.insert(1, (source.layer_end, points[0][1]))
         edge_path(edges, _path(points), is_sure=is_sure)
+    _draw_counts(body, sheet, layout)
+
+
+def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
+    """Writes counts at the end of arrows where fewer come together: lines that lie on each other would hide them."""
+    leaving = Counter(source for source, _ in sheet.arrows)
+    arriving = Counter(target for _, target in sheet.arrows)
+    for (source, target), words in sheet.counts.items():
+        if arriving[target] > 1 and arriving[target] >= leaving[source]:
+            x, y = _exit(layout.places[source])
+            write_count(body, words, (x + COUNT_AT, y - 4))
+        else:
+            x, y = _entry(layout.places[target])
+            write_count(body, words, (x - COUNT_AT, y - 4))
 
 
 def _draw_item(body: ET.Element, item: Item, place: Place) -> None:
@@ -155,7 +184,9 @@ def _look(item: Item, *, is_job: bool) -> dict[str, str]:
         return {"stroke": FOCUS, "stroke-width": "2.5", "fill": FOCUS_FILL}
     if item.text.is_placeholder:
         return {"stroke": MUTED, "stroke-dasharray": "4 3", "fill": PAPER}
-    return {"stroke": HAIR if item.kind == "job" else LINE_COLOUR, "fill": PAPER if is_job else FILE_FILL}
+    if is_unhappy(item.text.state):
+        return {"stroke": COLOURS.get(item.text.state or "", UNKNOWN_COLOUR), "stroke-width": "2.5", "fill": PAPER}
+    return {"stroke": LINE_COLOUR, "fill": PAPER if is_job else FILE_FILL}
 
 
 def _rect(node: ET.Element, name: str, size: Size, radius: str, look: Mapping[str, str]) -> None:

@@ -39,7 +39,7 @@ def elided(text: str, width: int) -> str:
     if columns(text) <= width:
         return text
     head, tail = (width - 1) // 2, width - 1 - (width - 1) // 2
-    return f"{_cut(text, head)}…{_cut(text[::-1], tail)[::-1]}"
+    return f"{leading(text, head)}…{leading(text[::-1], tail)[::-1]}"
 
 
 def columns(text: str) -> int:
@@ -162,7 +162,8 @@ def _noun(left: LeftOut | None, count: int) -> str:
     return ("file" if left.files else "job") + "s" * (count > 1)
 
 
-def _cut(text: str, width: int) -> str:
+def leading(text: str, width: int) -> str:
+    """As much of the beginning of a text as `width` columns hold."""
     used, kept = 0, []
     for char in text:
         used += columns(char)

@@ -32,6 +32,7 @@ from provenance.db.queries.folded import (
 from provenance.errors import AmbiguousError, LimitError, NotFoundError
 from provenance.lineage.quotient import FoldedGraph
 from provenance.lineage.sheet import Links
+from provenance.services.home import campaign_counts
 from provenance.services.work import Parts, enqueue, enqueue_all
 
 FOLD = "fold"
@@ -52,6 +53,7 @@ class FoldedCampaign(NamedTuple):
         is_current: False where something was recorded since.
         key: the campaign's, where its graph is kept.
         to_keep: what was counted now and is to be kept; see `follow_up`.
+        stages: in the order in which they began, where no file joins them; else none, since files tell the order.
     """
 
     experiment: str
@@ -62,6 +64,7 @@ class FoldedCampaign(NamedTuple):
     key: CampaignKey | None = None
     to_keep: KeptGraph | None = None
     recount_at: datetime | None = None
+    stages: Sequence[str] = ()
 
     @property
     def needs_follow_up(self) -> bool:
@@ -78,6 +81,19 @@ def fold_campaign(
         NotFoundError: the experiment has no such campaign, or the campaign no such task.
         LimitError: the tasks have more than 100,000 jobs; or the campaign has millions and was never counted yet.
     """
+    folded = _fold(connection, experiment, campaign, task_ids)
+    if any(flow.source != flow.target for flow in folded.graph.flows):
+        return folded
+    return folded._replace(stages=_stages_begun(connection, experiment, campaign))
+
+
+def _stages_begun(connection: Connection, experiment: str, campaign: str) -> list[str]:
+    """Return the stages of a campaign in the order in which the pages of campaigns have them."""
+    counts = campaign_counts(connection, campaign, experiment)
+    return [stage["stage"] or "" for stage in counts[0]["stages"]] if counts else []
+
+
+def _fold(connection: Connection, experiment: str, campaign: str, task_ids: Sequence[str]) -> FoldedCampaign:
     number = experiment_key(connection, experiment)
     if number is None:
         raise NotFoundError(f"No job or task names an experiment {experiment}.")

@@ -117,7 +117,7 @@ def test_a_box_opens_and_folds_and_a_link_and_the_way_back_show_the_same(wide: W
 def test_a_double_click_on_a_stack_opens_it_where_it_stands(wide: Watched) -> None:
     page = wide.page
     open_map(page, f"{wide.site}{LINEAGE}&find=dimuon")
-    assert page.locator(".map-found").inner_text() == "2 boxes"
+    assert page.locator(".map-found").inner_text() == "2 boxes; 11 of 43 rows below"
     page.locator(".map-find").press("Enter")
     place = "document.querySelector('.map-place').map.placeOf(document.querySelector('.map-place').map.chosen)"
     page.locator(".map-find").press("Enter")

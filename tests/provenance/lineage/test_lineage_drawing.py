@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from lineage_graphs import graphs
 
-from provenance.lineage.captions import name_pattern, safe_url, worst_state
+from provenance.lineage.captions import safe_url, worst_state
 from provenance.lineage.graph import FileNode, Graph, JobNode
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from provenance.lineage.sheet import Links
@@ -154,6 +154,44 @@ def test_long_name_is_cut_in_the_middle_and_whole_in_the_title() -> None:
     assert ">cosmic_overla…_20261124.root</text>" in text
 
 
+def labels_of(root: ET.Element) -> list[str]:
+    return [element.text or "" for element in root.iter() if element.get("class") == "lineage-label"]
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_names_that_differ_in_their_middle_are_told_apart(direction: Direction) -> None:
+    production = samples.Production()
+    names = [f"fardet_genie_N1810j0211a_nonswap_fhc_prod7_{part:03d}_of_006.caf.root" for part in range(4)]
+    concat = production.job("concat", [production.file(name, "caf") for name in names])
+    focus = production.made(concat, "concat.root", "caf")
+
+    labels = labels_of(parsed(production.graph(focus), direction))
+
+    assert len(set(labels)) == len(labels)
+    assert {f"{part:03d}_of_006.caf.root" for part in range(4)} <= {label[-19:] for label in labels}
+
+
+def test_shared_inputs_that_do_not_fit_are_counted_and_never_cut_into_one_name() -> None:
+    production = samples.Production()
+    shared = ("fluxswap_dk2nu_g4numi_v6r1b_me000z200i_merged.root", "neardet-1x3block-vacuum-stagger.gdml")
+    job = production.job("sim", [production.file("seed.root")])
+    production.shared(job, *(production.file(name) for name in shared))
+    focus = production.made(job, "sim.root", "sim")
+
+    text = draw(production.graph(focus))
+
+    assert ">2 shared inputs</text>" in text
+    assert all(name in text for name in shared)
+
+
+def test_job_that_failed_keeps_its_id_where_its_code_does_not_fit() -> None:
+    job = JobNode("j", "0f8b", "81244.8914@sched01", "failed", "reco", code_version="novasoft S24-01-01")
+
+    text = draw(Graph("j", (job,)))
+
+    assert ">failed · 81244.8914</text>" in text
+
+
 def test_picture_for_phones_fits_the_narrowest_screen_however_wide_the_graph() -> None:
     production = samples.Production()
     inputs = [production.file(f"raw_{n}.root", f"tier{n}") for n in range(60)]
@@ -196,12 +234,6 @@ def test_url_that_runs_script_is_not_linked() -> None:
     graph = Graph("f", (FileNode("f", "a.root", url="javascript:alert(1)"),))
 
     assert "javascript" not in draw(graph)
-
-
-def test_pattern_keeps_what_names_share() -> None:
-    assert name_pattern(["reco_r1.root", "reco_r2.root"]) == "reco_r*.root"
-    assert name_pattern(["aa", "aaa"]) == "aa*"
-    assert name_pattern(["x", "y"]) == "*"
 
 
 def test_worst_state_goes_first() -> None:
