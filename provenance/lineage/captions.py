@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from provenance.lineage.folding import Box, View
 from provenance.lineage.graph import UNHAPPY_STATES, FileNode, JobNode, Node
-from provenance.lineage.words import counted, elided, number, shown, size, title
+from provenance.lineage.words import counted, elided, known_briefly, number, shown, size, title
 
 DETAIL_MORE = 4
 """Details are set smaller, so more columns of them fit under a label."""
@@ -59,7 +59,7 @@ class _Captions:
             url=safe_url(members[0].url) if len(members) == 1 else None,
             badge=elided(_badge(badges), self.width),
             badge_title=_titles(badges),
-            is_placeholder=bool(files) and not jobs and files[0].is_placeholder,
+            is_placeholder=bool(files) and not jobs and not files[0].is_made,
         )
 
     def _lines(self, box: Box, files: Sequence[FileNode], jobs: Sequence[JobNode]) -> tuple[str, str]:
@@ -120,8 +120,8 @@ def _joined(parts: Sequence[str | None]) -> str:
 
 
 def _file_detail(file: FileNode) -> str:
-    if file.is_placeholder:
-        return _joined(["only mentioned", file.data_tier])
+    if not file.is_made:
+        return _joined([known_briefly(file), file.data_tier])
     version = None if file.version is None else f"version {file.version}"
     return _joined([file.data_tier, None if file.size_bytes is None else size(file.size_bytes), version])
 
@@ -129,7 +129,7 @@ def _file_detail(file: FileNode) -> str:
 def _files_detail(files: Sequence[FileNode]) -> str:
     sizes = [file.size_bytes for file in files if file.size_bytes is not None]
     total = size(sum(sizes)) if len(sizes) == len(files) else None
-    return _joined(["only mentioned" if files[0].is_placeholder else None, files[0].data_tier, total])
+    return _joined([known_briefly(files[0]), files[0].data_tier, total])
 
 
 def _job_detail(job: JobNode) -> str:
