@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -50,6 +51,7 @@ RECORDS = (
     job(4, "plot", [file("caf", 4, role="primary")], [], "killed"),
     job(5, "plot", [file("lonely", 6)], [], "failed"),
     job(6, "plot", [file("lonely", 6)], [], "failed"),
+    job(7, "plot", [file("geometry", 9, role="shared")], [], "failed"),
 )
 
 
@@ -95,10 +97,9 @@ def test_jobs_that_failed_after_a_file_are_not_blamed_on_what_made_it(told: Flas
     [
         ("/lineage/raw", "No recorded job made this file. What came of it"),
         ("/lineage/geometry?direction=ancestors", "No recorded job made this file. What came of it"),
-        ("/lineage/broken", "No recorded job made this file."),
         ("/lineage/reco?direction=descendants", "Nothing is known that came of this file. What made it"),
         ("/lineage/reco?direction=descendants&state=killed", "Nothing of this file's history passes these filters."),
-        ("/lineage/broken?direction=both", "No job is known that made or used this file."),
+        ("/lineage/lonely?direction=descendants", "2 jobs came of this; 2 failed."),
     ],
 )
 def test_history_of_a_file_alone_offers_the_other_side_where_there_is_one(
@@ -118,7 +119,7 @@ def test_history_of_a_file_alone_offers_the_other_side_where_there_is_one(
 def test_orphans_say_who_used_them_and_are_listed_by_it(told: FlaskClient, only: str, listed: list[str]) -> None:
     uses = {
         "raw": "files were made of it",
-        "geometry": "read by 1 job, as shared input",
+        "geometry": "read by 2 jobs, as shared input",
         "other-raw": "files were made of it",
         "broken": "nobody read it",
         "lonely": "read by 2 jobs",
@@ -129,3 +130,90 @@ def test_orphans_say_who_used_them_and_are_listed_by_it(told: FlaskClient, only:
     rows = [words(row) for row in re.findall(r"<tr><td>.*?</tr>", html)]
     assert {row.partition(" nova")[0] for row in rows} == set(listed)
     assert all(row.endswith(uses[row.partition(" nova")[0]]) for row in rows)
+
+
+def test_output_of_a_failed_job_is_the_same_thing_on_every_page(told: FlaskClient) -> None:
+    writer = "81284.3@sched01"
+
+    assert lead(told, "/files/broken").startswith(f"broken was written by job {writer} ")
+    assert lead(told, "/files/broken").endswith(", which failed; it counts as not made.")
+    assert "may have come from outside" not in page(told, "/files/broken")
+    assert lead(told, "/lineage/broken") == (
+        f"No recorded job made this file. It was written by job {writer}, which failed: it counts as not made."
+    )
+    assert "file of a failed job broken" in words(page(told, "/lineage/caf?direction=both"))
+    assert f"job {writer} , which failed: counts as not made" in words(page(told, "/leaves/caf"))
+    picture = told.get("/lineage/caf?direction=both&picture=map").json
+    [box] = [box for box in picture["boxes"] if box["label"] == "broken"]
+    assert (box["is_placeholder"], box["detail"]) == (True, "of a failed job")
+
+
+def test_file_that_was_read_in_another_version_than_was_made_is_no_missing_record(told: FlaskClient) -> None:
+    maker = f"/jobs/{uuid.UUID(int=1)}"
+
+    picture = told.get("/lineage/caf?picture=map").json
+    boxes = {box["label"]: box for box in picture["boxes"]}
+    assert boxes["reco"]["detail"] == "another version than made"
+    assert ["Known", "another version than job 81284.1@sched01 made", maker] in boxes["reco"]["facts"]
+    assert boxes["other-raw"]["detail"] == "only mentioned"
+    assert "another version than job 81284.1@sched01 made" in told.get("/api/v1/files/caf/lineage?format=text").text
+    assert "another version than made" in words(page(told, "/lineage/caf"))
+    assert "another version than made" in words(page(told, "/files/reco"))
+    assert "another version than made" not in words(page(told, "/files/caf"))
+    [reader] = told.get("/api/v1/files/reco").json["consumers"]
+    assert reader["is_linked"] is False
+    assert f'another version by <a href="{maker}">' in page(told, "/roots/caf")
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (1, ("Lineage of what it made", "reco", {"experiment": "nova"})),
+        (3, ("Lineage of what it read", "caf", {"experiment": "nova", "direction": "both"})),
+        (7, None),
+    ],
+)
+def test_job_leads_to_the_lineage_that_it_is_in(told: FlaskClient, number: int, expected: Any) -> None:
+    """Without an output that counts, to that of what it read, in which its own box is chosen."""
+    job_id = str(uuid.UUID(int=number))
+    found = re.search(r'href="(/lineage/[^"]*)">([^<]*)</a>', page(told, f"/jobs/{job_id}"))
+    if expected is None:
+        assert found is None
+        return
+    assert found is not None
+    address = urlsplit(unescape(found[1]))
+    query = dict(parse_qsl(address.query))
+    chosen = query.pop("at", None)
+
+    assert (found[2], address.path.removeprefix("/lineage/"), query) == expected
+    if chosen is not None:
+        boxes = told.get(f"{unescape(found[1])}&picture=map").json["boxes"]
+        assert [box["url"] for box in boxes if chosen in box["keys"]] == [f"/jobs/{job_id}"]
+
+
+def listed(html: str) -> list[str]:
+    """Return the names in the first column of a table."""
+    return re.findall(r'<tr><td><a class="name[^"]*" href="[^"]*">([^<]*)</a>', html)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "names"),
+    [
+        ("file=reco", "2 other files were made from it, by 2 jobs.", ["caf", "broken"]),
+        ("file=reco&experiment=nova&direct=1", "1 other file was made from it directly, by 1 job.", ["caf"]),
+        ("file=lonely", "No other file was made from it; 2 jobs read it.", []),
+        ("file=broken", "No recorded job read it.", []),
+        ("file=reco&stage=caf", "1 job made 1 file; 2 files of 2 jobs are touched in all.", ["caf", "broken"]),
+    ],
+)
+def test_impact_of_a_file_is_what_came_of_it_without_itself(
+    told: FlaskClient, query: str, expected: str, names: list[str]
+) -> None:
+    html = page(told, f"/impact?{query}")
+
+    assert (lead(told, f"/impact?{query}"), listed(html)) == (expected, names)
+    twin = re.search(r'href="(/api/v1/lineage/impact\?[^"]*)"', html)
+    assert twin is not None
+    rows = told.get(unescape(twin[1])).text
+    assert all(name in rows for name in names)
+    assert '"name":"reco"' not in rows
