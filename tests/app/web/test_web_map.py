@@ -308,6 +308,30 @@ def test_each_button_of_a_table_says_what_it_shows(wide: Watched) -> None:
     assert any(name.startswith("Show reco, failed") for name in names)
 
 
+def drag(page: Page, fingers: list[tuple[float, float]], *, up: int) -> None:
+    """Move some fingers upwards together."""
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, moved: int) -> None:
+        points = [{"x": x, "y": y - moved, "id": number} for number, (x, y) in enumerate(fingers)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points if kind != "touchEnd" else []})
+
+    touch("touchStart", 0)
+    for moved in range(0, up, 10):
+        touch("touchMove", moved)
+    touch("touchEnd", up)
+
+
+def at_rest(page: Page) -> float:
+    """How far the page is scrolled, once it moves no more."""
+    still = "let last = -1, same = 0; const look = () => { same = scrollY === last ? same + 1 : 0; last = scrollY;"
+    return float(
+        page.evaluate(
+            f"new Promise(done => {{ {still} same > 12 ? done(last) : requestAnimationFrame(look); }}; look(); }})"
+        )
+    )
+
+
 def test_on_a_phone_one_finger_moves_the_page_and_the_map_is_where_it_was_asked_for(
     browser: Browser, site: str
 ) -> None:
@@ -322,12 +346,15 @@ def test_on_a_phone_one_finger_moves_the_page_and_the_map_is_where_it_was_asked_
     before, top = page.evaluate(f"{MAP}.cy.pan()"), page.evaluate("scrollY")
     assert 0 <= box["y"] < NARROW[1] / 2
 
-    where = {"x": box["x"] + 150, "y": box["y"] + 200}
-    session = watched.context.new_cdp_session(page)
-    session.send("Input.synthesizeScrollGesture", {**where, "yDistance": -120, "gestureSourceType": "touch"})
-
-    assert page.evaluate("scrollY") > top
+    drag(page, [(box["x"] + 150, box["y"] + 300)], up=100)
+    becomes(page, f"scrollY > {top}")
     assert page.evaluate(f"{MAP}.cy.pan()") == before
+    assert page.evaluate(f"{MAP}.chosen") is None
+
+    top = at_rest(page)
+    drag(page, [(box["x"] + 100, box["y"] + 250), (box["x"] + 170, box["y"] + 250)], up=60)
+    assert page.evaluate(f"{MAP}.cy.pan().y") < before["y"] - 20
+    assert at_rest(page) == top
     watched.check()
     watched.context.close()
 
