@@ -12,7 +12,7 @@ from lineage_graphs import graphs
 
 from provenance.lineage.captions import safe_url, worst_state
 from provenance.lineage.graph import FileNode, Graph, JobNode
-from provenance.lineage.night import as_image
+from provenance.lineage.night import DARK, as_image
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from provenance.lineage.sheet import Links
 from provenance.lineage.svg import Direction, draw, draw_classes
@@ -256,10 +256,11 @@ def test_same_graph_gives_the_same_bytes() -> None:
 
 def test_stylesheet_and_picture_know_the_same_classes() -> None:
     texts = [draw(sample(), direction=direction) for sample in samples.SAMPLES for direction in DIRECTIONS]
+    texts.append(draw_classes(fold_by_class(samples.large())))
 
     drawn = {name for text in texts for names in re.findall(r'class="([^"]*)"', text) for name in names.split()}
-    styled = set(re.findall(r"\.((?:lineage|is)[a-z-]*)", STYLESHEET.read_text()))
-    assert styled <= drawn
+    for styles in (STYLESHEET.read_text(), " ".join(DARK)):
+        assert set(re.findall(r"\.((?:lineage|is)[a-z-]*)", styles)) <= drawn
 
 
 @pytest.mark.parametrize(
