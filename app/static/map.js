@@ -5,6 +5,7 @@ import { DARK, NARROW, STILL } from "./map_drawing.js";
 import { showBox, spoken } from "./map_panel.js";
 import { paperOf } from "./map_paper.js";
 import { Search } from "./map_search.js";
+import { listenToFingers } from "./map_touch.js";
 import { Window } from "./map_window.js";
 
 const DOUBLE = 350;
@@ -280,8 +281,7 @@ class Place extends Window {
     for (const sign of this.main.querySelectorAll(".map-more")) sign.addEventListener("click", () => this.goOn(sign.dataset.side));
     // the wheel moves the page, as everywhere else on it; only with Ctrl, or two fingers, it makes the picture larger
     this.main.addEventListener("wheel", (event) => event.ctrlKey || event.metaKey || event.stopPropagation(), { capture: true, passive: true });
-    // and one finger moves the page, two the picture
-    this.canvas.addEventListener("touchmove", (event) => event.touches.length < 2 ? event.stopPropagation() : event.preventDefault(), { capture: true, passive: false });
+    listenToFingers(this);
     DARK.addEventListener("change", () => this.recolour());
     matchMedia("print").addEventListener("change", (event) => this.print(event.matches));
     addEventListener("beforeprint", () => this.print(true));

@@ -201,6 +201,164 @@ def test_a_campaign_leads_to_the_jobs_behind_a_box(wide: Watched) -> None:
     assert page.locator(".lead").inner_text().startswith("Failed in step smear")
 
 
+MAP = "document.querySelector('.map-place').map"
+SEEN = f"{MAP}.marked().length > 1 && {MAP}.marked().every((id) => {MAP}.isSeen(id))"
+
+
+def canvas_height(page: Page) -> int:
+    return int(page.evaluate(f"{MAP}.cy.height()"))
+
+
+def test_words_are_large_enough_to_read_and_what_lies_beyond_an_edge_is_a_click_away(
+    browser: Browser, site: str
+) -> None:
+    watched = Watched(browser, site, (700, 700), "light")
+    page = watched.page
+    open_map(page, site + LINEAGE)
+    more = page.get_by_role("button", name="More on the left")
+    more.wait_for()
+    before = page.evaluate(f"{MAP}.cy.pan().x")
+
+    assert page.evaluate(f"{MAP}.cy.zoom()") >= 0.85
+    more.click()
+    becomes(page, f"{MAP}.cy.pan().x > {before} && !{MAP}.cy.animated()")
+    for _ in range(9):
+        if more.is_hidden():
+            break
+        more.click(force=True)
+        page.wait_for_timeout(300)
+    expect(more).to_be_hidden()
+    watched.check()
+    watched.context.close()
+
+
+def test_the_picture_is_as_low_as_what_it_holds_before_and_after_a_stack_was_open(wide: Watched) -> None:
+    page = wide.page
+    open_map(page, wide.site + LINEAGE)
+    folded = canvas_height(page)
+    room = page.evaluate(f"({MAP}.room.y2 - {MAP}.room.y1) * {MAP}.cy.zoom()")
+    choose(page, "toyexp_demo-2026_0001_reco_0004")
+    page.get_by_role("button", name="Open", exact=True).click()
+    hears(page, "Opened")
+    opened = canvas_height(page)
+    page.get_by_role("button", name="Fold all").click()
+    hears(page, "Folded")
+
+    assert folded < room + 40
+    assert opened > folded
+    assert canvas_height(page) == folded
+    assert page.get_by_role("button", name="Fold all").is_hidden()
+    becomes(page, f"!{MAP}.cy.animated() && {MAP}.isSeen({MAP}.chosen)")
+
+
+def test_a_link_to_a_path_shows_all_of_it(browser: Browser, wide: Watched) -> None:
+    page = wide.page
+    open_map(page, wide.site + LINEAGE)
+    page.locator(".map-canvas").focus()
+    for key in ("Home", "p", *["ArrowLeft"] * 6, "p", "Escape"):
+        page.keyboard.press(key)
+
+    other = Watched(browser, wide.site, (900, 700), "light")
+    open_map(other.page, page.url)
+
+    assert other.page.evaluate(SEEN)
+    other.check()
+    other.context.close()
+
+
+def test_a_search_finds_every_member_of_a_stack_lists_it_first_and_leaves_its_row(wide: Watched) -> None:
+    page = wide.page
+    open_map(page, wide.site + LINEAGE)
+    page.locator(".map-find").fill("reco_0009_dimuon")
+
+    assert page.locator(".map-found").inner_text() == "1 box; 1 of 43 rows below"
+    assert told(page) == "1 box; 1 of 43 rows below"
+    assert page.locator("tr[data-keys]:visible").count() == 1
+    page.locator(".map-find").press("Enter")
+    assert "reco_0009_dimuon" in page.locator(".map-panel .hits li").first.inner_text()
+    page.locator(".map-find").fill("")
+    assert page.locator("tr[data-keys]:visible").count() == 43
+
+
+def test_another_direction_goes_on_with_search_choice_and_path(wide: Watched) -> None:
+    page = wide.page
+    open_map(page, wide.site + LINEAGE)
+    page.locator(".map-find").fill("dimuon")
+    page.locator(".map-canvas").focus()
+    for key in ("Home", "p"):
+        page.keyboard.press(key)
+    chosen = words(page, "at")
+
+    kept = page.locator("form.filters input[type=hidden]").evaluate_all("all => all.map((one) => one.name)")
+    page.get_by_role("link", name="What made it").click()
+    page.wait_for_selector(".map-place[data-ready]")
+
+    assert {"find", "at", "start"} <= set(kept)
+    assert (words(page, "find"), words(page, "at"), words(page, "start")) == (["dimuon"], chosen, chosen)
+    assert page.locator(".map-find").input_value() == "dimuon"
+    assert chosen
+
+
+def test_each_button_of_a_table_says_what_it_shows(wide: Watched) -> None:
+    open_map(wide.page, wide.site + CAMPAIGN)
+
+    names = wide.page.locator(".map-show").evaluate_all("all => all.map((one) => one.ariaLabel)")
+
+    assert len(names) == len(set(names)) > 4
+    assert any(name.startswith("Show reco, failed") for name in names)
+
+
+def drag(page: Page, fingers: list[tuple[float, float]], *, up: int) -> None:
+    """Move some fingers upwards together."""
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, moved: int) -> None:
+        points = [{"x": x, "y": y - moved, "id": number} for number, (x, y) in enumerate(fingers)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points if kind != "touchEnd" else []})
+
+    touch("touchStart", 0)
+    for moved in range(0, up, 10):
+        touch("touchMove", moved)
+    touch("touchEnd", up)
+
+
+def at_rest(page: Page) -> float:
+    """How far the page is scrolled, once it moves no more."""
+    still = "let last = -1, same = 0; const look = () => { same = scrollY === last ? same + 1 : 0; last = scrollY;"
+    return float(
+        page.evaluate(
+            f"new Promise(done => {{ {still} same > 12 ? done(last) : requestAnimationFrame(look); }}; look(); }})"
+        )
+    )
+
+
+def test_on_a_phone_one_finger_moves_the_page_and_the_map_is_where_it_was_asked_for(
+    browser: Browser, site: str
+) -> None:
+    watched = Watched(browser, site, NARROW, "light", has_touch=True)
+    page = watched.page
+    page.goto(site + LINEAGE)
+    page.get_by_role("button", name="Walk about in the picture").tap()
+    page.wait_for_selector(".map-place[data-ready]")
+    becomes(page, "document.activeElement.classList.contains('map-canvas')")
+    box = page.locator(".map-canvas").bounding_box()
+    assert box is not None
+    before, top = page.evaluate(f"{MAP}.cy.pan()"), page.evaluate("scrollY")
+    assert 0 <= box["y"] < NARROW[1] / 2
+
+    drag(page, [(box["x"] + 150, box["y"] + 300)], up=100)
+    becomes(page, f"scrollY > {top}")
+    assert page.evaluate(f"{MAP}.cy.pan()") == before
+    assert page.evaluate(f"{MAP}.chosen") is None
+
+    top = at_rest(page)
+    drag(page, [(box["x"] + 100, box["y"] + 250), (box["x"] + 170, box["y"] + 250)], up=60)
+    assert page.evaluate(f"{MAP}.cy.pan().y") < before["y"] - 20
+    assert at_rest(page) == top
+    watched.check()
+    watched.context.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW])
@@ -234,7 +392,15 @@ def test_it_prints_the_picture_as_it_is_in_the_colours_of_day(browser: Browser, 
     assert watched.page.locator(".map-main").is_hidden()
     expect(paper.filter(has_text="merge").nth(1)).to_be_attached()
     assert paper.first.get_attribute("fill") == "#1b1f24"
-    assert len(watched.page.pdf()) > 20_000
+    sheets = watched.page.locator(".map-paper > svg").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect().width / one.viewBox.baseVal.width)"
+    )
+    assert min(sheets) > 0.6  # words of 12 px: 5 points or more
+    assert watched.page.locator(".paper-address").inner_text() == watched.page.url
+    printed = watched.page.pdf(prefer_css_page_size=True)
+    assert len(printed) > 20_000
+    width, height = map(float, re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", printed)[0])
+    assert width > height
     watched.page.emulate_media(media="screen")
     watched.page.wait_for_selector(".map-paper", state="detached")
     watched.check()
@@ -247,6 +413,10 @@ def test_without_javascript_the_servers_picture_stands(browser: Browser, site: s
 
     assert watched.page.locator("svg.lineage-right").is_visible()
     assert watched.page.locator(".map-bar, .map-start button").count() <= 1
+    assert watched.page.locator(".lineage-right .lineage-count").count() > 2
+    failed = watched.page.locator(".lineage-right .lineage-node.is-failed .lineage-shape").first
+    assert failed.evaluate("box => getComputedStyle(box).stroke") == "rgb(213, 94, 0)"
+    assert failed.get_attribute("stroke-width") == "2.5"
     watched.page.locator("svg.lineage-right a").first.click()
     expect(watched.page).to_have_url(re.compile(f"^{re.escape(site)}/jobs\\?"))
     watched.context.close()

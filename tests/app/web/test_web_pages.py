@@ -328,7 +328,10 @@ def test_a_picture_too_large_for_the_page_is_linked(pages: FlaskClient, monkeypa
     picture = pages.get(f"/lineage/{samples.MERGED}?picture=right")
 
     assert 'class="lineage ' not in text
-    assert f'src="/lineage/{samples.MERGED}?picture=right"' in text
+    assert f'href="/lineage/{samples.MERGED}?picture=right"' in text
+    assert f'src="/lineage/{samples.MERGED}?picture=image-right"' in text
+    assert b"prefers-color-scheme" in pages.get(f"/lineage/{samples.MERGED}?picture=image-right").data
+    assert b"<style" not in picture.data
     assert picture.content_type.startswith("image/svg+xml")
 
 

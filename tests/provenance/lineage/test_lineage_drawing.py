@@ -1,6 +1,7 @@
 """The pictures: well formed, escaped, linked, told in words, and within the rules of the pages."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -11,6 +12,7 @@ from lineage_graphs import graphs
 
 from provenance.lineage.captions import safe_url, worst_state
 from provenance.lineage.graph import FileNode, Graph, JobNode
+from provenance.lineage.night import DARK, as_image
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from provenance.lineage.sheet import Links
 from provenance.lineage.svg import Direction, draw, draw_classes
@@ -136,6 +138,54 @@ def test_folded_campaign_whose_stages_feed_each_other_is_drawn(direction: Direct
     assert len(list(root.iter(f"{SVG}path"))) == 2
 
 
+def test_campaign_whose_stages_no_file_joins_is_drawn_in_their_order() -> None:
+    folded = FoldedGraph(tuple(JobClass(stage, "", "succeeded", 7) for stage in ("caf", "reco", "sim")), ())
+
+    root = ET.fromstring(draw_classes(folded, stages=["sim", "reco", "caf"]))  # noqa: S314 - our own
+
+    places = {node.findtext(f"{SVG}text"): float(node.get("transform", "")[10:].split()[0]) for node in nodes_of(root)}
+    assert sorted(places, key=lambda stage: places[stage or ""]) == ["sim", "reco", "caf"]
+    assert len(set(places.values())) == 3
+    assert not list(root.iter(f"{SVG}path"))
+
+
+def test_counts_stand_at_arrows_and_never_on_each_other() -> None:
+    classes = (JobClass("sim", "", "succeeded", 9), *(JobClass("reco", f"v{n}", "succeeded", 3) for n in range(7)))
+    folded = FoldedGraph(classes, tuple(Flow(0, place, place) for place in range(1, 8)))
+
+    root = ET.fromstring(draw_classes(folded))  # noqa: S314 - our own
+
+    counts = [text for text in root.iter(f"{SVG}text") if text.get("class") == "lineage-count"]
+    assert sorted(text.text or "" for text in counts) == ["1 file", *(f"{n} files" for n in range(2, 8))]
+    heights = sorted(float(text.get("y", "")) for text in counts)
+    assert min(after - before for before, after in pairwise(heights)) > 12
+
+
+def test_jobs_that_did_not_end_well_have_a_frame_in_the_colour_of_their_state() -> None:
+    shapes = {
+        node.get("class", "").rpartition("is-")[2]: shape
+        for node in nodes_of(parsed(samples.states()))
+        for shape in node.iter(f"{SVG}rect")
+        if shape.get("class") == "lineage-shape" and " lineage-job" in node.get("class", "")
+    }
+
+    assert {name for name, shape in shapes.items() if shape.get("stroke-width") == "2.5"} == {
+        "failed", "killed", "lost", "silent", "unknown"
+    }  # fmt: skip
+    assert shapes["failed"].get("stroke") == "#d55e00"
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_drawing_that_stands_as_an_image_is_dark_on_dark_screens_alone(direction: Direction) -> None:
+    drawing = draw(samples.large(), direction=direction)
+
+    image = as_image(drawing)
+
+    style = ET.fromstring(image).findtext(f"{SVG}style", "")  # noqa: S314 - our own
+    assert style.startswith("@media screen and (prefers-color-scheme:dark)")
+    assert image.replace(f"<style>{style}</style>", "") == drawing
+
+
 def test_batch_id_is_shown_without_its_schedd_and_whole_in_the_title() -> None:
     job = JobNode("j", "0f8b", "81234.17@sched01.example.org", stage="reco", code_version="novasoft S24-01-01")
 
@@ -206,10 +256,11 @@ def test_same_graph_gives_the_same_bytes() -> None:
 
 def test_stylesheet_and_picture_know_the_same_classes() -> None:
     texts = [draw(sample(), direction=direction) for sample in samples.SAMPLES for direction in DIRECTIONS]
+    texts.append(draw_classes(fold_by_class(samples.large())))
 
     drawn = {name for text in texts for names in re.findall(r'class="([^"]*)"', text) for name in names.split()}
-    styled = set(re.findall(r"\.((?:lineage|is)[a-z-]*)", STYLESHEET.read_text()))
-    assert styled <= drawn
+    for styles in (STYLESHEET.read_text(), " ".join(DARK)):
+        assert set(re.findall(r"\.((?:lineage|is)[a-z-]*)", styles)) <= drawn
 
 
 @pytest.mark.parametrize(

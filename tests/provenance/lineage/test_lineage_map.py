@@ -8,7 +8,7 @@ import pytest
 from provenance.lineage.folding import fold
 from provenance.lineage.graph import Graph, JobNode, Omitted
 from provenance.lineage.map_view import MOST_MEMBERS, map_of_classes, map_of_view
-from provenance.lineage.quotient import fold_by_class
+from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from provenance.lineage.sheet import Links
 
 LINKS = Links(expand=lambda key: f"/jobs?class={key}")
@@ -41,7 +41,17 @@ def test_facts_of_a_job_lead_to_its_task_and_page() -> None:
     assert (box["name"], box["action"], box["url"]) == ("reco 12.0@schedd", "Open the job's page", "/jobs/id")
 
 
-def test_members_of_a_large_box_are_listed_in_part_and_counted() -> None:
+def test_every_member_of_a_box_is_named_so_that_a_search_finds_it() -> None:
+    production = samples.Production()
+    inputs = [production.file(f"raw_{number}.root") for number in range(200)]
+    graph = production.graph(production.made(production.job("merge", inputs), "merged.root", "reco"))
+
+    group = next(box for box in map_of_view(fold(graph), Links())["boxes"] if "open" in box)
+
+    assert (len(group["members"]), group["more"]) == (200, 0)
+
+
+def test_members_of_a_box_that_no_picture_holds_are_counted() -> None:
     production = samples.Production()
     inputs = [production.file(f"raw_{number}.root") for number in range(MOST_MEMBERS + 9)]
     graph = production.graph(production.made(production.job("merge", inputs), "merged.root", "reco"))
@@ -61,6 +71,27 @@ def test_places_where_the_picture_breaks_off_are_boxes_that_lead_on(left_out: in
     stub = next(box for box in drawn["boxes"] if box["kind"] == "stub")
     assert (stub["label"], stub["url"]) == (label, "?more=j1")
     assert [stub["id"], "j1", 1, True] in drawn["arrows"]
+
+
+def test_classes_that_no_file_joins_stand_in_the_order_of_stages_and_it_is_said() -> None:
+    classes = tuple(JobClass(stage, "v1", state, 7) for stage in ("caf", "reco", "sim") for state in ("failed", "lost"))
+    folded = FoldedGraph(classes, (Flow(0, 0, 3),))
+
+    drawn = map_of_classes(folded, LINKS, stages=["sim", "reco", "caf"])
+
+    assert drawn["arrows"] == []
+    assert drawn["order"] == [("4", "2"), ("4", "3"), ("2", "0"), ("2", "1")]
+    assert drawn["notes"] == ["No job here read a file that another of this campaign made."]
+
+
+def test_legend_has_the_shapes_that_occur_and_states_in_one_order() -> None:
+    drawn = map_of_view(fold(samples.states()), Links())
+    truncated = map_of_view(fold(samples.truncated()), Links())
+
+    assert drawn["states"] == ["succeeded", "running", "silent", "failed", "killed", "lost", "paused"]
+    assert [name for name, _ in drawn["shapes"]] == ["file", "job", "focus"]
+    assert [name for name, _ in truncated["shapes"]] == ["file", "job", "focus", "stub"]
+    assert ("unsure", "only possible") in map_of_view(fold(samples.placeholders()), Links())["shapes"]
 
 
 def test_classes_lead_to_their_jobs_and_arrows_say_how_many_files() -> None:

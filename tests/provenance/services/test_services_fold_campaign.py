@@ -60,6 +60,20 @@ def waiting(connection: Connection) -> list[Any]:
     return list(connection.execute(select(WorkItem.kind, WorkItem.due_at)))
 
 
+def test_stages_that_no_file_joins_come_in_the_order_in_which_they_began(production: Production) -> None:
+    stages = ("sim", "reco", "caf")
+    begun = {stage: f"2026-11-24T0{hour}:00:00Z" for hour, stage in enumerate(stages)}
+    production.record(
+        *(job(900 - hour, task=task(stage), started_at=begun[stage]) for hour, stage in enumerate(stages))
+    )
+
+    assert read_folded(production).stages == list(stages)
+
+
+def test_files_tell_the_order_of_stages_where_there_are_any(campaign: Production) -> None:
+    assert read_folded(campaign).stages == ()
+
+
 def test_classes_and_the_files_between_them_are_counted(campaign: Production) -> None:
     graph = read_folded(campaign).graph
 
