@@ -71,7 +71,7 @@ def show_file(
         "versions": [_version_json(version, jobs[version.job_id]) for version in reversed(versions)],
         "producer": jobs[newest.job_id] if newest else None,
         "parents": parents_of(connection, newest.claim_id) if newest else [],
-        "children": children_of(connection, [version.claim_id for version in versions], file=file.id),
+        "children": children_of(connection, file.id),
         "consumers": first_consumers,
         "consumer_count": count,
         "locations": sorted({place for seen in sightings for place in seen.get("locations") or ()}),
