@@ -81,8 +81,7 @@ def rebuild_file(*, file: str, lost: tuple[str, ...], url: str | None, as_json: 
 def _plan_text(plan: dict[str, Any]) -> str:
     name, jobs = plan["file"]["name"], plan["jobs"]
     if not plan["is_possible"]:
-        beyond = ", ".join(file["name"] for file in plan["beyond"][:_LISTED])
-        head = f"{name} cannot be made again: no recorded job made {beyond}."
+        head = f"{name} cannot be made again. {plan['why']}"
     else:
         head = f"{counted(len(jobs), 'job')} make{'s' if len(jobs) == 1 else ''} {name} again, in this order:"
     rows = [{**job, "makes": ", ".join(job["makes"][:3])} for job in jobs]

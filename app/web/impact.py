@@ -101,6 +101,8 @@ def show_plan(name: str) -> Response:
 
 def plan_line(plan: dict[str, Any]) -> str:
     """Return what it takes to make the file again."""
+    if plan["circle"] and not plan["beyond"]:
+        return f"It cannot be made again. {plan['why']}"
     if not plan["is_possible"]:
         return f"It cannot be made again: no recorded job made {counted(len(plan['beyond']), 'file')} that it takes."
     seconds = plan["resources"]["wall_seconds"]

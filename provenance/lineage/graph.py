@@ -172,6 +172,8 @@ class Graph:
         is_truncated: True when a limit, not the end of history, ended the walk.
         past: the moment at which it was known so; None where it is as it is known today.
         direction: which side was asked for: `ancestors`, `descendants` or `both`.
+        version: number of the version of the focus; None where no recorded job made it.
+        versions: how many versions of the focus there are.
     """
 
     focus: str
@@ -181,6 +183,8 @@ class Graph:
     is_truncated: bool = False
     past: Past | None = None
     direction: str = "both"
+    version: int | None = None
+    versions: int = 0
     _known: Mapping[str, Node] = field(init=False, repr=False, compare=False)
     _inner: Sequence[Edge] = field(init=False, repr=False, compare=False)
 
@@ -232,8 +236,15 @@ class Graph:
             ],
             "omitted": self.omitted.to_json(),
             "is_truncated": self.is_truncated,
+            "version": self.version,
+            "versions": self.versions,
             **({"past": self.past.to_json()} if self.past is not None else {}),
         }
+
+
+def plain_role(roles: Iterable[str]) -> str:
+    """Of the roles in which a job read one file, the one that an edge tells: its own before a shared one, empty where none is said."""
+    return min((role for role in roles if role), key=lambda role: (role in SHARED_ROLES, role), default="")
 
 
 def _weight(edge: Edge) -> tuple[bool, bool]:

@@ -2,7 +2,16 @@
 
 from marshmallow import fields, validate
 
-from provenance.schemas.queries import _AS_OF, _LONGEST, ExperimentQuery, FileQuery, _moment, _number, _text
+from provenance.schemas.queries import (
+    _AS_OF,
+    _LONGEST,
+    ExperimentQuery,
+    FileQuery,
+    VersionQuery,
+    _moment,
+    _number,
+    _text,
+)
 
 _PAGE = "How many at most; 100 by default."
 _CURSOR = "`next` of the answer before."
@@ -12,7 +21,7 @@ def _name(words: str) -> fields.String:
     return fields.String(required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": words})
 
 
-class CostQuery(FileQuery):
+class CostQuery(VersionQuery):
     """Of which file, and when."""
 
     as_of = _moment(_AS_OF)

@@ -194,6 +194,14 @@ class FileQuery(ExperimentQuery):
     namespace = _text("Namespace of the file.")
 
 
+class VersionQuery(FileQuery):
+    """Which version of a file, where the question is not about its newest or about all."""
+
+    version = _number(
+        1, 2**31 - 1, "Which version of the file. What made it: of the newest by default; what came of it: of all."
+    )
+
+
 class FilesQuery(FileQuery):
     """Files, in the order of names."""
 

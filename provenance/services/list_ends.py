@@ -14,10 +14,10 @@ from provenance.db.queries.histories import History, spread
 from provenance.db.queries.node_facts import file_nodes, file_url, with_writers
 from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError
-from provenance.lineage.graph import SHARED_ROLES, node_json
+from provenance.lineage.graph import node_json
 from provenance.services.list_jobs import read_cursor
 from provenance.services.show_file import find_file
-from provenance.services.trace_lineage import trace_history
+from provenance.services.trace_lineage import find_focus, trace_history
 
 MOST_LISTED = 1000
 
@@ -28,30 +28,32 @@ def list_roots(
     *,
     experiment: str | None = None,
     namespace: str | None = None,
+    version: int | None = None,
     as_of: datetime | None = None,
     limit: int = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Return `{file, count, files, is_truncated, next}`: the files that a file goes back to, and that were made from no others.
+    """Return `{file, version, versions, count, files, is_truncated, next}`: the files that a file goes back to, made from no others.
 
-    What jobs share with many others is not among them. Files are nodes of the lineage graph; placeholders are those that no recorded
-    job made.
+    They are those of a version, the newest by default. What jobs share with many others is not among them. Files are nodes of the
+    lineage graph; placeholders are those that no recorded job made.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
-        BadInputError: a limit or cursor that is none.
+        BadInputError: a limit or cursor that is none, or there is no such version.
         LimitError: the history took more than five seconds.
     """
     _check(limit)
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    history = trace_history(connection, file, direction="ancestors", as_of=as_of)
-
-    def before(key: str) -> list[str]:
-        return [near for near in history.before(key) if history.links[near, key].role not in SHARED_ROLES]
-
-    files = (key for key in spread([history.start], before) if key[0] != "j")
-    ends = (key for key in files if not any(before(job) for job in before(key)))
-    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor, is_past=as_of is not None)}
+    focus = find_focus(connection, file, version=version, as_of=as_of)
+    history = trace_history(connection, focus, direction="ancestors", as_of=as_of)
+    files = (key for key in spread([history.start], history.parents) if key[0] != "j")
+    ends = (key for key in files if not any(history.parents(job) for job in history.before(key)))
+    return {
+        "file": file.to_json(),
+        **focus.to_json(),
+        **_page(connection, history, ends, limit, cursor, is_past=as_of is not None),
+    }
 
 
 def list_leaves(
@@ -60,21 +62,32 @@ def list_leaves(
     *,
     experiment: str | None = None,
     namespace: str | None = None,
+    version: int | None = None,
     as_of: datetime | None = None,
     limit: int = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Return `{file, count, files, is_truncated, next}`: the files that came of a file, and that no other was made from.
+    """Return `{file, version, versions, count, files, is_truncated, next}`: the files that came of a file, and that no other was made from.
+
+    They are those of all that goes by the name, or of a version; the file itself where nothing was made of it. What jobs only share
+    with many others nothing is made from.
 
     Raises:
         NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_roots`.
     """
     _check(limit)
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    history = trace_history(connection, file, direction="descendants", as_of=as_of)
-    files = (key for key in history.reached(history.after) if key[0] != "j")
-    ends = (key for key in files if not any(history.after(job) for job in history.after(key)))
-    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor, is_past=as_of is not None)}
+    focus = find_focus(connection, file, version=version, as_of=as_of)
+    asked = focus if version is not None else focus.of_name()
+    history = trace_history(connection, asked, direction="descendants", as_of=as_of)
+    files = (key for key in spread([history.start], history.children) if key[0] != "j")
+    ends = [key for key in files if not any(map(history.after, history.children(key)))]
+    shown = [focus.key if key == history.start else key for key in ends]  # as a file of a version, not as a name
+    return {
+        "file": file.to_json(),
+        **asked.to_json(),
+        **_page(connection, history, shown, limit, cursor, is_past=as_of is not None),
+    }
 
 
 def _page(

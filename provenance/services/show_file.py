@@ -73,7 +73,7 @@ def show_file(
         "producer": jobs[newest.job_id] if newest else None,
         "written_by": next(iter(job_summaries(connection, tries.values()).values()), None),
         "parents": parents_of(connection, newest.claim_id) if newest else [],
-        "children": children_of(connection, [version.claim_id for version in versions], file=file.id),
+        "children": children_of(connection, file.id),
         "consumers": first_consumers,
         "consumer_count": count,
         "locations": sorted({place for seen in sightings for place in seen.get("locations") or ()}),

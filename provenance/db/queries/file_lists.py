@@ -16,12 +16,22 @@ from provenance.lineage.graph import SHARED_ROLES
 _MOST_LOOKED_AT = 100_000
 _CONSUMERS = {
     "c": """
-SELECT r.claim_id, (SELECT count(*) FROM (SELECT 1 FROM mentions AS m WHERE m.identity_id = r.identity_id LIMIT {most}) AS few)
-FROM producers AS r WHERE r.claim_id {among}
+SELECT c.id, (
+    SELECT count(*) FROM (
+        SELECT DISTINCT m.job_id FROM producers AS r CROSS JOIN mentions AS m
+        WHERE r.claim_id = c.id AND m.identity_id = r.identity_id LIMIT {most}
+    ) AS few
+)
+FROM claims AS c WHERE c.id {among}
 """,
     "f": """
-SELECT i.file_id, (SELECT count(*) FROM (SELECT 1 FROM mentions AS m WHERE m.identity_id = i.id LIMIT {most}) AS few)
-FROM identities AS i WHERE i.file_id {among}
+SELECT f.id, (
+    SELECT count(*) FROM (
+        SELECT DISTINCT m.job_id FROM identities AS i CROSS JOIN mentions AS m
+        WHERE i.file_id = f.id AND m.identity_id = i.id LIMIT {most}
+    ) AS few
+)
+FROM files AS f WHERE f.id {among}
 """,
 }
 """A hub has millions of consumers: no more of them are counted than tell it apart."""
@@ -182,16 +192,11 @@ def _with_readers(connection: Connection, files: list[UnmadeFile]) -> list[Unmad
     ]
 
 
-def claims_of_file(connection: Connection, file: int) -> list[int]:
-    """Return the claims of a file."""
-    return [row[0] for row in connection.execute(select(Claim.id).where(Claim.file_id == file))]
-
-
 def count_consumers(connection: Connection, keys: Collection[str], *, most: int) -> dict[str, int]:
-    """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`), counted up to `most` an identity."""
+    """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`), counted up to `most`."""
     found = dict.fromkeys(keys, 0)
     for letter, statement in _CONSUMERS.items():
         numbers = sorted(int(key[1:]) for key in keys if key[0] == letter)
         for number, count in select_among(connection, statement.format(most=most, among="{among}"), numbers):
-            found[f"{letter}{number}"] += count
+            found[f"{letter}{number}"] = count
     return found

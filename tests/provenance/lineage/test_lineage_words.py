@@ -204,7 +204,7 @@ def test_json_holds_nodes_edges_and_what_is_omitted() -> None:
 
     document = json.loads(json.dumps(graph.to_json()))
 
-    assert document.keys() == {"focus", "nodes", "edges", "omitted", "is_truncated"}
+    assert document.keys() == {"focus", "nodes", "edges", "omitted", "is_truncated", "version", "versions"}
     assert document["omitted"]["ancestors"] == 1322
     assert {node["kind"] for node in document["nodes"]} == {"file", "job"}
     assert document["nodes"][3]["started_at"] == "2026-11-24T02:13:00Z"
