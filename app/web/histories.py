@@ -11,6 +11,7 @@ from app.web.frame import answer, asked, experiment_asked, here
 from app.web.jobs import asked_time
 from app.wiring import get_service
 from provenance.lineage.file_words import use_words
+from provenance.lineage.writers import ended
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
 from provenance.services.relate_files import find_common, find_paths
 from provenance.services.sum_costs import sum_costs
@@ -61,6 +62,7 @@ def _ends(found: dict[str, Any], kind: str, title: str, line: str) -> Response:
         twin=address(path, {**_place(file), "as_of": asked("as_of") or ""}),
         title=title,
         first_line=line,
+        ended=ended,
         **_shown(found),
         others=[
             (words, address(f"/{other}/{file['name']}", _place(file)))
@@ -160,18 +162,20 @@ def relation_line(paths: dict[str, Any], common: dict[str, Any]) -> str:
 def show_orphans() -> Response:
     """Show files that somebody names and no recorded job made."""
     only = asked("only") or ("isolated" if asked("isolated") else "")
-    chosen = {"isolated": only == "isolated", "unread": only == "unread"}
-    where = {"experiment": experiment_asked(), "namespace": asked("namespace")}
-    with get_service().reading() as connection:
-        found = list_orphans(connection, **where, **chosen, limit=_ROWS, cursor=asked("cursor"))
-    words = {name: value or "" for name, value in where.items()} | {
-        word: "true" for word, is_so in chosen.items() if is_so
+    query: dict[str, Any] = {
+        "experiment": experiment_asked(),
+        "namespace": asked("namespace"),
+        "isolated": only == "isolated",
+        "unread": only == "unread",
     }
+    with get_service().reading() as connection:
+        found = list_orphans(connection, **query, limit=_ROWS, cursor=asked("cursor"))
+    words = {name: "true" if value is True else value or "" for name, value in query.items()}
     return answer(
         "orphans.html",
         twin=address("/lineage/orphans", {**words, "cursor": asked("cursor") or ""}),
         first_line=orphans_line(len(found["files"]), is_more=found["next"] is not None),
-        filters={name: value for name, value in where.items() if value},
+        filters={name: query[name] for name in ("experiment", "namespace") if query[name]},
         only=only,
         use_words=use_words,
         **_shown(found),

@@ -16,7 +16,7 @@ from provenance.lineage.graph import FileNode, Graph
 from provenance.lineage.map_view import map_of_view
 from provenance.lineage.sheet import Links
 from provenance.lineage.svg import draw_view
-from provenance.lineage.words import summary
+from provenance.lineage.words import known_briefly, summary
 from provenance.services.filter_lineage import NodeFilters, take_filters
 from provenance.services.trace_lineage import MOST_NODES, has_other_side, trace_lineage
 
@@ -90,6 +90,7 @@ def show_page(name: str) -> Response:
         nodes=cut_rows("nodes", graph.nodes, _ROWS),
         filters=words,
         kept={word: asked(word) for word in _OF_THE_FILE if asked(word)},
+        known_briefly=known_briefly,
         is_filtered=any(words.values()),
         everything=here(expanded=None, **dict.fromkeys(FILTERS)),
         direction=direction,

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from provenance.lineage.past import Past, utc_text
+from provenance.lineage.writers import Writer
 
 SHARED_ROLES = frozenset({"shared", "configuration"})
 """Input roles of files that serve many jobs alike (record.md, `inputs[].role`); drawings show them as badges."""
@@ -30,6 +31,7 @@ class FileNode:
         is_placeholder: True when jobs or catalogs mention it but no record here produced it or described it.
         version: the number of its claim, from 1; None where there is only one.
         url: its page; drawings link to it.
+        writer: a job that wrote a file of this name, where no recorded job made this one.
     """
 
     key: str
@@ -42,6 +44,12 @@ class FileNode:
     is_placeholder: bool = False
     version: int | None = None
     url: str | None = None
+    writer: Writer | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """True where a recorded job made it; what a job wrote that did not succeed counts as not made."""
+        return not self.is_placeholder and self.writer is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +265,7 @@ def node_json(node: Node) -> dict[str, Any]:
             "is_placeholder": node.is_placeholder,
             "version": node.version,
             "url": node.url,
+            "writer": None if node.writer is None else node.writer.to_json(),
         }
     return {
         "key": node.key,

@@ -105,6 +105,20 @@ def title(node: Node) -> str:
     )
 
 
+def known_briefly(file: FileNode) -> str:
+    """How a file is known that no recorded job made, for a box or a tag; empty for others."""
+    if file.writer is not None:
+        return shown(file.writer.briefly())
+    return "only mentioned" if file.is_placeholder else ""
+
+
+def known_fully(file: FileNode) -> str:
+    """How a file is known that no recorded job made, with the job behind it; empty for others."""
+    if file.writer is not None:
+        return shown(file.writer.fully())
+    return "only mentioned, never recorded" if file.is_placeholder else ""
+
+
 def summary(graph: Graph) -> str:
     """The first line of the lineage page: the total of each side, of what is not shown too, and what went wrong there.
 
@@ -119,7 +133,17 @@ def summary(graph: Graph) -> str:
     if users or _is_any(after):
         which = "it" if sentences else "this"
         sentences.append(f"{_total(users, after, graph)} came of {which}{_mishaps(users, after, graph)}.")
-    return " ".join([*(sentences or [_NOTHING[graph.direction]]), *omissions(graph), *_of_the_past(graph.past)])
+    sentences = sentences or [_NOTHING[graph.direction]]
+    return " ".join([*sentences, *_of_the_writer(graph), *omissions(graph), *_of_the_past(graph.past)])
+
+
+def _of_the_writer(graph: Graph) -> list[str]:
+    """The job that wrote the focus without success, in a sentence; nothing where there is none."""
+    focus = graph.by_key()[graph.focus]
+    if not isinstance(focus, FileNode) or focus.writer is None:
+        return []
+    said = known_fully(focus)
+    return [f"It is {said}." if focus.writer.is_other_version else f"It was {said}."]
 
 
 def _of_the_past(past: Past | None) -> list[str]:
@@ -211,7 +235,7 @@ def _file_parts(file: FileNode) -> list[str]:
         file.experiment,
         file.data_tier or "",
         size(file.size_bytes) if file.size_bytes is not None else "",
-        "only mentioned, never recorded" if file.is_placeholder else "",
+        known_fully(file),
     ]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from provenance.db.queries.file_lists import list_unmade
 from provenance.db.queries.histories import History, spread
-from provenance.db.queries.node_facts import file_nodes, file_url
+from provenance.db.queries.node_facts import file_nodes, file_url, with_writers
 from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError
 from provenance.lineage.graph import SHARED_ROLES, node_json
@@ -51,7 +51,7 @@ def list_roots(
 
     files = (key for key in spread([history.start], before) if key[0] != "j")
     ends = (key for key in files if not any(before(job) for job in before(key)))
-    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor)}
+    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor, is_past=as_of is not None)}
 
 
 def list_leaves(
@@ -74,17 +74,18 @@ def list_leaves(
     history = trace_history(connection, file, direction="descendants", as_of=as_of)
     files = (key for key in history.reached(history.after) if key[0] != "j")
     ends = (key for key in files if not any(history.after(job) for job in history.after(key)))
-    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor)}
+    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor, is_past=as_of is not None)}
 
 
 def _page(
-    connection: Connection, history: History, ends: Iterable[str], limit: int, cursor: str | None
+    connection: Connection, history: History, ends: Iterable[str], limit: int, cursor: str | None, *, is_past: bool
 ) -> dict[str, Any]:
     """Return a page in the order of keys; the cursor is how many stood before it."""
     ordered = sorted(ends, key=lambda key: (key[0], int(key[1:])))
     start = read_cursor(cursor) or 0
     page = ordered[start : start + limit]
-    facts = {node.key: node_json(node) for node in file_nodes(connection, page)}
+    nodes = file_nodes(connection, page)
+    facts = {node.key: node_json(node) for node in (nodes if is_past else with_writers(connection, nodes))}
     return {
         "count": len(ordered),
         "files": [facts[key] for key in page if key in facts],

@@ -8,12 +8,13 @@ from sqlalchemy import Connection
 from provenance.db.queries.files import FoundFile
 from provenance.db.queries.histories import History, read_history
 from provenance.db.queries.neighbourhood import DIRECTIONS, draw_neighbourhood, focus_of
+from provenance.db.queries.node_facts import with_writers
 from provenance.db.queries.pasts import changed_since, known_at, was_mentioned
 from provenance.db.queries.side_counts import is_used
 from provenance.db.queries.walking import Counts, WalkedFile, count_walk, time_limit, walk_ancestors, walk_descendants
 from provenance.db.recording.job_rows import STATES
 from provenance.errors import BadInputError, NotFoundError
-from provenance.lineage.graph import Graph
+from provenance.lineage.graph import Graph, Node
 from provenance.services.filter_lineage import NodeFilters, filter_history
 from provenance.services.show_file import find_file
 
@@ -63,12 +64,21 @@ def trace_lineage(
         raise BadInputError(f"state: one of {', '.join(STATES)}.", {"state": [f"one of {', '.join(STATES)}"]})
     if as_of is None and filters == _ALL:
         focus = focus_of(connection, file.id, version)
-        return draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
+        graph = draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
+        return _with_writers(connection, graph)
     history = trace_history(connection, file, version=version, direction=direction, as_of=as_of)
     with time_limit(connection):
         graph = filter_history(connection, history, filters, depth=depth, limit=limit)
-        past = None if as_of is None else changed_since(connection, history, as_of)
-        return replace(graph, direction=direction, past=past)
+        graph = replace(graph, direction=direction)
+        if as_of is None:
+            return _with_writers(connection, graph)
+        return replace(graph, past=changed_since(connection, history, as_of))
+
+
+def _with_writers(connection: Connection, graph: Graph) -> Graph:
+    """Return the graph, its placeholders with the jobs behind them."""
+    files: dict[str, Node] = {node.key: node for node in with_writers(connection, graph.files())}
+    return replace(graph, nodes=tuple(files.get(node.key, node) for node in graph.nodes))
 
 
 def has_other_side(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select, true
+from sqlalchemy import BindParameter, Connection, Select, bindparam, exists, func, select, true
 
 from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.queries.patterns import begins
@@ -37,7 +37,10 @@ _NAMED = (
 _IDENTITIES = select(Identity.id).where(Identity.file_id == bindparam("file"))
 _CONSUMER_COUNT = select(func.count(func.distinct(Mention.job_id))).where(Mention.identity_id.in_(_IDENTITIES))
 _CONSUMERS = (
-    select(Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id)
+    select(
+        Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id,
+        exists().where(Producer.identity_id == Mention.identity_id),
+    )
     .select_from(Mention)
     .join(Job, Job.id == Mention.job_id)
     .outerjoin(TaskRow, TaskRow.id == Job.task_id)
@@ -45,7 +48,7 @@ _CONSUMERS = (
     .where(Mention.identity_id.in_(_IDENTITIES))
     .order_by(Mention.job_id)
     .limit(bindparam("limit"))
-)
+)  # fmt: skip
 _PARENTS = (
     select(File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid)
     .select_from(Parent)
@@ -134,7 +137,7 @@ def nearest_names(connection: Connection, name: str) -> list[str]:
 
 
 def consumers(connection: Connection, file: int, *, limit: int = MOST_CONSUMERS) -> tuple[int, list[dict[str, Any]]]:
-    """Return how many jobs mention the file, and the first of them."""
+    """Return how many jobs mention the file, and the first of them; `is_linked` where what they read may be what a job made."""
     asked = {"file": file, "limit": limit}
     rows = connection.execute(_CONSUMERS, asked).all()
     count = (
@@ -148,6 +151,7 @@ def consumers(connection: Connection, file: int, *, limit: int = MOST_CONSUMERS)
             "role": row[3],
             "stage": row[4],
             "task_id": row[5],
+            "is_linked": bool(row[6]),
         }
         | {"url": job_url(row[0])}
         for row in rows

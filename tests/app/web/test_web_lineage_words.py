@@ -95,10 +95,9 @@ def test_jobs_that_failed_after_a_file_are_not_blamed_on_what_made_it(told: Flas
     [
         ("/lineage/raw", "No recorded job made this file. What came of it"),
         ("/lineage/geometry?direction=ancestors", "No recorded job made this file. What came of it"),
-        ("/lineage/broken", "No recorded job made this file."),
         ("/lineage/reco?direction=descendants", "Nothing is known that came of this file. What made it"),
         ("/lineage/reco?direction=descendants&state=killed", "Nothing of this file's history passes these filters."),
-        ("/lineage/broken?direction=both", "No job is known that made or used this file."),
+        ("/lineage/lonely?direction=descendants", "2 jobs came of this; 2 failed."),
     ],
 )
 def test_history_of_a_file_alone_offers_the_other_side_where_there_is_one(
@@ -129,3 +128,36 @@ def test_orphans_say_who_used_them_and_are_listed_by_it(told: FlaskClient, only:
     rows = [words(row) for row in re.findall(r"<tr><td>.*?</tr>", html)]
     assert {row.partition(" nova")[0] for row in rows} == set(listed)
     assert all(row.endswith(uses[row.partition(" nova")[0]]) for row in rows)
+
+
+def test_output_of_a_failed_job_is_the_same_thing_on_every_page(told: FlaskClient) -> None:
+    writer = "81284.3@sched01"
+
+    assert lead(told, "/files/broken").startswith(f"broken was written by job {writer} ")
+    assert lead(told, "/files/broken").endswith(", which failed; it counts as not made.")
+    assert "may have come from outside" not in page(told, "/files/broken")
+    assert lead(told, "/lineage/broken") == (
+        f"No recorded job made this file. It was written by job {writer}, which failed: it counts as not made."
+    )
+    assert "file of a failed job broken" in words(page(told, "/lineage/caf?direction=both"))
+    assert f"job {writer} , which failed: counts as not made" in words(page(told, "/leaves/caf"))
+    picture = told.get("/lineage/caf?direction=both&picture=map").json
+    [box] = [box for box in picture["boxes"] if box["label"] == "broken"]
+    assert (box["is_placeholder"], box["detail"]) == (True, "of a failed job")
+
+
+def test_file_that_was_read_in_another_version_than_was_made_is_no_missing_record(told: FlaskClient) -> None:
+    maker = f"/jobs/{uuid.UUID(int=1)}"
+
+    picture = told.get("/lineage/caf?picture=map").json
+    boxes = {box["label"]: box for box in picture["boxes"]}
+    assert boxes["reco"]["detail"] == "another version than made"
+    assert ["Known", "another version than job 81284.1@sched01 made", maker] in boxes["reco"]["facts"]
+    assert boxes["other-raw"]["detail"] == "only mentioned"
+    assert "another version than job 81284.1@sched01 made" in told.get("/api/v1/files/caf/lineage?format=text").text
+    assert "another version than made" in words(page(told, "/lineage/caf"))
+    assert "another version than made" in words(page(told, "/files/reco"))
+    assert "another version than made" not in words(page(told, "/files/caf"))
+    [reader] = told.get("/api/v1/files/reco").json["consumers"]
+    assert reader["is_linked"] is False
+    assert f'another version by <a href="{maker}">' in page(told, "/roots/caf")

@@ -14,7 +14,8 @@ from provenance.lineage.dot import quoted, to_dot
 from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, LeftOut, Omitted
 from provenance.lineage.prov_json import prov_document, qualified_names, to_prov_json, to_prov_n
 from provenance.lineage.text import ASCII, BRANCHES_AT_MOST, LINES_AT_MOST, render_text
-from provenance.lineage.words import columns, elided, shown, size, summary
+from provenance.lineage.words import columns, elided, known_briefly, known_fully, shown, size, summary
+from provenance.lineage.writers import Writer
 
 
 def test_first_line_counts_what_made_the_file_and_what_failed() -> None:
@@ -134,6 +135,26 @@ def test_tree_says_what_is_only_possible_or_mentioned() -> None:
     text = render_text(samples.placeholders())
 
     assert "possibly from nova:genie_1.root (mc, only mentioned, never recorded)" in text
+
+
+@pytest.mark.parametrize(
+    ("state", "briefly", "fully"),
+    [
+        ("succeeded", "another version than made", "another version than job 81234.5 made"),
+        ("failed", "of a failed job", "written by job 81234.5, which failed: it counts as not made"),
+        ("killed", "of a killed job", "written by job 81234.5, which was killed: it counts as not made"),
+        ("running", "of a running job", "written by job 81234.5, which has not ended: it counts as not made"),
+    ],
+)
+def test_file_that_nobody_made_says_which_job_is_behind_it(state: str, briefly: str, fully: str) -> None:
+    is_other_version = state == "succeeded"
+    writer = Writer("id", "81234.5", state, "/jobs/id", is_other_version)
+    file = FileNode("f", "a.root", is_placeholder=is_other_version, writer=writer)
+
+    assert (known_briefly(file), known_fully(file), file.is_made) == (briefly, fully, False)
+    assert fully in render_text(Graph("f", (file,)))
+    assert fully in summary(Graph("f", (file,)))
+    assert Writer(**writer.to_json()) == writer
 
 
 def test_tree_can_do_without_unicode_signs() -> None:
