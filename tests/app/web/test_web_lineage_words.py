@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -50,6 +51,7 @@ RECORDS = (
     job(4, "plot", [file("caf", 4, role="primary")], [], "killed"),
     job(5, "plot", [file("lonely", 6)], [], "failed"),
     job(6, "plot", [file("lonely", 6)], [], "failed"),
+    job(7, "plot", [file("geometry", 9, role="shared")], [], "failed"),
 )
 
 
@@ -117,7 +119,7 @@ def test_history_of_a_file_alone_offers_the_other_side_where_there_is_one(
 def test_orphans_say_who_used_them_and_are_listed_by_it(told: FlaskClient, only: str, listed: list[str]) -> None:
     uses = {
         "raw": "files were made of it",
-        "geometry": "read by 1 job, as shared input",
+        "geometry": "read by 2 jobs, as shared input",
         "other-raw": "files were made of it",
         "broken": "nobody read it",
         "lonely": "read by 2 jobs",
@@ -161,3 +163,29 @@ def test_file_that_was_read_in_another_version_than_was_made_is_no_missing_recor
     [reader] = told.get("/api/v1/files/reco").json["consumers"]
     assert reader["is_linked"] is False
     assert f'another version by <a href="{maker}">' in page(told, "/roots/caf")
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (1, ("Lineage of what it made", "reco", {"experiment": "nova"})),
+        (3, ("Lineage of what it read", "caf", {"experiment": "nova", "direction": "both"})),
+        (7, None),
+    ],
+)
+def test_job_leads_to_the_lineage_that_it_is_in(told: FlaskClient, number: int, expected: Any) -> None:
+    """Without an output that counts, to that of what it read, in which its own box is chosen."""
+    job_id = str(uuid.UUID(int=number))
+    found = re.search(r'href="(/lineage/[^"]*)">([^<]*)</a>', page(told, f"/jobs/{job_id}"))
+    if expected is None:
+        assert found is None
+        return
+    assert found is not None
+    address = urlsplit(unescape(found[1]))
+    query = dict(parse_qsl(address.query))
+    chosen = query.pop("at", None)
+
+    assert (found[2], address.path.removeprefix("/lineage/"), query) == expected
+    if chosen is not None:
+        boxes = told.get(f"{unescape(found[1])}&picture=map").json["boxes"]
+        assert [box["url"] for box in boxes if chosen in box["keys"]] == [f"/jobs/{job_id}"]
