@@ -18,3 +18,14 @@ def use_words(file: Mapping[str, Any]) -> str:
         return "nobody read it"
     more = " or more" if count >= MOST_READERS else ""
     return f"read by {counted(count, 'job')}{more}{', as shared input' if file['is_shared'] else ''}"
+
+
+def impact_words(found: Mapping[str, Any], *, is_direct: bool) -> str:
+    """What was made from one file, in a sentence: of an answer of `GET /lineage/impact` to `reads=` that counted it."""
+    if not found["jobs"]:
+        return "No recorded job read it."
+    if not found["touched"]:
+        return f"No other file was made from it; {counted(found['jobs'], 'job')} read it."
+    verb = "was" if found["touched"] == 1 else "were"
+    directly = " directly" if is_direct else ""
+    return f"{counted(found['touched'], 'other file')} {verb} made from it{directly}, by {counted(found['touched_jobs'], 'job')}."

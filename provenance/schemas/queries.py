@@ -65,6 +65,7 @@ class JobsQuery(SomeJobsQuery):
     error_class = _text("Jobs that failed with an error of this class.")
     failure_class = _text("Jobs whose failure is of this class, by the rules of triage.")
     file = _text("Jobs that produced or consumed this file.")
+    reads = _text("Jobs that consumed this file.")
     unit = _text("Jobs of this unit of their task.")
     batch_id = _text("Jobs of this batch job.")
     recipe_id = _text("Jobs of this recipe.")
@@ -247,6 +248,7 @@ class ImpactQuery(SomeJobsQuery):
     revision = _text("Jobs that ran this commit or tag; `X..Y` for all commits from X to Y, both included.")
     state = _text("running, succeeded, failed, killed or lost.")
     file = _text("Jobs that produced or consumed this file.")
+    reads = _text("Jobs that consumed this file.")
     parameter = _text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
     value = _text(
         "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2]."

@@ -61,6 +61,7 @@ def typed(address: str, *words: str) -> Result:
         (("cost", "left"), ("2 jobs took 1.00 h of CPU, 2.00 h on the clock", "reco"), 0),
         (("lineage", "left", "--kind", "file", "--format", "csv"), ("raw", "reco"), 0),
         (("impact", "--file", "raw"), ("1 job made 1 file", "left"), 0),
+        (("impact", "--reads", "raw"), ("other file", "made from it", "left"), 0),
     ],
 )
 def test_question_is_answered_in_words(address: str, words: tuple[str, ...], told: tuple[str, ...], code: int) -> None:

@@ -189,3 +189,31 @@ def test_job_leads_to_the_lineage_that_it_is_in(told: FlaskClient, number: int, 
     if chosen is not None:
         boxes = told.get(f"{unescape(found[1])}&picture=map").json["boxes"]
         assert [box["url"] for box in boxes if chosen in box["keys"]] == [f"/jobs/{job_id}"]
+
+
+def listed(html: str) -> list[str]:
+    """Return the names in the first column of a table."""
+    return re.findall(r'<tr><td><a class="name[^"]*" href="[^"]*">([^<]*)</a>', html)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "names"),
+    [
+        ("file=reco", "2 other files were made from it, by 2 jobs.", ["caf", "broken"]),
+        ("file=reco&experiment=nova&direct=1", "1 other file was made from it directly, by 1 job.", ["caf"]),
+        ("file=lonely", "No other file was made from it; 2 jobs read it.", []),
+        ("file=broken", "No recorded job read it.", []),
+        ("file=reco&stage=caf", "1 job made 1 file; 2 files of 2 jobs are touched in all.", ["caf", "broken"]),
+    ],
+)
+def test_impact_of_a_file_is_what_came_of_it_without_itself(
+    told: FlaskClient, query: str, expected: str, names: list[str]
+) -> None:
+    html = page(told, f"/impact?{query}")
+
+    assert (lead(told, f"/impact?{query}"), listed(html)) == (expected, names)
+    twin = re.search(r'href="(/api/v1/lineage/impact\?[^"]*)"', html)
+    assert twin is not None
+    rows = told.get(unescape(twin[1])).text
+    assert all(name in rows for name in names)
+    assert '"name":"reco"' not in rows

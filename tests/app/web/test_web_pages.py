@@ -374,7 +374,8 @@ def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(pages:
     assert f"/impact?experiment=toyexp&amp;file={samples.MERGED}" in text
     assert lead(pages, f"/rebuild/{samples.MERGED}").startswith("1 job, from 10 files that must be there")
     assert lead(pages, f"/rebuild/{samples.MERGED}?from_scratch=1").startswith("21 jobs, from")
-    assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}")
+    assert lead(pages, f"/impact?file={samples.FIRST_GEN}").endswith("were made from it, by 4 jobs.")
+    assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}&stage=reco")
     assert lead(pages, "/impact").startswith("Which files were made with a commit")
 
 
