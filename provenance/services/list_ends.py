@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from provenance.db.queries.file_lists import list_unmade
 from provenance.db.queries.histories import History, spread
-from provenance.db.queries.node_facts import file_nodes, file_url, with_writers
+from provenance.db.queries.node_facts import file_nodes, file_url, states_of, with_writers
 from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError
 from provenance.lineage.graph import SHARED_ROLES, node_json
@@ -64,7 +64,10 @@ def list_leaves(
     limit: int = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Return `{file, count, files, is_truncated, next}`: the files that came of a file, and that no other was made from.
+    """Return `{file, count, files, is_truncated, next, readers}`: the files that came of a file, and that no other was made from.
+
+    Where none came of it, that is the file itself, and `readers` is `{count, states, is_shared}`: how many jobs read it all the same,
+    by state, and whether as an input that jobs share; else None.
 
     Raises:
         NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_roots`.
@@ -73,8 +76,20 @@ def list_leaves(
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     history = trace_history(connection, file, direction="descendants", as_of=as_of)
     files = (key for key in history.reached(history.after) if key[0] != "j")
-    ends = (key for key in files if not any(history.after(job) for job in history.after(key)))
-    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor, is_past=as_of is not None)}
+    ends = [key for key in files if not any(history.after(job) for job in history.after(key))]
+    return {
+        "file": file.to_json(),
+        **_page(connection, history, ends, limit, cursor, is_past=as_of is not None),
+        "readers": _readers(connection, history) if ends == [history.start] else None,
+    }
+
+
+def _readers(connection: Connection, history: History) -> dict[str, Any]:
+    """Return how many jobs read the file that a history starts from, by state, and whether as one that jobs share."""
+    jobs = history.after(history.start)
+    roles = {history.links[history.start, job].role for job in jobs}
+    states = states_of(connection, [int(job[1:]) for job in jobs])
+    return {"count": len(jobs), "states": states, "is_shared": bool(roles) and roles <= SHARED_ROLES}
 
 
 def _page(
