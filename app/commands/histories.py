@@ -9,7 +9,7 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, table, url_option
-from provenance.lineage.file_words import use_words
+from provenance.lineage.file_words import leaves_words, use_words
 from provenance.lineage.words import counted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +50,9 @@ def roots(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
 def leaves(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
     """Tell what last was made of FILE: the files that no other was made from."""
     found = client_for(url).leaves(file, **query)
+    if found["readers"] is not None:
+        emit(found, f"{found['file']['name']}: {leaves_words(found)}", as_json=as_json)
+        return
     emit(
         found,
         _listed(f"{counted(found['count'], 'file')} came last of {found['file']['name']}.", found),

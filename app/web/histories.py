@@ -10,7 +10,7 @@ from app.web.formats import counted, duration
 from app.web.frame import answer, asked, experiment_asked, here
 from app.web.jobs import asked_time
 from app.wiring import get_service
-from provenance.lineage.file_words import use_words
+from provenance.lineage.file_words import leaves_words, use_words
 from provenance.lineage.writers import ended
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
 from provenance.services.relate_files import find_common, find_paths
@@ -32,29 +32,29 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_roots(name: str) -> Response:
     """Show the files that a file goes back to."""
     found = _ask(list_roots, name, limit=_ROWS, cursor=asked("cursor"))
-    count = found["count"]
+    count, is_alone = found["count"], _is_alone(found)
     line = (
         f"It goes back to {counted(count, 'file')}." if count else "It goes back to no file: its history is a circle."
     )
-    return _ends(found, "roots", "What it goes back to", line)
+    line = "It was made from no other file, as far as is recorded." if is_alone else line
+    return _ends(found, "roots", "What it goes back to", line, is_alone=is_alone)
 
 
 def show_leaves(name: str) -> Response:
     """Show what last was made of a file."""
     found = _ask(list_leaves, name, limit=_ROWS, cursor=asked("cursor"))
-    count, itself = found["count"], found["file"]["name"]
-    if [row["name"] for row in found["files"]] == [itself]:
-        line = "Nothing was made of it."
-    else:
-        line = (
-            f"{counted(count, 'file')} came of it last."
-            if count
-            else "No file is the last: what came of it is a circle."
-        )
-    return _ends(found, "leaves", "What last came of it", line)
+    is_alone = found["readers"] is not None
+    return _ends(found, "leaves", "What last came of it", leaves_words(found), is_alone=is_alone)
 
 
-def _ends(found: dict[str, Any], kind: str, title: str, line: str) -> Response:
+def _is_alone(found: dict[str, Any]) -> bool:
+    """Return whether the file itself is all that was found."""
+    names = [(row["name"], row["namespace"], row["experiment"]) for row in found["files"]]
+    file = found["file"]
+    return names == [(file["name"], file["namespace"], file["experiment"])] and found["count"] == 1
+
+
+def _ends(found: dict[str, Any], kind: str, title: str, line: str, *, is_alone: bool) -> Response:
     file = found["file"]
     path = f"/files/{quote(file['name'], safe='')}/{kind}"
     return answer(
@@ -63,6 +63,7 @@ def _ends(found: dict[str, Any], kind: str, title: str, line: str) -> Response:
         title=title,
         first_line=line,
         ended=ended,
+        is_alone=is_alone,
         **_shown(found),
         others=[
             (words, address(f"/{other}/{file['name']}", _place(file)))

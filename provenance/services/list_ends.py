@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from provenance.db.queries.file_lists import list_unmade
 from provenance.db.queries.histories import History, spread
-from provenance.db.queries.node_facts import file_nodes, file_url, with_writers
+from provenance.db.queries.node_facts import file_nodes, file_url, states_of, with_writers
 from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError
-from provenance.lineage.graph import node_json
+from provenance.lineage.graph import SHARED_ROLES, node_json
 from provenance.services.list_jobs import read_cursor
 from provenance.services.show_file import find_file
 from provenance.services.trace_lineage import find_focus, trace_history
@@ -67,10 +67,11 @@ def list_leaves(
     limit: int = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Return `{file, version, versions, count, files, is_truncated, next}`: the files that came of a file, and that no other was made from.
+    """Return `{file, version, versions, count, files, is_truncated, next, readers}`: the files that came of a file last.
 
-    They are those of all that goes by the name, or of a version; the file itself where nothing was made of it. What jobs only share
-    with many others nothing is made from.
+    No other was made from them. They are those of all that goes by the name, or of a version; the file itself where nothing was made of
+    it: `readers` is then `{count, states, is_shared}`, how many jobs read it all the same, by state, and whether as an input that jobs
+    share; else None. What jobs only share with many others nothing is made from.
 
     Raises:
         NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_roots`.
@@ -87,7 +88,16 @@ def list_leaves(
         "file": file.to_json(),
         **asked.to_json(),
         **_page(connection, history, shown, limit, cursor, is_past=as_of is not None),
+        "readers": _readers(connection, history) if ends == [history.start] else None,
     }
+
+
+def _readers(connection: Connection, history: History) -> dict[str, Any]:
+    """Return how many jobs read the file that a history starts from, by state, and whether as one that jobs share."""
+    jobs = history.after(history.start)
+    roles = {history.links[history.start, job].role for job in jobs}
+    states = states_of(connection, [int(job[1:]) for job in jobs])
+    return {"count": len(jobs), "states": states, "is_shared": bool(roles) and roles <= SHARED_ROLES}
 
 
 def _page(

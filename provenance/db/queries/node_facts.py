@@ -10,6 +10,7 @@ from provenance.db.keys import chunks
 from provenance.db.queries.versions import Version, last_tries, versions_of
 from provenance.db.recording.edges import CROWD
 from provenance.db.recording.job_rows import STATES
+from provenance.db.selecting import select_among
 from provenance.db.tables import Claim, Experiment, File, Identity, Job, SoftwareRow, SoftwareSetMember, Stage, TaskRow
 from provenance.lineage.graph import FileNode, JobNode
 from provenance.lineage.writers import Writer
@@ -152,6 +153,12 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
                 )
             )
     return nodes
+
+
+def states_of(connection: Connection, jobs: Iterable[int]) -> dict[str, int]:
+    """Return how many of these jobs are in which state."""
+    rows = select_among(connection, "SELECT state, count(*) FROM jobs WHERE id {among} GROUP BY state", jobs)
+    return {STATES[state]: count for state, count in sorted(rows)}
 
 
 def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[int, str]:

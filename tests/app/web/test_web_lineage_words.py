@@ -217,3 +217,13 @@ def test_impact_of_a_file_is_what_came_of_it_without_itself(
     rows = told.get(unescape(twin[1])).text
     assert all(name in rows for name in names)
     assert '"name":"reco"' not in rows
+
+
+def test_ends_of_a_file_alone_are_a_sentence_and_no_list_of_itself(told: FlaskClient) -> None:
+    assert lead(told, "/leaves/lonely") == "No file was made of it. 2 jobs read it; both failed."
+    assert lead(told, "/leaves/geometry") == "No file was made of it. 2 jobs read it, as shared input; 1 failed."
+    assert lead(told, "/leaves/broken") == "Nothing was made of it."
+    assert lead(told, "/roots/raw") == "It was made from no other file, as far as is recorded."
+    for address in ("/leaves/lonely", "/leaves/broken", "/roots/raw"):
+        assert "<table>" not in page(told, address)
+    assert "<table>" in page(told, "/leaves/caf")

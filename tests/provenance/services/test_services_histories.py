@@ -7,7 +7,7 @@ from production_samples import Production, chain, file_entry, job, job_id
 
 from provenance.db.queries.histories import History
 from provenance.errors import BadInputError, NotFoundError
-from provenance.lineage.file_words import use_words
+from provenance.lineage.file_words import leaves_words, use_words
 from provenance.services import relate_files
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
 from provenance.services.relate_files import find_common, find_paths
@@ -48,6 +48,25 @@ def test_roots_and_leaves_are_where_a_history_ends(diamond: Production) -> None:
     assert sorted(names(asked(diamond, list_leaves, "raw")["files"])) == ["plot", "skim"]
     assert names(asked(diamond, list_leaves, "plot")["files"]) == ["plot"]
     assert names(asked(diamond, list_roots, "calib")["files"]) == ["calib"]
+
+
+def test_leaves_of_a_file_of_which_nothing_was_made_say_who_read_it(diamond: Production) -> None:
+    diamond.record(
+        job(20, inputs=[file_entry("plot", 7)], state="failed"),
+        job(21, inputs=[file_entry("plot", 7)], state="failed"),
+        job(22, inputs=[file_entry("lonely", 22)], state="killed"),
+    )
+
+    def said(name: str) -> str:
+        return leaves_words(asked(diamond, list_leaves, name))
+
+    assert said("plot") == "No file was made of it. 2 jobs read it; both failed."
+    assert said("lonely") == "No file was made of it. 1 job read it; 1 killed."
+    assert said("skim") == "Nothing was made of it."
+    assert said("calib") == "No file was made of it. 2 jobs read it, as shared input."
+    assert said("merged") == "1 file came of it last."
+    diamond.record(job(23, inputs=[file_entry("plot", 7)]), job(24, inputs=[file_entry("plot", 7)], state="killed"))
+    assert said("plot") == "No file was made of it. 4 jobs read it; 2 failed, 1 killed."
 
 
 def test_ends_come_page_by_page(diamond: Production) -> None:
