@@ -1,16 +1,16 @@
 // The picture as a map: open and fold boxes where they stand, find, choose, follow a path, by mouse and by keys. What is opened, chosen
 // and followed is in the address, so that a link shows the same; the server decides the boxes. Without this file its drawing stands there.
 "use strict";
+import { carry } from "./map_address.js";
 import { DARK, NARROW, STILL } from "./map_drawing.js";
+import { pressed } from "./map_keys.js";
 import { showBox, spoken } from "./map_panel.js";
-import { paperOf } from "./map_paper.js";
+import { paperOf, printNames } from "./map_paper.js";
 import { Search } from "./map_search.js";
 import { listenToFingers } from "./map_touch.js";
 import { Window } from "./map_window.js";
 
 const DOUBLE = 350;
-// What the address says of the map alone; other directions and depths of the same history keep it.
-const KEPT = ["find", "at", "start", "end"];
 
 class Place extends Window {
   constructor(element) {
@@ -77,23 +77,7 @@ class Place extends Window {
     if (address.href === location.href) return;
     if (isStep) history.pushState(null, "", address);
     else history.replaceState(null, "", address);
-    this.carry();
-  }
-
-  // Who asks for another direction, depth or part of the history goes on with the same search, choice and path.
-  carry() {
-    const { words } = this;
-    this.bar.querySelector("[data-do=fold]").hidden = !words.has("expanded");
-    for (const link of document.querySelectorAll(".choices a")) {
-      const address = new URL(link.href);
-      for (const name of KEPT) words.has(name) ? address.searchParams.set(name, words.get(name)) : address.searchParams.delete(name);
-      link.href = address;
-    }
-    const form = document.querySelector("form.filters");
-    for (const name of form ? KEPT : []) {
-      form.querySelector(`input[type=hidden][name=${name}]`)?.remove();
-      if (words.has(name)) form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value: words.get(name) }));
-    }
+    carry(this.words, this.bar);
   }
 
   // `isTapped`: by a finger or the mouse, which may come again at once, so that nothing moves under it yet.
@@ -169,7 +153,7 @@ class Place extends Window {
     this.find.value = words.get("find") || "";
     this.mark();
     this.choose(this.boxHolding(at), { isTold: false });
-    this.carry();
+    carry(this.words, this.bar);
   }
 
   // Ids of the boxes that hold some of these nodes, from above.
@@ -254,10 +238,12 @@ class Place extends Window {
       this.canvas.title = "";
       this.canvas.classList.remove("is-over");
     });
-    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.canvas.addEventListener("keydown", (event) => pressed(this, event));
     this.find.addEventListener("input", () => {
       this.remember({ find: this.find.value.trim() });
       this.mark();
+      if (this.chosen) this.choose(this.chosen, { isTold: false }); // what it holds is listed anew
+      else this.showPath();
       if (this.hits.length && !this.hits.some((id) => this.isSeen(id))) this.reveal(this.hits[0]);
       this.tell(this.found.textContent);
     });
@@ -295,33 +281,6 @@ class Place extends Window {
     else if (box?.url) location.assign(box.url);
   }
 
-  key(event) {
-    const along = NARROW.matches ? { ArrowDown: 1, ArrowUp: -1 } : { ArrowRight: 1, ArrowLeft: -1 };
-    const aside = NARROW.matches ? { ArrowRight: 1, ArrowLeft: -1 } : { ArrowDown: 1, ArrowUp: -1 };
-    const box = this.boxes.get(this.chosen);
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in along || event.key in aside) this.step(along[event.key] || 0, aside[event.key] || 0);
-    else if (event.key === "Enter") this.enter();
-    else if (event.key === "Backspace" && box?.close) this.fold(box.close);
-    else if (event.key === "Escape") this.choose(null);
-    else if (event.key.toLowerCase() === "p" && box) this.words.get("start") && this.words.get("start") !== box.id ? this.endPath() : this.startPath();
-    else if (event.key === "Home" && this.boxes.has(this.view.focus)) this.choose(this.view.focus);
-    else if (event.key === "+" || event.key === "-") this.bar.querySelector(`[data-do=${event.key === "+" ? "in" : "out"}]`).click();
-    else return;
-    event.preventDefault();
-  }
-
-  step(along, aside) {
-    if (!this.chosen) return this.choose(this.boxes.has(this.view.focus) ? this.view.focus : this.view.boxes[0].id);
-    const node = this.cy.getElementById(this.chosen), place = node.position();
-    const isNarrow = NARROW.matches, main = (p) => (isNarrow ? p.y : p.x), cross = (p) => (isNarrow ? p.x : p.y);
-    const near = along ? (along > 0 ? node.outgoers("node") : node.incomers("node")) : this.cy.nodes().filter((one) => one !== node && (cross(one.position()) - cross(place)) * aside > 1);
-    const cost = (one) => Math.abs(cross(one.position()) - cross(place)) + (along ? 0 : 3 * Math.abs(main(one.position()) - main(place)));
-    const next = near.toArray().sort((a, b) => cost(a) - cost(b))[0];
-    if (next) this.choose(next.id());
-    else this.tell(along ? (along > 0 ? "Nothing came of this here." : "Nothing is before this here.") : "No box there.");
-  }
-
   addButton(row) {
     const show = document.createElement("button");
     show.type = "button";
@@ -336,12 +295,11 @@ class Place extends Window {
     row.cells[0].append(" ", show);
   }
 
-  // On paper, where nothing can be chosen, is everything, and where it came from.
+  // On paper, where nothing can be chosen, is everything.
   print(isPrinting) {
     this.element.querySelector(".map-paper")?.remove();
     if (isPrinting) this.element.append(paperOf(this));
-    const address = document.querySelector(".paper-address");
-    if (isPrinting && address) address.textContent = location.href;
+    printNames(isPrinting);
   }
 
   badgeHolding(row) {

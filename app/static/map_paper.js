@@ -67,3 +67,18 @@ export const paperOf = (map) => {
   [...paper.children].forEach((svg, place) => svg.setAttribute("aria-label", sheets.length > 1 ? `${map.view.words} (part ${place + 1} of ${sheets.length})` : map.view.words));
   return paper;
 };
+
+// Nobody can point at paper: names are whole there, and it says where it came from.
+const shown = new Map();
+export const printNames = (isPrinting) => {
+  for (const [link, parts] of shown) link.replaceChildren(...parts);
+  shown.clear();
+  for (const row of isPrinting ? document.querySelectorAll("tr[data-name]") : []) {
+    const link = row.querySelector("a.name");
+    if (!link) continue;
+    shown.set(link, [...link.childNodes]);
+    link.textContent = row.dataset.name;
+  }
+  const address = document.querySelector(".paper-address");
+  if (address) address.textContent = location.href;
+};

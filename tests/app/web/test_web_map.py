@@ -276,6 +276,8 @@ def test_a_search_finds_every_member_of_a_stack_lists_it_first_and_leaves_its_ro
     assert page.locator("tr[data-keys]:visible").count() == 1
     page.locator(".map-find").press("Enter")
     assert "reco_0009_dimuon" in page.locator(".map-panel .hits li").first.inner_text()
+    page.locator(".map-find").fill("reco_0007_dimuon")
+    assert "reco_0007_dimuon" in page.locator(".map-panel .hits li").first.inner_text()
     page.locator(".map-find").fill("")
     assert page.locator("tr[data-keys]:visible").count() == 43
 
@@ -397,6 +399,7 @@ def test_it_prints_the_picture_as_it_is_in_the_colours_of_day(browser: Browser, 
     )
     assert min(sheets) > 0.6  # words of 12 px: 5 points or more
     assert watched.page.locator(".paper-address").inner_text() == watched.page.url
+    assert watched.page.locator("tr[data-name] a.name", has_text="…").count() == 0
     printed = watched.page.pdf(prefer_css_page_size=True)
     assert len(printed) > 20_000
     width, height = map(float, re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", printed)[0])
