@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, duration
-from app.web.frame import answer, asked, experiment_asked, here
+from app.web.frame import answer, asked, asked_number, experiment_asked, here
 from app.web.jobs import asked_time
 from app.wiring import get_service
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
@@ -34,7 +34,7 @@ def show_roots(name: str) -> Response:
     line = (
         f"It goes back to {counted(count, 'file')}." if count else "It goes back to no file: its history is a circle."
     )
-    return _ends(found, "roots", "What it goes back to", line)
+    return _ends(found, "roots", "What it goes back to", line + _of_version(found))
 
 
 def show_leaves(name: str) -> Response:
@@ -49,7 +49,7 @@ def show_leaves(name: str) -> Response:
             if count
             else "No file is the last: what came of it is a circle."
         )
-    return _ends(found, "leaves", "What last came of it", line)
+    return _ends(found, "leaves", "What last came of it", line + _of_version(found))
 
 
 def _ends(found: dict[str, Any], kind: str, title: str, line: str) -> Response:
@@ -57,7 +57,7 @@ def _ends(found: dict[str, Any], kind: str, title: str, line: str) -> Response:
     path = f"/files/{quote(file['name'], safe='')}/{kind}"
     return answer(
         "ends.html",
-        twin=address(path, {**_place(file), "as_of": asked("as_of") or ""}),
+        twin=address(path, {**_place(file), **_moment()}),
         title=title,
         first_line=line,
         **_shown(found),
@@ -89,8 +89,8 @@ def show_cost(name: str) -> Response:
     file = found["file"]
     return answer(
         "cost.html",
-        twin=address(f"/files/{quote(file['name'], safe='')}/cost", {**_place(file), "as_of": asked("as_of") or ""}),
-        first_line=cost_line(found),
+        twin=address(f"/files/{quote(file['name'], safe='')}/cost", {**_place(file), **_moment()}),
+        first_line=cost_line(found) + _of_version(found),
         found=found,
         file=file,
         stages=cut_rows("stages", found["stages"], 60),
@@ -191,10 +191,28 @@ def _ask(question: Any, name: str, **how: Any) -> dict[str, Any]:
             name,
             experiment=experiment_asked(),
             namespace=asked("namespace"),
+            version=asked_number("version", least=1, most=10**6),
             as_of=asked_time("as_of"),
             **how,
         )
     return found
+
+
+def _moment() -> dict[str, str]:
+    """Return which version is asked about, and when."""
+    return {"version": asked("version") or "", "as_of": asked("as_of") or ""}
+
+
+def _of_version(found: dict[str, Any]) -> str:
+    """Return which of several versions of a file an answer is about, as a sentence."""
+    if found["versions"] <= 1:
+        return ""
+    number = found["version"]
+    return (
+        f" That is of all {found['versions']} versions."
+        if number is None
+        else f" That is of version {number} of {found['versions']}."
+    )
 
 
 def _place(file: dict[str, Any]) -> dict[str, str]:
