@@ -21,6 +21,7 @@ def _of_file(function: F) -> F:
     options = (
         click.argument("file"),
         click.option("--namespace", help="Needed where several namespaces know the name."),
+        click.option("--version", type=click.IntRange(1), help="Which version of the file."),
         click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time."),
         experiment_option,
         url_option,

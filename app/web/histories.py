@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, duration
-from app.web.frame import answer, asked, experiment_asked, here
+from app.web.frame import answer, asked, asked_number, experiment_asked, here
 from app.web.jobs import asked_time
 from app.wiring import get_service
 from provenance.lineage.file_words import leaves_words, use_words
@@ -37,14 +37,14 @@ def show_roots(name: str) -> Response:
         f"It goes back to {counted(count, 'file')}." if count else "It goes back to no file: its history is a circle."
     )
     line = "It was made from no other file, as far as is recorded." if is_alone else line
-    return _ends(found, "roots", "What it goes back to", line, is_alone=is_alone)
+    return _ends(found, "roots", "First inputs", line + _of_version(found), is_alone=is_alone)
 
 
 def show_leaves(name: str) -> Response:
     """Show what last was made of a file."""
     found = _ask(list_leaves, name, limit=_ROWS, cursor=asked("cursor"))
     is_alone = found["readers"] is not None
-    return _ends(found, "leaves", "What last came of it", leaves_words(found), is_alone=is_alone)
+    return _ends(found, "leaves", "Final products", leaves_words(found) + _of_version(found), is_alone=is_alone)
 
 
 def _is_alone(found: dict[str, Any]) -> bool:
@@ -59,7 +59,7 @@ def _ends(found: dict[str, Any], kind: str, title: str, line: str, *, is_alone: 
     path = f"/files/{quote(file['name'], safe='')}/{kind}"
     return answer(
         "ends.html",
-        twin=address(path, {**_place(file), "as_of": asked("as_of") or ""}),
+        twin=address(path, {**_place(file), **_moment()}),
         title=title,
         first_line=line,
         ended=ended,
@@ -68,8 +68,8 @@ def _ends(found: dict[str, Any], kind: str, title: str, line: str, *, is_alone: 
         others=[
             (words, address(f"/{other}/{file['name']}", _place(file)))
             for other, words in (
-                ("roots", "What it goes back to"),
-                ("leaves", "What last came of it"),
+                ("roots", "First inputs"),
+                ("leaves", "Final products"),
                 ("lineage", "Lineage"),
             )
             if other != kind
@@ -93,8 +93,8 @@ def show_cost(name: str) -> Response:
     file = found["file"]
     return answer(
         "cost.html",
-        twin=address(f"/files/{quote(file['name'], safe='')}/cost", {**_place(file), "as_of": asked("as_of") or ""}),
-        first_line=cost_line(found),
+        twin=address(f"/files/{quote(file['name'], safe='')}/cost", {**_place(file), **_moment()}),
+        first_line=cost_line(found) + _of_version(found),
         found=found,
         file=file,
         stages=cut_rows("stages", found["stages"], 60),
@@ -201,10 +201,28 @@ def _ask(question: Any, name: str, **how: Any) -> dict[str, Any]:
             name,
             experiment=experiment_asked(),
             namespace=asked("namespace"),
+            version=asked_number("version", least=1, most=10**6),
             as_of=asked_time("as_of"),
             **how,
         )
     return found
+
+
+def _moment() -> dict[str, str]:
+    """Return which version is asked about, and when."""
+    return {"version": asked("version") or "", "as_of": asked("as_of") or ""}
+
+
+def _of_version(found: dict[str, Any]) -> str:
+    """Return which of several versions of a file an answer is about, as a sentence."""
+    if found["versions"] <= 1:
+        return ""
+    number = found["version"]
+    return (
+        f" That is of all {found['versions']} versions."
+        if number is None
+        else f" That is of version {number} of {found['versions']}."
+    )
 
 
 def _place(file: dict[str, Any]) -> dict[str, str]:

@@ -117,7 +117,7 @@ def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[in
         for part in chunks(level):
             jobs = _makers_of(connection, part)
             for claim, job in sorted(jobs.items()):
-                if picture.add(f"j{job}") and picture.add(f"c{claim}"):
+                if picture.add(f"j{job}") and f"c{claim}" in picture.order:
                     picture.join(f"j{job}", f"c{claim}")
             parents = _parents_of(connection, part, 4 * picture.limit)
             picture.is_truncated |= len(parents) == 4 * picture.limit
@@ -279,16 +279,19 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
     up = met_above(connection, focus, most=MOST_COUNTED) if direction != "descendants" else set()
     down = met_below(connection, focus, most=MOST_COUNTED) if direction != "ancestors" else set()
     left = (up | down | picture.refused) - picture.order.keys()
+    is_least = any(is_cut(keys, most=MOST_COUNTED) for keys in (up, down))
+    if not left and not is_least:
+        return Omitted()
     before = left & up if direction == "both" else left if direction == "ancestors" else set()
     jobs = sum(key[0] == "j" for key in left)
     edges = picture.edges.values()
     return Omitted(
-        inputs_of=hidden_inputs(connection, focus.key, edges) if direction != "descendants" and left else {},
-        outputs_of=hidden_outputs(connection, focus.key, edges) if direction != "ancestors" and left else {},
+        inputs_of=hidden_inputs(connection, focus.key, edges) if direction != "descendants" else {},
+        outputs_of=hidden_outputs(connection, focus.key, edges) if direction != "ancestors" else {},
         by_kind={"file": len(left) - jobs, "job": jobs},
         ancestors=len(before),
         descendants=len(left) - len(before),
-        is_least=any(is_cut(keys, most=MOST_COUNTED) for keys in (up, down)),
+        is_least=is_least,
         before=_left_out(up, picture) if direction != "descendants" else None,
         after=_left_out(down, picture) if direction != "ancestors" else None,
     )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from provenance.db.queries import neighbourhood
 from provenance.db.queries.walking import count_walk, time_limit, walk_ancestors, walk_descendants
 from provenance.errors import LimitError
+from provenance.lineage.graph import Graph, Omitted
 from provenance.lineage.words import summary
 from provenance.services.show_file import show_file
 from provenance.services.trace_lineage import count_lineage, list_ancestors, list_descendants, trace_lineage
@@ -252,3 +253,71 @@ def test_statement_past_the_time_limit_is_ended(production: Production) -> None:
         connection.execute(text(endless))
     with production.database.reading.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def edges_of(graph: Graph) -> set[tuple[str, str, bool, str]]:
+    return {(edge.source, edge.target, edge.is_sure, edge.role) for edge in graph.inner_edges()}
+
+
+def test_both_directions_go_on_from_a_file_that_the_other_met(production: Production) -> None:
+    loop = [
+        job(1, inputs=[file_entry("f10", 10), file_entry("f2", 2)], outputs=[file_entry("f11", 11)]),
+        job(2, inputs=[file_entry("f11", 11)], outputs=[file_entry("f19", 19)]),
+        job(3, inputs=[file_entry("f19", 19)], outputs=[file_entry("f10", 10)]),
+    ]
+    with recorded(production, *loop) as connection:
+        graph = trace_lineage(connection, "f10")
+        assert {file.name for file in graph.files()} == {"f10", "f11", "f19", "f2"}
+        assert not graph.is_truncated
+
+
+def test_drawing_has_the_edges_of_every_maker_of_one_content_with_their_roles(production: Production) -> None:
+    made = [
+        job(1, outputs=[file_entry("raw", 1)]),
+        *(job(n, inputs=[file_entry("raw", 1)], outputs=[file_entry("same", 5)]) for n in (2, 3)),
+        job(4, inputs=[file_entry("same", 5, role="secondary")], outputs=[file_entry("end", 6)]),
+    ]
+    with recorded(production, *made) as connection:
+        for name, direction in (("raw", "descendants"), ("end", "ancestors"), ("same", "both")):
+            drawn, whole = (trace_lineage(connection, name, direction=direction, as_of=at) for at in (None, MOMENT))
+            assert edges_of(drawn) == edges_of(whole), name
+        down = trace_lineage(connection, "raw", direction="descendants")
+    assert [edge.role for edge in down.inner_edges() if edge.role] == ["secondary", "secondary"]
+
+
+def test_readers_without_an_output_are_counted_among_what_is_left_out(production: Production) -> None:
+    readers = [job(n, state="failed", inputs=[file_entry("a", 1)]) for n in range(2, 12)]
+    with recorded(production, job(1, outputs=[file_entry("a", 1)]), *readers) as connection:
+        graph = trace_lineage(connection, "a", limit=4)
+    assert (graph.is_truncated, graph.omitted.by_kind) == (True, {"file": 0, "job": 8})
+    assert graph.omitted.ancestors + graph.omitted.descendants == 8
+
+
+def test_drawing_that_shows_all_is_not_truncated_by_its_depth(production: Production) -> None:
+    with recorded(production, *chain("a", "b")) as connection:
+        whole, cut = (trace_lineage(connection, name, depth=1) for name in ("a", "b"))
+    assert (len(whole.nodes), whole.is_truncated, whole.omitted) == (4, False, Omitted())
+    assert (cut.is_truncated, cut.omitted.ancestors, cut.omitted.by_kind) == (True, 1, {"file": 0, "job": 1})
+
+
+def test_nodes_of_a_circle_are_left_out_once(production: Production) -> None:
+    loop = [
+        job(n, inputs=[file_entry(f"f{(n + 1) % 9}", (n + 1) % 9)], outputs=[file_entry(f"f{n}", n)]) for n in range(9)
+    ]
+    with recorded(production, *loop) as connection:
+        graph = trace_lineage(connection, "f0", limit=5)
+    assert sum(graph.omitted.by_kind.values()) == graph.omitted.ancestors + graph.omitted.descendants == 18 - 5
+
+
+def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(production: Production) -> None:
+    made = job(
+        1,
+        inputs=[file_entry("raw", 1)],
+        outputs=[file_entry("middle", 2, parents=["raw"]), file_entry("end", 3, parents=["middle"])],
+    )
+    with recorded(production, made) as connection:
+        drawn, whole = (trace_lineage(connection, "end", direction="ancestors", as_of=at) for at in (None, MOMENT))
+        assert {node.key for node in drawn.nodes} == {node.key for node in whole.nodes}
+        assert edges_of(drawn) == edges_of(whole)
+        assert "raw" in {file.name for file in drawn.files()}
+        assert ancestors(connection, "end") == ["middle", "raw"]

@@ -3,15 +3,21 @@
 from typing import Any
 
 import pytest
-from production_samples import Production, chain, file_entry, job, job_id
+from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
 from provenance.db.queries.histories import History
 from provenance.errors import BadInputError, NotFoundError
 from provenance.lineage.file_words import leaves_words, use_words
 from provenance.services import relate_files
+from provenance.services.filter_lineage import NodeFilters
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
+from provenance.services.list_lineage import list_lineage
+from provenance.services.plan_rebuild import plan_rebuild
+from provenance.services.record_sighting import record_sighting
 from provenance.services.relate_files import find_common, find_paths
+from provenance.services.show_file import show_file
 from provenance.services.sum_costs import sum_costs
+from provenance.services.trace_lineage import trace_lineage
 
 
 def asked(production: Production, question: Any, *names: str, **how: Any) -> dict[str, Any]:
@@ -272,3 +278,172 @@ def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.M
         cursor, pages = page["next"], pages + 1
     assert listed == ["x", "y"]
     assert pages > 2
+
+
+def test_possible_links_are_told_as_possible_in_whole_histories(production: Production) -> None:
+    """The driver of SQLite gives truth values of a text as integers, which are neither True nor False."""
+    production.record(
+        job(1, outputs=[file_entry("a")]),
+        job(2, outputs=[file_entry("a", size=5)]),
+        job(3, inputs=[file_entry("a", size=5), file_entry("calib", role="shared")], outputs=[file_entry("b")]),
+        job(4, outputs=[file_entry("calib")]),
+    )
+
+    with production.database.reading.connect() as connection:
+        for how in ({}, {"as_of": MOMENT}, {"filters": NodeFilters(role="primary")}):
+            graph = trace_lineage(connection, "b", direction="ancestors", **how)
+            sure = {edge.is_sure for edge in graph.inner_edges() if edge.source[0] != "j"}
+            assert sure == {False}, how
+    assert [path["is_sure"] for path in asked(production, find_paths, "a", "b")["paths"]] == [False, False]
+
+
+def test_input_of_the_name_of_an_output_was_made_before_it(production: Production) -> None:
+    """A job's output never satisfies its own input: nobody is known to have made what it read."""
+    production.record(
+        job(1, inputs=[file_entry("m")], outputs=[file_entry("m"), file_entry("n")]),
+        job(2, inputs=[file_entry("m")], outputs=[file_entry("q")]),
+        job(3, inputs=[file_entry("n"), file_entry("q")], outputs=[file_entry("last")]),
+    )
+
+    up = asked(production, list_lineage, "last")["files"]
+    assert [(row["name"], row["job_id"]) for row in up] == [
+        ("m", None), ("m", job_id(1)), ("n", job_id(1)), ("q", job_id(2)),
+    ]  # fmt: skip
+    assert [(row["name"], row["job_id"]) for row in asked(production, list_lineage, "m")["files"]] == [("m", None)]
+    roots = asked(production, list_roots, "n")
+    assert [(row["name"], row["is_placeholder"]) for row in roots["files"]] == [("m", True)]
+    with production.database.reading.connect() as connection:
+        drawn, whole = (trace_lineage(connection, "last", direction="ancestors", as_of=at) for at in (None, MOMENT))
+        assert names(show_file(connection, "m")["parents"]) == ["m"]
+        assert [parent["job_id"] for parent in show_file(connection, "n")["parents"]] == [None]
+    assert {node.key for node in drawn.nodes} == {node.key for node in whole.nodes}
+    assert sorted(file.name for file in drawn.files() if file.is_placeholder) == ["m"]
+    below = asked(production, list_lineage, "m", descendants=True, version=1)["files"]
+    assert names(below) == ["last", "q"]
+
+
+def test_what_is_read_under_another_name_came_of_the_file(production: Production) -> None:
+    production.record(job(1, outputs=[file_entry("birth", 10, 3)]))
+    renamed = file_entry(
+        "renamed", 10, 3, experiment="nova", metadata={"prov.job_id": job_id(1), "prov.output": "birth"}
+    )
+    production.write(lambda connection: record_sighting(connection, production.known, renamed, received_at=MOMENT))
+    production.record(job(2, inputs=[file_entry("renamed", 10, 3)], outputs=[file_entry("kid")]))
+
+    for name in ("birth", "renamed"):
+        assert names(asked(production, list_lineage, name, descendants=True)["files"]) == ["kid"]
+        assert names(asked(production, list_leaves, name)["files"]) == ["kid"]
+        with production.database.reading.connect() as connection:
+            for moment in (None, MOMENT):
+                graph = trace_lineage(connection, name, as_of=moment)
+                assert sorted(node.name for node in graph.files()) == sorted([name, "kid"])
+            assert names(show_file(connection, name)["children"]) == ["kid"]
+        assert asked(production, find_paths, name, "kid")["older"] == "a"
+        assert names(asked(production, find_common, "kid", name)["ancestors"]) == ["renamed"]
+        plan = asked(production, plan_rebuild, "kid", lost=[name])
+        assert [step["job_id"] for step in plan["jobs"]] == [job_id(1), job_id(2)]
+
+
+def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(production: Production) -> None:
+    production.record(
+        job(1, outputs=[file_entry("x", 1)]),
+        job(2, inputs=[file_entry("x", 2)], outputs=[file_entry("y")]),
+        job(3, outputs=[file_entry("v", 3)]),
+        job(4, outputs=[file_entry("v", 4)]),
+        job(5, inputs=[file_entry("v", 3)], outputs=[file_entry("w1")]),
+        job(6, inputs=[file_entry("v", 4)], outputs=[file_entry("w2")]),
+    )
+
+    for name, expected in (("x", ["y"]), ("v", ["w1", "w2"])):
+        below = asked(production, list_lineage, name, descendants=True)
+        assert (names(below["files"]), below["version"]) == (expected, None)
+        assert sorted(names(asked(production, list_leaves, name)["files"])) == expected
+        with production.database.reading.connect() as connection:
+            assert names(show_file(connection, name)["children"]) == expected
+    assert asked(production, find_paths, "x", "y")["older"] == "a"
+    assert asked(production, find_common, "x", "y")["count"] == asked(production, find_common, "y", "x")["count"] == 1
+    first = asked(production, list_leaves, "v", version=1)
+    assert (names(first["files"]), first["version"], first["versions"]) == (["w1"], 1, 2)
+    assert names(asked(production, list_lineage, "v", descendants=True, version=2)["files"]) == ["w2"]
+    assert [asked(production, question, "v")["version"] for question in (list_roots, sum_costs, list_lineage)] == [
+        2
+    ] * 3
+    assert asked(production, sum_costs, "v", version=1)["version"] == 1
+
+
+def test_version_that_is_none_is_refused_with_those_that_are(production: Production) -> None:
+    production.record(job(1, outputs=[file_entry("v", 1)]), job(2, outputs=[file_entry("v", 2)]))
+
+    for question in (trace_lineage, list_lineage, list_roots, list_leaves, sum_costs):
+        with pytest.raises(BadInputError, match="version: there is no version 99; known: 1, 2") as refused:
+            asked(production, question, "v", version=99)
+        assert list(refused.value.fields) == ["version"]
+
+
+def test_leaves_are_not_lost_to_jobs_that_only_share_them(production: Production) -> None:
+    production.record(
+        job(1, inputs=[file_entry("s")], outputs=[file_entry("k")]),
+        job(2, inputs=[file_entry("s"), file_entry("k", role="shared")], outputs=[file_entry("e")]),
+        job(3, inputs=[file_entry("z"), file_entry("t", role="shared")], outputs=[file_entry("t")]),
+    )
+
+    assert sorted(names(asked(production, list_leaves, "s")["files"])) == ["e", "k"]
+    assert names(asked(production, list_leaves, "z")["files"]) == ["t"]
+
+
+def test_shared_input_that_is_declared_as_a_parent_is_one(production: Production) -> None:
+    production.record(job(1, inputs=[file_entry("cal", role="shared")], outputs=[file_entry("o", parents=["cal"])]))
+
+    assert names(asked(production, list_roots, "o")["files"]) == ["cal"]
+    assert names(asked(production, list_leaves, "cal")["files"]) == ["o"]
+
+
+def test_common_ancestors_do_not_depend_on_which_file_is_named_first(production: Production) -> None:
+    production.record(
+        job(1, outputs=[file_entry("cal")]),
+        job(2, inputs=[file_entry("cal")], outputs=[file_entry("a")]),
+        job(3, inputs=[file_entry("cal", role="shared")], outputs=[file_entry("b")]),
+    )
+
+    for pair in (("a", "b"), ("b", "a")):
+        found = asked(production, find_common, *pair)
+        assert (names(found["ancestors"]), names(found["hubs"])) == ([], ["cal"])
+
+
+def test_nearest_common_ancestors_are_so_through_hubs(production: Production) -> None:
+    production.record(
+        *chain("g", "h"),
+        *(job(n, inputs=[file_entry("h", 2)], outputs=[file_entry(f"k{n}")]) for n in range(3, 6)),
+        job(6, inputs=[file_entry("k3")], outputs=[file_entry("a")]),
+        job(7, inputs=[file_entry("k3")], outputs=[file_entry("b")]),
+    )
+
+    found = asked(production, find_common, "a", "b", hub=2)
+    assert [(row["name"], row["is_nearest"]) for row in found["ancestors"]] == [("k3", True), ("g", False)]
+    assert names(found["hubs"]) == ["h"]
+
+
+def test_job_that_reads_a_file_in_two_steps_is_one_reader(production: Production) -> None:
+    steps = {"steps": [{"name": "s1"}, {"name": "s2"}]}
+    production.record(
+        job(1, outputs=[file_entry("p")]),
+        job(
+            2,
+            command=steps,
+            inputs=[file_entry("p", step="s1"), file_entry("p", step="s2")],
+            outputs=[file_entry("a", step="s1"), file_entry("b", step="s2")],
+        ),
+    )
+
+    assert names(asked(production, find_common, "a", "b", hub=1)["ancestors"]) == ["p"]
+    with production.database.reading.connect() as connection:
+        shown = show_file(connection, "p")
+    assert (shown["consumer_count"], len(shown["consumers"])) == (1, 1)
+
+
+def test_rows_of_ancestors_tell_experiments_apart(production: Production) -> None:
+    inputs = [file_entry("z"), file_entry("z", experiment="dune")]
+    production.record(job(1, inputs=inputs, outputs=[file_entry("o")]))
+
+    found = asked(production, list_lineage, "o")
+    assert (found["count"], [row["experiment"] for row in found["files"]]) == (2, ["dune", "nova"])
