@@ -20,6 +20,7 @@ _LISTED = 20
 @click.option("--host", help="Jobs on this worker node.")
 @click.option("--site", help="Jobs at this site.")
 @click.option("--file", help="Jobs that produced or consumed this file.")
+@click.option("--file-experiment", help="Whose file it is, where several experiments know its name.")
 @click.option("--campaign", help="Jobs of this campaign.")
 @click.option("--stage", help="Jobs of this stage.")
 @click.option("--task", "task_id", help="Jobs of this task.")

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 
 from app.web.cuts import address, cut_rows
-from app.web.frame import answer, asked, asked_number, here
+from app.web.frame import answer, asked, asked_file, asked_number, here
 from app.web.jobs import asked_time
 from app.web.pictures import asked_drawing, draw_picture
 from app.wiring import get_service
@@ -45,14 +45,14 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page(name: str) -> Response:
     """Show a file's history, or with `picture=` its drawing alone."""
+    said = {word for word, value in asked_file().items() if value is not None}
     direction, depth = asked("direction") or "ancestors", asked_number("depth", least=1, most=1000)
     words = {word: asked(word) or "" for word in FILTERS}
     with get_service().reading() as connection:
         graph = trace_lineage(
             connection,
             name,
-            experiment=asked("experiment"),
-            namespace=asked("namespace"),
+            **asked_file(),
             version=asked_number("version", least=1, most=10**6),
             direction=direction,
             depth=depth,
@@ -80,7 +80,7 @@ def show_page(name: str) -> Response:
         down_url=_drawing_address("down"),
         nodes=cut_rows("nodes", graph.nodes, _ROWS),
         filters=words,
-        kept={word: asked(word) for word in _OF_THE_FILE if asked(word)},
+        kept={word: asked(word) or "" for word in _OF_THE_FILE if asked(word) or word in said},
         is_filtered=any(words.values()),
         everything=here(expanded=None, **dict.fromkeys(FILTERS)),
         direction=direction,

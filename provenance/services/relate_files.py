@@ -19,7 +19,7 @@ from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError
 from provenance.lineage.graph import SHARED_ROLES, Node, node_json
 from provenance.services.list_jobs import read_cursor
-from provenance.services.show_file import find_file
+from provenance.services.show_file import find_pair
 from provenance.services.trace_lineage import trace_history
 
 MOST_PATHS = 100
@@ -49,9 +49,9 @@ def find_paths(
     a: str,
     b: str,
     *,
-    experiment: str | None = None,
     as_of: datetime | None = None,
     limit: int = 10,
+    **experiments: str | None,
 ) -> dict[str, Any]:
     """Return `{a, b, older, paths, is_truncated}`: the ways from the older of two files to the younger, shortest first.
 
@@ -59,12 +59,12 @@ def find_paths(
     whether all its links are sure, and files and jobs by turns. An input that jobs share with many others counts as well.
 
     Raises:
-        NotFoundError, AmbiguousError: see `find_file`.
+        NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
         BadInputError: a limit that is none.
         LimitError: a history took more than five seconds.
     """
     _check(limit, MOST_PATHS)
-    files = {"a": find_file(connection, a, experiment=experiment), "b": find_file(connection, b, experiment=experiment)}
+    files = dict(zip("ab", find_pair(connection, a, b, **experiments), strict=True))
     names = {name: file.to_json() for name, file in files.items()}
     is_cut = False
     for older, younger in (("a", "b"), ("b", "a")):
@@ -126,11 +126,11 @@ def find_common(
     a: str,
     b: str,
     *,
-    experiment: str | None = None,
     as_of: datetime | None = None,
     hub: int = 100,
     limit: int = 100,
     cursor: str | None = None,
+    **experiments: str | None,
 ) -> dict[str, Any]:
     """Return `{a, b, count, ancestors, hub_count, hubs, is_truncated, next}`: what both files were made from, the nearest first.
 
@@ -139,12 +139,12 @@ def find_common(
     hundred are named. One of the two files counts where the other was made from it.
 
     Raises:
-        NotFoundError, AmbiguousError: see `find_file`.
+        NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
         BadInputError: a limit, cursor or hub that is none.
         LimitError: a history took more than five seconds.
     """
     _check(limit, MOST_LISTED)
-    first, second = find_file(connection, a, experiment=experiment), find_file(connection, b, experiment=experiment)
+    first, second = find_pair(connection, a, b, **experiments)
     histories = [trace_history(connection, file, as_of=as_of) for file in (first, second)]
     met = [history.reached(history.before) for history in histories]
     common = {key: met[0][key] + met[1][key] for key in met[0].keys() & met[1].keys() if key[0] != "j"}

@@ -15,7 +15,6 @@ from provenance.db.tables import (
     Claim,
     Experiment,
     FailureClass,
-    File,
     Host,
     Identity,
     Job,
@@ -37,6 +36,8 @@ class JobFilters(NamedTuple):
     Attributes:
         software: name of code that the job used; with `revision`, of the code that was at it.
         software_keys: integer keys of software entries, of which the job used one.
+        file: a file that the job consumed or produced, by name, with `file_experiment` and `namespace` ('' for none).
+        file_key: the same by its integer key, in their place: `services/name_files.py`.
     """
 
     experiment: str | None = None
@@ -62,6 +63,9 @@ class JobFilters(NamedTuple):
     value: str | None = None
     software: str | None = None
     software_keys: frozenset[int] | None = None
+    file_experiment: str | None = None
+    namespace: str | None = None
+    file_key: int | None = None
 
 
 _COLUMNS: tuple[Any, ...] = (
@@ -196,8 +200,8 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     if filters.failure_class is not None:
         read = select(FailureClass.job_id).where(FailureClass.class_name == filters.failure_class)
         found += [Job.id.in_(read), Job.state >= _FIRST_BAD]
-    if filters.file is not None:
-        found.append(_touches_file(filters.file))
+    if filters.file_key is not None:
+        found.append(_touches_file(filters.file_key))
     return found
 
 
@@ -243,15 +247,10 @@ def _software_sets(filters: JobFilters) -> Select[int]:
     )
 
 
-def _touches_file(name: str) -> ColumnElement[bool]:
-    """Return the condition that a job consumed or produced a file of this name; looked up from the file, which few jobs touch."""
-    made = select(Claim.job_id).join(File, File.id == Claim.file_id).where(File.name == name)
-    read = (
-        select(Mention.job_id)
-        .join(Identity, Identity.id == Mention.identity_id)
-        .join(File, File.id == Identity.file_id)
-        .where(File.name == name)
-    )
+def _touches_file(key: int) -> ColumnElement[bool]:
+    """Return the condition that a job consumed or produced a file; looked up from the file, which few jobs touch."""
+    made = select(Claim.job_id).where(Claim.file_id == key)
+    read = select(Mention.job_id).join(Identity, Identity.id == Mention.identity_id).where(Identity.file_id == key)
     return Job.id.in_(union_all(made, read))
 
 

@@ -195,3 +195,13 @@ def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.M
         cursor, pages = page["next"], pages + 1
     assert listed == ["x", "y"]
     assert pages > 2
+
+
+def test_name_that_a_correction_took_back_is_no_orphan(production: Production) -> None:
+    made = {"outputs": [file_entry("made", 2)]}
+    production.record(job(1, inputs=[file_entry("mistyped", 1)], **made))
+    assert names(asked(production, list_orphans)["files"]) == ["mistyped"]
+
+    production.record(job(1, inputs=[file_entry("right", 1)], **made), reason="a slip")
+
+    assert names(asked(production, list_orphans)["files"]) == ["right"]
