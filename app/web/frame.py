@@ -15,7 +15,6 @@ from app.web import formats, markup
 from app.web.cuts import address, tighten
 from app.web.guard import check_reading
 from provenance.errors import BadInputError
-from provenance.schemas.queries import refuse_repeated
 
 _FOLDER = Path(__file__).parents[1]
 _STATIC = _FOLDER / "static"
@@ -112,7 +111,8 @@ def asked(name: str) -> str | None:
     Raises:
         BadInputError: it holds a NUL, which no name can; or the address says it twice.
     """
-    refuse_repeated(request.args, allowed=("expanded",))
+    if len(request.args.getlist(name)) > 1:
+        raise BadInputError(f"{name}: given more than once.", {name: ["given more than once"]})
     value = request.args.get(name, "").strip()
     if "\0" in value:
         raise BadInputError(f"{name}: a NUL is in it.", {name: ["holds a NUL"]})

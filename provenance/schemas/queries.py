@@ -1,6 +1,5 @@
 """Questions in addresses: their parameters, checked. Unknown ones are refused, so that a slip is not taken for "all"."""
 
-from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -368,7 +367,7 @@ def read_query(schema: type[Schema], arguments: Any) -> dict[str, Any]:
     Raises:
         BadInputError: one is unknown, wrong or given twice; `fields` names it.
     """
-    refuse_repeated(arguments)
+    _refuse_repeated(arguments)
     try:
         found: dict[str, Any] = schema().load(arguments.to_dict() if hasattr(arguments, "to_dict") else arguments)
     except ValidationError as problem:
@@ -381,12 +380,12 @@ def read_query(schema: type[Schema], arguments: Any) -> dict[str, Any]:
     return found
 
 
-def refuse_repeated(arguments: Any, *, allowed: Collection[str] = ()) -> None:
+def _refuse_repeated(arguments: Any) -> None:
     """Refuse parameters that stand in an address more than once: whichever was taken, the other would be ignored.
 
     Raises:
-        BadInputError: one does, and may not; `fields` names it.
+        BadInputError: one does; `fields` names it.
     """
     many = dict(arguments.lists()) if hasattr(arguments, "lists") else {}
-    if twice := [name for name, values in many.items() if len(values) > 1 and name not in allowed]:
+    if twice := [name for name, values in many.items() if len(values) > 1]:
         raise BadInputError(f"{twice[0]}: given more than once.", {name: ["given more than once"] for name in twice})
