@@ -6,7 +6,9 @@ Errors are one sentence on standard error; a traceback is a bug of ours.
 
 import importlib.util
 import re
+import shlex
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -172,5 +174,13 @@ def sentence(problem: Exception) -> str:
     if isinstance(problem, NotFoundError) and problem.nearest:
         text += "\nDid you mean: " + ", ".join(problem.nearest[:5])
     if isinstance(problem, AmbiguousError):
-        text += "\n" + "\n".join(f"  --experiment {e}" + (f" --namespace {n}" if n else "") for e, n in problem.choices)
+        text += "".join(f"\n  {_words_of(question)}" for question in problem.questions)
     return text
+
+
+def _words_of(question: Mapping[str, str]) -> str:
+    """Return what to type for one of several: options, and in the place of a file's name the full one."""
+    named = {name: shlex.quote(value) for name, value in question.items()}
+    return " ".join(
+        word if name in ("a", "b") else f"--{name.replace('_', '-')} {word}" for name, word in named.items()
+    )

@@ -66,7 +66,7 @@ class Problem:
     Attributes:
         kind: a word for programs, such as `not-found`; the last part of `type`.
         errors: messages by field path, for bad input.
-        more: further members, by name: `choices`, `nearest`, `limit`, `request_id`.
+        more: further members, by name: `choices`, `nearest`, `known_in`, `limit`, `request_id`.
         headers: to send along (`Allow`, `Retry-After`, `WWW-Authenticate`).
     """
 
@@ -155,12 +155,11 @@ def _fields(error: Exception) -> dict[str, list[str]]:
 
 
 def _more(error: Exception) -> dict[str, Any]:
-    if isinstance(error, provenance.NotFoundError) and error.nearest:
-        return {"nearest": error.nearest}
+    if isinstance(error, provenance.NotFoundError):
+        known = [{"experiment": experiment, "namespace": namespace} for experiment, namespace in error.known_in]
+        return {name: said for name, said in (("nearest", error.nearest), ("known_in", known)) if said}
     if isinstance(error, provenance.AmbiguousError):
-        return {
-            "choices": [{"experiment": experiment, "namespace": namespace} for experiment, namespace in error.choices]
-        }
+        return {"choices": error.questions}
     if isinstance(error, provenance.LimitError):
         return {"limit": error.limit}
     if isinstance(error, archive.BlobTooLargeError):

@@ -44,23 +44,29 @@ class NotFoundError(ProvenanceError):
 
     Attributes:
         nearest: names like the one asked for, best first.
+        known_in: where the very name is known, as (experiment, namespace) pairs.
     """
 
-    def __init__(self, message: str, nearest: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, nearest: Sequence[str] = (), *, known_in: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
         self.nearest = list(nearest)
+        self.known_in = list(known_in)
 
 
 class AmbiguousError(ProvenanceError):
     """The name alone does not say which one.
 
     Attributes:
-        choices: what to add to the question, as (experiment, namespace) pairs.
+        choices: which there are, as (experiment, namespace) pairs.
+        questions: what to put into the question for each of them, by parameter; `experiment` alone where nothing else is said.
     """
 
-    def __init__(self, message: str, choices: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, message: str, choices: Sequence[tuple[str, str]], questions: Sequence[Mapping[str, str]] = ()
+    ) -> None:
         super().__init__(message)
         self.choices = list(choices)
+        self.questions = [dict(one) for one in questions] or [{"experiment": choice[0]} for choice in choices]
 
 
 class ConflictError(ProvenanceError):

@@ -7,7 +7,7 @@ from app.api.answers import json_answer
 from app.api.asking import asked, checked_name, parameters
 from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
-from provenance.schemas.queries import ExperimentQuery
+from provenance.schemas.queries import ExperimentQuery, PairQuery
 from provenance.services.compare_jobs import DIFFERENCES_A_FACET, compare_jobs
 from provenance.services.find_companions import find_companions
 from provenance.services.find_divergence import find_divergence
@@ -24,13 +24,6 @@ class DiffQuery(ExperimentQuery):
         load_default=DIFFERENCES_A_FACET,
         metadata={"description": "Differences a facet at most."},
     )
-
-
-class DivergeQuery(ExperimentQuery):
-    """Two files."""
-
-    a = fields.String(required=True, validate=validate.Length(min=1, max=1000), metadata={"description": "One file."})
-    b = fields.String(required=True, validate=validate.Length(min=1, max=1000), metadata={"description": "The other."})
 
 
 @section.call(
@@ -67,11 +60,11 @@ def get_companions(job_id: str) -> Response:
     "GET",
     "/lineage/diverge",
     answers={200: OBJECT},
-    parameters=parameters(DivergeQuery),
+    parameters=parameters(PairQuery),
     errors=(300, 401, 404, 413, 422),
 )
 def get_divergence() -> Response:
     """Return where the histories of two files part: the first jobs of one stage whose recipes differ."""
-    query = asked(DivergeQuery)
+    query = asked(PairQuery)
     with get_service().reading() as connection:
         return json_answer(find_divergence(connection, query.pop("a"), query.pop("b"), **query))

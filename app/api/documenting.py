@@ -32,6 +32,9 @@ class ProblemSchema(Schema):
     errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
     nearest = fields.List(fields.String(), metadata={"description": "Names like the one that was asked for."})
     choices = fields.List(fields.Dict(), metadata={"description": "What to add to an ambiguous question."})
+    known_in = fields.List(
+        fields.Dict(), metadata={"description": "Where the name is known that is not where it was asked for."}
+    )
     limit = fields.Integer(metadata={"description": "The limit that was passed."})
     request_id = fields.String()
 

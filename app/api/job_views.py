@@ -42,7 +42,7 @@ _VERDICT_BYTES = 1024 * 1024
 _TAIL_CHUNK = 1 << 16
 
 
-@section.call("GET", "/jobs", answers={200: OBJECT}, parameters=parameters(JobsQuery), errors=(401, 422))
+@section.call("GET", "/jobs", answers={200: OBJECT}, parameters=parameters(JobsQuery), errors=(300, 401, 404, 413, 422))
 def get_jobs() -> Response:
     """Return jobs, newest first: `{jobs: […], next}`; `next` goes into `cursor` of the next call."""
     query = asked(JobsQuery)

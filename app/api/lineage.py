@@ -12,6 +12,7 @@ from app.api.documenting import OBJECT, Section
 from app.csv_rows import CONTENT_TYPE, csv_lines
 from app.wiring import Service, get_service
 from provenance.db.queries.jobs import JobFilters
+from provenance.errors import BadInputError
 from provenance.schemas.queries import ImpactQuery, RebuildQuery
 from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact, stream_impact
@@ -38,13 +39,19 @@ def get_rebuild(name: str) -> Response:
 
 
 @section.call(
-    "GET", "/lineage/impact", answers={200: OBJECT}, parameters=parameters(ImpactQuery), errors=(401, 404, 413, 422)
+    "GET",
+    "/lineage/impact",
+    answers={200: OBJECT},
+    parameters=parameters(ImpactQuery),
+    errors=(300, 401, 404, 413, 422),
 )
 def get_impact() -> Response:
     """Return what some jobs made and all that was made from it: counts, then a page of files; or all of them as CSV or NDJSON."""
     query = asked(ImpactQuery)
     how = {name: query.pop(name) for name in ("limit", "cursor") if name in query}
     form, is_direct = query.pop("format"), query.pop("direct")
+    if form != "json" and how:
+        raise BadInputError(f"{next(iter(how))}: {form} has every file.", {name: [f"not with {form}"] for name in how})
     filters, service = JobFilters(**query), get_service()
     with service.reading() as connection:
         filters = resolve_range(connection, filters, service.settings.git_mirrors)

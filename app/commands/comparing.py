@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from app.commands.asking import client_for
-from app.commands.opening import emit, experiment_option, json_option, url_option
+from app.commands.opening import emit, experiment_option, json_option, pair_options, url_option
 from provenance.lineage.words import counted, shown
 from provenance.services.comparison_words import narrowed, readable
 
@@ -132,12 +132,12 @@ def _rest(facets: list[dict[str, Any]], *, everything: bool) -> Iterator[str]:
 @click.command()
 @click.argument("before", metavar="FILE")
 @click.argument("after", metavar="OTHER")
-@experiment_option
+@pair_options
 @url_option
 @json_option
-def diverge(*, before: str, after: str, experiment: str | None, url: str | None, as_json: bool) -> None:
+def diverge(*, before: str, after: str, url: str | None, as_json: bool, **experiments: str | None) -> None:
     """Tell where the histories of FILE and OTHER part: the first jobs of one stage whose recipes differ; exit code 1 where they do."""
-    found = client_for(url).divergence(before, after, experiment=experiment)
+    found = client_for(url).divergence(before, after, **experiments)
     emit(found, divergence_text(found), as_json=as_json)
     if found["a"] or found["b"]:
         sys.exit(1)

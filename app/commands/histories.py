@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from app.commands.asking import client_for
-from app.commands.opening import emit, experiment_option, json_option, table, url_option
+from app.commands.opening import emit, experiment_option, json_option, pair_options, table, url_option
 from provenance.lineage.file_words import leaves_words, use_words
 from provenance.lineage.words import counted
 
@@ -83,10 +83,12 @@ def _listed(head: str, found: dict[str, Any]) -> str:
 @json_option
 def orphans(*, limit: int, isolated: bool, unread: bool, url: str | None, as_json: bool, **query: Any) -> None:
     """List the files that records or catalogs name and that no recorded job made."""
-    rows = list(islice(client_for(url).orphans(isolated=isolated, unread=unread, **query), limit))
+    found = list(islice(client_for(url).orphans(isolated=isolated, unread=unread, **query), limit + 1))
+    rows, is_more = found[:limit], len(found) > limit
     shown = [{**row, "uses": use_words(row)} for row in rows]
     text = table(shown, {"name": "FILE", "experiment": "EXPERIMENT", "uses": "USE"}) if rows else "There is none."
-    emit({"files": rows}, text, as_json=as_json)
+    text += "\nThere are more: --limit." if is_more else ""
+    emit({"files": rows, "is_truncated": is_more}, text, as_json=as_json)
 
 
 @click.command()
@@ -94,7 +96,7 @@ def orphans(*, limit: int, isolated: bool, unread: bool, url: str | None, as_jso
 @click.argument("b")
 @click.option("--limit", type=click.IntRange(1, 100), help="Paths at most; 10 by default.")
 @click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time.")
-@experiment_option
+@pair_options
 @url_option
 @json_option
 def paths(*, a: str, b: str, url: str | None, as_json: bool, **query: Any) -> None:
@@ -130,7 +132,7 @@ def _step(node: dict[str, Any]) -> str:
 )
 @click.option("--limit", type=click.IntRange(1, 1000), help="Files at most; 100 by default.")
 @click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time.")
-@experiment_option
+@pair_options
 @url_option
 @json_option
 def common_ancestors(*, a: str, b: str, url: str | None, as_json: bool, **query: Any) -> None:
@@ -160,8 +162,11 @@ def cost(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
     made, failed = found["made"], found["failed"]
     lines = [
         f"{counted(made['jobs'], 'job')} took {_hours(made['cpu_seconds'])} of CPU, {_hours(made['wall_seconds'])} on the clock.",
-        f"{counted(failed['jobs'], 'attempt')} that failed took {_hours(failed['cpu_seconds'])} of CPU besides.",
     ]
+    if failed["jobs"]:
+        lines.append(
+            f"{counted(failed['jobs'], 'attempt')} that failed took {_hours(failed['cpu_seconds'])} of CPU besides."
+        )
     if silent := made["silent_jobs"] + failed["silent_jobs"]:
         lines.append(f"Of {counted(silent, 'job')} no record says what they took.")
     rows = [_stage_row(row) for row in found["stages"]]

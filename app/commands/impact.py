@@ -22,6 +22,7 @@ _LISTED = 20
 @click.option("--site", help="Jobs at this site.")
 @click.option("--file", help="Jobs that produced or consumed this file.")
 @click.option("--reads", help="Jobs that consumed this file: what was made from it.")
+@click.option("--file-experiment", help="Whose file it is, where several experiments know its name.")
 @click.option("--campaign", help="Jobs of this campaign.")
 @click.option("--stage", help="Jobs of this stage.")
 @click.option("--task", "task_id", help="Jobs of this task.")

@@ -32,6 +32,7 @@ _COLUMNS = {
 @click.option("--task-id", help="Jobs of this task.")
 @click.option("--state", type=click.Choice(_STATES), help="Jobs in this state.")
 @click.option("--file", help="Jobs that produced or consumed this file.")
+@click.option("--file-experiment", help="Whose file it is, where several experiments know its name.")
 @click.option("--revision", help="Jobs that ran this commit.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="How many at most.")
 @url_option

@@ -27,6 +27,14 @@ def experiment_option(function: F) -> F:
     return click.option("--experiment", help="Needed where several experiments know the name.")(function)
 
 
+def pair_options(function: F) -> F:
+    """Add `--experiment` for two files, and one for each where they are of different experiments."""
+    for letter in "ba":
+        words = f"Of file {letter.upper()} alone, where the two are of different experiments."
+        function = click.option(f"--experiment-{letter}", help=words)(function)
+    return click.option("--experiment", help="Needed where several experiments know the names.")(function)
+
+
 def data_option(function: F) -> F:
     """Add `--data`: the folder of the service."""
     return click.option("--data", type=click.Path(), help="Folder of the service; JOBPROV_DATA by default.")(function)

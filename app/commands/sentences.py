@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from provenance.lineage.words import counted, size
 from provenance.records.verdicts import rank
@@ -30,7 +29,7 @@ def file_text(shown: dict[str, Any], job: dict[str, Any] | None, url: str) -> st
         lines += _software(job)
         lines += [_fact("job", f"{job['summary']['job_id']} ({job['summary']['state']}, grade {job['grade']})")]
         lines += [_fact("rerun", f"jobprov rerun {job['summary']['job_id']} --into FOLDER")]
-    lines.append(_fact("page", f"{url}/files/{quote(file['name'], safe='')}?experiment={quote(file['experiment'])}"))
+    lines.append(_fact("page", f"{url}{file['url']}"))
     return "\n".join(lines)
 
 

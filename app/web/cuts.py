@@ -1,6 +1,6 @@
 """Rows of a table, as many as a page bears: each says how many there are, and where the others are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -57,9 +57,9 @@ class Cut:
         return address(request.path, words) + f"#{self.name}"
 
 
-def address(path: str, words: dict[str, str]) -> str:
-    """Return a path with a query of the words that say something."""
-    kept = {name: value for name, value in words.items() if value}
+def address(path: str, words: Mapping[str, str | None]) -> str:
+    """Return a path with a query of the words that say something; an empty namespace says that a file has none."""
+    kept = {name: value for name, value in words.items() if value or (name == "namespace" and value is not None)}
     return quote(path) + (f"?{urlencode(kept)}" if kept else "")
 
 

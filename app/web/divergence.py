@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from app.web.comparison import shown_row
 from app.web.cuts import address
 from app.web.formats import counted
-from app.web.frame import answer, asked, experiment_asked
+from app.web.frame import answer, asked, asked_pair
 from app.wiring import get_service
 from provenance.services.compare_jobs import compare_jobs
 from provenance.services.find_divergence import find_alike_files, find_divergence
@@ -22,30 +22,35 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page() -> Response:
     """Show where the histories of two files part; ask for what the address does not name."""
-    before, after, experiment = asked("a"), asked("b"), experiment_asked()
+    before, after, experiments = asked("a"), asked("b"), asked_pair()
     if before is None or after is None:
-        return _ask(before or after, experiment)
+        of = "experiment_a" if before is not None else "experiment_b"
+        return _ask(before or after, experiments[of] or experiments["experiment"])
     service = get_service()
     with service.reading() as connection:
-        found = find_divergence(connection, before, after, experiment=experiment)
+        found = find_divergence(connection, before, after, **experiments)
         jobs = found["a"], found["b"]
         compared = compare_jobs(connection, service.store, jobs[0]["job_id"], jobs[1]["job_id"]) if all(jobs) else None
     configuration = _configuration(compared)
-    words = {"experiment": experiment or ""}
     return answer(
         "diverge.html",
-        twin=address("/lineage/diverge", {"a": before, "b": after, **words}),
+        twin=address("/lineage/diverge", {"a": before, "b": after, **experiments}),
         names=(before, after),
         found=found,
         first_line=first_line(found, compared),
         parameters=configuration["differences"][:_PARAMETERS],
         parameter_count=configuration["count"],
         shown=shown_row,
-        swapped=address("/diverge", {"a": after, "b": before, **words}),
+        swapped=address("/diverge", {"a": after, "b": before, **_swapped(experiments)}),
         diff=_diff_address(found),
         alike=[],
-        experiment=experiment,
+        experiments=experiments,
     )
+
+
+def _swapped(experiments: dict[str, str | None]) -> dict[str, str | None]:
+    a, b = experiments["experiment_a"], experiments["experiment_b"]
+    return {**experiments, "experiment_a": b, "experiment_b": a}
 
 
 def first_line(found: dict[str, Any], compared: dict[str, Any] | None) -> str:
@@ -70,7 +75,7 @@ def _ask(name: str | None, experiment: str | None) -> Response:
         names=(name, None),
         first_line="Where do the histories of two files part?" if name is None else "With which other file?",
         alike=alike,
-        experiment=experiment,
+        experiments={"experiment": experiment},
     )
 
 

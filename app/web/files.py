@@ -8,12 +8,11 @@ from markupsafe import Markup
 
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, day, text
-from app.web.frame import answer, asked
+from app.web.frame import answer, asked_file
 from app.web.markup import cut, digest
 from app.wiring import get_service
 from provenance.lineage.writers import ended
-from provenance.services.find_divergence import full_name
-from provenance.services.show_file import show_file
+from provenance.services.show_file import find_file, name_for_questions, show_found
 from provenance.services.show_job import show_job
 
 
@@ -26,7 +25,8 @@ def show_page(name: str) -> Response:
     """Show a file."""
     service = get_service()
     with service.reading() as connection:
-        shown = show_file(connection, name, experiment=asked("experiment"), namespace=asked("namespace"))
+        found = find_file(connection, name, **asked_file())
+        shown, full = show_found(connection, found), name_for_questions(connection, found)
         file, producer = shown["file"], shown["producer"]
         where = {"experiment": file["experiment"], "namespace": file["namespace"]}
         job = (
@@ -41,9 +41,9 @@ def show_page(name: str) -> Response:
         twin=f"/files/{quote(file['name'], safe='')}{query}",
         lineage=f"/lineage/{quote(file['name'], safe='')}{query}",
         rebuild=f"/rebuild/{quote(file['name'], safe='')}{query}",
-        diverge=address("/diverge", {"a": full_name(file), "experiment": file["experiment"]}),
-        impact=address("/impact", {"experiment": file["experiment"], "file": file["name"]}),
-        questions=_questions(file, query),
+        diverge=address("/diverge", {"a": full, "experiment": file["experiment"]}),
+        impact=address("/impact", {"file": full, "file_experiment": file["experiment"]}),
+        questions=_questions(file, query, full),
         file=file,
         shown=shown,
         job=job,
@@ -60,11 +60,11 @@ def show_page(name: str) -> Response:
     )
 
 
-def _questions(file: dict[str, Any], query: str) -> list[tuple[str, str]]:
+def _questions(file: dict[str, Any], query: str, full: str) -> list[tuple[str, str]]:
     """Return what else one may ask of a file, with the page that answers."""
     name = quote(file["name"], safe="")
     pages = {"roots": "First inputs", "leaves": "Final products", "cost": "What it cost"}
-    other = address("/relation", {"a": full_name(file), "experiment": file["experiment"]})
+    other = address("/relation", {"a": full, "experiment": file["experiment"]})
     return [
         *((words, f"/{page}/{name}{query}") for page, words in pages.items()),
         ("Common history with another file", other),

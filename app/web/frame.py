@@ -7,6 +7,8 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
 from jinja2 import ChainableUndefined, Environment
+from marshmallow import ValidationError
+from marshmallow.fields import Boolean
 
 from app.csv_rows import CONTENT_TYPE, csv_lines
 from app.web import formats, markup
@@ -107,12 +109,41 @@ def asked(name: str) -> str | None:
     """Return a word of the query, None where it is absent, empty or cannot be a name.
 
     Raises:
-        BadInputError: it holds a NUL, which no name can.
+        BadInputError: it holds a NUL, which no name can; or the address says it twice.
     """
+    if len(request.args.getlist(name)) > 1:
+        raise BadInputError(f"{name}: given more than once.", {name: ["given more than once"]})
     value = request.args.get(name, "").strip()
     if "\0" in value:
         raise BadInputError(f"{name}: a NUL is in it.", {name: ["holds a NUL"]})
     return value or None
+
+
+def asked_file() -> dict[str, str | None]:
+    """Return which file of a name the address means: `experiment`, and `namespace`, '' where it says that there is none."""
+    namespace = asked("namespace")
+    return {
+        "experiment": asked("experiment"),
+        "namespace": "" if namespace is None and "namespace" in request.args else namespace,
+    }
+
+
+def asked_pair() -> dict[str, Any]:
+    """Return of which experiments the two files of the address are."""
+    return {name: asked(name) for name in ("experiment", "experiment_a", "experiment_b")}
+
+
+def asked_flag(name: str) -> bool:
+    """Return whether the address says that something is so, as the API reads it; absent or empty is not.
+
+    Raises:
+        BadInputError: it is neither true nor false.
+    """
+    value = asked(name)
+    try:
+        return value is not None and bool(Boolean().deserialize(value))
+    except ValidationError:
+        raise BadInputError(f"{name}: neither true nor false.", {name: ["neither true nor false"]}) from None
 
 
 def asked_number(name: str, *, least: int, most: int) -> int | None:
@@ -132,4 +163,4 @@ def asked_number(name: str, *, least: int, most: int) -> int | None:
 
 def here(**changes: str | None) -> str:
     """Return the address of this page with some words of its query changed."""
-    return address(request.path, {**request.args.to_dict(), **{name: value or "" for name, value in changes.items()}})
+    return address(request.path, {**request.args.to_dict(), **changes})

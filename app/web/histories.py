@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, duration
-from app.web.frame import answer, asked, asked_number, experiment_asked, here
+from app.web.frame import answer, asked, asked_file, asked_flag, asked_number, asked_pair, experiment_asked, here
 from app.web.jobs import asked_time
 from app.wiring import get_service
 from provenance.lineage.file_words import leaves_words, use_words
@@ -117,30 +117,30 @@ def cost_line(found: dict[str, Any]) -> str:
 
 def show_relation() -> Response:
     """Show how two files hang together; ask for what the address does not name."""
-    a, b, experiment = asked("a"), asked("b"), experiment_asked()
-    words = {"experiment": experiment or "", "as_of": asked("as_of") or ""}
+    a, b, experiments = asked("a"), asked("b"), asked_pair()
+    words = {"a": a, "b": b, **experiments, "as_of": asked("as_of")}
     if a is None or b is None:
         return answer(
             "relation.html",
             names=(a, b),
-            experiment=experiment,
+            experiments=experiments,
             first_line="Was one made from the other, or both from the same?",
         )
     with get_service().reading() as connection:
         moment = asked_time("as_of")
-        paths = find_paths(connection, a, b, experiment=experiment, as_of=moment, limit=_PATHS)
-        common = find_common(connection, a, b, experiment=experiment, as_of=moment, limit=_ROWS, cursor=asked("cursor"))
+        paths = find_paths(connection, a, b, **experiments, as_of=moment, limit=_PATHS)
+        common = find_common(connection, a, b, **experiments, as_of=moment, limit=_ROWS, cursor=asked("cursor"))
     return answer(
         "relation.html",
-        twin=address("/lineage/paths", {"a": a, "b": b, **words}),
-        common_twin=address("/api/v1/lineage/common", {"a": a, "b": b, **words}),
+        twin=address("/lineage/paths", words),
+        common_twin=address("/api/v1/lineage/common", words),
         names=(a, b),
-        experiment=experiment,
+        experiments=experiments,
         first_line=relation_line(paths, common),
         paths=paths["paths"],
         is_truncated=paths["is_truncated"],
         ancestors=cut_rows("common", common["ancestors"], 30),
-        diverge=address("/diverge", {"a": a, "b": b, "experiment": experiment or ""}),
+        diverge=address("/diverge", {"a": a, "b": b, **experiments}),
         **_shown(common),
     )
 
@@ -162,7 +162,7 @@ def relation_line(paths: dict[str, Any], common: dict[str, Any]) -> str:
 
 def show_orphans() -> Response:
     """Show files that somebody names and no recorded job made."""
-    only = asked("only") or ("isolated" if asked("isolated") else "")
+    only = asked("only") or ("isolated" if asked_flag("isolated") else "")
     query: dict[str, Any] = {
         "experiment": experiment_asked(),
         "namespace": asked("namespace"),
@@ -199,8 +199,7 @@ def _ask(question: Any, name: str, **how: Any) -> dict[str, Any]:
         found: dict[str, Any] = question(
             connection,
             name,
-            experiment=experiment_asked(),
-            namespace=asked("namespace"),
+            **asked_file(),
             version=asked_number("version", least=1, most=10**6),
             as_of=asked_time("as_of"),
             **how,

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, duration
-from app.web.frame import answer, asked, here
+from app.web.frame import answer, asked, asked_file, asked_flag, here
 from app.web.jobs import asked_filters
 from app.wiring import get_service
 from provenance.lineage.file_words import impact_words
@@ -16,8 +16,8 @@ from provenance.services.find_impact import find_impact
 from provenance.services.plan_rebuild import plan_rebuild
 
 _FILTERS = (
-    "experiment", "campaign", "stage", "task_id", "state", "site", "host", "software", "revision", "file", "parameter", "value",
-    "started_after", "started_before",
+    "experiment", "campaign", "stage", "task_id", "state", "site", "host", "software", "revision", "file", "file_experiment",
+    "parameter", "value", "started_after", "started_before",
 )  # fmt: skip
 _ROWS = 100
 
@@ -31,7 +31,9 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_impact() -> Response:
     """Show what the jobs of the address made, and all that was made from it; a form where the address names none."""
     filters = {name: value for name in _FILTERS if (value := asked(name))}
-    found, is_direct = None, asked("direct") is not None
+    if filters.get("file") and (namespace := asked_file()["namespace"]) is not None:
+        filters["namespace"] = namespace
+    found, is_direct = None, asked_flag("direct")
     if filters:
         # what came of a file is asked of those that read it: who made it made others beside it
         jobs = asked_filters()
@@ -70,11 +72,10 @@ def impact_line(found: dict[str, Any] | None, *, of_file: bool = False, is_direc
 
 def show_plan(name: str) -> Response:
     """Show which jobs make a file again."""
-    where = {"experiment": asked("experiment"), "namespace": asked("namespace")}
     lost = [word for word in (asked("lost") or "").split(",") if word]
-    from_scratch = asked("from_scratch") is not None
+    from_scratch = asked_flag("from_scratch")
     with get_service().reading() as connection:
-        plan = plan_rebuild(connection, name, **where, lost=lost, from_scratch=from_scratch)
+        plan = plan_rebuild(connection, name, **asked_file(), lost=lost, from_scratch=from_scratch)
     file = plan["file"]
     place = {"experiment": file["experiment"], "namespace": file["namespace"]}
     path = f"/rebuild/{quote(file['name'], safe='')}"

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 
 from app.web.cuts import address
 from app.web.formats import moment
-from app.web.frame import answer, asked, asked_number, here, table
+from app.web.frame import answer, asked, asked_file, asked_number, here, table
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError
@@ -26,6 +26,7 @@ _WORDS = (
     "revision",
     "file",
     "reads",
+    "file_experiment",
     "unit",
     "batch_id",
     "failed_step",
@@ -67,7 +68,7 @@ def show_list() -> Response:
     set_filters = {
         name: str(value)
         for name, value in request.args.to_dict().items()
-        if name in (*filters._fields, "recipe_id") and value
+        if name in (*filters._fields, "recipe_id") and (value or name == "namespace")
     }
     return answer(
         "jobs.html",
@@ -89,6 +90,8 @@ def asked_filters() -> JobFilters:
     """
     words: dict[str, Any] = {name: asked(name) for name in (*_WORDS, *_PARAMETER)}
     words |= {name: asked_time(name) for name in _TIMES}
+    if words["file"] is not None:
+        words["namespace"] = asked_file()["namespace"]
     recipe = asked("recipe_id")
     words["recipe"] = None if recipe is None else read_recipe(recipe)
     return JobFilters(**words, exit_code=asked_number("exit_code", least=0, most=2**31))

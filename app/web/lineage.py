@@ -6,7 +6,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 
 from app.web.cuts import address, cut_rows
-from app.web.frame import answer, asked, asked_number, here
+from app.web.frame import answer, asked, asked_file, asked_number, here
 from app.web.jobs import asked_time
 from app.web.pictures import asked_drawing, draw_picture
 from app.wiring import get_service
@@ -46,14 +46,11 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page(name: str) -> Response:
     """Show a file's history, or with `picture=` its drawing alone."""
+    said = {word for word, value in asked_file().items() if value is not None}
     direction, depth = asked("direction") or "ancestors", asked_number("depth", least=1, most=1000)
     limit = asked_number("limit", least=1, most=MOST_NODES) or LIMITS[0]
     words = {word: asked(word) or "" for word in FILTERS}
-    file: dict[str, Any] = {
-        "experiment": asked("experiment"),
-        "namespace": asked("namespace"),
-        "version": asked_number("version", least=1, most=10**6),
-    }
+    file: dict[str, Any] = {**asked_file(), "version": asked_number("version", least=1, most=10**6)}
     with get_service().reading() as connection:
         graph = trace_lineage(
             connection,
@@ -89,7 +86,7 @@ def show_page(name: str) -> Response:
         down_url=_drawing_address("down"),
         nodes=cut_rows("nodes", graph.nodes, _ROWS),
         filters=words,
-        kept={word: asked(word) for word in _OF_THE_FILE if asked(word)},
+        kept={word: asked(word) or "" for word in _OF_THE_FILE if asked(word) or word in said},
         known_briefly=known_briefly,
         is_filtered=any(words.values()),
         everything=here(expanded=None, **dict.fromkeys(FILTERS)),

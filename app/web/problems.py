@@ -1,5 +1,6 @@
 """The page that a reader gets instead of the one asked for: what failed, where, and what to try."""
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from flask import Response, make_response, render_template, request
@@ -8,6 +9,7 @@ from app.errors import Problem
 from app.web.cuts import address
 from provenance.lineage.captions import safe_url
 
+_MOST_CHOICES = 100
 _WORDS = {
     300: "Which one?",
     401: "A token, please",
@@ -30,7 +32,7 @@ def problem_page(problem: Problem) -> Response:
             problem=problem,
             title=_WORDS.get(problem.status, problem.title),
             nearest=[(name, _neighbour(name)) for name in problem.more.get("nearest", ())],
-            choices=[_choice(choice) for choice in problem.more.get("choices", ())],
+            choices=[_choice(choice) for choice in _choices(problem)],
             again=safe_url(request.full_path.rstrip("?")) if request.method == "GET" else None,
         )
     )
@@ -48,7 +50,14 @@ def _neighbour(name: str) -> str:
     return address("/search", {"q": name})
 
 
-def _choice(choice: dict[str, str]) -> dict[str, str]:
-    words = {**request.args.to_dict(), "experiment": choice["experiment"], "namespace": choice["namespace"]}
-    title = f"{choice['namespace']}: in {choice['experiment']}" if choice["namespace"] else choice["experiment"]
-    return {"title": title, "url": address(request.path, words)}
+def _choices(problem: Problem) -> list[Mapping[str, str]]:
+    """Return which there are of several, or where a name is known that is not where it was looked for."""
+    return [*problem.more.get("choices", ()), *problem.more.get("known_in", ())][:_MOST_CHOICES]
+
+
+def _choice(asked: Mapping[str, str]) -> dict[str, str]:
+    """Return one of several in words, with the address of this page that asks for it."""
+    experiment = next(value for name, value in asked.items() if "experiment" in name)
+    name = next((value for name, value in asked.items() if "experiment" not in name), "")
+    title = f"{name}: in {experiment}" if name else experiment
+    return {"title": title, "url": address(request.path, {**request.args.to_dict(), **asked})}

@@ -42,10 +42,9 @@ def error_of(status: int, problem: dict[str, Any], url: str) -> ProvenanceError:
     """Return the error that a status and its problem stand for."""
     detail = str(problem.get("detail") or f"{url} answers {status}.")
     if status == requests.codes.multiple_choices:
-        choices = [(str(c.get("experiment", "")), str(c.get("namespace", ""))) for c in problem.get("choices", [])]
-        return AmbiguousError(detail, choices)
+        return AmbiguousError(detail, _places(problem, "choices"), problem.get("choices", ()))
     if status == requests.codes.not_found:
-        return NotFoundError(detail, problem.get("nearest", ()))
+        return NotFoundError(detail, problem.get("nearest", ()), known_in=_places(problem, "known_in"))
     if status == requests.codes.request_entity_too_large:
         return LimitError(detail, int(problem.get("limit", 0)))
     if status >= requests.codes.internal_server_error:
@@ -53,3 +52,7 @@ def error_of(status: int, problem: dict[str, Any], url: str) -> ProvenanceError:
     if status in _PLAIN:
         return _PLAIN[status](detail)
     return BadInputError(detail, problem.get("errors"))
+
+
+def _places(problem: dict[str, Any], member: str) -> list[tuple[str, str]]:
+    return [(str(place.get("experiment", "")), str(place.get("namespace", ""))) for place in problem.get(member, ())]

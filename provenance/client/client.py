@@ -109,9 +109,9 @@ class Client:
         """Return the results of a recipe, and in what the jobs that had them differ."""
         return self._read(f"/recipes/{_part(recipe_id)}")
 
-    def divergence(self, before: str, after: str, *, experiment: str | None = None) -> dict[str, Any]:
-        """Return where the histories of two files part."""
-        return self._read("/lineage/diverge", a=before, b=after, experiment=experiment)
+    def divergence(self, before: str, after: str, **experiments: str | None) -> dict[str, Any]:
+        """Return where the histories of two files part; `experiment` is of both, `experiment_a` and `experiment_b` of one."""
+        return self._read("/lineage/diverge", a=before, b=after, **experiments)
 
     def diff(self, before: str, after: str, *, experiment: str | None = None) -> dict[str, Any]:
         """Return what differs from one job to another, by facet."""

@@ -1,24 +1,11 @@
 """Questions to whole histories in addresses: their parameters, checked."""
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from provenance.schemas.queries import (
-    _AS_OF,
-    _LONGEST,
-    ExperimentQuery,
-    FileQuery,
-    VersionQuery,
-    _moment,
-    _number,
-    _text,
-)
+from provenance.schemas.queries import _AS_OF, FileQuery, PairQuery, VersionQuery, _moment, _number, _text
 
 _PAGE = "How many at most; 100 by default."
 _CURSOR = "`next` of the answer before."
-
-
-def _name(words: str) -> fields.String:
-    return fields.String(required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": words})
 
 
 class CostQuery(VersionQuery):
@@ -45,20 +32,16 @@ class OrphansQuery(FileQuery):
     cursor = _text(_CURSOR)
 
 
-class PathsQuery(ExperimentQuery):
+class PathsQuery(PairQuery):
     """Between which files."""
 
-    a = _name("A file; `namespace:name` where several namespaces know the name.")
-    b = _name("Another file.")
     as_of = _moment(_AS_OF)
     limit = _number(1, 100, "How many paths at most; 10 by default.")
 
 
-class CommonQuery(ExperimentQuery):
+class CommonQuery(PairQuery):
     """Of which files."""
 
-    a = _name("A file; `namespace:name` where several namespaces know the name.")
-    b = _name("Another file.")
     as_of = _moment(_AS_OF)
     hub = _number(1, 10**6, "A file that more jobs read is a hub; 100 by default.")
     limit = _number(1, 1000, _PAGE)

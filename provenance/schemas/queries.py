@@ -31,6 +31,14 @@ def _number(least: int, most: int, words: str) -> fields.Integer:
     return fields.Integer(validate=validate.Range(min=least, max=most), metadata={"description": words})
 
 
+def _namespace(words: str) -> fields.String:
+    return fields.String(validate=validate.Length(max=_LONGEST), metadata={"description": words})
+
+
+def _file_name(words: str) -> fields.String:
+    return fields.String(required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": words})
+
+
 class ExperimentQuery(Schema):
     """Which experiment is meant, where a name alone does not say it."""
 
@@ -64,8 +72,10 @@ class JobsQuery(SomeJobsQuery):
     failed_step = _text("Jobs that failed in this step.")
     error_class = _text("Jobs that failed with an error of this class.")
     failure_class = _text("Jobs whose failure is of this class, by the rules of triage.")
-    file = _text("Jobs that produced or consumed this file.")
+    file = _text("Jobs that produced or consumed this file; `namespace:name` where several namespaces know the name.")
     reads = _text("Jobs that consumed this file.")
+    file_experiment = _text("Whose file it is; that of the jobs by default, where it has one.")
+    namespace = _namespace("Namespace of the file; empty for none.")
     unit = _text("Jobs of this unit of their task.")
     batch_id = _text("Jobs of this batch job.")
     recipe_id = _text("Jobs of this recipe.")
@@ -191,7 +201,17 @@ class ManyBundleQuery(ExperimentQuery):
 class FileQuery(ExperimentQuery):
     """A file, where the name alone does not say which."""
 
-    namespace = _text("Namespace of the file.")
+    namespace = _namespace("Namespace of the file; empty for none.")
+
+
+class PairQuery(ExperimentQuery):
+    """Two files."""
+
+    a = _file_name("A file; `namespace:name` where several namespaces know the name, `:name` for the one without.")
+    b = _file_name("Another file.")
+    experiment = _text("Of both files, where several experiments know a name.")
+    experiment_a = _text("Of the first file, where the two are of different experiments.")
+    experiment_b = _text("Of the other.")
 
 
 class VersionQuery(FileQuery):
@@ -255,8 +275,10 @@ class ImpactQuery(SomeJobsQuery):
     software = _text("Jobs that used code of this name; with `revision`, of that code.")
     revision = _text("Jobs that ran this commit or tag; `X..Y` for all commits from X to Y, both included.")
     state = _text("running, succeeded, failed, killed or lost.")
-    file = _text("Jobs that produced or consumed this file.")
+    file = _text("Jobs that produced or consumed this file; `namespace:name` where several namespaces know the name.")
     reads = _text("Jobs that consumed this file.")
+    file_experiment = _text("Whose file it is; that of the jobs by default, where it has one.")
+    namespace = _namespace("Namespace of the file; empty for none.")
     parameter = _text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
     value = _text(
         "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2]."
@@ -364,8 +386,9 @@ def read_query(schema: type[Schema], arguments: Any) -> dict[str, Any]:
     """Return the parameters, checked and typed; those that were not given and have no default are absent.
 
     Raises:
-        BadInputError: one is unknown or wrong; `fields` names it.
+        BadInputError: one is unknown, wrong or given twice; `fields` names it.
     """
+    _refuse_repeated(arguments)
     try:
         found: dict[str, Any] = schema().load(arguments.to_dict() if hasattr(arguments, "to_dict") else arguments)
     except ValidationError as problem:
@@ -376,3 +399,14 @@ def read_query(schema: type[Schema], arguments: Any) -> dict[str, Any]:
         if isinstance(value, str) and "\0" in value:
             raise BadInputError(f"{name}: a NUL cannot be part of it.", {name: ["NUL"]})
     return found
+
+
+def _refuse_repeated(arguments: Any) -> None:
+    """Refuse parameters that stand in an address more than once: whichever was taken, the other would be ignored.
+
+    Raises:
+        BadInputError: one does; `fields` names it.
+    """
+    many = dict(arguments.lists()) if hasattr(arguments, "lists") else {}
+    if twice := [name for name, values in many.items() if len(values) > 1]:
+        raise BadInputError(f"{twice[0]}: given more than once.", {name: ["given more than once"] for name in twice})

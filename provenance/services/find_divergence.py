@@ -10,13 +10,14 @@ from sqlalchemy import Connection, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.companions import companions_of
+from provenance.db.queries.files import FoundFile
 from provenance.db.queries.focus import focus_of
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.walking import MOST_FILES, walk_ancestors
 from provenance.db.tables import Claim, Experiment, File, Job, Stage, TaskRow
 from provenance.errors import LimitError
 from provenance.records.recipes import recipe_text
-from provenance.services.show_file import find_file
+from provenance.services.show_file import find_file, find_pair
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 _LONGEST_COMPARED = 200  # characters of a name
@@ -36,20 +37,17 @@ class _Maker(NamedTuple):
     started_at: datetime
 
 
-def find_divergence(
-    connection: Connection, before: str, after: str, *, experiment: str | None = None
-) -> dict[str, Any]:
+def find_divergence(connection: Connection, before: str, after: str, **experiments: str | None) -> dict[str, Any]:
     """Return `{common_jobs, a, b, stage}`: how many jobs made both files, and the first pair of jobs of one stage whose recipes differ.
 
     `a` and `b` are summaries with `recipe_id`; one of them is None where only the other file has a job in that stage, both are
     None where the histories part nowhere. Jobs whose recipe is not known differ from all others.
 
     Raises:
-        NotFoundError: one of the files is not known.
-        AmbiguousError: several experiments have it.
+        NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
         LimitError: a history is larger than a walk may be.
     """
-    makers = [_makers(connection, name, experiment) for name in (before, after)]
+    makers = [_makers(connection, file) for file in find_pair(connection, before, after, **experiments)]
     common = makers[0].keys() & makers[1].keys()
     apart = [[maker for key, maker in found.items() if key not in common] for found in makers]
     for stage in _stages(apart):
@@ -115,15 +113,14 @@ def _made(connection: Connection, jobs: list[str], experiment: str, tier: str | 
     return made
 
 
-def _makers(connection: Connection, name: str, experiment: str | None) -> dict[int, _Maker]:
+def _makers(connection: Connection, file: FoundFile) -> dict[int, _Maker]:
     """Return the jobs that a file was made by, at any depth, its own among them."""
-    file = find_file(connection, name, experiment=experiment)
     claim = focus_of(connection, file.id).claim_id
     if claim is None:
         return {}
     walked = walk_ancestors(connection, claim)
     if len(walked) >= MOST_FILES:
-        raise LimitError(f"The history of {name} has more than {MOST_FILES:,} files.", MOST_FILES)
+        raise LimitError(f"The history of {file.name} has more than {MOST_FILES:,} files.", MOST_FILES)
     keys = {row.job_id for row in walked if row.job_id is not None}
     keys.add(connection.execute(select(Claim.job_id).where(Claim.id == claim)).scalar_one())
     found: dict[int, _Maker] = {}

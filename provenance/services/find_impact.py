@@ -30,11 +30,27 @@ from provenance.db.queries.walking import time_limit, with_descendants
 from provenance.errors import BadInputError, LimitError
 from provenance.services.ask_parameters import read_condition
 from provenance.services.list_jobs import read_cursor
+from provenance.services.name_files import name_file
 
 MOST_LISTED = 1000
 MOST_FOLLOWED = 20_000
 """Jobs whose files are followed for a page; a stream follows a hundred thousand files."""
 _STRETCH = 10_000
+_FILTERS = (
+    "revision",
+    "software",
+    "parameter",
+    "host",
+    "site",
+    "file",
+    "experiment",
+    "campaign",
+    "stage",
+    "task_id",
+    "state",
+    "started_after",
+    "started_before",
+)
 _UNCOUNTED: dict[str, Any] = {"made": None, "touched_jobs": None, "touched": None, "is_truncated": True}
 _ADVICE = "narrow it down, or ask for direct=true"
 
@@ -63,6 +79,7 @@ def find_impact(
 
     Raises:
         BadInputError: no filter, or a state, limit, cursor or question to parameters that is none.
+        NotFoundError, AmbiguousError: the file that the jobs touch; see `find_file`.
         LimitError: more than 100,000 files to begin with, or it took more than five seconds.
     """
     if not 1 <= limit <= MOST_LISTED:
@@ -127,8 +144,10 @@ def _made_by_many(connection: Connection, chosen: Conditions) -> Iterator[Touche
 
 def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
     if filters == JobFilters():
-        raise BadInputError("Say which jobs: by commit, parameter, host, file, task or time.", {"": ["no filter"]})
-    return jobs_that(connection, filters, read_condition(filters.parameter, filters.value))
+        message = "Say which jobs: by commit, parameter, host, file, task or time."
+        raise BadInputError(message, {name: ["one of these is needed"] for name in _FILTERS})
+    condition = read_condition(filters.parameter, filters.value)
+    return jobs_that(connection, name_file(connection, filters), condition)
 
 
 def _touched(connection: Connection, jobs: Conditions | None, *, is_direct: bool) -> tuple[list[int], list[MadeClaim]]:

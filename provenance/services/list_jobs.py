@@ -8,6 +8,7 @@ from provenance.db.queries.jobs import JobFilters, list_job_rows
 from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError
 from provenance.services.ask_parameters import read_condition
+from provenance.services.name_files import name_file
 
 MOST = 1000
 
@@ -19,11 +20,13 @@ def list_jobs(
 
     Raises:
         BadInputError: a state, limit, cursor or question to parameters that is none.
+        NotFoundError, AmbiguousError: the file that the jobs touch; see `find_file`.
         LimitError: the search took more than five seconds.
     """
     if not 1 <= limit <= MOST:
         raise BadInputError(f"limit: between 1 and {MOST}.", {"limit": [f"between 1 and {MOST}"]})
     before, condition = read_cursor(cursor), read_condition(filters.parameter, filters.value)
+    filters = name_file(connection, filters)
     with time_limit(connection, "narrow it down by the beginning of the parameter's key, or by task"):
         rows = list_job_rows(connection, filters, limit=limit + 1, before=before, condition=condition)
     jobs = [summary for _, summary in rows[:limit]]

@@ -21,7 +21,7 @@ from provenance.errors import BadInputError
 from provenance.lineage.cycles import strong_components
 from provenance.lineage.graph import Node, node_json
 from provenance.services.list_jobs import read_cursor
-from provenance.services.show_file import find_file
+from provenance.services.show_file import find_pair
 from provenance.services.trace_lineage import find_focus, trace_history
 
 MOST_PATHS = 100
@@ -62,9 +62,9 @@ def find_paths(
     a: str,
     b: str,
     *,
-    experiment: str | None = None,
     as_of: datetime | None = None,
     limit: int = 10,
+    **experiments: str | None,
 ) -> dict[str, Any]:
     """Return `{a, b, older, paths, is_truncated}`: the ways from the older of two files to the younger, shortest first.
 
@@ -73,12 +73,12 @@ def find_paths(
     whether all its links are sure, and files and jobs by turns. An input that jobs share with many others counts as well.
 
     Raises:
-        NotFoundError, AmbiguousError: see `find_file`.
+        NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
         BadInputError: a limit that is none.
         LimitError: a history took more than five seconds.
     """
     _check(limit, MOST_PATHS)
-    files = {"a": find_file(connection, a, experiment=experiment), "b": find_file(connection, b, experiment=experiment)}
+    files = dict(zip("ab", find_pair(connection, a, b, **experiments), strict=True))
     focuses = {name: find_focus(connection, file, as_of=as_of) for name, file in files.items()}
     names = {name: {**file.to_json(), **focuses[name].to_json()} for name, file in files.items()}
     is_cut = False
@@ -152,11 +152,11 @@ def find_common(
     a: str,
     b: str,
     *,
-    experiment: str | None = None,
     as_of: datetime | None = None,
     hub: int = 100,
     limit: int = 100,
     cursor: str | None = None,
+    **experiments: str | None,
 ) -> dict[str, Any]:
     """Return `{a, b, count, ancestors, hub_count, hubs, is_truncated, next}`: what both files were made from, the nearest first.
 
@@ -166,12 +166,12 @@ def find_common(
     of its versions or names; else they stand for their newest versions.
 
     Raises:
-        NotFoundError, AmbiguousError: see `find_file`.
+        NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
         BadInputError: a limit, cursor or hub that is none.
         LimitError: a history took more than five seconds.
     """
     _check(limit, MOST_LISTED)
-    first, second = find_file(connection, a, experiment=experiment), find_file(connection, b, experiment=experiment)
+    first, second = find_pair(connection, a, b, **experiments)
     focuses = [find_focus(connection, file, as_of=as_of) for file in (first, second)]
     histories = [trace_history(connection, focus, as_of=as_of) for focus in focuses]
     met = _met(connection, histories, (first, second))

@@ -18,6 +18,7 @@ from provenance.db.queries.versions import Version, last_tries, versions_of
 from provenance.db.tables import Claim, File
 from provenance.errors import AmbiguousError, NotFoundError
 
+_PLACES = 5
 _named = select(File.name).join(Claim, Claim.file_id == File.id)
 # an alias is a claim of the same job, and no index has `alias_of`
 _ALIASES = _named.where(
@@ -27,26 +28,94 @@ _BIRTHS = _named.where(Claim.id.in_(bindparam("births", expanding=True)))
 
 
 def find_file(
-    connection: Connection, name: str, *, experiment: str | None = None, namespace: str | None = None
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+    of: str | None = None,
 ) -> FoundFile:
-    """Return the one file of this name.
+    """Return the one file of this name; the name may be `namespace:name`, or `:name` for the one without a namespace.
+
+    Args:
+        connection: where from.
+        name: its name.
+        experiment: where several know the name.
+        namespace: where several know the name; '' for none.
+        of: which file of the question it is: `a` or `b` where it is about two, `file` where it is a filter of jobs.
 
     Raises:
-        NotFoundError: no record mentions it; `nearest` holds names like it.
+        NotFoundError: no record mentions it; `nearest` holds names like it, or `known_in` where else it is.
         AmbiguousError: several experiments or namespaces know it.
     """
     found = find_files(connection, name, experiment=experiment, namespace=namespace)
-    if not found and namespace is None and ":" in name:
-        space, _, bare = name.partition(":")
-        found = find_files(connection, bare, experiment=experiment, namespace=space)
     if not found:
-        raise NotFoundError(f"No record mentions a file named {name}.", nearest_names(connection, name))
+        raise _unknown(connection, name, experiment, namespace)
     if len(found) > 1:
-        choices = [(file.experiment, file.namespace) for file in found]
-        raise AmbiguousError(
-            f"{len(found)} files are named {name}; say which with experiment= and namespace=.", choices
-        )
+        raise _ambiguous(name, found, of)
     return found[0]
+
+
+def find_pair(
+    connection: Connection,
+    a: str,
+    b: str,
+    *,
+    experiment: str | None = None,
+    experiment_a: str | None = None,
+    experiment_b: str | None = None,
+) -> tuple[FoundFile, FoundFile]:
+    """Return the two files that a question is about; `experiment` is of both where nothing else is said of one.
+
+    Raises:
+        NotFoundError, AmbiguousError: see `find_file`.
+    """
+    return (
+        find_file(connection, a, experiment=experiment_a or experiment, of="a"),
+        find_file(connection, b, experiment=experiment_b or experiment, of="b"),
+    )
+
+
+def name_for_questions(connection: Connection, file: FoundFile) -> str:
+    """Return the shortest name by which a question about two files finds this one in its experiment."""
+    full = f"{file.namespace}:{file.name}"
+    if file.namespace:
+        return full
+    return file.name if len(find_files(connection, file.name, experiment=file.experiment)) == 1 else full
+
+
+def _unknown(connection: Connection, name: str, experiment: str | None, namespace: str | None) -> NotFoundError:
+    """Return that nobody knows a name, or not there."""
+    known = find_files(connection, name) if experiment is not None or namespace is not None else []
+    if not known:
+        return NotFoundError(f"No record mentions a file named {name}.", nearest_names(connection, name))
+    places = [(file.experiment, file.namespace) for file in known]
+    words = [_place(*place) for place in places[:_PLACES]]
+    more = f", and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+    asked = _place(experiment, namespace)
+    return NotFoundError(
+        f"No record mentions a file named {name} in {asked}; it is known in {'; '.join(words)}{more}.", known_in=places
+    )
+
+
+def _place(experiment: str | None, namespace: str | None) -> str:
+    """Return an experiment and a namespace in words, as far as they are said."""
+    spaces = {None: None, "": "no namespace"}
+    words = (f"experiment {experiment}" if experiment else None, spaces.get(namespace, f"namespace {namespace}"))
+    return ", ".join(word for word in words if word)
+
+
+def _ambiguous(name: str, found: list[FoundFile], of: str | None) -> AmbiguousError:
+    """Return that several files have a name, with how to ask for each."""
+    choices = [(file.experiment, file.namespace) for file in found]
+    if of is None:
+        how = "say which with experiment= and namespace="
+        questions = [{"experiment": experiment, "namespace": namespace} for experiment, namespace in choices]
+    else:
+        parameter = "file_experiment" if of == "file" else f"experiment_{of}"
+        how = f"say which with {parameter}=, and with its namespace before it, {of}=NAMESPACE:NAME"
+        questions = [{of: f"{file.namespace}:{file.name}", parameter: file.experiment} for file in found]
+    return AmbiguousError(f"{len(found)} files are named {name}; {how}.", choices, questions)
 
 
 def show_file(
@@ -58,7 +127,11 @@ def show_file(
         NotFoundError: no record mentions it.
         AmbiguousError: several experiments or namespaces know it.
     """
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    return show_found(connection, find_file(connection, name, experiment=experiment, namespace=namespace))
+
+
+def show_found(connection: Connection, file: FoundFile) -> dict[str, Any]:
+    """Return the same of a file that was found before."""
     versions = versions_of(connection, [file.id]).get(file.id, [])
     count, first_consumers = consumers(connection, file.id)
     jobs = job_summaries(connection, [version.job_id for version in versions])

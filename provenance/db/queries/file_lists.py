@@ -7,9 +7,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, exists, func, or_, select, tuple_
 
 from provenance.db.queries.patterns import matches
-from provenance.db.recording.job_rows import STATES
+from provenance.db.queries.versions import is_made
 from provenance.db.selecting import select_among
-from provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Parent, Producer, TaskRow
+from provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Parent, Sighting, TaskRow
 from provenance.lineage.file_words import MOST_READERS
 from provenance.lineage.graph import SHARED_ROLES
 
@@ -145,20 +145,19 @@ def list_unmade(
     not made by it; a failed job's counts where something is surely made of it, as among versions.
     """
     looked = select(File.id).where(File.id > after).order_by(File.id).limit(_MOST_LOOKED_AT).subquery()
-    is_linked = exists().where(
-        Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.identity_id == Producer.identity_id
-    )
-    is_made = (
-        exists()
-        .where(Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None))
-        .where(or_(Job.state == STATES.index("succeeded"), is_linked))
-    )
+    made = exists().where(Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None), is_made(Job.state))
     has_children = exists().where(Identity.file_id == File.id, Parent.identity_id == Identity.id)
+    is_named = or_(  # what a correction took out of the only record that named it is named no more
+        exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id),
+        has_children,
+        exists().where(Claim.file_id == File.id),
+        exists().where(Sighting.file_id == File.id),
+    )
     query = (
         select(File.id, File.name, File.namespace, Experiment.name, ~has_children)
         .join(looked, looked.c.id == File.id)
         .join(Experiment, Experiment.id == File.experiment_id)
-        .where(~is_made)
+        .where(~made, is_named)
         .order_by(File.id)
         .limit(limit)
     )

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, exists, func, select
+from sqlalchemy import Connection, bindparam, exists, func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from provenance.db.queries.focus import Focus, identities_of
@@ -26,18 +26,20 @@ from provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from provenance.records.full_names import splits
 
 MOST_CONSUMERS = 100
 NEAREST = 8
 
 
 # Composed once: to compose a statement takes SQLAlchemy longer than the database takes to answer it, and a file's page needs ten.
-_NAMED = (
+_FOUND = (
     select(File.id, File.name, File.namespace, Experiment.name, File.is_crowded)
     .join(Experiment, Experiment.id == File.experiment_id)
-    .where(File.name == bindparam("name"))
-    .order_by(Experiment.name, File.namespace)
+    .order_by(Experiment.name, File.namespace, File.name)
 )
+_IS_NAMED = File.name == bindparam("name")
+_NAMED = _FOUND.where(_IS_NAMED)
 _IDENTITIES = select(Identity.id).where(Identity.file_id == bindparam("file"))
 _CONSUMER_COUNT = select(func.count(func.distinct(Mention.job_id))).where(Mention.identity_id.in_(_IDENTITIES))
 _CONSUMERS = (
@@ -111,11 +113,20 @@ class FoundFile(NamedTuple):
 def find_files(
     connection: Connection, name: str, *, experiment: str | None = None, namespace: str | None = None
 ) -> list[FoundFile]:
-    """Return the files of this name; the name `namespace:name` is understood too."""
-    query = _NAMED if experiment is None else _NAMED.where(Experiment.name == experiment)
+    """Return the files of this name; of a name with colons also those that it names as `namespace:name`.
+
+    With `namespace`, '' being none, the name goes before what it could mean besides.
+    """
+    query = _NAMED
+    if pairs := splits(name):
+        query = _FOUND.where(or_(_IS_NAMED, tuple_(File.namespace, File.name).in_(pairs)))
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
     if namespace is not None:
         query = query.where(File.namespace == namespace)
-    return [FoundFile(*row) for row in connection.execute(query, {"name": name})]
+    found = [FoundFile(*row) for row in connection.execute(query, {"name": name})]
+    exact = [file for file in found if file.name == name] if namespace is not None else []
+    return exact or found
 
 
 def nearest_names(connection: Connection, name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Files that some jobs made, and all that was made from these."""
+"""Files that some jobs made, and all that was made from these. What a job left behind that did not succeed counts as in `versions.py`."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 from provenance.db.keys import chunks
 from provenance.db.queries.jobs import JobFilters, by_software, job_conditions, software_conditions
 from provenance.db.queries.parameters import ParameterCondition, among, closures_with, ran_closures
+from provenance.db.queries.versions import is_made
 from provenance.db.tables import Claim, Experiment, File, Job, Resolution, SoftwareRow, Stage, TaskRow
 
 Conditions = Sequence[ColumnElement[bool]]
@@ -79,19 +80,20 @@ def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[
     """Return the claims of these jobs in the order of keys, at most `most`; for jobs that are few."""
     chosen = _keys(jobs).subquery()
     query = select(Claim.id, Claim.job_id, Claim.alias_of).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
+    query = query.where(is_made(chosen.c.state))
     rows = connection.execute(query.order_by(Claim.id).limit(most))
     return [MadeClaim(claim, job, alias_of is not None) for claim, job, alias_of in rows]
 
 
 def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: int) -> list[int]:
     """Return the first claims of these jobs behind one, other names apart; for so many jobs that these are soon met."""
-    is_chosen = exists(_keys(jobs).where(Job.id == Claim.job_id).correlate(Claim))
+    is_chosen = exists(_keys(jobs).where(Job.id == Claim.job_id, is_made(Job.state)).correlate(Claim))
     query = select(Claim.id).where(Claim.id > after, Claim.alias_of.is_(None), is_chosen)
     return [row[0] for row in connection.execute(query.order_by(Claim.id).limit(most))]
 
 
-def _keys(jobs: Conditions) -> Select[int]:
-    return select(Job.id.label("id")).where(*jobs, Job.rerun_of.is_(None))
+def _keys(jobs: Conditions) -> Select[int, int]:
+    return select(Job.id.label("id"), Job.state.label("state")).where(*jobs, Job.rerun_of.is_(None))
 
 
 def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[TouchedFile]:
@@ -104,7 +106,7 @@ def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[Tou
             .join(Job, Job.id == Claim.job_id)
             .outerjoin(TaskRow, TaskRow.id == Job.task_id)
             .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-            .where(Claim.id.in_(part), Claim.alias_of.is_(None))
+            .where(Claim.id.in_(part), Claim.alias_of.is_(None), is_made(Job.state))
             .order_by(Claim.id)
         )
         yield from (TouchedFile(*row) for row in connection.execute(query))
@@ -112,6 +114,7 @@ def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[Tou
 
 def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, int]:
     """Return how many files these claims are, other names apart, and how many jobs made them."""
-    query = select(func.count(), func.count(Claim.job_id.distinct())).where(Claim.alias_of.is_(None))
+    query = select(func.count(), func.count(Claim.job_id.distinct())).join(Job, Job.id == Claim.job_id)
+    query = query.where(Claim.alias_of.is_(None), is_made(Job.state))
     files, jobs = connection.execute(query.where(among(connection, Claim.id, claims))).one()
     return files, jobs

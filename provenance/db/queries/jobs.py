@@ -15,7 +15,6 @@ from provenance.db.tables import (
     Claim,
     Experiment,
     FailureClass,
-    File,
     Host,
     Identity,
     Job,
@@ -37,7 +36,9 @@ class JobFilters(NamedTuple):
     Attributes:
         software: name of code that the job used; with `revision`, of the code that was at it.
         software_keys: integer keys of software entries, of which the job used one.
-        file: name of one that the job consumed or produced; `reads`, of one that it consumed.
+        file: a file that the job consumed or produced, by name, with `file_experiment` and `namespace` ('' for none).
+        reads: a file that the job consumed, named alike.
+        file_key, reads_key: the same by their integer keys, in their place: `services/name_files.py`.
     """
 
     experiment: str | None = None
@@ -64,6 +65,10 @@ class JobFilters(NamedTuple):
     software: str | None = None
     software_keys: frozenset[int] | None = None
     reads: str | None = None
+    file_experiment: str | None = None
+    namespace: str | None = None
+    file_key: int | None = None
+    reads_key: int | None = None
 
 
 _COLUMNS: tuple[Any, ...] = (
@@ -198,10 +203,10 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     if filters.failure_class is not None:
         read = select(FailureClass.job_id).where(FailureClass.class_name == filters.failure_class)
         found += [Job.id.in_(read), Job.state >= _FIRST_BAD]
-    if filters.file is not None:
-        found.append(Job.id.in_(union_all(_made(filters.file), _read(filters.file))))
-    if filters.reads is not None:
-        found.append(Job.id.in_(_read(filters.reads)))
+    if filters.file_key is not None:
+        found.append(Job.id.in_(union_all(_made(filters.file_key), _read(filters.file_key))))
+    if filters.reads_key is not None:
+        found.append(Job.id.in_(_read(filters.reads_key)))
     return found
 
 
@@ -247,19 +252,14 @@ def _software_sets(filters: JobFilters) -> Select[int]:
     )
 
 
-def _made(name: str) -> Select[int]:
-    """Return the query for the jobs that produced a file of this name; looked up from the file, which few jobs touch."""
-    return select(Claim.job_id).join(File, File.id == Claim.file_id).where(File.name == name)
+def _made(file: int) -> Select[int]:
+    """Return the query for the jobs that produced a file; looked up from the file, which few jobs touch."""
+    return select(Claim.job_id).where(Claim.file_id == file)
 
 
-def _read(name: str) -> Select[int]:
-    """Return the query for the jobs that consumed a file of this name."""
-    return (
-        select(Mention.job_id)
-        .join(Identity, Identity.id == Mention.identity_id)
-        .join(File, File.id == Identity.file_id)
-        .where(File.name == name)
-    )
+def _read(file: int) -> Select[int]:
+    """Return the query for the jobs that consumed a file."""
+    return select(Mention.job_id).join(Identity, Identity.id == Mention.identity_id).where(Identity.file_id == file)
 
 
 def _summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, dict[str, Any]]:

@@ -37,8 +37,8 @@ _SUCCEEDED = STATES.index("succeeded")
 
 
 def file_url(name: str, experiment: str, namespace: str = "") -> str:
-    """Return the path of a file's page."""
-    query = {"experiment": experiment} | ({"namespace": namespace} if namespace else {})
+    """Return the path of a file's page. It says of a file without a namespace that it has none: another one may have the name."""
+    query = {"experiment": experiment, "namespace": namespace}
     return f"/files/{quote(name, safe='')}?{urlencode(query)}"
 
 

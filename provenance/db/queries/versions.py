@@ -5,9 +5,9 @@ A claim of a job that did not succeed is a version only where something links to
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, or_, select
 
 from provenance.db.base import EPOCH
 from provenance.db.keys import chunks
@@ -19,8 +19,10 @@ MOST_VERSIONS = 1000
 
 
 # composed once: to compose it takes longer than to answer it
-_IS_LINKED = exists().where(
-    Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.identity_id == Producer.identity_id
+_IS_LINKED = (
+    exists()
+    .where(Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.identity_id == Producer.identity_id)
+    .correlate(Claim)
 )
 _CLAIMS = (
     select(
@@ -45,6 +47,11 @@ _TRIES = (
     .order_by(Claim.id.desc())
     .limit(bindparam("limit"))
 )
+
+
+def is_made(state: Any) -> ColumnElement[bool]:
+    """Return the condition that a claim counts as made by its job, no rerun, which has this state."""
+    return or_(state == _SUCCEEDED, _IS_LINKED)
 
 
 class Version(NamedTuple):

@@ -11,6 +11,7 @@ import msgspec
 
 from provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
 from provenance.records.checks import PARENT_ROLES
+from provenance.records.full_names import splits
 from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output, Software
 from provenance.records.recipes import recipe_of, result_of
 from provenance.records.repairing import utc
@@ -140,9 +141,13 @@ class _Inside:
 
     def mentioned(self, name: str) -> MentionRow | None:
         """Return the first input that is called so, by its name alone or with its namespace before it."""
-        namespace, _, bare = name.rpartition(":")
-        found = [row for row in self._mentions.get(bare, ()) if (row.input.namespace or "") == namespace]
-        return min(found[:1] + self._mentions.get(name, [])[:1], key=lambda row: row.position, default=None)
+        found = [
+            row
+            for namespace, bare in splits(name) or [("", name)]
+            for row in self._mentions.get(bare, ())
+            if (row.input.namespace or "") == namespace
+        ]
+        return min(found + self._mentions.get(name, [])[:1], key=lambda row: row.position, default=None)
 
 
 def _parents(output: Output, inside: _Inside, experiment: int) -> Iterator[SeenIdentity]:

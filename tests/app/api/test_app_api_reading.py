@@ -259,7 +259,7 @@ def test_impact_is_counted_listed_and_streamed(recorded: FlaskClient) -> None:
     assert sorted(row.split(",")[0] for row in rows[1:]) == ["a.root", "größe 日本.root"]
     lines = recorded.get("/api/v1/lineage/impact?file=a.root&format=ndjson").text.splitlines()
     assert sorted(json.loads(line)["name"] for line in lines) == ["a.root", "größe 日本.root"]
-    assert_problem(recorded.get("/api/v1/lineage/impact?format=csv"), 422, "")
+    assert_problem(recorded.get("/api/v1/lineage/impact?format=csv"), 422, "revision", "file")
     assert_problem(recorded.get("/api/v1/lineage/impact?file=a.root&value=3"), 422, "value")
 
 

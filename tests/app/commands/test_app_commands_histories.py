@@ -1,5 +1,6 @@
 """Questions to histories as an operator types them."""
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from app_records import numbered
 from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
-from app.cli import jobprov
+from app.cli import jobprov, sentence
 from app.factory import create_app
+from provenance.errors import AmbiguousError
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def address(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     for record in (
         numbered(1, inputs=entry("raw"), outputs=entry("reco"), resources=took, task={"task_id": "t", "stage": "reco"}),
         numbered(2, inputs=entry("reco"), outputs=entry("left"), resources=took),
-        numbered(3, inputs=entry("reco"), outputs=entry("right")),
+        numbered(3, inputs=[*entry("reco"), *entry("extern")], outputs=entry("right")),
     ):
         assert app.test_client().put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
     server = make_server("127.0.0.1", 0, app, threaded=True)
@@ -62,6 +64,9 @@ def typed(address: str, *words: str) -> Result:
         (("lineage", "left", "--kind", "file", "--format", "csv"), ("raw", "reco"), 0),
         (("impact", "--file", "raw"), ("1 job made 1 file", "left"), 0),
         (("impact", "--reads", "raw"), ("other file", "made from it", "left"), 0),
+        (("impact", "--file", ":raw", "--file-experiment", "nova"), ("1 job made 1 file", "left"), 0),
+        (("lookup", "left", "--namespace", ""), ("left was made", "/files/left?experiment=nova&namespace="), 0),
+        (("paths", ":left", "raw", "--experiment-a", "nova", "--experiment-b", "nova"), ("left was made from raw",), 0),
     ],
 )
 def test_question_is_answered_in_words(address: str, words: tuple[str, ...], told: tuple[str, ...], code: int) -> None:
@@ -70,3 +75,27 @@ def test_question_is_answered_in_words(address: str, words: tuple[str, ...], tol
     assert result.exit_code == code, result.output
     for word in told:
         assert word in result.output
+
+
+def test_costs_say_nothing_of_attempts_that_there_were_not(address: str) -> None:
+    assert "failed took" not in typed(address, "cost", "left").output
+
+
+def test_list_that_is_cut_says_so(address: str) -> None:
+    cut, whole = (json.loads(typed(address, "orphans", "--json", *how).output) for how in (("--limit", "1"), ()))
+
+    assert (len(cut["files"]), cut["is_truncated"]) == (1, True)
+    assert (len(whole["files"]), whole["is_truncated"]) == (2, False)
+    assert "There are more: --limit." in typed(address, "orphans", "--limit", "1").output
+
+
+def test_choices_are_told_as_what_to_type() -> None:
+    file = AmbiguousError(
+        "Two.", [], [{"experiment": "nova", "namespace": ""}, {"experiment": "nova", "namespace": "a b"}]
+    )
+    pair = AmbiguousError("Two.", [], [{"b": ":x", "experiment_b": "dune"}])
+    job = AmbiguousError("Two.", [("nova", "")])
+
+    assert sentence(file) == "jobprov: Two.\n  --experiment nova --namespace ''\n  --experiment nova --namespace 'a b'"
+    assert sentence(pair) == "jobprov: Two.\n  :x --experiment-b dune"
+    assert sentence(job) == "jobprov: Two.\n  --experiment nova"

@@ -202,7 +202,7 @@ def test_odd_names_have_pages_that_lead_to_each_other(service: Service, name: st
     pages = client(service)
 
     page = pages.get(path).text
-    link = f'href="/files/{quote(name, safe="")}?experiment=e"'
+    link = f'href="/files/{quote(name, safe="")}?experiment=e&amp;namespace="'
 
     assert link in page
     assert pages.get(f"/files/{quote(name, safe='')}").status_code == 200

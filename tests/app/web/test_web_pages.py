@@ -49,7 +49,7 @@ EVERY_PAGE = (
     "/estimate?experiment=toyexp&files=100",
     f"/diverge?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
     f"/diverge?a={samples.FIRST_GEN}&experiment=toyexp",
-    f"/impact?file={samples.FIRST_GEN}",
+    f"/impact?file={samples.FIRST_GEN}&file_experiment=toyexp",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/roots/{samples.MERGED}",
     f"/cost/{samples.MERGED}",
@@ -226,8 +226,8 @@ def test_a_name_of_several_experiments_offers_the_choice(pages: FlaskClient) -> 
     answer = pages.get(f"/files/{samples.FIRST_GEN}")
 
     assert answer.status_code == 300
-    assert f'href="/files/{samples.FIRST_GEN}?experiment=toyexp"' in answer.text
-    assert f'href="/files/{samples.FIRST_GEN}?experiment=other"' in answer.text
+    assert f'href="/files/{samples.FIRST_GEN}?experiment=toyexp&amp;namespace="' in answer.text
+    assert f'href="/files/{samples.FIRST_GEN}?experiment=other&amp;namespace="' in answer.text
 
 
 @pytest.mark.parametrize(
@@ -374,11 +374,11 @@ def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(pages:
     text = pages.get(f"/files/{samples.MERGED}").text
 
     assert f"/rebuild/{samples.MERGED}?experiment=toyexp" in text
-    assert f"/impact?experiment=toyexp&amp;file={samples.MERGED}" in text
+    assert f"/impact?file={samples.MERGED}&amp;file_experiment=toyexp" in text
     assert lead(pages, f"/rebuild/{samples.MERGED}").startswith("1 job, from 10 files that must be there")
     assert lead(pages, f"/rebuild/{samples.MERGED}?from_scratch=1").startswith("21 jobs, from")
     assert lead(pages, f"/impact?file={samples.FIRST_GEN}").endswith("were made from it, by 4 jobs.")
-    assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}&stage=reco")
+    assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}&stage=reco&experiment=toyexp")
     assert lead(pages, "/impact").startswith("Which files were made with a commit")
 
 

@@ -24,7 +24,7 @@ PAGES = (
     "/modules",
     "/estimate?experiment=toyexp&files=100",
     f"/diverge?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
-    f"/impact?file={samples.FIRST_GEN}",
+    f"/impact?file={samples.FIRST_GEN}&file_experiment=toyexp",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
     f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage",

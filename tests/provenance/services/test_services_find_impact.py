@@ -166,6 +166,26 @@ def test_files_made_between_two_commits_are_found_by_the_mirror(releases: Produc
         between("v1..v9")
 
 
+def test_output_of_a_job_that_did_not_succeed_counts_where_something_was_surely_made_of_it(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As among versions of a file: so it is for what the jobs themselves made, for what was made from it, and in a stream."""
+    production.record(
+        job(11, ["raw11"], ["used", "left behind"], "bad", state="failed"),
+        job(12, ["used"], ["of used"], "other"),
+        job(13, ["of used"], ["running"], "other", state="running"),
+    )
+    bad = JobFilters(host="bad")
+
+    answer = found(production, bad)
+
+    assert (answer["jobs"], answer["made"], answer["touched"], answer["touched_jobs"]) == (1, 1, 2, 2)
+    assert names(answer) == ["of used", "used"]
+    assert names(found(production, bad, is_direct=True)) == ["used"]
+    monkeypatch.setattr("provenance.services.find_impact.MOST_FOLLOWED", 0)
+    assert names(found(production, bad)) == ["used"]
+
+
 def test_question_without_any_filter_is_refused(production: Production) -> None:
     with pytest.raises(BadInputError, match="Say which jobs"):
         found(production, JobFilters())

@@ -447,3 +447,13 @@ def test_rows_of_ancestors_tell_experiments_apart(production: Production) -> Non
 
     found = asked(production, list_lineage, "o")
     assert (found["count"], [row["experiment"] for row in found["files"]]) == (2, ["dune", "nova"])
+
+
+def test_name_that_a_correction_took_back_is_no_orphan(production: Production) -> None:
+    made = {"outputs": [file_entry("made", 2)]}
+    production.record(job(1, inputs=[file_entry("mistyped", 1)], **made))
+    assert names(asked(production, list_orphans)["files"]) == ["mistyped"]
+
+    production.record(job(1, inputs=[file_entry("right", 1)], **made), reason="a slip")
+
+    assert names(asked(production, list_orphans)["files"]) == ["right"]

@@ -68,7 +68,11 @@ def test_row_says_what_the_newest_version_is(filled: Production) -> None:
         made, failed = list_files(connection, FileFilters(name="a1.root"))["files"]
         [raw] = list_files(connection, FileFilters(name="raw.root"))["files"]
     assert (made["version_count"], made["size_bytes"], made["checksums"]) == (2, 5, ["adler32:0000004d"])
-    assert (made["job_id"], made["task_id"], made["url"]) == (job_id(60), "t9", "/files/a1.root?experiment=nova")
+    assert (made["job_id"], made["task_id"], made["url"]) == (
+        job_id(60),
+        "t9",
+        "/files/a1.root?experiment=nova&namespace=",
+    )
     assert (failed["is_placeholder"], failed["job_id"], failed["namespace"]) == (True, None, "user")
     assert (raw["is_placeholder"], raw["version_count"], raw["checksums"]) == (True, 0, [])
 
