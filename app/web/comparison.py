@@ -69,7 +69,7 @@ def show_page(before: str, after: str) -> Response:
         first_line=found["first_line"],
         swapped=address(f"/jobs/{names[1]}/diff/{names[0]}", {**words, "facet": chosen or "", "q": wanted or ""}),
         other=address(f"/jobs/{names[0]}/diff", words),
-        diverge=_divergence(found["a"]["output"], found["b"]["output"], experiment),
+        diverge=_divergence(found["a"], found["b"]),
         facets=[_shown(facet, wanted) for facet in found["facets"] if _is_wanted(facet, chosen)],
         choices=_choices(found["facets"], chosen),
         same=[facet["title"] for facet in found["facets"] if _is_same(facet)],
@@ -80,10 +80,14 @@ def show_page(before: str, after: str) -> Response:
     )
 
 
-def _divergence(before: str | None, after: str | None, experiment: str | None) -> str | None:
-    if before is None or after is None or before == after:
+def _divergence(a: dict[str, Any], b: dict[str, Any]) -> str | None:
+    """Return where the histories of what two jobs made part; None where they made nothing, or the same."""
+    whose = {"experiment_a": a["experiment"], "experiment_b": b["experiment"]}
+    if a["experiment"] == b["experiment"]:
+        whose = {"experiment": a["experiment"]}
+    if a["output"] is None or b["output"] is None or (a["output"] == b["output"] and len(whose) == 1):
         return None
-    return address("/diverge", {"a": before, "b": after, "experiment": experiment or ""})
+    return address("/diverge", {"a": a["output"], "b": b["output"], **whose})
 
 
 def _is_same(facet: dict[str, Any]) -> bool:

@@ -107,6 +107,14 @@ def test_files_of_one_name_in_two_experiments_are_compared(named: FlaskClient) -
         assert [named.get(link).status_code for link in links(text)] == [200] * len(links(text))
 
 
+def test_two_jobs_of_two_experiments_lead_to_the_histories_of_their_files(named: FlaskClient) -> None:
+    text = named.get(f"/jobs/{numbered(4)['job_id']}/diff/{numbered(6)['job_id']}").text
+
+    [link] = [link for link in links(text) if link.startswith("/diverge")]
+    assert link == "/diverge?a=of+bare&b=x&experiment_a=nova&experiment_b=dune"
+    assert named.get(link).status_code == 200
+
+
 def test_each_of_two_files_that_is_not_told_apart_is_chosen_by_itself(named: FlaskClient) -> None:
     problem = assert_problem(asked(named, "/lineage/paths", a="of bare", b="x"), 300)
 

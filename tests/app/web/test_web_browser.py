@@ -57,7 +57,7 @@ PAGES = (
     "/estimate?experiment=toyexp&files=100",
     f"/diverge?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
     f"/diverge?a={samples.FIRST_GEN}&experiment=toyexp",
-    f"/impact?file={samples.FIRST_GEN}",
+    f"/impact?file={samples.FIRST_GEN}&file_experiment=toyexp",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
     f"/roots/{samples.MERGED}",
     f"/cost/{samples.MERGED}",

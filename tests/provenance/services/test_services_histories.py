@@ -457,3 +457,11 @@ def test_name_that_a_correction_took_back_is_no_orphan(production: Production) -
     production.record(job(1, inputs=[file_entry("right", 1)], **made), reason="a slip")
 
     assert names(asked(production, list_orphans)["files"]) == ["right"]
+
+
+def test_declared_parent_is_the_input_that_is_called_so_wherever_the_colons_are(production: Production) -> None:
+    read = [file_entry("a:b", 1, namespace="n"), file_entry("c", 2, namespace="s3:%2F%2Fh:80")]
+    made = file_entry("made", 3, parents=["n:a:b", "s3:%2F%2Fh:80:c"])
+    production.record(job(1, inputs=read, outputs=[made]))
+
+    assert names(asked(production, list_roots, "made")["files"]) == ["a:b", "c"]
