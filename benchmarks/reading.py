@@ -75,15 +75,19 @@ def descendant_waits(connection: Connection, name: str) -> tuple[list[float], in
 
 def usual_waits(service: Service) -> dict[str, float]:
     """Return the milliseconds of what is asked most, of files of the first tree: they are there in a small campaign, too."""
-    names = file_names(1)
     with service.reading() as connection:
-        lookup_waits(connection, names)  # into the caches
-        return {
-            "file by name": middle(lookup_waits(connection, names)),
-            "a file's page": middle(page_waits(connection, names[:500])),
-            "all ancestors of a concat": middle(ancestor_waits(connection, 0)[0]),
-            "descendants of a raw file": middle(descendant_waits(connection, RAW_FILE)[0]),
-        }
+        _usual_waits(connection)  # into the caches, and statements are prepared, as in a service that runs
+        return _usual_waits(connection)
+
+
+def _usual_waits(connection: Connection) -> dict[str, float]:
+    names = file_names(1)
+    return {
+        "file by name": middle(lookup_waits(connection, names)),
+        "a file's page": middle(page_waits(connection, names[:500])),
+        "all ancestors of a concat": middle(ancestor_waits(connection, 0)[0]),
+        "descendants of a raw file": middle(descendant_waits(connection, RAW_FILE)[0]),
+    }
 
 
 def raw_ancestor_waits(connection: Connection, tree: int) -> list[float]:

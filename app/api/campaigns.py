@@ -1,5 +1,7 @@
 """Campaigns over HTTP: one in the large, as a graph of classes of jobs."""
 
+from typing import Any
+
 from flask import Response
 
 from app.api.answers import json_answer
@@ -8,8 +10,14 @@ from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
 from provenance.lineage.dot import classes_to_dot
 from provenance.lineage.svg import draw_classes
-from provenance.schemas.queries import CampaignGraphQuery
-from provenance.services.fold_campaign import FoldedCampaign, class_links, fold_campaign, follow_up
+from provenance.schemas.queries import CampaignGraphQuery, FoldedQuery
+from provenance.services.fold_campaign import (
+    FoldedCampaign,
+    class_links,
+    experiment_of_campaign,
+    fold_campaign,
+    follow_up,
+)
 
 section = Section("campaigns", "Campaigns in the large.")
 
@@ -24,10 +32,28 @@ section = Section("campaigns", "Campaigns in the large.")
 def get_graph(campaign: str) -> Response:
     """Return a campaign folded to stage, code version and state, with counts of jobs and of the files between them."""
     query = asked(CampaignGraphQuery)
+    return _folded(checked_word(campaign, "campaign"), query)
+
+
+@section.call(
+    "GET",
+    "/lineage/folded",
+    answers={200: OBJECT},
+    parameters=parameters(FoldedQuery),
+    errors=(300, 401, 404, 413, 422),
+)
+def get_folded() -> Response:
+    """Return the same graph; the experiment may be left out where only one has a campaign of that name."""
+    query = asked(FoldedQuery)
+    return _folded(checked_word(query["campaign"], "campaign"), query)
+
+
+def _folded(campaign: str, query: dict[str, Any]) -> Response:
     tasks = [word for word in query.get("task_id", "").split(",") if word]
     service = get_service()
     with service.reading() as connection:
-        folded = fold_campaign(connection, query["experiment"], checked_word(campaign, "campaign"), task_ids=tasks)
+        experiment = query.get("experiment") or experiment_of_campaign(connection, campaign)
+        folded = fold_campaign(connection, experiment, campaign, task_ids=tasks)
     if folded.needs_follow_up:
         service.write(lambda connection, known: follow_up(connection, known, folded))
     if query["format"] == "dot":

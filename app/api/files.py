@@ -22,7 +22,7 @@ from provenance.lineage.svg import draw
 from provenance.lineage.table import COLUMNS, node_rows
 from provenance.lineage.text import render_text
 from provenance.records.repairing import parse_object
-from provenance.schemas.queries import FileQuery, FilesQuery, LineageQuery, SearchQuery
+from provenance.schemas.queries import FileQuery, FilesQuery, LineageQuery, SearchQuery, VersionQuery
 from provenance.services.filter_lineage import take_filters
 from provenance.services.list_files import list_files
 from provenance.services.list_lineage import list_lineage
@@ -89,12 +89,12 @@ def get_lineage(name: str) -> Response:
     "GET",
     "/files/<name>/ancestors",
     answers={200: OBJECT},
-    parameters=parameters(FileQuery),
+    parameters=parameters(VersionQuery),
     errors=(300, 401, 404, 413, 422),
 )
 def get_ancestors(name: str) -> Response:
-    """Return every file that a file was made from, at any depth: `{file, count, files: [{name, namespace, job_id}], is_truncated}`."""
-    query = asked(FileQuery)
+    """Return every file that a file was made from, at any depth: `{file, version, versions, count, files, is_truncated}`."""
+    query = asked(VersionQuery)
     with get_service().reading() as connection:
         return json_answer(list_lineage(connection, checked_name(name), **query))
 
@@ -103,12 +103,12 @@ def get_ancestors(name: str) -> Response:
     "GET",
     "/files/<name>/descendants",
     answers={200: OBJECT},
-    parameters=parameters(FileQuery),
+    parameters=parameters(VersionQuery),
     errors=(300, 401, 404, 413, 422),
 )
 def get_descendants(name: str) -> Response:
     """Return every file that was made from a file, at any depth, in the same form."""
-    query = asked(FileQuery)
+    query = asked(VersionQuery)
     with get_service().reading() as connection:
         return json_answer(list_lineage(connection, checked_name(name), descendants=True, **query))
 

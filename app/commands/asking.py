@@ -37,6 +37,7 @@ def lookup(*, file: str, url: str | None, as_json: bool, **where: Any) -> None:
 @click.option("--direction", type=click.Choice(["ancestors", "descendants", "both"]), default="both", show_default=True)
 @click.option("--depth", type=click.IntRange(1, 1000), help="So many jobs away at most.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="Files and jobs at most.")
+@click.option("--version", type=click.IntRange(1), help="Which version of the file; the newest by default.")
 @click.option("--kind", type=click.Choice(["file", "job"]), help="Only files, or only jobs, joined directly.")
 @click.option("--role", help="Files that a job used so: primary, secondary, shared, configuration.")
 @click.option("--stage", help="Jobs of this stage, and the files that they made; so the next ones.")

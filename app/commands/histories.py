@@ -9,6 +9,7 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, table, url_option
+from provenance.lineage.file_words import leaves_words, use_words
 from provenance.lineage.words import counted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,6 +21,7 @@ def _of_file(function: F) -> F:
     options = (
         click.argument("file"),
         click.option("--namespace", help="Needed where several namespaces know the name."),
+        click.option("--version", type=click.IntRange(1), help="Which version of the file."),
         click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time."),
         experiment_option,
         url_option,
@@ -49,6 +51,9 @@ def roots(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
 def leaves(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
     """Tell what last was made of FILE: the files that no other was made from."""
     found = client_for(url).leaves(file, **query)
+    if found["readers"] is not None:
+        emit(found, f"{found['file']['name']}: {leaves_words(found)}", as_json=as_json)
+        return
     emit(
         found,
         _listed(f"{counted(found['count'], 'file')} came last of {found['file']['name']}.", found),
@@ -69,17 +74,18 @@ def _listed(head: str, found: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.option("--isolated", is_flag=True, help="Only files of which nothing was made either.")
+@click.option("--isolated", is_flag=True, help="Only files of which no file was made either.")
+@click.option("--unread", is_flag=True, help="Only files that no job read either.")
 @click.option("--namespace", help="Only files of this namespace.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="Files at most.")
 @click.option("--experiment", help="Only files of this experiment.")
 @url_option
 @json_option
-def orphans(*, limit: int, isolated: bool, url: str | None, as_json: bool, **query: Any) -> None:
+def orphans(*, limit: int, isolated: bool, unread: bool, url: str | None, as_json: bool, **query: Any) -> None:
     """List the files that records or catalogs name and that no recorded job made."""
-    rows = list(islice(client_for(url).orphans(isolated=isolated, **query), limit))
-    shown = [{**row, "uses": "no" if row["is_isolated"] else "yes"} for row in rows]
-    text = table(shown, {"name": "FILE", "experiment": "EXPERIMENT", "uses": "WAS USED"}) if rows else "There is none."
+    rows = list(islice(client_for(url).orphans(isolated=isolated, unread=unread, **query), limit))
+    shown = [{**row, "uses": use_words(row)} for row in rows]
+    text = table(shown, {"name": "FILE", "experiment": "EXPERIMENT", "uses": "USE"}) if rows else "There is none."
     emit({"files": rows}, text, as_json=as_json)
 
 

@@ -7,6 +7,7 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, table, url_option
+from provenance.lineage.file_words import impact_words
 from provenance.lineage.words import counted
 
 _LISTED = 20
@@ -20,6 +21,7 @@ _LISTED = 20
 @click.option("--host", help="Jobs on this worker node.")
 @click.option("--site", help="Jobs at this site.")
 @click.option("--file", help="Jobs that produced or consumed this file.")
+@click.option("--reads", help="Jobs that consumed this file: what was made from it.")
 @click.option("--campaign", help="Jobs of this campaign.")
 @click.option("--stage", help="Jobs of this stage.")
 @click.option("--task", "task_id", help="Jobs of this task.")
@@ -39,7 +41,9 @@ def impact(*, form: str, direct: bool, url: str | None, as_json: bool, **query: 
             click.echo(line)
         return
     found = client.impact(direct=direct, **query)
-    text = _impact_text(found)
+    asked = {name for name, value in query.items() if value is not None}
+    is_of_file = "reads" in asked <= {"reads", "experiment"} and found["made"] is not None
+    text = impact_words(found, is_direct=direct) if is_of_file else _impact_text(found)
     for code in found["inferred"]:
         text += f"\nThat {code['name']} {code['version']} is commit {code['commit']} is inferred from its version."
     if found["files"]:
@@ -77,8 +81,7 @@ def rebuild_file(*, file: str, lost: tuple[str, ...], url: str | None, as_json: 
 def _plan_text(plan: dict[str, Any]) -> str:
     name, jobs = plan["file"]["name"], plan["jobs"]
     if not plan["is_possible"]:
-        beyond = ", ".join(file["name"] for file in plan["beyond"][:_LISTED])
-        head = f"{name} cannot be made again: no recorded job made {beyond}."
+        head = f"{name} cannot be made again. {plan['why']}"
     else:
         head = f"{counted(len(jobs), 'job')} make{'s' if len(jobs) == 1 else ''} {name} again, in this order:"
     rows = [{**job, "makes": ", ".join(job["makes"][:3])} for job in jobs]

@@ -11,6 +11,7 @@ from app.web.formats import counted, day, text
 from app.web.frame import answer, asked
 from app.web.markup import cut, digest
 from app.wiring import get_service
+from provenance.lineage.writers import ended
 from provenance.services.find_divergence import full_name
 from provenance.services.show_file import show_file
 from provenance.services.show_job import show_job
@@ -62,17 +63,19 @@ def show_page(name: str) -> Response:
 def _questions(file: dict[str, Any], query: str) -> list[tuple[str, str]]:
     """Return what else one may ask of a file, with the page that answers."""
     name = quote(file["name"], safe="")
-    pages = {"roots": "What it goes back to", "leaves": "What last came of it", "cost": "What it cost"}
+    pages = {"roots": "First inputs", "leaves": "Final products", "cost": "What it cost"}
     other = address("/relation", {"a": full_name(file), "experiment": file["experiment"]})
     return [
         *((words, f"/{page}/{name}{query}") for page, words in pages.items()),
-        ("How it hangs together with another", other),
+        ("Common history with another file", other),
     ]
 
 
 def first_line(shown: dict[str, Any], job: dict[str, Any] | None) -> Markup:
     """Return what made the file: job, place, day, inputs, code and configuration; or who mentions it."""
     name = Markup("<code>{}</code>").format(cut(shown["file"]["name"], 80))
+    if job is None and shown["written_by"]:
+        return _tried(shown, name)
     if job is None:
         return Markup("{} was not made by a recorded job; {} {} it.").format(
             name, counted(shown["consumer_count"], "job"), "uses" if shown["consumer_count"] == 1 else "use"
@@ -85,6 +88,15 @@ def first_line(shown: dict[str, Any], job: dict[str, Any] | None) -> Markup:
     parts += [Markup(", {},").format(day(moment))] if moment else []
     parts += [Markup(" {}").format(_from(len(shown["parents"]))), _with(job)]
     return Markup("").join(parts) + "."
+
+
+def _tried(shown: dict[str, Any], name: Markup) -> Markup:
+    """Return which job wrote the file without success, and who uses it all the same."""
+    job, count = shown["written_by"], shown["consumer_count"]
+    used = f" {counted(count, 'job')} {'uses' if count == 1 else 'use'} it all the same." if count else ""
+    return Markup("{} was written by {}, which {}; it counts as not made.{}").format(
+        name, _job(job), ended(job["state"]), used
+    )
 
 
 def _job(producer: dict[str, Any]) -> Markup:

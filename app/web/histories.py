@@ -7,9 +7,11 @@ from flask import Blueprint, Response
 
 from app.web.cuts import address, cut_rows
 from app.web.formats import counted, duration
-from app.web.frame import answer, asked, experiment_asked, here
+from app.web.frame import answer, asked, asked_number, experiment_asked, here
 from app.web.jobs import asked_time
 from app.wiring import get_service
+from provenance.lineage.file_words import leaves_words, use_words
+from provenance.lineage.writers import ended
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
 from provenance.services.relate_files import find_common, find_paths
 from provenance.services.sum_costs import sum_costs
@@ -30,42 +32,44 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_roots(name: str) -> Response:
     """Show the files that a file goes back to."""
     found = _ask(list_roots, name, limit=_ROWS, cursor=asked("cursor"))
-    count = found["count"]
+    count, is_alone = found["count"], _is_alone(found)
     line = (
         f"It goes back to {counted(count, 'file')}." if count else "It goes back to no file: its history is a circle."
     )
-    return _ends(found, "roots", "What it goes back to", line)
+    line = "It was made from no other file, as far as is recorded." if is_alone else line
+    return _ends(found, "roots", "First inputs", line + _of_version(found), is_alone=is_alone)
 
 
 def show_leaves(name: str) -> Response:
     """Show what last was made of a file."""
     found = _ask(list_leaves, name, limit=_ROWS, cursor=asked("cursor"))
-    count, itself = found["count"], found["file"]["name"]
-    if [row["name"] for row in found["files"]] == [itself]:
-        line = "Nothing was made of it."
-    else:
-        line = (
-            f"{counted(count, 'file')} came of it last."
-            if count
-            else "No file is the last: what came of it is a circle."
-        )
-    return _ends(found, "leaves", "What last came of it", line)
+    is_alone = found["readers"] is not None
+    return _ends(found, "leaves", "Final products", leaves_words(found) + _of_version(found), is_alone=is_alone)
 
 
-def _ends(found: dict[str, Any], kind: str, title: str, line: str) -> Response:
+def _is_alone(found: dict[str, Any]) -> bool:
+    """Return whether the file itself is all that was found."""
+    names = [(row["name"], row["namespace"], row["experiment"]) for row in found["files"]]
+    file = found["file"]
+    return names == [(file["name"], file["namespace"], file["experiment"])] and found["count"] == 1
+
+
+def _ends(found: dict[str, Any], kind: str, title: str, line: str, *, is_alone: bool) -> Response:
     file = found["file"]
     path = f"/files/{quote(file['name'], safe='')}/{kind}"
     return answer(
         "ends.html",
-        twin=address(path, {**_place(file), "as_of": asked("as_of") or ""}),
+        twin=address(path, {**_place(file), **_moment()}),
         title=title,
         first_line=line,
+        ended=ended,
+        is_alone=is_alone,
         **_shown(found),
         others=[
             (words, address(f"/{other}/{file['name']}", _place(file)))
             for other, words in (
-                ("roots", "What it goes back to"),
-                ("leaves", "What last came of it"),
+                ("roots", "First inputs"),
+                ("leaves", "Final products"),
                 ("lineage", "Lineage"),
             )
             if other != kind
@@ -89,8 +93,8 @@ def show_cost(name: str) -> Response:
     file = found["file"]
     return answer(
         "cost.html",
-        twin=address(f"/files/{quote(file['name'], safe='')}/cost", {**_place(file), "as_of": asked("as_of") or ""}),
-        first_line=cost_line(found),
+        twin=address(f"/files/{quote(file['name'], safe='')}/cost", {**_place(file), **_moment()}),
+        first_line=cost_line(found) + _of_version(found),
         found=found,
         file=file,
         stages=cut_rows("stages", found["stages"], 60),
@@ -158,17 +162,23 @@ def relation_line(paths: dict[str, Any], common: dict[str, Any]) -> str:
 
 def show_orphans() -> Response:
     """Show files that somebody names and no recorded job made."""
-    isolated = asked("isolated") is not None
-    where = {"experiment": experiment_asked(), "namespace": asked("namespace")}
+    only = asked("only") or ("isolated" if asked("isolated") else "")
+    query: dict[str, Any] = {
+        "experiment": experiment_asked(),
+        "namespace": asked("namespace"),
+        "isolated": only == "isolated",
+        "unread": only == "unread",
+    }
     with get_service().reading() as connection:
-        found = list_orphans(connection, **where, isolated=isolated, limit=_ROWS, cursor=asked("cursor"))
-    words = {**{name: value or "" for name, value in where.items()}, "isolated": "true" if isolated else ""}
+        found = list_orphans(connection, **query, limit=_ROWS, cursor=asked("cursor"))
+    words = {name: "true" if value is True else value or "" for name, value in query.items()}
     return answer(
         "orphans.html",
         twin=address("/lineage/orphans", {**words, "cursor": asked("cursor") or ""}),
         first_line=orphans_line(len(found["files"]), is_more=found["next"] is not None),
-        filters={name: value for name, value in where.items() if value},
-        isolated=isolated,
+        filters={name: query[name] for name in ("experiment", "namespace") if query[name]},
+        only=only,
+        use_words=use_words,
         **_shown(found),
     )
 
@@ -191,10 +201,28 @@ def _ask(question: Any, name: str, **how: Any) -> dict[str, Any]:
             name,
             experiment=experiment_asked(),
             namespace=asked("namespace"),
+            version=asked_number("version", least=1, most=10**6),
             as_of=asked_time("as_of"),
             **how,
         )
     return found
+
+
+def _moment() -> dict[str, str]:
+    """Return which version is asked about, and when."""
+    return {"version": asked("version") or "", "as_of": asked("as_of") or ""}
+
+
+def _of_version(found: dict[str, Any]) -> str:
+    """Return which of several versions of a file an answer is about, as a sentence."""
+    if found["versions"] <= 1:
+        return ""
+    number = found["version"]
+    return (
+        f" That is of all {found['versions']} versions."
+        if number is None
+        else f" That is of version {number} of {found['versions']}."
+    )
 
 
 def _place(file: dict[str, Any]) -> dict[str, str]:

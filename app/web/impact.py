@@ -10,6 +10,7 @@ from app.web.formats import counted, duration
 from app.web.frame import answer, asked, here
 from app.web.jobs import asked_filters
 from app.wiring import get_service
+from provenance.lineage.file_words import impact_words
 from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact
 from provenance.services.plan_rebuild import plan_rebuild
@@ -32,10 +33,13 @@ def show_impact() -> Response:
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     found, is_direct = None, asked("direct") is not None
     if filters:
+        # what came of a file is asked of those that read it: who made it made others beside it
+        jobs = asked_filters()
+        jobs = jobs._replace(file=None, reads=jobs.file or jobs.reads)
         with (service := get_service()).reading() as connection:
-            chosen = resolve_range(connection, asked_filters(), service.settings.git_mirrors)
+            chosen = resolve_range(connection, jobs, service.settings.git_mirrors)
             found = find_impact(connection, chosen, is_direct=is_direct, limit=_ROWS, cursor=asked("cursor"))
-    query = {**filters, "direct": "true" if is_direct else ""}
+    query = {**filters, "reads": filters.get("file", ""), "file": "", "direct": "true" if is_direct else ""}
     return answer(
         "impact.html",
         twin=address("/lineage/impact", query) if filters else None,
@@ -43,18 +47,22 @@ def show_impact() -> Response:
         filters=filters,
         is_direct=is_direct,
         found=found,
-        first_line=impact_line(found),
+        first_line=impact_line(
+            found, of_file="file" in filters and filters.keys() <= {"experiment", "file"}, is_direct=is_direct
+        ),
         next_page=here(cursor=found["next"]) if found and found["next"] else None,
         first_page=here(cursor=None) if asked("cursor") else None,
     )
 
 
-def impact_line(found: dict[str, Any] | None) -> str:
-    """Return how much is touched."""
+def impact_line(found: dict[str, Any] | None, *, of_file: bool = False, is_direct: bool = False) -> str:
+    """Return how much is touched; `of_file` where nothing but a file was asked for."""
     if found is None:
         return "Which files were made with a commit, a parameter's value, on a host or from a file, and what was made from these?"
     if found["made"] is None:
         return f"{counted(found['jobs'], 'job')}: too many to follow what was made from their files. Narrow them down."
+    if of_file:
+        return impact_words(found, is_direct=is_direct)
     made = f"{counted(found['jobs'], 'job')} made {counted(found['made'], 'file')}"
     more = f"; {counted(found['touched'], 'file')} of {counted(found['touched_jobs'], 'job')} are touched in all"
     return f"{made}{more if found['touched'] > found['made'] else ''}."
@@ -93,6 +101,8 @@ def show_plan(name: str) -> Response:
 
 def plan_line(plan: dict[str, Any]) -> str:
     """Return what it takes to make the file again."""
+    if plan["circle"] and not plan["beyond"]:
+        return f"It cannot be made again. {plan['why']}"
     if not plan["is_possible"]:
         return f"It cannot be made again: no recorded job made {counted(len(plan['beyond']), 'file')} that it takes."
     seconds = plan["resources"]["wall_seconds"]

@@ -13,13 +13,16 @@ from app.web.job_words import ending, first_line, wall_seconds
 from app.web.log_text import excerpt
 from app.wiring import get_service
 from provenance.errors import NotFoundError
+from provenance.lineage.graph import SHARED_ROLES
 from provenance.records.verdicts import LEVELS, REPRODUCED
 from provenance.services.log_tails import list_tails
 from provenance.services.read_log import read_log
-from provenance.services.show_job import show_job
+from provenance.services.show_job import find_job, show_job
 
 _UNHAPPY = ("failed", "killed", "lost", "silent")
 _EXCERPTS_AT_MOST = 2
+_NOT_THERE = ("dropped", "copy_failed", "not_kept")
+_PRIMARY = (None, "primary")
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -36,6 +39,7 @@ def show_page(job_id: str) -> Response:
         summary = shown["summary"]
         if summary["job_id"] != job_id:
             return Response(status=303, headers={"Location": redirect(summary["url"]).location})
+        key = find_job(connection, summary["job_id"], experiment=summary["experiment"]).key
         tails = list_tails(connection, summary["experiment"], summary["job_id"])
         state = shown_state(summary["state"], summary["received_at"])
         excerpts = _excerpts(connection, shown, experiment) if state in _UNHAPPY and not asked_section() else {}
@@ -54,12 +58,31 @@ def show_page(job_id: str) -> Response:
         is_reproduced=reproduced,
         took=wall_seconds(summary),
         later=_later_success(shown),
+        lineage=lineage_of(shown, key),
         excerpts=excerpts,
         levels=LEVELS,
         whole=asked_section(),
         log_tails=tails,
         **sections(shown),
     )
+
+
+def lineage_of(shown: dict[str, Any], key: int) -> tuple[str, str] | None:
+    """Return the words and address of the lineage that a job is in: of what it made, else of what it read, with its box chosen.
+
+    None where it has neither; what many jobs share leads nowhere.
+    """
+    if shown["summary"]["state"] == "succeeded":
+        made = [file["url"] for file in shown["outputs"] if file["url"] and file.get("status") not in _NOT_THERE]
+        if made:
+            return "Lineage of what it made", _lineage_url(made[0])
+    own = [file for file in shown["inputs"] if file["url"] and file.get("role") not in SHARED_ROLES]
+    first = min(own, key=lambda file: file.get("role") not in _PRIMARY, default=None)
+    return first and ("Lineage of what it read", f"{_lineage_url(first['url'])}&direction=both&at=j{key}")
+
+
+def _lineage_url(file_url: str) -> str:
+    return file_url.replace("/files/", "/lineage/", 1)
 
 
 def _excerpts(connection: Any, shown: dict[str, Any], experiment: str | None) -> dict[str, Any]:

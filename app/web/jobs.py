@@ -25,6 +25,7 @@ _WORDS = (
     "software",
     "revision",
     "file",
+    "reads",
     "unit",
     "batch_id",
     "failed_step",

@@ -16,12 +16,13 @@ from provenance.lineage.graph import FileNode, Graph
 from provenance.lineage.map_view import map_of_view
 from provenance.lineage.sheet import Links
 from provenance.lineage.svg import draw_view
-from provenance.lineage.words import summary
+from provenance.lineage.words import known_briefly, summary
 from provenance.services.filter_lineage import NodeFilters, take_filters
-from provenance.services.trace_lineage import trace_lineage
+from provenance.services.trace_lineage import MOST_NODES, has_other_side, trace_lineage
 
 DIRECTIONS = {"ancestors": "What made it", "descendants": "What came of it", "both": "Both"}
 DEPTHS = (1, 2, 3, 5)
+LIMITS = (200, 500, MOST_NODES)
 FORMATS = {
     "json": "JSON",
     "csv": "CSV",
@@ -46,22 +47,29 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_page(name: str) -> Response:
     """Show a file's history, or with `picture=` its drawing alone."""
     direction, depth = asked("direction") or "ancestors", asked_number("depth", least=1, most=1000)
+    limit = asked_number("limit", least=1, most=MOST_NODES) or LIMITS[0]
     words = {word: asked(word) or "" for word in FILTERS}
+    file: dict[str, Any] = {
+        "experiment": asked("experiment"),
+        "namespace": asked("namespace"),
+        "version": asked_number("version", least=1, most=10**6),
+    }
     with get_service().reading() as connection:
         graph = trace_lineage(
             connection,
             name,
-            experiment=asked("experiment"),
-            namespace=asked("namespace"),
-            version=asked_number("version", least=1, most=10**6),
+            **file,
             direction=direction,
             depth=depth,
-            limit=asked_number("limit", least=1, most=1000) or 200,
+            limit=limit,
             filters=_asked_filters(words),
             as_of=asked_time("as_of"),
         )
+        is_empty = len(graph.nodes) == 1 and not any(words.values())
+        other = is_empty and has_other_side(connection, name, **file, direction=direction)
     first_line = _first_line(graph, is_filtered=any(words.values()))
-    view, links = fold(graph, expanded=frozenset(request.args.getlist("expanded"))), _links(graph, depth)
+    directions = {word: (title, here(direction=word, expanded=None)) for word, title in DIRECTIONS.items()}
+    view, links = fold(graph, expanded=frozenset(request.args.getlist("expanded"))), _links(graph, depth, limit)
 
     def draw(direction: str) -> str:
         return draw_view(view, direction="down" if direction == "down" else "right", links=links)
@@ -74,6 +82,7 @@ def show_page(name: str) -> Response:
         name=name,
         graph=graph,
         first_line=first_line,
+        other_side=directions["descendants" if direction == "ancestors" else "ancestors"] if other else None,
         picture=draw_picture(draw, len(view.boxes)),
         map_url=_drawing_address("map"),
         right_url=_drawing_address("right"),
@@ -81,12 +90,17 @@ def show_page(name: str) -> Response:
         nodes=cut_rows("nodes", graph.nodes, _ROWS),
         filters=words,
         kept={word: asked(word) for word in _OF_THE_FILE if asked(word)},
+        known_briefly=known_briefly,
         is_filtered=any(words.values()),
         everything=here(expanded=None, **dict.fromkeys(FILTERS)),
         direction=direction,
         depth=depth,
-        directions={word: (title, here(direction=word, expanded=None)) for word, title in DIRECTIONS.items()},
+        directions=directions,
         depths=[(step, here(depth=str(step), expanded=None)) for step in DEPTHS],
+        limit=limit,
+        limits=[(step, here(limit=str(step), expanded=None)) for step in LIMITS]
+        if len(graph.nodes) >= LIMITS[0]
+        else [],
         all_depths=here(depth=None, expanded=None),
         is_expanded="expanded" in request.args,
         folded_again=here(expanded=None),
@@ -126,15 +140,18 @@ def _addresses(name: str, graph: Graph, query: dict[str, str]) -> dict[str, Any]
     }
 
 
-def _links(graph: Graph, depth: int | None) -> Links:
-    """Return where folded boxes lead (the same page, opened) and where stubs do (one level more, or that file's own page)."""
+def _links(graph: Graph, depth: int | None, limit: int) -> Links:
+    """Return where folded boxes lead (the same page, opened) and where stubs do (more of it, a level more, or that file's own page)."""
     nodes = graph.by_key()
+    larger = next((step for step in LIMITS if len(graph.nodes) >= limit and step > limit), None)
 
     def expand(key: str) -> str:
         words = [(name, value) for name, value in request.args.items(multi=True) if name != "picture"]
         return f"{quote(request.path)}?{_query([*words, ('expanded', key)])}"
 
     def more(key: str) -> str | None:
+        if larger is not None:
+            return here(limit=str(larger), picture=None, expanded=None)
         if depth is not None:
             return here(depth=str(depth + 1), picture=None)
         node = nodes.get(key)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from provenance.lineage.folding import Box, View
 from provenance.lineage.graph import UNHAPPY_STATES, FileNode, JobNode, Node
 from provenance.lineage.labels import name_pattern, tell_apart
-from provenance.lineage.words import columns, counted, elided, number, shown, size, title
+from provenance.lineage.words import columns, counted, elided, known_briefly, number, shown, size, title
 
 DETAIL_MORE = 4
 """Details are set smaller, so more columns of them fit under a label."""
@@ -82,7 +82,7 @@ def _caption(box: Box, nodes: Mapping[str, Node], said: _Said, labels: Mapping[s
         url=safe_url(first.url) if len(members) == 1 else None,
         badge=_badge(badges, width),
         badge_title=_titles(badges),
-        is_placeholder=not jobs and isinstance(first, FileNode) and first.is_placeholder,
+        is_placeholder=not jobs and isinstance(first, FileNode) and not first.is_made,
     )
 
 
@@ -91,11 +91,11 @@ def _said(box: Box, members: Sequence[Node]) -> _Said:
     jobs = [node for node in members if isinstance(node, JobNode)]
     times = f"{number(box.lanes)} × " if box.lanes > 1 else ""  # noqa: RUF001 - the sign of the drawing
     if box.kind == "file":
-        return _Said("", files[0].name, [_file_detail(files[0])])
+        return _Said("", files[0].name, _file_parts(files[0]))
     if box.kind == "job":
         return _Said("", jobs[0].stage or jobs[0].label or jobs[0].job_id, _job_parts(jobs[0]))
     if box.kind == "files":
-        return _Said(times, name_pattern([file.name for file in files]), [_files_detail(files)])
+        return _Said(times, name_pattern([file.name for file in files]), _files_parts(files))
     if box.kind == "jobs":
         return _Said(times, jobs[0].stage or "jobs", _jobs_parts(jobs))
     if box.kind == "cycle":
@@ -127,21 +127,17 @@ def _titles(nodes: Sequence[Node]) -> str:
     return "\n".join(lines)
 
 
-def _joined(parts: Sequence[str | None]) -> str:
-    return SEPARATOR.join(part for part in parts if part)
-
-
-def _file_detail(file: FileNode) -> str:
-    if file.is_placeholder:
-        return _joined(["only mentioned", file.data_tier])
+def _file_parts(file: FileNode) -> list[str | None]:
+    if not file.is_made:
+        return [known_briefly(file), file.data_tier]
     version = None if file.version is None else f"version {file.version}"
-    return _joined([file.data_tier, None if file.size_bytes is None else size(file.size_bytes), version])
+    return [file.data_tier, None if file.size_bytes is None else size(file.size_bytes), version]
 
 
-def _files_detail(files: Sequence[FileNode]) -> str:
+def _files_parts(files: Sequence[FileNode]) -> list[str | None]:
     sizes = [file.size_bytes for file in files if file.size_bytes is not None]
     total = size(sum(sizes)) if len(sizes) == len(files) else None
-    return _joined(["only mentioned" if files[0].is_placeholder else None, files[0].data_tier, total])
+    return [known_briefly(files[0]), files[0].data_tier, total]
 
 
 def _job_parts(job: JobNode) -> list[str | None]:

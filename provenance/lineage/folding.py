@@ -14,6 +14,7 @@ from provenance.lineage.cycles import strong_components
 from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, Node, neighbours
 from provenance.lineage.layers import layers
 from provenance.lineage.similarity import MINIMUM, alike
+from provenance.lineage.words import known_briefly
 
 SMALL = 14
 SHALLOW = 7
@@ -197,7 +198,7 @@ class _Folding:
     def _facts(self, unit: str) -> tuple[object, ...]:
         node = self.nodes[unit]
         if isinstance(node, FileNode):
-            return ("file", node.experiment, node.data_tier, node.role, node.is_placeholder)
+            return ("file", node.experiment, node.data_tier, node.role, known_briefly(node))
         return ("job", node.campaign, node.stage, node.code_version, node.state)
 
     def _single(self, unit: str) -> _Group:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from provenance.lineage.past import Past, utc_text
+from provenance.lineage.writers import Writer
 
 SHARED_ROLES = frozenset({"shared", "configuration"})
 """Input roles of files that serve many jobs alike (record.md, `inputs[].role`); drawings show them as badges."""
@@ -30,6 +31,7 @@ class FileNode:
         is_placeholder: True when jobs or catalogs mention it but no record here produced it or described it.
         version: the number of its claim, from 1; None where there is only one.
         url: its page; drawings link to it.
+        writer: a job that wrote a file of this name, where no recorded job made this one.
     """
 
     key: str
@@ -42,6 +44,12 @@ class FileNode:
     is_placeholder: bool = False
     version: int | None = None
     url: str | None = None
+    writer: Writer | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """True where a recorded job made it; what a job wrote that did not succeed counts as not made."""
+        return not self.is_placeholder and self.writer is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +96,31 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How much lies on one side of the focus and is not in the graph: files, each counted once whatever its versions, and jobs.
+
+    Attributes:
+        is_least: the counting ended early; there are at least so many.
+    """
+
+    files: int = 0
+    jobs: int = 0
+    is_least: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """One of `sides` of the object `omitted`."""
+        return {"file": self.files, "job": self.jobs, "is_least": self.is_least}
+
+
+@dataclass(frozen=True, slots=True)
 class Omitted:
     """How much of the history the graph leaves out.
 
     Attributes:
         by_stage: jobs left out, by stage.
         by_kind: nodes left out, by `file` and `job`.
+        before: what is left out before the focus, shared inputs apart; None where nobody counted it.
+        after: the same after it.
         ancestors: nodes left out before the focus.
         descendants: nodes left out after it.
         inputs_of: direct neighbours left out before a node that is in the graph, by its key.
@@ -110,6 +137,8 @@ class Omitted:
     outputs_of: Mapping[str, int] = field(default_factory=dict)
     hidden: int = 0
     is_least: bool = False
+    before: LeftOut | None = None
+    after: LeftOut | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object under `omitted` of the lineage call, keys sorted."""
@@ -122,6 +151,10 @@ class Omitted:
             "outputs_of": dict(sorted(self.outputs_of.items())),
             "hidden": self.hidden,
             "is_least": self.is_least,
+            "sides": {
+                "ancestors": self.before.to_json() if self.before is not None else None,
+                "descendants": self.after.to_json() if self.after is not None else None,
+            },
         }
 
 
@@ -138,6 +171,9 @@ class Graph:
         edges: between nodes of this graph; others are dropped by whoever reads them.
         is_truncated: True when a limit, not the end of history, ended the walk.
         past: the moment at which it was known so; None where it is as it is known today.
+        direction: which side was asked for: `ancestors`, `descendants` or `both`.
+        version: number of the version of the focus; None where no recorded job made it.
+        versions: how many versions of the focus there are.
     """
 
     focus: str
@@ -146,6 +182,9 @@ class Graph:
     omitted: Omitted = field(default_factory=Omitted)
     is_truncated: bool = False
     past: Past | None = None
+    direction: str = "both"
+    version: int | None = None
+    versions: int = 0
     _known: Mapping[str, Node] = field(init=False, repr=False, compare=False)
     _inner: Sequence[Edge] = field(init=False, repr=False, compare=False)
 
@@ -197,8 +236,15 @@ class Graph:
             ],
             "omitted": self.omitted.to_json(),
             "is_truncated": self.is_truncated,
+            "version": self.version,
+            "versions": self.versions,
             **({"past": self.past.to_json()} if self.past is not None else {}),
         }
+
+
+def plain_role(roles: Iterable[str]) -> str:
+    """Of the roles in which a job read one file, the one that an edge tells: its own before a shared one, empty where none is said."""
+    return min((role for role in roles if role), key=lambda role: (role in SHARED_ROLES, role), default="")
 
 
 def _weight(edge: Edge) -> tuple[bool, bool]:
@@ -230,6 +276,7 @@ def node_json(node: Node) -> dict[str, Any]:
             "is_placeholder": node.is_placeholder,
             "version": node.version,
             "url": node.url,
+            "writer": None if node.writer is None else node.writer.to_json(),
         }
     return {
         "key": node.key,

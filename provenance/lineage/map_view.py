@@ -13,7 +13,7 @@ from provenance.lineage.graph import FileNode, JobNode, Node
 from provenance.lineage.quotient import FoldedGraph
 from provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
 from provenance.lineage.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
-from provenance.lineage.words import counted, day, full_name, number, shown, size
+from provenance.lineage.words import counted, day, full_name, known_fully, number, shown, size
 
 MOST_MEMBERS = 1000
 """Members of a folded box that are named, so that a search finds them: as many as a picture holds; more are counted."""
@@ -116,7 +116,7 @@ def _file_facts(file: FileNode) -> list[_Fact]:
         ("Experiment", file.experiment),
         ("Data tier", file.data_tier or ""),
         ("Size", "" if file.size_bytes is None else size(file.size_bytes)),
-        ("Known", "only mentioned, never recorded" if file.is_placeholder else ""),
+        ("Known", known_fully(file), *([file.writer.url] if file.writer else [])),
     ]
 
 

@@ -78,7 +78,7 @@ class Sheet:
             "job": ("job", any(item.text.state for item in nodes)),
             "stack": ("several as one", any(item.is_folded for item in nodes)),
             "focus": ("the file asked for", any(item.is_focus for item in nodes)),
-            "mentioned": ("only mentioned", any(item.text.is_placeholder for item in nodes)),
+            "mentioned": ("no recorded job made it", any(item.text.is_placeholder for item in nodes)),
             "unsure": ("only possible", not all(self.arrows.values())),
             "stub": ("more, not shown", len(nodes) < len(items)),
         }

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from provenance.lineage.folding import fold
 from provenance.lineage.graph import SHARED_ROLES, UNHAPPY_STATES, FileNode, Graph, JobNode, Node, neighbours
-from provenance.lineage.words import THIN_SPACE, day, full_name, number, reached, shown, size, summary
+from provenance.lineage.sides import reached
+from provenance.lineage.words import THIN_SPACE, day, full_name, known_fully, number, shown, size, summary
 
 BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""
@@ -162,7 +163,7 @@ class _Tree:
     def _line(self, node: Node) -> str:
         if isinstance(node, FileNode):
             facts = [node.data_tier, None if node.size_bytes is None else size(node.size_bytes)]
-            facts.append("only mentioned, never recorded" if node.is_placeholder else None)
+            facts.append(known_fully(node))
             told = ", ".join(fact for fact in facts if fact)
             return shown(full_name(node) + (f" ({told})" if told else ""))
         mark = self.style.marks.get(node.state, self.style.marks["unknown"])

@@ -141,6 +141,11 @@ def name_problem(name: str) -> str | None:
     return None
 
 
+def word_problem(word: str) -> str | None:
+    """Return why a name of a task, campaign or stage is refused, or None."""
+    return "control characters" if _UNSAFE_WORD.search(word) else None
+
+
 def checksum_problem(checksum: str) -> str | None:
     """Return why a catalog checksum is refused, or None."""
     return None if _CHECKSUM.fullmatch(checksum) else "a checksum is algorithm:value"

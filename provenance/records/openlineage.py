@@ -11,21 +11,26 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
-import msgspec
 from msgspec import Struct
 
-from provenance.errors import BadInputError, LimitError
+from provenance.errors import BadInputError, LimitError, RecordError
 from provenance.records.job_record import Instant
-from provenance.records.openlineage_datasets import Dataset, Text, file_of, text_of, without_slash
-from provenance.records.repairing import parse_object, split_message
+from provenance.records.openlineage_datasets import Dataset, Text, converted, file_of, text_of, without_slash
+from provenance.records.repairing import parse_object
 
 WITNESS = "import"
 MOST_EVENTS = 500
 ENDS = {"COMPLETE": "succeeded", "FAIL": "failed", "ABORT": "killed"}
 _RANKS = ("START", "RUNNING", "OTHER", None, "ABORT", "FAIL", "COMPLETE")
-_Event = TypeVar("_Event")
+_PLACES = {
+    "started_at": "eventTime",
+    "ended_at": "eventTime",
+    "task.campaign": "job.namespace",
+    "task.stage": "job.name",
+    "task.task_id": "run.facets.parent.run.runId",  # its other parts are campaign and stage
+}
 
 
 class Run(Struct):
@@ -98,21 +103,6 @@ def run_event_of(document: dict[str, Any]) -> ReadEvent:
     return ReadEvent(_job_id(event.run.runId), event, document, canonical(document))
 
 
-def converted(document: dict[str, Any], kind: type[_Event]) -> _Event:
-    """Return an event of this kind.
-
-    Raises:
-        BadInputError: the object is none; `fields` names what is missing or wrong.
-    """
-    try:
-        return msgspec.convert(document, kind)
-    except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
-        missing = re.search(r"missing required field (\w+)", message)
-        field = f"{path}.{missing[1]}" if missing and path != missing[1] else path
-        raise BadInputError(f"{field or 'The event'}: {message}.", {field: [message]}) from None
-
-
 def _job_id(run_id: str) -> str:
     try:
         found = uuid.UUID(run_id)
@@ -137,11 +127,11 @@ def record_of_run(events: Iterable[ReadEvent], experiment: str) -> dict[str, Any
     """Return the record that the events of one run make together.
 
     Raises:
-        BadInputError: a name is too long, or the job's of an earlier event was another one.
+        BadInputError: a name is too long, or a dataset is none that a file can be.
         LimitError: more events than are kept.
     """
     ordered = sorted(events, key=lambda event: event.rank)
-    if len(ordered) > MOST_EVENTS and not ordered[-1].is_end:
+    if sum(not event.is_end for event in ordered) > MOST_EVENTS:  # whatever their times: an end may be stamped early
         raise LimitError(
             f"Run {ordered[0].job_id} has more than {MOST_EVENTS} events; send its end alone.", MOST_EVENTS
         )
@@ -174,6 +164,15 @@ def record_of_run(events: Iterable[ReadEvent], experiment: str) -> dict[str, Any
     return {name: value for name, value in record.items() if value}
 
 
+def in_words_of_events(problem: RecordError) -> BadInputError:
+    """Return what is wrong with the record of a run, named by the fields of its events."""
+    named = {_PLACES.get(field, field): messages for field, messages in problem.fields.items()}
+    if {"task.campaign", "task.stage"} & problem.fields.keys():
+        named.pop(_PLACES["task.task_id"], None)  # it is made of these two
+    field, messages = next(iter(named.items()))
+    return BadInputError(f"{field}: {messages[0]}.", named)
+
+
 def _merged(facets: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return facets by name, the latest of each; what is no object is none."""
     return {name: facet for some in facets for name, facet in some.items() if isinstance(facet, dict)}
@@ -184,18 +183,20 @@ def _task(job: Job, facets: dict[str, Any]) -> dict[str, str]:
     parent = facets.get("parent", {}).get("run")
     run = parent.get("runId") if isinstance(parent, dict) else None
     name = f"{job.namespace}:{job.name}" + (f"@{run}" if isinstance(run, str) and run else "")
-    return {"task_id": task_id_of(name), "campaign": job.namespace, "stage": job.name}
+    is_long = isinstance(run, str) and len(run) > len(job.name)
+    field = _PLACES["task.task_id"] if is_long else "job.name"
+    return {"task_id": task_id_of(name, field), "campaign": job.namespace, "stage": job.name}
 
 
-def task_id_of(name: str) -> str:
+def task_id_of(name: str, field: str = "job.name") -> str:
     """Return the id of the task that a job of this full name is.
 
     Raises:
-        BadInputError: it is longer than a task id can be.
+        BadInputError: it is longer than a task id can be; `field` is what of the event makes it so.
     """
     task_id = without_slash(name)
     if len(task_id) > 1000:  # noqa: PLR2004 - as the record says
-        raise BadInputError("job.name: longer than a task id can be.", {"job.name": ["too long"]})
+        raise BadInputError(f"{field}: longer than a task id can be.", {field: ["too long"]})
     return task_id
 
 
@@ -233,16 +234,15 @@ def _environment(facets: dict[str, Any]) -> dict[str, Any]:
 
 def _files(kind: str, events: Sequence[RunEvent], experiment: str) -> list[dict[str, Any]]:
     """Return the datasets as inputs or outputs."""
-    datasets = _datasets(getattr(event, kind) for event in events)
-    return [file_of(dataset, experiment, f"{kind}[{place}]") for place, dataset in enumerate(datasets)]
+    found = _datasets(getattr(event, kind) for event in events)
+    return [file_of(dataset, experiment, f"{kind}[{place}]") for place, dataset in found]
 
 
-def _datasets(lists: Iterable[Sequence[Dataset] | None]) -> list[Dataset]:
-    """Return each dataset once, with the latest of each of its facets."""
-    found: dict[tuple[str, str], Dataset] = {}
-    for dataset in (dataset for some in lists for dataset in some or ()):
+def _datasets(lists: Iterable[Sequence[Dataset] | None]) -> list[tuple[int, Dataset]]:
+    """Return each dataset once, with the latest of each of its facets, and its place in the latest event that names it."""
+    found: dict[tuple[str, str], tuple[int, Dataset]] = {}
+    for place, dataset in (pair for some in lists for pair in enumerate(some or ())):
         key = (dataset.namespace, dataset.name)
-        held = found.get(key)
-        facets = _merged([held.facets if held is not None else {}, dataset.facets])
-        found[key] = Dataset(*key, facets)
+        held = found[key][1].facets if key in found else {}
+        found[key] = place, Dataset(*key, _merged([held, dataset.facets]))
     return list(found.values())

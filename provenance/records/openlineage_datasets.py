@@ -5,13 +5,19 @@ Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, D
 
 import hashlib
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 from msgspec import Meta, Struct
 
 from provenance.errors import BadInputError
+from provenance.records.checks import LARGEST, checksum_problem, name_problem
+from provenance.records.job_record import Digest
+from provenance.records.repairing import split_message
 
-Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+_Said = TypeVar("_Said")
+_LONGEST = 1000
+Text = Annotated[str, Meta(min_length=1, max_length=_LONGEST)]
 _VERSION = re.compile(r"[^\s\x00-\x1f]{1,200}")
 
 
@@ -21,6 +27,41 @@ class Dataset(Struct):
     namespace: Text
     name: Text
     facets: dict[str, Any] = {}
+
+
+class _File(Struct):
+    """The facet `jobprov_file`."""
+
+    checksums: list[str] | None = None
+    size_bytes: int | None = None
+    sha256: Digest | None = None
+
+
+def converted(document: Any, kind: type[_Said], place: str = "") -> _Said:
+    """Return a part of an event, typed.
+
+    Raises:
+        BadInputError: it is none; `fields` names what is missing or wrong, below `place`.
+    """
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as problem:
+        path, message = split_message(str(problem))
+        missing = re.search(r"missing required field (\w+)", message)
+        below = f"{path}.{missing[1]}" if missing and path != missing[1] else path
+        field = ".".join(word for word in (place, below) if word)
+        raise BadInputError(f"{field or 'The event'}: {message}.", {field: [message]}) from None
+
+
+def refuse(problems: dict[str, str | None]) -> None:
+    """Refuse an event of which something is wrong.
+
+    Raises:
+        BadInputError: with every field that has a problem.
+    """
+    if found := {field: [message] for field, message in problems.items() if message}:
+        field, messages = next(iter(found.items()))
+        raise BadInputError(f"{field}: {messages[0]}.", found)
 
 
 def without_slash(name: str) -> str:
@@ -37,27 +78,45 @@ def file_of(dataset: Dataset, experiment: str, place: str) -> dict[str, Any]:
     """Return a dataset as a file: folders of its name belong to the namespace, and neither holds a slash.
 
     Raises:
-        BadInputError: its name has no last part; `place` says which dataset it is.
+        BadInputError: it is none that a file can be; `place` says which dataset it is.
     """
     folder, slash, name = dataset.name.rstrip("/").rpartition("/")
-    if not name:
-        raise BadInputError(
-            f"{place}.name: {dataset.name[:60]!r} has no last part.", {f"{place}.name": ["no last part"]}
-        )
     outer = "" if dataset.namespace == experiment else dataset.namespace.rstrip("/")
-    namespace = f"{outer}/{folder.lstrip('/')}".rstrip("/") if slash else outer
-    known = dataset.facets.get("jobprov_file", {})
-    version = text_of(dataset.facets.get("version", {}), "datasetVersion")
-    checksums = [*(known.get("checksums") or []), *_version_checksum(version)]
+    namespace = without_slash(f"{outer}/{folder.lstrip('/')}".rstrip("/") if slash else outer)
+    is_outer = _problem(without_slash(outer) or "-") is not None
+    refuse({f"{place}.name": _problem(name) if name else "no last part"})
+    refuse({f"{place}.{'namespace' if is_outer else 'name'}": _problem(namespace or "-")})
+    known = _known_file(dataset, f"{place}.facets.jobprov_file")
+    version = text_of(_facet(dataset, "version"), "datasetVersion")
     file = {
         "name": name,
-        "namespace": without_slash(namespace),
-        "checksums": checksums,
-        "size_bytes": known.get("size_bytes"),
-        "sha256": known.get("sha256"),
+        "namespace": namespace,
+        "checksums": [*(known.checksums or ()), *_version_checksum(version)],
+        "size_bytes": known.size_bytes,
+        "sha256": known.sha256,
         "location": f"{outer}/{dataset.name.lstrip('/')}" if "://" in outer else None,
     }
     return {key: value for key, value in file.items() if value not in (None, "", [])}
+
+
+def _problem(name: str) -> str | None:
+    return name_problem(name) or (f"longer than {_LONGEST} characters" if len(name) > _LONGEST else None)
+
+
+def _known_file(dataset: Dataset, place: str) -> _File:
+    """Return what the facet `jobprov_file` says; a size past 64 bits says nothing, as in a record."""
+    said = {name: value for name, value in _facet(dataset, "jobprov_file").items() if value not in (None, "", [])}
+    known = converted(said, _File, place)
+    checksums = {f"{place}.checksums[{at}]": checksum_problem(word) for at, word in enumerate(known.checksums or ())}
+    size = known.size_bytes or 0
+    refuse({**checksums, f"{place}.size_bytes": "less than zero" if size < 0 else None})
+    return known if size <= LARGEST else msgspec.structs.replace(known, size_bytes=None)
+
+
+def _facet(dataset: Dataset, name: str) -> dict[str, Any]:
+    """Return a facet, empty where there is none: null takes one away, and what is no object is none."""
+    found = dataset.facets.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _version_checksum(version: str) -> list[str]:

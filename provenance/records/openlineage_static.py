@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from provenance.errors import BadInputError
-from provenance.records.checks import checksum_problem, name_problem
+from provenance.records.checks import word_problem
 from provenance.records.job_record import Instant
-from provenance.records.openlineage import Job, canonical, converted, task_id_of
-from provenance.records.openlineage_datasets import Dataset, file_of
+from provenance.records.openlineage import Job, canonical, task_id_of
+from provenance.records.openlineage_datasets import Dataset, converted, file_of, refuse
 
+_LONGEST_LOCATION = 1000
 MARK = "openlineage"
 """The member of a declaration, and of a sighting's metadata, that holds what the event said."""
 
@@ -70,10 +70,11 @@ def sightings_of_event(event: JobEvent | DatasetEvent, experiment: str) -> list[
     """Return the datasets of an event as files that were seen.
 
     Raises:
-        BadInputError: a name is none that a file can have; `fields` says where.
+        BadInputError: a name is none that a task or file can have, or a dataset none that a file can be; `fields` says where.
     """
     if isinstance(event, DatasetEvent):
         return [_sighting(event.dataset, "dataset", experiment, event, f"OpenLineage of {event.producer}")]
+    refuse({"job.namespace": word_problem(event.job.namespace), "job.name": word_problem(event.job.name)})
     job = f"{event.job.namespace}:{event.job.name}"
     return [
         _sighting(dataset, f"{kind}s[{place}]", experiment, event, f"OpenLineage: {kind} of job {job}")
@@ -87,12 +88,8 @@ def _sighting(
 ) -> dict[str, Any]:
     file = file_of(dataset, experiment, place)
     location = file.pop("location", None)
-    problems = [name_problem(file["name"]), name_problem(file.get("namespace") or "-")]
-    problems += [checksum_problem(word) for word in file.get("checksums", ())]
-    if found := next((problem for problem in problems if problem), None):
-        raise BadInputError(f"{place}.name: {found}.", {f"{place}.name": [found]})
     said = {"producer": event.producer, "eventTime": event.eventTime.isoformat(), "dataset": canonical(_plain(dataset))}
-    where = {"locations": [location]} if location else {}
+    where = {"locations": [location]} if location and len(location) <= _LONGEST_LOCATION else {}
     return {"experiment": experiment, **file, **where, "catalog": words, "metadata": {MARK: said}}
 
 

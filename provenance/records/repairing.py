@@ -17,6 +17,8 @@ from provenance.records.checks import LARGEST
 from provenance.records.job_record import ExperimentName, JobId, JobRecord
 
 SCHEMA_VERSION = 1
+MOST_NESTED = 700
+"""How deep objects and lists may lie in each other: less than Python follows, so that what reads them again can."""
 
 _TIME = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
 _PATTERNS = {
@@ -33,16 +35,34 @@ def parse_object(body: bytes) -> dict[str, Any]:
         text = body.decode("utf-8", "surrogatepass")  # of bytes, json.loads guesses: UTF-16 would be kept
         raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
-        raise RecordError("The record is nested too deeply to be read.", {"": ["nested too deeply"]}) from None
+        raise _too_deep() from None
     except (ValueError, UnicodeDecodeError) as problem:
         raise RecordError(f"The record is not JSON: {problem}.", {"": [str(problem)]}) from None
     if not isinstance(raw, dict):
         raise RecordError("A record is a JSON object.", {"": ["not an object"]})
+    if body.count(b"[") + body.count(b"{") > MOST_NESTED and _is_deeper(raw, MOST_NESTED):
+        raise _too_deep()
     if _may_hide_text(body) and (path := unstorable_text(raw, "")) is not None:
         raise RecordError(
             f"The text of {path} holds a NUL or a lone surrogate; escape it.", {path: ["NUL or lone surrogate"]}
         )
     return raw
+
+
+def _too_deep() -> RecordError:
+    words = f"The record is nested too deeply: objects and lists may lie {MOST_NESTED} deep in each other."
+    return RecordError(words, {"": ["nested too deeply"]})
+
+
+def _is_deeper(value: dict[str, Any], most: int) -> bool:
+    """Return whether objects and lists lie in each other more than so deep, itself counted."""
+    level: list[Any] = [value]
+    for _ in range(most):
+        inner = (item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer))
+        level = [item for item in inner if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 class _Envelope(msgspec.Struct):
@@ -134,34 +154,37 @@ def _refuse_constant(word: str) -> Any:
 
 def unstorable_text(value: Any, path: str) -> str | None:
     """Return the path of the first text with a NUL or a lone surrogate, which no database keeps; None where there is none."""
-    if isinstance(value, str):
-        return path if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value) else None
-    if isinstance(value, dict):
-        for key, item in value.items():
-            here = f"{path}.{key}" if path else key
-            if unstorable_text(key, here) is not None:
-                return here.encode("unicode_escape").decode()
-            if (found := unstorable_text(item, here)) is not None:
-                return found
-    if isinstance(value, list):
-        for place, item in enumerate(value):
-            if (found := unstorable_text(item, f"{path}[{place}]")) is not None:
-                return found
+    stack = [(value, path)]  # by hand: a client's lists may lie in each other as deep as a call can go
+    while stack:
+        value, path = stack.pop()
+        if isinstance(value, str) and _is_unstorable(value):
+            return path.encode("unicode_escape").decode() if _is_unstorable(path) else path
+        if isinstance(value, dict):
+            below = [(key, item, f"{path}.{key}" if path else key) for key, item in value.items()]
+            stack += [pair for key, item, here in reversed(below) for pair in ((item, here), (key, here))]
+        elif isinstance(value, list):
+            stack += [(item, f"{path}[{place}]") for place, item in reversed(list(enumerate(value)))]
     return None
+
+
+def _is_unstorable(text: str) -> bool:
+    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
 
 
 # Free-form parts keep whatever they hold; only typed fields are repaired.
 _FREE = frozenset({"extra", "metadata", "limits", "runs", "hosts", "ranks", "variables"})
+_DEEPEST = 20  # no typed field lies that deep
 
 
-def _repair(value: Any, path: str, repairs: list[str], *, instead: int | None = None) -> Any:
-    if isinstance(value, dict):
+def _repair(value: Any, path: str, repairs: list[str], *, instead: int | None = None, depth: int = 0) -> Any:
+    if isinstance(value, dict | list) and depth < _DEEPEST:
+        how: Any = {"instead": instead, "depth": depth + 1}
+        if isinstance(value, list):
+            return [_repair(item, f"{path}[{place}]", repairs, **how) for place, item in enumerate(value)]
         return {
-            key: item if key in _FREE else _repair(item, f"{path}.{key}" if path else key, repairs, instead=instead)
+            key: item if key in _FREE else _repair(item, f"{path}.{key}" if path else key, repairs, **how)
             for key, item in value.items()
         }
-    if isinstance(value, list):
-        return [_repair(item, f"{path}[{place}]", repairs, instead=instead) for place, item in enumerate(value)]
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float) and not _in_range(value):

@@ -2,7 +2,16 @@
 
 from marshmallow import fields, validate
 
-from provenance.schemas.queries import _AS_OF, _LONGEST, ExperimentQuery, FileQuery, _moment, _number, _text
+from provenance.schemas.queries import (
+    _AS_OF,
+    _LONGEST,
+    ExperimentQuery,
+    FileQuery,
+    VersionQuery,
+    _moment,
+    _number,
+    _text,
+)
 
 _PAGE = "How many at most; 100 by default."
 _CURSOR = "`next` of the answer before."
@@ -12,7 +21,7 @@ def _name(words: str) -> fields.String:
     return fields.String(required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": words})
 
 
-class CostQuery(FileQuery):
+class CostQuery(VersionQuery):
     """Of which file, and when."""
 
     as_of = _moment(_AS_OF)
@@ -29,8 +38,9 @@ class OrphansQuery(FileQuery):
     """Whose files that nobody made."""
 
     isolated = fields.Boolean(
-        load_default=False, metadata={"description": "Only those of which nothing was made either."}
+        load_default=False, metadata={"description": "Only those of which no file was made either."}
     )
+    unread = fields.Boolean(load_default=False, metadata={"description": "Only those that no job read either."})
     limit = _number(1, 1000, _PAGE)
     cursor = _text(_CURSOR)
 

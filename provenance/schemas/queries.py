@@ -65,6 +65,7 @@ class JobsQuery(SomeJobsQuery):
     error_class = _text("Jobs that failed with an error of this class.")
     failure_class = _text("Jobs whose failure is of this class, by the rules of triage.")
     file = _text("Jobs that produced or consumed this file.")
+    reads = _text("Jobs that consumed this file.")
     unit = _text("Jobs of this unit of their task.")
     batch_id = _text("Jobs of this batch job.")
     recipe_id = _text("Jobs of this recipe.")
@@ -193,6 +194,14 @@ class FileQuery(ExperimentQuery):
     namespace = _text("Namespace of the file.")
 
 
+class VersionQuery(FileQuery):
+    """Which version of a file, where the question is not about its newest or about all."""
+
+    version = _number(
+        1, 2**31 - 1, "Which version of the file. What made it: of the newest by default; what came of it: of all."
+    )
+
+
 class FilesQuery(FileQuery):
     """Files, in the order of names."""
 
@@ -247,6 +256,7 @@ class ImpactQuery(SomeJobsQuery):
     revision = _text("Jobs that ran this commit or tag; `X..Y` for all commits from X to Y, both included.")
     state = _text("running, succeeded, failed, killed or lost.")
     file = _text("Jobs that produced or consumed this file.")
+    reads = _text("Jobs that consumed this file.")
     parameter = _text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
     value = _text(
         "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2]."
@@ -274,6 +284,17 @@ class CampaignQuery(Schema):
 class CampaignGraphQuery(CampaignQuery):
     """Whose campaign, which of its tasks, in which form."""
 
+    task_id = _text("Only these tasks, with commas between them.")
+    format = fields.String(validate=validate.OneOf(["json", "svg", "dot"]), load_default="json")
+
+
+class FoldedQuery(Schema):
+    """Which campaign, which of its tasks, in which form."""
+
+    campaign = fields.String(
+        required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": "Its name."}
+    )
+    experiment = _text("Needed where several experiments have a campaign of this name.")
     task_id = _text("Only these tasks, with commas between them.")
     format = fields.String(validate=validate.OneOf(["json", "svg", "dot"]), load_default="json")
 

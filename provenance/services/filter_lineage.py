@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from provenance.db.queries.histories import History, Link, jobs_of
+from provenance.db.queries.histories import History, Link, Step, jobs_of, spread
 from provenance.db.queries.jobs import JobFilters, jobs_among
 from provenance.db.queries.node_facts import file_nodes, job_nodes
-from provenance.lineage.graph import Edge, Graph, Node, Omitted
+from provenance.lineage.graph import SHARED_ROLES, Edge, Graph, LeftOut, Node, Omitted
 
 MOST_STEPS = 1_000_000
 """Links that are followed through nodes that are not shown."""
@@ -123,12 +123,28 @@ def _joined(
 
 def _omitted(history: History, passing: list[str], shown: Collection[str], hidden: int) -> Omitted:
     left = [key for key in passing if key not in shown]
-    above = history.reached(history.before)
-    jobs, before = sum(key[0] == "j" for key in left), sum(key in above for key in left)
+    before = _left_out(history, left, spread([history.start], _parents_in(history, hidden)))
+    after = _left_out(history, left, history.reached(history.after))
+    jobs = sum(key[0] == "j" for key in left)
     return Omitted(
         by_kind={"file": len(left) - jobs, "job": jobs},
-        ancestors=before,
-        descendants=len(left) - before,
+        ancestors=before.files + before.jobs,
+        descendants=after.files + after.jobs,
         hidden=hidden,
         is_least=history.is_cut,
+        before=before,
+        after=after,
     )
+
+
+def _parents_in(history: History, hidden: int) -> Step:
+    """Return what makes up the side before the start: as in `sides_of`, what jobs share does not count unless something is hidden."""
+    if hidden:
+        return history.before
+    return lambda key: [near for near in history.before(key) if history.links[near, key].role not in SHARED_ROLES]
+
+
+def _left_out(history: History, left: list[str], side: Mapping[str, int]) -> LeftOut:
+    there = [key for key in left if key in side]
+    jobs = sum(key[0] == "j" for key in there)
+    return LeftOut(len(there) - jobs, jobs, history.is_cut)

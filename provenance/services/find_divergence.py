@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.companions import companions_of
+from provenance.db.queries.focus import focus_of
 from provenance.db.queries.jobs import job_summaries
-from provenance.db.queries.neighbourhood import focus_of
 from provenance.db.queries.walking import MOST_FILES, walk_ancestors
 from provenance.db.tables import Claim, Experiment, File, Job, Stage, TaskRow
 from provenance.errors import LimitError

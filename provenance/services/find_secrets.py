@@ -53,7 +53,7 @@ def _are_plain(names: Mapping[str, str]) -> bool:
 
 def secrets_in(document: Any) -> dict[str, list[str]]:
     """Return {field path: [rules]} of the texts in a decoded JSON document that a rule finds; empty where there is none."""
-    return {path: list(rules) for path, rules in _found(document, "")} if _has_any(document) else {}
+    return {path: list(rules) for path, rules in _found(document)} if _has_any(document) else {}
 
 
 def without_secrets(body: bytes) -> bytes:
@@ -84,32 +84,42 @@ def _is_clean(body: bytes) -> bool:
 _is_clean_part = lru_cache(maxsize=_REMEMBERED // 64)(_is_clean)  # thousands of records have these in the same bytes
 
 
-def _has_any(value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(_rules_of(value))
-    if isinstance(value, dict):
-        if _is_environment(value) and _secret_names(value["variables"]):
-            return True
-        return any((len(key) >= _SHORTEST and _rules_of(key)) or _has_any(item) for key, item in value.items())
-    return isinstance(value, list) and any(map(_has_any, value))
+def _has_any(document: Any) -> bool:
+    stack = [document]  # by hand: a client's lists may lie in each other as deep as a call can go
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            if _rules_of(value):
+                return True
+        elif isinstance(value, dict):
+            if (_is_environment(value) and _secret_names(value["variables"])) or any(map(_rules_of, value)):
+                return True
+            stack += value.values()
+        elif isinstance(value, list):
+            stack += value
+    return False
 
 
-def _found(value: Any, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    if isinstance(value, str):
-        if rules := _rules_of(value):
-            yield path, rules
-    elif isinstance(value, dict):
-        is_environment = _is_environment(value)
-        for key, item in value.items():
-            below = f"{path}.{key}" if path else key
-            if rules := _rules_of(key):
+def _found(document: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+    stack = [(document, "")]
+    while stack:
+        value, path = stack.pop()
+        if isinstance(value, str):
+            if rules := _rules_of(value):
                 yield path, rules
-            yield from _found(item, below)
-            if is_environment and key == "variables":
-                yield from ((f"{below}.{name}", ("name",)) for name in _secret_names(item))
-    elif isinstance(value, list):
-        for place, item in enumerate(value):
-            yield from _found(item, f"{path}[{place}]")
+        elif isinstance(value, dict):
+            yield from _of_keys(value, path)
+            stack += [(item, f"{path}.{key}" if path else key) for key, item in reversed(value.items())]
+        elif isinstance(value, list):
+            stack += [(item, f"{path}[{place}]") for place, item in reversed(list(enumerate(value)))]
+
+
+def _of_keys(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what is found in the keys of an object, and in the names of the variables where it is an environment."""
+    yield from ((path, rules) for key in value if (rules := _rules_of(key)))
+    if _is_environment(value):
+        below = f"{path}.variables" if path else "variables"
+        yield from ((f"{below}.{name}", ("name",)) for name in _secret_names(value["variables"]))
 
 
 def _is_environment(value: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from provenance.db.keys import KnownKeys
 from provenance.db.queries.folded import (
     CampaignKey,
     KeptGraph,
+    campaign_experiments,
     campaign_of_stage,
     campaign_tasks,
     campaigns_not_kept,
@@ -28,7 +29,7 @@ from provenance.db.queries.folded import (
     newest_entry,
     read_kept,
 )
-from provenance.errors import LimitError, NotFoundError
+from provenance.errors import AmbiguousError, LimitError, NotFoundError
 from provenance.lineage.quotient import FoldedGraph
 from provenance.lineage.sheet import Links
 from provenance.services.home import campaign_counts
@@ -111,6 +112,22 @@ def _fold(connection: Connection, experiment: str, campaign: str, task_ids: Sequ
     return FoldedCampaign(
         experiment, campaign, graph, counted.counted_at, key=key, to_keep=counted if is_kept else None
     )
+
+
+def experiment_of_campaign(connection: Connection, campaign: str) -> str:
+    """Return the one experiment that has a campaign of this name.
+
+    Raises:
+        NotFoundError: none has.
+        AmbiguousError: several have.
+    """
+    found = campaign_experiments(connection, campaign)
+    if not found:
+        raise NotFoundError(f"No task names a campaign {campaign}.")
+    if len(found) > 1:
+        message = f"Several experiments have a campaign {campaign}; say which with experiment=."
+        raise AmbiguousError(message, [(name, "") for name in found])
+    return found[0]
 
 
 def follow_up(connection: Connection, _known: KnownKeys, folded: FoldedCampaign) -> None:

@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 
 from provenance.db.queries.file_lists import list_unmade
 from provenance.db.queries.histories import History, spread
-from provenance.db.queries.node_facts import file_nodes, file_url
+from provenance.db.queries.node_facts import file_nodes, file_url, states_of, with_writers
 from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError
 from provenance.lineage.graph import SHARED_ROLES, node_json
 from provenance.services.list_jobs import read_cursor
 from provenance.services.show_file import find_file
-from provenance.services.trace_lineage import trace_history
+from provenance.services.trace_lineage import find_focus, trace_history
 
 MOST_LISTED = 1000
 
@@ -28,30 +28,32 @@ def list_roots(
     *,
     experiment: str | None = None,
     namespace: str | None = None,
+    version: int | None = None,
     as_of: datetime | None = None,
     limit: int = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Return `{file, count, files, is_truncated, next}`: the files that a file goes back to, and that were made from no others.
+    """Return `{file, version, versions, count, files, is_truncated, next}`: the files that a file goes back to, made from no others.
 
-    What jobs share with many others is not among them. Files are nodes of the lineage graph; placeholders are those that no recorded
-    job made.
+    They are those of a version, the newest by default. What jobs share with many others is not among them. Files are nodes of the
+    lineage graph; placeholders are those that no recorded job made.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
-        BadInputError: a limit or cursor that is none.
+        BadInputError: a limit or cursor that is none, or there is no such version.
         LimitError: the history took more than five seconds.
     """
     _check(limit)
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    history = trace_history(connection, file, direction="ancestors", as_of=as_of)
-
-    def before(key: str) -> list[str]:
-        return [near for near in history.before(key) if history.links[near, key].role not in SHARED_ROLES]
-
-    files = (key for key in spread([history.start], before) if key[0] != "j")
-    ends = (key for key in files if not any(before(job) for job in before(key)))
-    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor)}
+    focus = find_focus(connection, file, version=version, as_of=as_of)
+    history = trace_history(connection, focus, direction="ancestors", as_of=as_of)
+    files = (key for key in spread([history.start], history.parents) if key[0] != "j")
+    ends = (key for key in files if not any(history.parents(job) for job in history.before(key)))
+    return {
+        "file": file.to_json(),
+        **focus.to_json(),
+        **_page(connection, history, ends, limit, cursor, is_past=as_of is not None),
+    }
 
 
 def list_leaves(
@@ -60,31 +62,53 @@ def list_leaves(
     *,
     experiment: str | None = None,
     namespace: str | None = None,
+    version: int | None = None,
     as_of: datetime | None = None,
     limit: int = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Return `{file, count, files, is_truncated, next}`: the files that came of a file, and that no other was made from.
+    """Return `{file, version, versions, count, files, is_truncated, next, readers}`: the files that came of a file last.
+
+    No other was made from them. They are those of all that goes by the name, or of a version; the file itself where nothing was made of
+    it: `readers` is then `{count, states, is_shared}`, how many jobs read it all the same, by state, and whether as an input that jobs
+    share; else None. What jobs only share with many others nothing is made from.
 
     Raises:
         NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_roots`.
     """
     _check(limit)
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    history = trace_history(connection, file, direction="descendants", as_of=as_of)
-    files = (key for key in history.reached(history.after) if key[0] != "j")
-    ends = (key for key in files if not any(history.after(job) for job in history.after(key)))
-    return {"file": file.to_json(), **_page(connection, history, ends, limit, cursor)}
+    focus = find_focus(connection, file, version=version, as_of=as_of)
+    asked = focus if version is not None else focus.of_name()
+    history = trace_history(connection, asked, direction="descendants", as_of=as_of)
+    files = (key for key in spread([history.start], history.children) if key[0] != "j")
+    ends = [key for key in files if not any(map(history.after, history.children(key)))]
+    shown = [focus.key if key == history.start else key for key in ends]  # as a file of a version, not as a name
+    return {
+        "file": file.to_json(),
+        **asked.to_json(),
+        **_page(connection, history, shown, limit, cursor, is_past=as_of is not None),
+        "readers": _readers(connection, history) if ends == [history.start] else None,
+    }
+
+
+def _readers(connection: Connection, history: History) -> dict[str, Any]:
+    """Return how many jobs read the file that a history starts from, by state, and whether as one that jobs share."""
+    jobs = history.after(history.start)
+    roles = {history.links[history.start, job].role for job in jobs}
+    states = states_of(connection, [int(job[1:]) for job in jobs])
+    return {"count": len(jobs), "states": states, "is_shared": bool(roles) and roles <= SHARED_ROLES}
 
 
 def _page(
-    connection: Connection, history: History, ends: Iterable[str], limit: int, cursor: str | None
+    connection: Connection, history: History, ends: Iterable[str], limit: int, cursor: str | None, *, is_past: bool
 ) -> dict[str, Any]:
     """Return a page in the order of keys; the cursor is how many stood before it."""
     ordered = sorted(ends, key=lambda key: (key[0], int(key[1:])))
     start = read_cursor(cursor) or 0
     page = ordered[start : start + limit]
-    facts = {node.key: node_json(node) for node in file_nodes(connection, page)}
+    nodes = file_nodes(connection, page)
+    facts = {node.key: node_json(node) for node in (nodes if is_past else with_writers(connection, nodes))}
     return {
         "count": len(ordered),
         "files": [facts[key] for key in page if key in facts],
@@ -99,19 +123,22 @@ def list_orphans(
     experiment: str | None = None,
     namespace: str | None = None,
     isolated: bool = False,
+    unread: bool = False,
     limit: int = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """Return `{files, next}`: files that records or catalogs name and that no recorded job made, in the order of their first naming.
 
-    A row is `{name, namespace, experiment, url, is_isolated}`; isolated is a file of which nothing was made either. A call looks
+    A row is `{name, namespace, experiment, url, is_isolated, reader_count, is_shared}`. Isolated is a file of which no file was made
+    either; jobs may read it all the same, as an input that they share (`is_shared`): these are counted to a thousand. A call looks
     through so many files only: a page may be short, even empty, and still have a `next`.
 
     Args:
         connection: where from.
         experiment: of this experiment.
         namespace: of this namespace.
-        isolated: only files of which nothing was made either.
+        isolated: only files of which no file was made either.
+        unread: only those of these that no job read.
         limit: files on the page.
         cursor: `next` of the page before.
 
@@ -122,7 +149,7 @@ def list_orphans(
     _check(limit)
     with time_limit(connection, "ask for a smaller page"):
         rows, last = list_unmade(
-            connection, experiment=experiment, namespace=namespace, isolated=isolated,
+            connection, experiment=experiment, namespace=namespace, isolated=isolated, unread=unread,
             after=read_cursor(cursor) or 0, limit=limit,
         )  # fmt: skip
     files = [
@@ -132,6 +159,8 @@ def list_orphans(
             "experiment": row.experiment,
             "url": file_url(row.name, row.experiment, row.namespace),
             "is_isolated": row.is_isolated,
+            "reader_count": row.reader_count,
+            "is_shared": row.is_shared,
         }
         for row in rows
     ]

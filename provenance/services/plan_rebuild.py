@@ -6,20 +6,24 @@ somewhere still ends the way: only what is lost is made again.
 Source: http.md, `GET /files/{name}/rebuild`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from provenance.db.queries.files import find_files
+from provenance.db.queries.focus import claims_of
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import file_url
 from provenance.db.queries.remaking import InputRow, inputs_of, outputs_of
 from provenance.db.queries.versions import versions_of
 from provenance.db.queries.walking import time_limit
-from provenance.errors import LimitError
+from provenance.errors import BadInputError, LimitError
+from provenance.lineage.cycles import strong_components
 from provenance.services.show_file import find_file
 
 MOST_JOBS = 10_000
+_SHOWN = 20
 
 
 class _Input(NamedTuple):
@@ -41,28 +45,32 @@ def plan_rebuild(
     lost: Iterable[str] = (),
     from_scratch: bool = False,
 ) -> dict[str, Any]:
-    """Return `{file, is_possible, jobs, needs, beyond, resources}`: what makes a file again.
+    """Return `{file, is_possible, why, jobs, needs, beyond, circle, resources}`: what makes a file again.
 
     `jobs` come in an order in which they can run: `{job_id, url, state, stage, grade, after, reads, makes}`, `after` being the jobs
     that must be done before. `needs` are files that are taken as they are, `beyond` those that are lost and of which no recorded job
-    is the maker: with one of these the plan cannot work. `resources` are what the jobs took the first time.
+    is the maker, `circle` the ids of jobs that wait for each other: with one of these the plan cannot work, and `why` says so.
+    `resources` are what the jobs took the first time.
 
     Args:
         connection: where from.
         name: the file that is lost.
         experiment: where several know the name.
         namespace: where several know the name.
-        lost: names of other files that are lost too; those that were never kept are without being named.
+        lost: names of other files that are lost too, in every namespace unless they name one, and under their other names; those that
+            were never kept are without being named.
         from_scratch: take every file as lost that a recorded job made.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
+        BadInputError: no record mentions a file that is said to be lost.
         LimitError: the plan has more than ten thousand jobs, or took more than five seconds.
     """
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     maker = _maker_of(connection, file.id)
+    gone = _gone(connection, [file.id, *_files_named(connection, lost)])
     with time_limit(connection, "name fewer files as lost"):
-        needed = _needed(connection, maker, set(lost), from_scratch=from_scratch) if maker is not None else {}
+        needed = _needed(connection, maker, gone, from_scratch=from_scratch) if maker is not None else {}
         order = _in_order(needed)
         outputs = outputs_of(connection, order)
     summaries = job_summaries(connection, order)
@@ -71,12 +79,15 @@ def plan_rebuild(
     if maker is None:
         beyond.add((file.name, file.namespace, file.experiment))
     needs = {(one.name, one.namespace, one.experiment) for one in inputs if not one.is_lost}
+    circle = [summaries[job]["job_id"] for job in _circle(needed)]
     return {
         "file": file.to_json(),
-        "is_possible": not beyond,
+        "is_possible": not beyond and not circle,
+        "why": _why(sorted(name for name, _, _ in beyond), circle),
         "jobs": [_step(summaries[job], needed[job], outputs.get(job, []), summaries) for job in order],
         "needs": _files(needs),
         "beyond": _files(beyond),
+        "circle": circle,
         "resources": _resources([summaries[job] for job in order]),
     }
 
@@ -86,7 +97,32 @@ def _maker_of(connection: Connection, file: int) -> int | None:
     return versions[-1].job_id if versions else None
 
 
-def _needed(connection: Connection, first: int, lost: set[str], *, from_scratch: bool) -> dict[int, list[_Input]]:
+class _Gone(NamedTuple):
+    """Files that are lost, and what jobs claim of the same bytes under whichever name."""
+
+    files: frozenset[int]
+    claims: frozenset[int]
+
+    def holds(self, row: InputRow) -> bool:
+        return row.file in self.files or row.claim in self.claims
+
+
+def _files_named(connection: Connection, names: Iterable[str]) -> Iterator[int]:
+    for name in names:
+        space, _, bare = name.partition(":")
+        found = find_files(connection, name) or (find_files(connection, bare, namespace=space) if bare else [])
+        if not found:
+            words = f"no record mentions a file named {name}"
+            raise BadInputError(f"lost: {words}.", {"lost": [words]})
+        yield from (file.id for file in found)
+
+
+def _gone(connection: Connection, files: Iterable[int]) -> _Gone:
+    listed = frozenset(files)
+    return _Gone(listed, frozenset(claim for file in listed for claim in claims_of(connection, file)))
+
+
+def _needed(connection: Connection, first: int, lost: _Gone, *, from_scratch: bool) -> dict[int, list[_Input]]:
     """Return the jobs that are needed, each with its inputs; a level of the graph is one statement."""
     needed: dict[int, list[_Input]] = {}
     level = [first]
@@ -102,22 +138,43 @@ def _needed(connection: Connection, first: int, lost: set[str], *, from_scratch:
     return needed
 
 
-def _inputs(rows: Iterable[InputRow], lost: set[str], *, from_scratch: bool) -> dict[int, list[_Input]]:
+def _inputs(rows: Iterable[InputRow], lost: _Gone, *, from_scratch: bool) -> dict[int, list[_Input]]:
     """Return the inputs by job; of several jobs that made the same content the newest that succeeded is taken."""
     best: dict[tuple[int, int], InputRow] = {}
+    gone: set[tuple[int, int]] = set()
     for row in rows:
         key = (row.job, row.identity)
         held = best.get(key)
         if held is None or (row.is_good, row.maker or 0) >= (held.is_good, held.maker or 0):
             best[key] = row
+        if lost.holds(row):
+            gone.add(key)
     found: dict[int, list[_Input]] = {}
-    for row in best.values():
-        if row.maker == row.job:
-            continue  # an earlier step of the job writes it
-        is_lost = row.name in lost or (row.maker is not None and (from_scratch or not row.is_kept))
+    for key, row in best.items():
+        is_lost = key in gone or (row.maker is not None and (from_scratch or not row.is_kept))
         maker = row.maker if is_lost else None
         found.setdefault(row.job, []).append(_Input(row.name, row.namespace, row.experiment, maker, is_lost))
     return found
+
+
+def _circle(needed: Mapping[int, list[_Input]]) -> list[int]:
+    """Return jobs that wait for each other, of the first circle of them; none where each can run after others."""
+    after = {str(job): [str(one.maker) for one in inputs if one.maker is not None] for job, inputs in needed.items()}
+    circles = (found for found in strong_components(after, after) if len(found) > 1)
+    return sorted(int(job) for job in next(circles, []))
+
+
+def _why(beyond: Sequence[str], circle: Sequence[str]) -> str | None:
+    """Return why a plan cannot work, as a sentence; None where it can."""
+    if beyond:
+        more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
+        return f"No recorded job made {', '.join(beyond[:_SHOWN])}{more}."
+    if circle:
+        more = f" and {len(circle) - _SHOWN} more" if len(circle) > _SHOWN else ""
+        return (
+            f"These jobs read each other's outputs, so that none can be the first: {', '.join(circle[:_SHOWN])}{more}."
+        )
+    return None
 
 
 def _in_order(needed: Mapping[int, list[_Input]]) -> list[int]:

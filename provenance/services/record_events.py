@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from provenance.db.driver import fetch
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments
-from provenance.errors import ConflictError, LimitError
+from provenance.errors import ConflictError, LimitError, RecordError
 from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
-from provenance.records.openlineage import WITNESS, ReadEvent, events_of, record_of_run
+from provenance.records.openlineage import WITNESS, ReadEvent, events_of, in_words_of_events, record_of_run
 from provenance.services.held_jobs import HeldJob, load_held
 from provenance.services.ledger import Documents
 from provenance.services.record_jobs import Outcome, Submission, record_jobs
@@ -65,7 +65,10 @@ def make_record(events: list[ReadEvent], experiment: str) -> DecodedRecord:
         raise LimitError(
             f"The events of run {events[0].job_id} are longer than {LIMIT_BYTES} bytes together.", LIMIT_BYTES
         )
-    return decode_record(body)
+    try:
+        return decode_record(body)
+    except RecordError as problem:
+        raise in_words_of_events(problem) from None
 
 
 def encode(record: dict[str, Any]) -> bytes:

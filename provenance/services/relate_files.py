@@ -5,27 +5,31 @@ Source: http.md, `GET /lineage/paths` and `/lineage/common`.
 
 import heapq
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from provenance.db.queries.file_lists import claims_of_file, count_consumers
+from provenance.db.queries.file_lists import count_consumers
 from provenance.db.queries.files import FoundFile
+from provenance.db.queries.focus import claims_of
 from provenance.db.queries.histories import History, spread
 from provenance.db.queries.node_facts import file_nodes, job_nodes
 from provenance.db.queries.walking import time_limit
 from provenance.errors import BadInputError
-from provenance.lineage.graph import SHARED_ROLES, Node, node_json
+from provenance.lineage.cycles import strong_components
+from provenance.lineage.graph import Node, node_json
 from provenance.services.list_jobs import read_cursor
 from provenance.services.show_file import find_file
-from provenance.services.trace_lineage import trace_history
+from provenance.services.trace_lineage import find_focus, trace_history
 
 MOST_PATHS = 100
 MOST_LISTED = 1000
 MOST_STEPS = 200_000
 """Links that are followed in search of paths."""
+_MOST_LOOKS = 5_000_000
+"""Nodes of circles that are looked back to, lest a way goes round and round."""
 
 
 class _Way(NamedTuple):
@@ -43,6 +47,15 @@ class _Way(NamedTuple):
                 return found
             way = way.before
 
+    def within(self, circle: Mapping[str, int], number: int) -> list[str]:
+        """Return its last nodes that lie on one circle: a way that has left a circle never comes back to it."""
+        found: list[str] = []
+        way: _Way | None = self
+        while way is not None and circle[way.key] == number:
+            found.append(way.key)
+            way = way.before
+        return found
+
 
 def find_paths(
     connection: Connection,
@@ -55,6 +68,7 @@ def find_paths(
 ) -> dict[str, Any]:
     """Return `{a, b, older, paths, is_truncated}`: the ways from the older of two files to the younger, shortest first.
 
+    They lead to the newest version of the younger, from any version of the older and from the same bytes under its other names.
     `older` is `a` or `b`, None where neither was made from the other. A path is `{jobs, is_sure, nodes}`: how many jobs lie on it,
     whether all its links are sure, and files and jobs by turns. An input that jobs share with many others counts as well.
 
@@ -65,10 +79,11 @@ def find_paths(
     """
     _check(limit, MOST_PATHS)
     files = {"a": find_file(connection, a, experiment=experiment), "b": find_file(connection, b, experiment=experiment)}
-    names = {name: file.to_json() for name, file in files.items()}
+    focuses = {name: find_focus(connection, file, as_of=as_of) for name, file in files.items()}
+    names = {name: {**file.to_json(), **focuses[name].to_json()} for name, file in files.items()}
     is_cut = False
     for older, younger in (("a", "b"), ("b", "a")):
-        history = trace_history(connection, files[younger], as_of=as_of)
+        history = trace_history(connection, focuses[younger], as_of=as_of)
         is_cut |= history.is_cut
         targets = _keys_of(connection, files[older]) & history.reached(history.before).keys() - {history.start}
         if targets:
@@ -79,7 +94,8 @@ def find_paths(
 
 
 def _keys_of(connection: Connection, file: FoundFile) -> set[str]:
-    return {f"f{file.id}", *(f"c{claim}" for claim in claims_of_file(connection, file.id))}
+    """Return the nodes that go by the name of a file, and those of the same bytes under other names."""
+    return {f"f{file.id}", *(f"c{claim}" for claim in claims_of(connection, file.id))}
 
 
 def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[list[str]], bool]:
@@ -88,23 +104,33 @@ def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[
     Of ways that promise the same length the one that is furthest goes on, so that diamonds one behind the other cost no more.
     """
     left = spread(targets, history.after)
+    circle = _circles(history, left)
     order = itertools.count()
     heap: list[tuple[int, int, int, _Way]] = [(left[history.start], 0, next(order), _Way(history.start))]
     found: list[list[str]] = []
-    steps = 0
-    while heap and steps < MOST_STEPS:
+    steps = looks = 0
+    while heap and steps < MOST_STEPS and looks < _MOST_LOOKS:
         _, before, _, way = heapq.heappop(heap)  # links so far, less than nothing
         if way.key in targets:
             if len(found) == limit:
                 return found, False
             found.append(way.keys())
             continue
-        passed = set(way.keys())
         for key in history.before(way.key):
             steps += 1
-            if key in left and key not in passed:
+            if key not in left:
+                continue
+            passed = way.within(circle, circle[key])
+            looks += len(passed)
+            if key not in passed:
                 heapq.heappush(heap, (1 - before + left[key], before - 1, next(order), _Way(key, way)))
     return found, not heap
+
+
+def _circles(history: History, keys: Collection[str]) -> dict[str, int]:
+    """Return for each node a number that it shares with those that lead to it and that it leads to: itself, but for circles."""
+    before = {key: [near for near in history.before(key) if near in keys] for key in keys}
+    return {key: number for number, members in enumerate(strong_components(keys, before)) for key in members}
 
 
 def _described(connection: Connection, history: History, ways: list[list[str]]) -> list[dict[str, Any]]:
@@ -134,9 +160,10 @@ def find_common(
 ) -> dict[str, Any]:
     """Return `{a, b, count, ancestors, hub_count, hubs, is_truncated, next}`: what both files were made from, the nearest first.
 
-    An ancestor is a file node with `jobs_to_a`, `jobs_to_b` and `is_nearest`: no other common ancestor was made from it. A file that
-    jobs share by role, or that more than `hub` jobs read, is a hub and told apart, since it says nothing of these two; at most a
-    hundred are named. One of the two files counts where the other was made from it.
+    An ancestor is a file node with `jobs_to_a`, `jobs_to_b` and `is_nearest`: no other common ancestor was made from it, by whatever
+    way. A file that the jobs behind one of the two share by role, or that more than `hub` jobs read, is a hub and told apart, since it
+    says nothing of these two; at most a hundred are named. One of the two files counts where the other was made from it, from whichever
+    of its versions or names; else they stand for their newest versions.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
@@ -145,20 +172,21 @@ def find_common(
     """
     _check(limit, MOST_LISTED)
     first, second = find_file(connection, a, experiment=experiment), find_file(connection, b, experiment=experiment)
-    histories = [trace_history(connection, file, as_of=as_of) for file in (first, second)]
-    met = [history.reached(history.before) for history in histories]
+    focuses = [find_focus(connection, file, as_of=as_of) for file in (first, second)]
+    histories = [trace_history(connection, focus, as_of=as_of) for focus in focuses]
+    met = _met(connection, histories, (first, second))
     common = {key: met[0][key] + met[1][key] for key in met[0].keys() & met[1].keys() if key[0] != "j"}
     with time_limit(connection, "ask for files that have less behind them"):
         consumers = count_consumers(connection, common, most=hub + 1)
-    hubs = {key for key in common if consumers[key] > hub or _is_shared(histories[0], key)}
+    hubs = {key for key in common if consumers[key] > hub or any(_is_shared(history, key) for history in histories)}
     kept = sorted(common.keys() - hubs, key=lambda key: (common[key], key[0], int(key[1:])))
     start = read_cursor(cursor) or 0
     page = kept[start : start + limit]
     distances = {key: (met[0][key] // 2, met[1][key] // 2) for key in page}
-    nearest = set(_nearest(histories[0], set(kept)))
+    nearest = set(kept) - _behind(histories[0], kept) - _behind(histories[1], kept)
     return {
-        "a": first.to_json(),
-        "b": second.to_json(),
+        "a": {**first.to_json(), **focuses[0].to_json()},
+        "b": {**second.to_json(), **focuses[1].to_json()},
         "count": len(kept),
         "ancestors": [
             {
@@ -182,17 +210,23 @@ def _files(connection: Connection, keys: Collection[str]) -> list[dict[str, Any]
     return [facts[key] for key in keys if key in facts]
 
 
+def _met(
+    connection: Connection, histories: Sequence[History], files: Sequence[FoundFile]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many links before each file its ancestors are; a file is met in the other's history under all its versions and names."""
+    a, b = (history.reached(history.before) for history in histories)
+    own_a, own_b = (_keys_of(connection, file) for file in files)
+    return a | dict.fromkeys(own_a & b.keys(), 0), b | dict.fromkeys(own_b & a.keys(), 0)
+
+
 def _is_shared(history: History, key: str) -> bool:
     """Return whether all jobs of the history that read a file shared it with many others."""
-    roles = {history.links[key, job].role for job in history.after(key)}
-    return bool(roles) and roles <= SHARED_ROLES
+    return bool(history.after(key)) and not history.children(key)
 
 
-def _nearest(history: History, common: Collection[str]) -> Iterator[str]:
-    for key in common:
-        made = (file for job in history.after(key) for file in history.after(job))
-        if not any(file in common and file != key for file in made):
-            yield key
+def _behind(history: History, common: Collection[str]) -> set[str]:
+    """Return what others of the common ancestors were made from."""
+    return set(spread([near for key in common for near in history.parents(key)], history.parents))
 
 
 def _check(limit: int, most: int) -> None:

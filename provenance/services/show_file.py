@@ -14,7 +14,7 @@ from provenance.db.queries.files import (
     sightings_of,
 )
 from provenance.db.queries.jobs import job_summaries
-from provenance.db.queries.versions import Version, versions_of
+from provenance.db.queries.versions import Version, last_tries, versions_of
 from provenance.db.tables import Claim, File
 from provenance.errors import AmbiguousError, NotFoundError
 
@@ -64,14 +64,16 @@ def show_file(
     jobs = job_summaries(connection, [version.job_id for version in versions])
     sightings = sightings_of(connection, file.id)
     newest = versions[-1] if versions else None
+    tries = {} if versions else last_tries(connection, [file.id])
     return {
         "file": file.to_json(),
         "is_placeholder": not versions,
         "is_crowded": file.is_crowded,
         "versions": [_version_json(version, jobs[version.job_id]) for version in reversed(versions)],
         "producer": jobs[newest.job_id] if newest else None,
+        "written_by": next(iter(job_summaries(connection, tries.values()).values()), None),
         "parents": parents_of(connection, newest.claim_id) if newest else [],
-        "children": children_of(connection, [version.claim_id for version in versions], file=file.id),
+        "children": children_of(connection, file.id),
         "consumers": first_consumers,
         "consumer_count": count,
         "locations": sorted({place for seen in sightings for place in seen.get("locations") or ()}),

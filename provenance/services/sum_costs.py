@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from provenance.db.queries.job_costs import JobCost, failed_attempts, job_costs, output_bytes
 from provenance.db.queries.walking import time_limit
 from provenance.services.show_file import find_file
-from provenance.services.trace_lineage import trace_history
+from provenance.services.trace_lineage import find_focus, trace_history
 
 
 def sum_costs(
@@ -21,9 +21,12 @@ def sum_costs(
     *,
     experiment: str | None = None,
     namespace: str | None = None,
+    version: int | None = None,
     as_of: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return `{file, files, made, failed, stages, is_truncated}`: what it took to make a file, its ancestors included.
+    """Return `{file, version, versions, files, made, failed, stages, is_truncated}`: what it took to make a file, its ancestors included.
+
+    It is that of a version, the newest by default.
 
     `made` and `failed` are `{jobs, silent_jobs, wall_seconds, cpu_seconds, output_bytes}`: of the jobs that the file goes back to, and of
     attempts at the same units that did not succeed. Of `silent_jobs` no record says what they took. Sums are None where no job says it.
@@ -31,10 +34,12 @@ def sum_costs(
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
+        BadInputError: there is no such version.
         LimitError: it took more than five seconds.
     """
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    history = trace_history(connection, file, as_of=as_of)
+    focus = find_focus(connection, file, version=version, as_of=as_of)
+    history = trace_history(connection, focus, as_of=as_of)
     met = history.reached(history.before)
     with time_limit(connection, "ask for a file in between"):
         made = job_costs(connection, [int(key[1:]) for key in met if key[0] == "j"])
@@ -51,6 +56,7 @@ def sum_costs(
     ]
     return {
         "file": file.to_json(),
+        **focus.to_json(),
         "files": sum(key[0] != "j" for key in met),
         "made": _sum(made, sizes),
         "failed": _sum(failed, sizes),

@@ -6,13 +6,16 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from provenance.db.queries.files import FoundFile
+from provenance.db.queries.focus import Focus, focus_of
 from provenance.db.queries.histories import History, read_history
-from provenance.db.queries.neighbourhood import DIRECTIONS, draw_neighbourhood, focus_of
-from provenance.db.queries.pasts import changed_since, known_at, was_mentioned
+from provenance.db.queries.neighbourhood import DIRECTIONS, draw_neighbourhood
+from provenance.db.queries.node_facts import with_writers
+from provenance.db.queries.pasts import changed_since, known_at, was_named
 from provenance.db.queries.walking import Counts, WalkedFile, count_walk, time_limit, walk_ancestors, walk_descendants
+from provenance.db.queries.whole_walks import is_used
 from provenance.db.recording.job_rows import STATES
 from provenance.errors import BadInputError, NotFoundError
-from provenance.lineage.graph import Graph
+from provenance.lineage.graph import Graph, Node
 from provenance.services.filter_lineage import NodeFilters, filter_history
 from provenance.services.show_file import find_file
 
@@ -50,7 +53,7 @@ def trace_lineage(
     Raises:
         NotFoundError: no record mentions the file, or none did then.
         AmbiguousError: several experiments or namespaces know the name.
-        BadInputError: a direction, depth or limit that is none.
+        BadInputError: a direction, depth, limit or version that is none.
         LimitError: counting took more than five seconds.
     """
     if direction not in DIRECTIONS:
@@ -60,37 +63,73 @@ def trace_lineage(
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     if filters.jobs.state is not None and filters.jobs.state not in STATES:
         raise BadInputError(f"state: one of {', '.join(STATES)}.", {"state": [f"one of {', '.join(STATES)}"]})
+    focus = find_focus(connection, file, version=version, as_of=as_of)
     if as_of is None and filters == _ALL:
-        focus = focus_of(connection, file.id, version)
-        return draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
-    history = trace_history(connection, file, version=version, direction=direction, as_of=as_of)
+        graph = draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
+        graph = replace(graph, version=focus.version, versions=focus.versions)
+        return _with_writers(connection, graph)
+    history = trace_history(connection, focus, direction=direction, as_of=as_of)
     with time_limit(connection):
         graph = filter_history(connection, history, filters, depth=depth, limit=limit)
-        return graph if as_of is None else replace(graph, past=changed_since(connection, history, as_of))
+        graph = replace(graph, direction=direction, version=focus.version, versions=focus.versions)
+        if as_of is None:
+            return _with_writers(connection, graph)
+        return replace(graph, past=changed_since(connection, history, as_of))
+
+
+def find_focus(
+    connection: Connection, file: FoundFile, *, version: int | None = None, as_of: datetime | None = None
+) -> Focus:
+    """Return the version of a file that a question is about: the newest by default; with `as_of`, of those recorded then.
+
+    Raises:
+        NotFoundError: no record had mentioned the file at `as_of`, and no catalog had seen it.
+        BadInputError: there is no such version.
+    """
+    focus = focus_of(connection, file.id, version, as_of=as_of)
+    if as_of is not None and focus.claim_id is None and not was_named(connection, file.id, as_of):
+        raise NotFoundError(f"No record had mentioned {file.name} at {as_of.isoformat()}.")
+    return focus
+
+
+def _with_writers(connection: Connection, graph: Graph) -> Graph:
+    """Return the graph, its placeholders with the jobs behind them."""
+    files: dict[str, Node] = {node.key: node for node in with_writers(connection, graph.files())}
+    return replace(graph, nodes=tuple(files.get(node.key, node) for node in graph.nodes))
+
+
+def has_other_side(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+    version: int | None = None,
+    direction: str,
+) -> bool:
+    """Return whether a file has something on the side that `direction` leaves out; nothing is left out of `both`.
+
+    Raises:
+        NotFoundError, AmbiguousError: as `trace_lineage`.
+    """
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    focus = find_focus(connection, file, version=version)
+    if direction == "descendants":
+        return focus.claim_id is not None
+    return direction == "ancestors" and is_used(connection, focus)
 
 
 def trace_history(
-    connection: Connection,
-    file: FoundFile,
-    *,
-    version: int | None = None,
-    direction: str = "ancestors",
-    as_of: datetime | None = None,
+    connection: Connection, focus: Focus, *, direction: str = "ancestors", as_of: datetime | None = None
 ) -> History:
-    """Return the whole history of a file, at most fifty thousand files each way.
+    """Return the whole history before or after a version, or after a name; at most fifty thousand files each way.
 
     Raises:
-        NotFoundError: no record had mentioned the file at `as_of`.
         LimitError: it took more than five seconds.
     """
     with time_limit(connection, "ask for one direction, or for a file in between"):
-        focus = focus_of(connection, file.id, version, as_of=as_of)
         history = read_history(connection, focus, direction=direction)
-        if as_of is None:
-            return history
-        if focus.claim_id is None and not was_mentioned(connection, file.id, as_of):
-            raise NotFoundError(f"No record had mentioned {file.name} at {as_of.isoformat()}.")
-        return known_at(connection, history, as_of)
+        return history if as_of is None else known_at(connection, history, as_of)
 
 
 def list_ancestors(
@@ -105,9 +144,9 @@ def list_ancestors(
 def list_descendants(
     connection: Connection, name: str, *, experiment: str | None = None, namespace: str | None = None
 ) -> list[WalkedFile]:
-    """Return every file that was made from a file, at any depth."""
+    """Return every file that was made from a file, from whichever of its versions, at any depth."""
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    return walk_descendants(connection, focus_of(connection, file.id).claim_id, file=file.id)
+    return walk_descendants(connection, None, file=file.id)
 
 
 def count_lineage(

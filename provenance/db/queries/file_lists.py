@@ -1,5 +1,6 @@
 """Files in lists: by a pattern of their names, a page at a time in the order of names."""
 
+from collections import Counter
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -9,19 +10,45 @@ from provenance.db.queries.patterns import matches
 from provenance.db.recording.job_rows import STATES
 from provenance.db.selecting import select_among
 from provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Parent, Producer, TaskRow
+from provenance.lineage.file_words import MOST_READERS
+from provenance.lineage.graph import SHARED_ROLES
 
 _MOST_LOOKED_AT = 100_000
 _CONSUMERS = {
     "c": """
-SELECT r.claim_id, (SELECT count(*) FROM (SELECT 1 FROM mentions AS m WHERE m.identity_id = r.identity_id LIMIT {most}) AS few)
-FROM producers AS r WHERE r.claim_id {among}
+SELECT c.id, (
+    SELECT count(*) FROM (
+        SELECT DISTINCT m.job_id FROM producers AS r CROSS JOIN mentions AS m
+        WHERE r.claim_id = c.id AND m.identity_id = r.identity_id LIMIT {most}
+    ) AS few
+)
+FROM claims AS c WHERE c.id {among}
 """,
     "f": """
-SELECT i.file_id, (SELECT count(*) FROM (SELECT 1 FROM mentions AS m WHERE m.identity_id = i.id LIMIT {most}) AS few)
-FROM identities AS i WHERE i.file_id {among}
+SELECT f.id, (
+    SELECT count(*) FROM (
+        SELECT DISTINCT m.job_id FROM identities AS i CROSS JOIN mentions AS m
+        WHERE i.file_id = f.id AND m.identity_id = i.id LIMIT {most}
+    ) AS few
+)
+FROM files AS f WHERE f.id {among}
 """,
 }
 """A hub has millions of consumers: no more of them are counted than tell it apart."""
+
+
+_ROLES_LOOKED_AT = 20
+_READERS = f"""
+SELECT
+    i.file_id,
+    (SELECT count(*) FROM (SELECT DISTINCT m.job_id FROM mentions AS m WHERE m.identity_id = i.id LIMIT {MOST_READERS}) AS few),
+    (
+        SELECT count(*)
+        FROM (SELECT m.role FROM mentions AS m WHERE m.identity_id = i.id LIMIT {_ROLES_LOOKED_AT}) AS few
+        WHERE coalesce(few.role, '') NOT IN ({", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))})
+    )
+FROM identities AS i WHERE i.file_id {{among}}
+"""  # noqa: S608 - constants of this module
 
 
 class FileFilters(NamedTuple):
@@ -83,13 +110,21 @@ def list_file_rows(
 
 
 class UnmadeFile(NamedTuple):
-    """A file that no recorded job made; isolated where nothing was made of it either."""
+    """A file that no recorded job made.
+
+    Attributes:
+        is_isolated: no file was made of it either.
+        reader_count: jobs that read it, counted to `MOST_READERS`.
+        is_shared: they read it as an input that many jobs share.
+    """
 
     key: int
     name: str
     namespace: str
     experiment: str
     is_isolated: bool
+    reader_count: int = 0
+    is_shared: bool = False
 
 
 def list_unmade(
@@ -98,10 +133,13 @@ def list_unmade(
     experiment: str | None,
     namespace: str | None,
     isolated: bool,
+    unread: bool,
     after: int,
     limit: int,
 ) -> tuple[list[UnmadeFile], int | None]:
     """Return files that no recorded job made, behind the file with key `after`, and where to go on; None at the end.
+
+    With `isolated` only those of which no file was made, with `unread` only those that no job read either.
 
     Looks through a bounded number of files, since there may be millions of others between two. What a rerun or a failed job claims is
     not made by it; a failed job's counts where something is surely made of it, as among versions.
@@ -128,25 +166,37 @@ def list_unmade(
         query = query.where(Experiment.name == experiment)
     if namespace is not None:
         query = query.where(File.namespace == namespace)
-    if isolated:
+    if isolated or unread:
         query = query.where(~has_children)
-    rows = [UnmadeFile(*row[:4], bool(row[4])) for row in connection.execute(query)]
+    if unread:
+        query = query.where(~exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id))
+    rows = _with_readers(connection, [UnmadeFile(*row[:4], bool(row[4])) for row in connection.execute(query)])
     if len(rows) == limit:
         return rows, rows[-1].key
     count, last = connection.execute(select(func.count(), func.max(looked.c.id))).one()
     return rows, last if count == _MOST_LOOKED_AT else None
 
 
-def claims_of_file(connection: Connection, file: int) -> list[int]:
-    """Return the claims of a file."""
-    return [row[0] for row in connection.execute(select(Claim.id).where(Claim.file_id == file))]
+def _with_readers(connection: Connection, files: list[UnmadeFile]) -> list[UnmadeFile]:
+    """Return the files with their readers; what they are as is told by the first few."""
+    counts: Counter[int] = Counter()
+    unshared: Counter[int] = Counter()
+    for file, readers, others in select_among(connection, _READERS, [file.key for file in files]):
+        counts[file] += readers
+        unshared[file] += others
+    return [
+        file._replace(
+            reader_count=min(counts[file.key], MOST_READERS), is_shared=counts[file.key] > 0 == unshared[file.key]
+        )
+        for file in files
+    ]
 
 
 def count_consumers(connection: Connection, keys: Collection[str], *, most: int) -> dict[str, int]:
-    """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`), counted up to `most` an identity."""
+    """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`), counted up to `most`."""
     found = dict.fromkeys(keys, 0)
     for letter, statement in _CONSUMERS.items():
         numbers = sorted(int(key[1:]) for key in keys if key[0] == letter)
         for number, count in select_among(connection, statement.format(most=most, among="{among}"), numbers):
-            found[f"{letter}{number}"] += count
+            found[f"{letter}{number}"] = count
     return found

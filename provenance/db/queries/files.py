@@ -1,13 +1,18 @@
 """Files by name: which there are, who claims them, who mentions them."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select, true
+from sqlalchemy import Connection, bindparam, exists, func, select
+from sqlalchemy.orm import aliased
 
+from provenance.db.queries.focus import Focus, identities_of
 from provenance.db.queries.node_facts import file_url, job_url
+from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
+from provenance.db.selecting import select_among
 from provenance.db.tables import (
     Claim,
     Experiment,
@@ -36,18 +41,27 @@ _NAMED = (
 _IDENTITIES = select(Identity.id).where(Identity.file_id == bindparam("file"))
 _CONSUMER_COUNT = select(func.count(func.distinct(Mention.job_id))).where(Mention.identity_id.in_(_IDENTITIES))
 _CONSUMERS = (
-    select(Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id)
+    select(
+        Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id,
+        exists().where(Producer.identity_id == Mention.identity_id),
+    )
     .select_from(Mention)
     .join(Job, Job.id == Mention.job_id)
     .outerjoin(TaskRow, TaskRow.id == Job.task_id)
     .outerjoin(Stage, Stage.id == TaskRow.stage_id)
     .where(Mention.identity_id.in_(_IDENTITIES))
-    .order_by(Mention.job_id)
+    .order_by(Mention.job_id, Mention.position)
     .limit(bindparam("limit"))
-)
+)  # fmt: skip
+_child = aliased(Claim)
+_IS_INPUT = exists().where(Mention.identity_id == Parent.identity_id, Mention.job_id == _child.job_id)
 _PARENTS = (
-    select(File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid)
+    select(
+        File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid, Parent.identity_id,
+        (Job.id == _child.job_id).label("is_own"), _IS_INPUT.label("is_input"),
+    )
     .select_from(Parent)
+    .join(_child, _child.id == Parent.claim_id)
     .join(Identity, Identity.id == Parent.identity_id)
     .join(File, File.id == Identity.file_id)
     .join(Experiment, Experiment.id == File.experiment_id)
@@ -55,40 +69,23 @@ _PARENTS = (
     .outerjoin(Claim, Claim.id == Producer.claim_id)
     .outerjoin(Job, Job.id == Claim.job_id)
     .where(Parent.claim_id == bindparam("claim"))
-    .order_by(File.name)
+    .order_by(File.name, Parent.identity_id, Claim.id)
     .limit(bindparam("limit"))
+)  # fmt: skip
+_CHILDREN = "SELECT claim_id, identity_id FROM parents WHERE identity_id {among} LIMIT 1000"
+_MADE = (
+    select(Claim.id, Claim.file_id, File.name, File.namespace, Experiment.name, Job.uuid)
+    .join(File, File.id == Claim.file_id)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .join(Job, Job.id == Claim.job_id)
+    .where(Claim.id.in_(bindparam("claims", expanding=True)))
+    .order_by(File.name, Claim.id)
 )
 _SIGHTINGS = (
     select(Sighting.document, Sighting.seen_at)
     .where(Sighting.file_id == bindparam("file"))
     .order_by(Sighting.entry_id.desc())
     .limit(20)
-)
-
-
-def _children_from(edges: Select[int, bool]) -> Select[Any]:
-    """Return the query for the first files at the end of these edges."""
-    first = edges.limit(bindparam("limit")).subquery()
-    return (
-        select(File.name, File.namespace, Experiment.name, first.c.is_sure, Job.uuid)
-        .select_from(first)
-        .join(Claim, Claim.id == first.c.claim_id)
-        .join(File, File.id == Claim.file_id)
-        .join(Experiment, Experiment.id == File.experiment_id)
-        .join(Job, Job.id == Claim.job_id)
-        .order_by(File.name)
-        .distinct()
-    )
-
-
-_claims: BindParameter[Any] = bindparam("claims", expanding=True)
-_CHILDREN_OF_CLAIMS = _children_from(
-    select(Parent.claim_id, Producer.is_sure)
-    .join(Producer, Producer.identity_id == Parent.identity_id)
-    .where(Producer.claim_id.in_(_claims), Parent.claim_id.not_in(_claims))
-)
-_CHILDREN_OF_FILE = _children_from(
-    select(Parent.claim_id, true().label("is_sure")).where(Parent.identity_id.in_(_IDENTITIES))
 )
 
 
@@ -124,11 +121,7 @@ def find_files(
 def nearest_names(connection: Connection, name: str) -> list[str]:
     """Return recorded names that begin like this one, the longest common beginning first; a few index look-ups."""
     for length in range(len(name), 2, -1):
-        start = name[:length]
-        end = start[:-1] + chr(ord(start[-1]) + 1)
-        query = (
-            select(File.name).where(File.name >= start, File.name < end).order_by(File.name).distinct().limit(NEAREST)
-        )
+        query = select(File.name).where(begins(File.name, name[:length])).order_by(File.name).distinct().limit(NEAREST)
         if found := [row[0] for row in connection.execute(query)]:
             return found
         if len(name) - length > 60:  # noqa: PLR2004 - a wrong name that long is not a slip
@@ -137,12 +130,11 @@ def nearest_names(connection: Connection, name: str) -> list[str]:
 
 
 def consumers(connection: Connection, file: int, *, limit: int = MOST_CONSUMERS) -> tuple[int, list[dict[str, Any]]]:
-    """Return how many jobs mention the file, and the first of them."""
+    """Return how many jobs mention the file, and the first of them; `is_linked` where what they read may be what a job made."""
     asked = {"file": file, "limit": limit}
     rows = connection.execute(_CONSUMERS, asked).all()
-    count = (
-        len({row[0] for row in rows}) if len(rows) < limit else connection.execute(_CONSUMER_COUNT, asked).scalar_one()
-    )
+    first = {row[0]: row for row in reversed(rows)}  # a job of several steps may read it in each
+    count = len(first) if len(rows) < limit else connection.execute(_CONSUMER_COUNT, asked).scalar_one()
     return count, [
         {
             "job_id": row[0],
@@ -151,29 +143,38 @@ def consumers(connection: Connection, file: int, *, limit: int = MOST_CONSUMERS)
             "role": row[3],
             "stage": row[4],
             "task_id": row[5],
+            "is_linked": bool(row[6]),
         }
         | {"url": job_url(row[0])}
-        for row in rows
+        for row in reversed(first.values())
     ]
 
 
 def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[dict[str, Any]]:
     """Return the files that a claim was made from, with the job that made each, where it is recorded."""
-    return [_relative(row) for row in connection.execute(_PARENTS, {"claim": claim, "limit": limit})]
+    rows = connection.execute(_PARENTS, {"claim": claim, "limit": limit})
+    found: list[Sequence[Any]] = []
+    for _, group in itertools.groupby(rows, key=lambda row: row.identity_id):
+        parents = list(group)
+        others = [row for row in parents if not row.is_own]
+        if others or not parents[0].is_input:
+            found += others or parents
+        else:  # a job's output never satisfies its own input: who made that is not known
+            found.append((*parents[0][:3], None, None))
+    return [_relative(row[:5]) for row in found]
 
 
-def children_of(
-    connection: Connection, claims: Sequence[int], *, file: int | None = None, limit: int = 1000
-) -> list[dict[str, Any]]:
-    """Return files that were made from these claims, with the job that made each; from `file` where nobody claims it.
+def children_of(connection: Connection, file: int) -> list[dict[str, Any]]:
+    """Return files that were made from a file, whichever of its versions, or under another name; with the job that made each.
 
-    Of very many the first that were recorded: to sort a million names of a hub takes seconds.
+    Of very many the first thousand that were recorded: to sort a million names of a hub takes seconds.
     """
-    if claims:
-        rows = connection.execute(_CHILDREN_OF_CLAIMS, {"claims": list(claims), "limit": limit})
-    else:
-        rows = connection.execute(_CHILDREN_OF_FILE, {"file": file, "limit": limit})
-    return [_relative(row) for row in rows]
+    identities = identities_of(connection, Focus(file, None))
+    is_sure: dict[int, bool] = {}
+    for claim, identity in select_among(connection, _CHILDREN, sorted(identities)):
+        is_sure[claim] = is_sure.get(claim, False) or identities[identity]
+    rows = connection.execute(_MADE, {"claims": list(is_sure)}) if is_sure else ()
+    return [_relative((*row[2:5], is_sure[row[0]], row[5])) for row in rows if row[1] != file]
 
 
 def _relative(row: Any) -> dict[str, Any]:

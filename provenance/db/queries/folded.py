@@ -92,6 +92,12 @@ def experiment_key(connection: Connection, experiment: str) -> int | None:
     return connection.execute(select(Experiment.id).where(Experiment.name == experiment)).scalar()
 
 
+def campaign_experiments(connection: Connection, campaign: str) -> list[str]:
+    """Return the names of the experiments that have a campaign of this name, in order."""
+    query = select(Experiment.name).join(Stage, Stage.experiment_id == Experiment.id).distinct()
+    return list(connection.execute(query.where(Stage.campaign == campaign).order_by(Experiment.name)).scalars())
+
+
 def first_stage(connection: Connection, campaign: CampaignKey) -> int | None:
     """Return the integer key of the first stage of a campaign, which is shorter than its name; None where there is none."""
     where = (Stage.experiment_id == campaign.experiment) & (Stage.campaign == campaign.campaign)

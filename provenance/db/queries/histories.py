@@ -4,7 +4,7 @@ A few statements however large it is, at most fifty thousand files each way, whi
 for those that are shown. Keys are those of the picture: claims `c7`, files that nobody claims `f9`, jobs `j3`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -12,10 +12,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from provenance.db.driver import Row
-from provenance.db.queries.neighbourhood import Focus
-from provenance.db.queries.walking import met_claims, met_identities
+from provenance.db.queries.focus import Focus, identities_of
+from provenance.db.queries.own_inputs import own_inputs
+from provenance.db.queries.shared_inputs import resolve_shared
+from provenance.db.queries.walking import MetIdentity, met_claims, met_identities
 from provenance.db.selecting import select_among
-from provenance.lineage.graph import SHARED_ROLES, neighbours
+from provenance.lineage.graph import SHARED_ROLES, neighbours, plain_role
 
 MOST_FILES = 50_000
 _MOST_LINKS = 200_000  # as the statements say
@@ -25,25 +27,22 @@ _CLAIMS = "SELECT id, job_id FROM claims WHERE id {among}"
 _PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIMIT 200000"
 _CHILDREN = "SELECT identity_id, claim_id FROM parents WHERE identity_id {among} LIMIT 200000"
 _PRODUCED = "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}"
-_SEEN = "SELECT id FROM identities WHERE file_id {among}"
 _MENTIONS = "SELECT job_id, identity_id, role FROM mentions WHERE job_id {among} LIMIT 200000"
 _CONSUMERS = "SELECT job_id, identity_id, role FROM mentions WHERE identity_id {among} LIMIT 200000"
-_RESOLVED = """
-SELECT i.id, i.file_id, min(r.claim_id)
-FROM identities AS i LEFT JOIN producers AS r ON r.identity_id = i.id
-WHERE i.id {among} GROUP BY i.id, i.file_id
-"""
-
-
 Step = Callable[[str], Iterable[str]]
 """What lies one link away from a key."""
 
 
 class Link(NamedTuple):
-    """How a file and a job hang together: as `Edge` of the drawn graph says it."""
+    """How a file and a job hang together: as `Edge` of the drawn graph says it.
+
+    Attributes:
+        is_parent: the job made something from the file; what it only shares with many others it did not.
+    """
 
     is_sure: bool
     role: str
+    is_parent: bool = True
 
 
 @dataclass
@@ -60,11 +59,13 @@ class History:
     links: dict[tuple[str, str], Link] = field(default_factory=dict)
     is_cut: bool = False
 
-    def join(self, source: str, target: str, *, is_sure: bool = True, role: str = "") -> None:
-        """Add a link; a role that is known stays."""
+    def join(self, source: str, target: str, *, is_sure: bool = True, role: str = "", is_parent: bool = True) -> None:
+        """Add a link, or what more is known of it: a sure one goes before a possible one, a role before none."""
         held = self.links.get((source, target))
-        if held is None or (role and not held.role):
-            self.links[source, target] = Link(is_sure, role)
+        if held is not None:
+            is_sure, is_parent = is_sure or held.is_sure, is_parent or held.is_parent
+            role = plain_role((held.role, role))
+        self.links[source, target] = Link(is_sure, role, is_parent)
 
     @cached_property
     def _neighbours(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -77,6 +78,14 @@ class History:
     def before(self, key: str) -> list[str]:
         """Return what comes directly before a node."""
         return self._neighbours[1].get(key, [])
+
+    def parents(self, key: str) -> list[str]:
+        """Return what comes directly before a node, without what a job only shares with many others."""
+        return [near for near in self.before(key) if self.links[near, key].is_parent]
+
+    def children(self, key: str) -> list[str]:
+        """Return what follows a node directly, without the jobs that only share it with many others."""
+        return [near for near in self.after(key) if self.links[key, near].is_parent]
 
     def distances(self) -> dict[str, int]:
         """Return how many links away from the start each node is, nearest first; a job is one link, its inputs are two."""
@@ -108,7 +117,7 @@ def spread(start: Iterable[str], step: Step) -> dict[str, int]:
 
 def read_history(connection: Connection, focus: Focus, *, direction: str = "both", most: int = MOST_FILES) -> History:
     """Return the history before and after `focus`, or one of both, at most `most` files each way."""
-    history = History(f"c{focus.claim_id}" if focus.claim_id is not None else f"f{focus.file_id}")
+    history = History(focus.key)
     if direction != "descendants" and focus.claim_id is not None:
         _add_ancestors(connection, history, focus.claim_id, most)
     if direction != "ancestors":
@@ -123,39 +132,63 @@ def jobs_of(history: History) -> list[int]:
 
 def _add_ancestors(connection: Connection, history: History, claim: int, most: int) -> None:
     rows = met_identities(connection, claim, most=most)
-    maker = {row.claim_id: row.job_id for row in rows if row.claim_id is not None}
+    maker: dict[int, int] = {
+        row.claim_id: row.job_id for row in rows if row.claim_id is not None and row.job_id is not None
+    }
     maker.update(select_among(connection, _CLAIMS, [claim]))
-    keys: dict[int, list[tuple[str, bool, int | None]]] = {}
-    for row in rows:
-        key = f"f{row.file_id}" if row.claim_id is None else f"c{row.claim_id}"
-        keys.setdefault(row.identity_id, []).append((key, row.is_sure is not False, row.job_id))
     for made, job in maker.items():
         history.join(f"j{job}", f"c{made}")
-    jobs = sorted({job for job in maker.values() if job is not None})
-    mentions = select_among(connection, _MENTIONS, jobs)
-    role_of = {(job, identity): role or "" for job, identity, role in mentions}
-    parents = select_among(connection, _PARENTS, sorted(made for made in maker if made is not None))
-    for made, identity in parents:
-        job = maker[made]
-        for key, is_sure, source in keys.get(identity, ()):
-            if source != job and job is not None:  # a job's output never satisfies its own input
-                history.join(key, f"j{job}", is_sure=is_sure, role=role_of.get((job, identity), ""))
+    mentions = select_among(connection, _MENTIONS, sorted(set(maker.values())))
+    parents = select_among(connection, _PARENTS, sorted(maker))
+    role_of = _roles(mentions)
+    sources = _Sources(rows)
+    for job, identity in dict.fromkeys((maker[made], identity) for made, identity in parents):
+        for key, is_sure in sources.outside(job, identity):
+            history.join(key, f"j{job}", is_sure=is_sure, role=role_of.get((job, identity), ""))
     _add_shared(connection, history, mentions)
-    history.is_cut |= len(keys) >= most or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
+    met = len({row.identity_id for row in rows})
+    history.is_cut |= met >= most or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
 
 
-def _add_shared(connection: Connection, history: History, mentions: list[Row]) -> None:
+class _Sources:
+    """What identities resolve to on the way back."""
+
+    def __init__(self, rows: Sequence[MetIdentity]) -> None:
+        self._own = own_inputs(rows)
+        self._file = {row.identity_id: f"f{row.file_id}" for row in rows}
+        self._made: dict[int, list[tuple[str, bool, int | None]]] = {}
+        for row in rows:
+            if row.claim_id is not None:
+                made = (f"c{row.claim_id}", row.is_sure is True, row.job_id)
+                self._made.setdefault(row.identity_id, []).append(made)
+
+    def outside(self, job: int, identity: int) -> list[tuple[str, bool]]:
+        """Return the nodes that an input of a job is, each with whether it surely is: never what the job made itself."""
+        made = self._made.get(identity, [])
+        found = [(key, is_sure) for key, is_sure, maker in made if maker != job]
+        if found or identity not in self._file or (made and (job, identity) not in self._own):
+            return found
+        return [(self._file[identity], True)]
+
+
+def _roles(mentions: Iterable[Row]) -> dict[tuple[int, int], str]:
+    """Return as what each job read each identity."""
+    found: dict[tuple[int, int], str] = {}
+    for job, identity, role in mentions:
+        found[job, identity] = plain_role((found.get((job, identity), ""), role or ""))
+    return found
+
+
+def _add_shared(connection: Connection, history: History, mentions: Iterable[Row]) -> None:
     """Add what jobs shared with many others: no parent of what they made, and no way on."""
     shared = [mention for mention in mentions if mention[2] in SHARED_ROLES]
-    resolved = select_among(connection, _RESOLVED, sorted({mention[1] for mention in shared}))
-    key_of = {identity: f"f{file}" if claim is None else f"c{claim}" for identity, file, claim in resolved}
-    for job, identity, role in shared:
-        history.join(key_of[identity], f"j{job}", role=role)
+    for key, job, role, is_sure in resolve_shared(connection, shared):
+        history.join(key, job, is_sure=is_sure, role=role, is_parent=False)
 
 
 def _add_descendants(connection: Connection, history: History, focus: Focus, most: int) -> None:
     made = met_claims(connection, focus.claim_id, file=focus.file_id, most=most)
-    sources = _sources(connection, history.start, focus, made)
+    sources = _sources_below(connection, focus, made)
     maker = {f"c{claim}": job for claim, job in made.items()}
     if focus.claim_id is not None:
         maker.update((history.start, job) for _, job in select_among(connection, _CLAIMS, [focus.claim_id]))
@@ -163,12 +196,12 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
     for job, identity, role in mentions:
         for key, is_sure in sources[identity]:
             if maker.get(key) != job:
-                history.join(key, f"j{job}", is_sure=is_sure, role=role or "")
+                history.join(key, f"j{job}", is_sure=is_sure, role=role or "", is_parent=False)
     children = select_among(connection, _CHILDREN, sorted(sources))
-    for identity, claim in children:
+    for identity, job in dict.fromkeys((identity, made[claim]) for identity, claim in children if claim in made):
         for key, is_sure in sources[identity]:
-            if claim in made and maker.get(key) != made[claim]:
-                history.join(key, f"j{made[claim]}", is_sure=is_sure)
+            if maker.get(key) != job:
+                history.join(key, f"j{job}", is_sure=is_sure)
     for claim, job in made.items():
         history.join(f"j{job}", f"c{claim}")
     consumers = sorted({*made.values(), *(job for job, _, _ in mentions)})[:_MOST_BADGED]
@@ -176,25 +209,11 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
     history.is_cut |= len(made) >= most or len(mentions) >= _MOST_LINKS or len(children) >= _MOST_LINKS
 
 
-def _sources(
-    connection: Connection, start: str, focus: Focus, made: dict[int, int]
-) -> dict[int, list[tuple[str, bool]]]:
-    """Return which nodes each identity resolves to: those of the walk, and the start with its other names."""
+def _sources_below(connection: Connection, focus: Focus, made: Iterable[int]) -> dict[int, list[tuple[str, bool]]]:
+    """Return which nodes each identity resolves to: the start under all its names, and those of the walk."""
     found: dict[int, list[tuple[str, bool]]] = {}
-    if focus.claim_id is None:
-        for (identity,) in select_among(connection, _SEEN, [focus.file_id]):
-            found[identity] = [(start, True)]
-    else:
-        own = _with_aliases(connection, focus.claim_id)
-        for identity, _, is_sure in select_among(connection, _PRODUCED, own):
-            found.setdefault(identity, []).append((start, bool(is_sure)))
-    for identity, claim, is_sure in select_among(connection, _PRODUCED, sorted(made)):
+    for identity, is_sure in identities_of(connection, focus).items():
+        found.setdefault(identity, []).append((focus.key, is_sure))
+    for identity, claim, is_sure in select_among(connection, _PRODUCED, sorted({*made} - {focus.claim_id})):
         found.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
     return found
-
-
-def _with_aliases(connection: Connection, claim: int) -> list[int]:
-    """Return a claim and those of the same bytes under other names; an alias is a claim of the same job."""
-    jobs = [job for _, job in select_among(connection, _CLAIMS, [claim])]
-    others = select_among(connection, "SELECT id, alias_of FROM claims WHERE job_id {among}", jobs)
-    return [claim, *(other for other, birth in others if birth == claim)]

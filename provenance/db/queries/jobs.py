@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, uni
 from provenance.db.keys import chunks
 from provenance.db.queries.node_facts import code_versions, job_url
 from provenance.db.queries.parameters import ParameterCondition, among, configurations_with, newest_that_ran
+from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (
     Claim,
@@ -36,6 +37,7 @@ class JobFilters(NamedTuple):
     Attributes:
         software: name of code that the job used; with `revision`, of the code that was at it.
         software_keys: integer keys of software entries, of which the job used one.
+        file: name of one that the job consumed or produced; `reads`, of one that it consumed.
     """
 
     experiment: str | None = None
@@ -61,6 +63,7 @@ class JobFilters(NamedTuple):
     value: str | None = None
     software: str | None = None
     software_keys: frozenset[int] | None = None
+    reads: str | None = None
 
 
 _COLUMNS: tuple[Any, ...] = (
@@ -196,7 +199,9 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
         read = select(FailureClass.job_id).where(FailureClass.class_name == filters.failure_class)
         found += [Job.id.in_(read), Job.state >= _FIRST_BAD]
     if filters.file is not None:
-        found.append(_touches_file(filters.file))
+        found.append(Job.id.in_(union_all(_made(filters.file), _read(filters.file))))
+    if filters.reads is not None:
+        found.append(Job.id.in_(_read(filters.reads)))
     return found
 
 
@@ -214,8 +219,7 @@ def software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     if filters.software_keys is not None:
         found.append(SoftwareRow.id.in_(sorted(filters.software_keys)))
     if (revision := filters.revision) is not None:  # a commit, whole or by its first digits, or a ref
-        end = revision[:-1] + chr(ord(revision[-1]) + 1) if revision else revision
-        is_commit = (SoftwareRow.revision >= revision) & (SoftwareRow.revision < end)
+        is_commit = begins(SoftwareRow.revision, revision)
         is_found = Resolution.commit.startswith(revision, autoescape=True) | (Resolution.asked == revision)
         resolved = SoftwareRow.resolution_id.in_(select(Resolution.id).where(is_found))  # of a product: inferred
         found.append(is_commit | (SoftwareRow.requested_ref == revision) | resolved)
@@ -243,16 +247,19 @@ def _software_sets(filters: JobFilters) -> Select[int]:
     )
 
 
-def _touches_file(name: str) -> ColumnElement[bool]:
-    """Return the condition that a job consumed or produced a file of this name; looked up from the file, which few jobs touch."""
-    made = select(Claim.job_id).join(File, File.id == Claim.file_id).where(File.name == name)
-    read = (
+def _made(name: str) -> Select[int]:
+    """Return the query for the jobs that produced a file of this name; looked up from the file, which few jobs touch."""
+    return select(Claim.job_id).join(File, File.id == Claim.file_id).where(File.name == name)
+
+
+def _read(name: str) -> Select[int]:
+    """Return the query for the jobs that consumed a file of this name."""
+    return (
         select(Mention.job_id)
         .join(Identity, Identity.id == Mention.identity_id)
         .join(File, File.id == Identity.file_id)
         .where(File.name == name)
     )
-    return Job.id.in_(union_all(made, read))
 
 
 def _summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, dict[str, Any]]:

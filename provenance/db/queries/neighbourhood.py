@@ -1,30 +1,27 @@
 """A bounded picture of a file's history: nearest first, level by level, a few statements a level."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, ScalarSelect, Select, exists, func, select
+from sqlalchemy.orm import aliased
 
 from provenance.db.keys import chunks
+from provenance.db.queries.focus import Focus, identities_of
 from provenance.db.queries.hidden_neighbours import hidden_inputs, hidden_outputs
 from provenance.db.queries.node_facts import file_nodes, job_nodes
-from provenance.db.queries.versions import versions_of
-from provenance.db.queries.walking import Counts, count_walk
-from provenance.db.tables import Claim, Identity, Job, Mention, Parent, Producer
-from provenance.lineage.graph import SHARED_ROLES, Edge, Graph, Node, Omitted
+from provenance.db.queries.shared_inputs import resolve_shared
+from provenance.db.queries.whole_walks import is_cut, met_above, met_below
+from provenance.db.selecting import select_among
+from provenance.db.tables import Claim, Identity, Mention, Parent, Producer
+from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, LeftOut, Node, Omitted, plain_role
 
 MOST_COUNTED = 20_000
 """Files beside a picture that are counted; of more it says that there are at least so many."""
 DIRECTIONS = ("ancestors", "descendants", "both")
-
-
-class Focus(NamedTuple):
-    """Where a walk starts: a version of a file (its claim), or a file that no recorded job made (claim None)."""
-
-    file_id: int
-    claim_id: int | None
 
 
 @dataclass
@@ -35,8 +32,13 @@ class _Picture:
     order: dict[str, None] = field(default_factory=dict)
     edges: dict[tuple[str, str], Edge] = field(default_factory=dict)
     is_truncated: bool = False
-    up: int = 0
-    down: int = 0
+    ends: list[int] = field(default_factory=list)
+    """How many nodes there were after each level."""
+    refused: set[str] = field(default_factory=set)
+    """Nodes that found no room."""
+    above: set[str] = field(default_factory=set)
+    """Files from which the walk went up; one that is met on the way down is still to be gone up from."""
+    below: set[str] = field(default_factory=set)
 
     def add(self, key: str) -> bool:
         """Return whether the node is in the picture, after adding it where there is room."""
@@ -44,14 +46,16 @@ class _Picture:
             return True
         if len(self.order) >= self.limit:
             self.is_truncated = True
+            self.refused.add(key)
             return False
         self.order[key] = None
         return True
 
     def join(self, source: str, target: str, *, is_sure: bool = True, role: str = "") -> None:
         held = self.edges.get((source, target))
-        if held is None or (role and not held.role):  # a shared input may be met first as a parent, which says no role
-            self.edges[source, target] = Edge(source, target, is_sure, role)
+        if held is not None:
+            is_sure, role = is_sure or held.is_sure, plain_role((held.role, role))
+        self.edges[source, target] = Edge(source, target, is_sure, role)
 
 
 def draw_neighbourhood(
@@ -67,57 +71,102 @@ def draw_neighbourhood(
         limit: most nodes.
     """
     picture = _Picture(limit)
-    start = f"c{focus.claim_id}" if focus.claim_id is not None else f"f{focus.file_id}"
-    picture.add(start)
+    picture.add(focus.key)
     up = [focus.claim_id] if focus.claim_id is not None and direction != "descendants" else []
-    down = [start] if direction != "ancestors" else []
+    down = [focus.key] if direction != "ancestors" else []
     level = 0
     while (up or down) and not picture.is_truncated and (depth is None or level < depth):
-        before = len(picture.order)
         up = _one_level_up(connection, picture, up)
-        between = len(picture.order)
-        down = _one_level_down(connection, picture, down)
-        picture.up += between - before
-        picture.down += len(picture.order) - between
+        down = _one_level_down(connection, picture, down, focus)
+        picture.ends.append(len(picture.order))
         level += 1
     _add_shared_inputs(connection, picture)
     by_key: dict[str, Node] = {node.key: node for node in file_nodes(connection, picture.order)}
     by_key |= {node.key: node for node in job_nodes(connection, picture.order)}
+    omitted = _omitted(connection, picture, focus, direction) if picture.is_truncated or up or down else Omitted()
     return Graph(
-        start,
-        tuple(by_key[key] for key in picture.order if key in by_key),
+        focus.key,
+        tuple(_ordered(picture, by_key)),
         tuple(picture.edges.values()),
-        _omitted(connection, picture, focus, direction) if picture.is_truncated or up or down else Omitted(),
-        picture.is_truncated or bool(up or down),
+        omitted,
+        is_truncated=picture.is_truncated or bool(omitted.ancestors or omitted.descendants or omitted.is_least),
+        direction=direction,
     )
+
+
+def _ordered(picture: _Picture, nodes: Mapping[str, Node]) -> Iterator[Node]:
+    """Yield the nodes level by level, those of a level as one looks for them: jobs by stage, files by name."""
+    keys = list(picture.order)
+    for start, end in pairwise((0, 1, *picture.ends, len(keys))):
+        yield from sorted((nodes[key] for key in keys[start:end] if key in nodes), key=_place_in_level)
+
+
+def _place_in_level(node: Node) -> tuple[bool, str, str, int]:
+    if isinstance(node, FileNode):
+        return True, node.name, node.namespace, node.version or 0
+    return False, node.stage or "", node.label, 0
 
 
 def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[int]) -> list[int]:
     """Add the jobs that made these claims and their parents; return the claims to go on from."""
     found: dict[int, None] = {}
-    for part in chunks(claims):
-        made_by = select(Claim.id, Claim.job_id).where(Claim.id.in_(part))
-        jobs = {row[0]: row[1] for row in connection.execute(made_by)}
-        for claim, job in sorted(jobs.items()):
-            if picture.add(f"j{job}"):
-                picture.join(f"j{job}", f"c{claim}")
-        parents = _parents_of(connection, part, 4 * picture.limit)
-        picture.is_truncated |= len(parents) == 4 * picture.limit
-        for row in parents:
-            job = jobs[row.child]
-            if row.claim_id is not None and row.producer_job == job:
-                continue  # a job's output never satisfies its own input
-            key = f"c{row.claim_id}" if row.claim_id is not None else f"f{row.file_id}"
-            is_new = key not in picture.order
-            if f"j{job}" in picture.order and picture.add(key):
-                picture.join(key, f"j{job}", is_sure=row.is_sure is not False)
-                if is_new and row.claim_id is not None:
-                    found[row.claim_id] = None
-    return list(found)
+    level = list(claims)
+    while level:
+        picture.above.update(f"c{claim}" for claim in level)
+        inside: dict[int, None] = {}
+        for part in chunks(level):
+            jobs = _makers_of(connection, part)
+            for claim, job in sorted(jobs.items()):
+                if picture.add(f"j{job}") and f"c{claim}" in picture.order:
+                    picture.join(f"j{job}", f"c{claim}")
+            parents = _parents_of(connection, part, 4 * picture.limit)
+            picture.is_truncated |= len(parents) == 4 * picture.limit
+            for (claim, _), rows in _by_input(parents).items():
+                _add_input(picture, jobs[claim], rows, found, inside)
+        level = [claim for claim in inside if f"c{claim}" not in picture.above]
+    return [claim for claim in found if f"c{claim}" not in picture.above]
+
+
+def _add_input(
+    picture: _Picture, job: int, rows: Sequence[Any], found: dict[int, None], inside: dict[int, None]
+) -> None:
+    """Add what a job read, by the rows of one identity; note the claims to go on from, and those that the job itself made.
+
+    A job's output never satisfies its own input: where no other job made it, its maker is not known.
+    """
+    outside = [row for row in rows if row.producer_job != job]
+    if not outside and not rows[0].is_input:
+        inside.update((row.claim_id, None) for row in rows)
+        return
+    for row in outside or rows[:1]:
+        is_made = row.claim_id is not None and bool(outside)
+        key = f"c{row.claim_id}" if is_made else f"f{row.file_id}"
+        if f"j{job}" in picture.order and picture.add(key):
+            is_sure = not is_made or bool(row.is_sure)
+            picture.join(key, f"j{job}", is_sure=is_sure, role=plain_role((row.role or "", row.shared_role or "")))
+            if is_made:
+                found[row.claim_id] = None
+
+
+def _by_input(rows: Iterable[Any]) -> dict[tuple[int, int], list[Any]]:
+    found: dict[tuple[int, int], list[Any]] = {}
+    for row in rows:
+        found.setdefault((row.child, row.identity_id), []).append(row)
+    return found
+
+
+def _makers_of(connection: Connection, claims: Iterable[int]) -> dict[int, int]:
+    return dict(select_among(connection, "SELECT id, job_id FROM claims WHERE id {among}", claims))
 
 
 def _parents_of(connection: Connection, claims: Sequence[int], most: int) -> Sequence[Any]:
-    """Return (child, identity_id, file_id, claim_id, is_sure, producer_job) of the parents of these claims, at most so many."""
+    """Return the parents of these claims, at most so many, once for each claim that they resolve to.
+
+    A row is (child, identity_id, file_id, claim_id, is_sure, producer_job, is_input, role, shared_role): `is_input` is whether the job
+    of the child read it, and did not only declare it as a parent; the roles are those in which it did.
+    """
+    child = aliased(Claim)
+    used = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == child.job_id)
     query = (
         select(
             Parent.claim_id.label("child"),
@@ -126,7 +175,11 @@ def _parents_of(connection: Connection, claims: Sequence[int], most: int) -> Seq
             Producer.claim_id,
             Producer.is_sure,
             Claim.job_id.label("producer_job"),
+            used.exists().label("is_input"),
+            _role(used, is_shared=False).label("role"),
+            _role(used, is_shared=True).label("shared_role"),
         )
+        .join(child, child.id == Parent.claim_id)
         .join(Identity, Identity.id == Parent.identity_id)
         .outerjoin(Producer, Producer.identity_id == Parent.identity_id)
         .outerjoin(Claim, Claim.id == Producer.claim_id)
@@ -137,55 +190,71 @@ def _parents_of(connection: Connection, claims: Sequence[int], most: int) -> Seq
     return connection.execute(query).all()
 
 
-def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[str]) -> list[str]:
+def _role(used: Select[int], *, is_shared: bool) -> ScalarSelect[Any]:
+    condition = Mention.role.in_(SHARED_ROLES) if is_shared else Mention.role.not_in(SHARED_ROLES)
+    return used.with_only_columns(func.min(Mention.role)).where(condition).scalar_subquery()
+
+
+def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[str], focus: Focus) -> list[str]:
     """Add the jobs that consumed these files and what they made of them; return the files to go on from."""
+    picture.below.update(keys)
     found: dict[str, None] = {}
-    source_of = _identities_of(connection, keys)
+    source_of = _identities_of(connection, keys, focus)
+    maker = {f"c{claim}": job for claim, job in _makers_of(connection, _claims_among(keys)).items()}
     for part in chunks(sorted(source_of)):
         for row in _consumers_of(connection, part, picture.limit):
-            source, is_sure = source_of[row.identity_id]
-            if picture.add(f"j{row.job_id}"):
-                picture.join(source, f"j{row.job_id}", is_sure=is_sure, role=row.role or "")
-        for identity, claim, job in connection.execute(
-            select(Parent.identity_id, Parent.claim_id, Claim.job_id)
-            .join(Claim, Claim.id == Parent.claim_id)
-            .where(Parent.identity_id.in_(part))
-            .order_by(Parent.identity_id, Parent.claim_id)
-            .limit(4 * picture.limit)
-        ):
-            source, is_sure = source_of[identity]
-            if source == f"c{claim}":
+            sources = [one for one in source_of[row.identity_id] if maker.get(one[0]) != row.job_id]
+            if sources and picture.add(f"j{row.job_id}"):
+                for source, is_sure in sources:
+                    picture.join(source, f"j{row.job_id}", is_sure=is_sure, role=row.role or "")
+        for row in _children_of(connection, part, picture.limit):
+            sources = [one for one in source_of[row.identity_id] if maker.get(one[0]) != row.job_id]
+            if row.is_input and not sources:
                 continue
-            is_new = f"c{claim}" not in picture.order
-            if picture.add(f"j{job}") and picture.add(f"c{claim}"):
-                picture.join(source, f"j{job}", is_sure=is_sure)
-                picture.join(f"j{job}", f"c{claim}")
-                if is_new:
-                    found[f"c{claim}"] = None
-    return list(found)
+            if picture.add(f"j{row.job_id}") and picture.add(f"c{row.claim_id}"):
+                for source, is_sure in sources:
+                    picture.join(source, f"j{row.job_id}", is_sure=is_sure)
+                picture.join(f"j{row.job_id}", f"c{row.claim_id}")
+                found[f"c{row.claim_id}"] = None
+    return [key for key in found if key not in picture.below]
 
 
-def _identities_of(connection: Connection, keys: Sequence[str]) -> dict[int, tuple[str, bool]]:
-    """Return the identities that resolve to these files: by identity, the file's node and whether that is sure."""
-    found: dict[int, tuple[str, bool]] = {}
-    claims = [int(key[1:]) for key in keys if key[0] == "c"]
-    for part in chunks(claims):
-        query = select(Producer.identity_id, Producer.claim_id, Producer.is_sure).where(Producer.claim_id.in_(part))
-        for identity, claim, is_sure in connection.execute(query):
-            found[identity] = (f"c{claim}", is_sure)
-    for part in chunks([int(key[1:]) for key in keys if key[0] == "f"]):
-        query_files = select(Identity.id, Identity.file_id).where(Identity.file_id.in_(part))
-        for identity, file in connection.execute(query_files):
-            found.setdefault(identity, (f"f{file}", True))
+def _claims_among(keys: Iterable[str]) -> list[int]:
+    return [int(key[1:]) for key in keys if key[0] == "c"]
+
+
+def _identities_of(connection: Connection, keys: Sequence[str], focus: Focus) -> dict[int, list[tuple[str, bool]]]:
+    """Return the identities that resolve to these files: the nodes of each, and whether they surely are; the focus under all its names."""
+    found: dict[int, list[tuple[str, bool]]] = {}
+    if focus.key in keys:
+        found = {identity: [(focus.key, is_sure)] for identity, is_sure in identities_of(connection, focus).items()}
+    claims = [claim for claim in _claims_among(keys) if claim != focus.claim_id]
+    for identity, claim, is_sure in select_among(
+        connection, "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}", claims
+    ):
+        found.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
     return found
 
 
 def _consumers_of(connection: Connection, identities: Sequence[int], limit: int) -> Iterable[Any]:
-    """Yield (identity_id, job_id, role) of the jobs that mention these identities, those of no output among them."""
+    """Return (identity_id, job_id, role) of the jobs that mention these identities, those of no output among them."""
     query = (
         select(Mention.identity_id, Mention.job_id, Mention.role)
         .where(Mention.identity_id.in_(identities))
         .order_by(Mention.identity_id, Mention.job_id)
+        .limit(4 * limit)
+    )
+    return connection.execute(query)
+
+
+def _children_of(connection: Connection, identities: Sequence[int], limit: int) -> Iterable[Any]:
+    """Return (identity_id, claim_id, job_id, is_input) of what was made from these identities; see `_parents_of`."""
+    is_input = exists().where(Mention.identity_id == Parent.identity_id, Mention.job_id == Claim.job_id)
+    query = (
+        select(Parent.identity_id, Parent.claim_id, Claim.job_id, is_input.label("is_input"))
+        .join(Claim, Claim.id == Parent.claim_id)
+        .where(Parent.identity_id.in_(identities))
+        .order_by(Parent.identity_id, Parent.claim_id)
         .limit(4 * limit)
     )
     return connection.execute(query)
@@ -196,50 +265,40 @@ def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
     jobs = [int(key[1:]) for key in picture.order if key[0] == "j"]
     for part in chunks(jobs):
         query = (
-            select(Mention.job_id, Mention.role, Identity.file_id, func.min(Producer.claim_id))
-            .join(Identity, Identity.id == Mention.identity_id)
-            .outerjoin(Producer, Producer.identity_id == Mention.identity_id)
+            select(Mention.job_id, Mention.identity_id, Mention.role)
             .where(Mention.job_id.in_(part), Mention.role.in_(SHARED_ROLES))
-            .group_by(Mention.job_id, Mention.role, Identity.file_id)
-            .order_by(Mention.job_id, Identity.file_id)
+            .order_by(Mention.job_id, Mention.position)
         )
-        for job, role, file, claim in connection.execute(query):
-            key = f"c{claim}" if claim is not None else f"f{file}"
+        for key, job, role, is_sure in resolve_shared(connection, connection.execute(query).all()):
             if picture.add(key):
-                picture.join(key, f"j{job}", role=role or "")
+                picture.join(key, job, is_sure=is_sure, role=role)
 
 
 def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction: str) -> Omitted:
-    """Return how much the picture leaves out, by counting the whole walk."""
-    up = down = Counts(0, 0)
-    if direction != "descendants" and focus.claim_id is not None:
-        above = count_walk(connection, focus.claim_id, "ancestors", most=MOST_COUNTED)
-        up = Counts(above.files, above.jobs + 1, above.is_least)  # and the job that made the file itself
-    if direction != "ancestors":
-        down = count_walk(connection, focus.claim_id, "descendants", file=focus.file_id, most=MOST_COUNTED)
-    files = sum(key[0] != "j" for key in picture.order) - 1
-    jobs = sum(key[0] == "j" for key in picture.order)
-    start, edges = next(iter(picture.order)), picture.edges.values()
+    """Return how much the picture leaves out: what whole walks meet, and inputs that jobs of the picture share."""
+    up = met_above(connection, focus, most=MOST_COUNTED) if direction != "descendants" else set()
+    down = met_below(connection, focus, most=MOST_COUNTED) if direction != "ancestors" else set()
+    left = (up | down | picture.refused) - picture.order.keys()
+    is_least = any(is_cut(keys, most=MOST_COUNTED) for keys in (up, down))
+    if not left and not is_least:
+        return Omitted()
+    before = left & up if direction == "both" else left if direction == "ancestors" else set()
+    jobs = sum(key[0] == "j" for key in left)
+    edges = picture.edges.values()
     return Omitted(
-        inputs_of=hidden_inputs(connection, start, edges) if direction != "descendants" else {},
-        outputs_of=hidden_outputs(connection, start, edges) if direction != "ancestors" else {},
-        by_kind={"file": max(0, up.files + down.files - files), "job": max(0, up.jobs + down.jobs - jobs)},
-        ancestors=max(0, up.files + up.jobs - picture.up),
-        descendants=max(0, down.files + down.jobs - picture.down),
-        is_least=up.is_least or down.is_least,
+        inputs_of=hidden_inputs(connection, focus.key, edges) if direction != "descendants" else {},
+        outputs_of=hidden_outputs(connection, focus.key, edges) if direction != "ancestors" else {},
+        by_kind={"file": len(left) - jobs, "job": jobs},
+        ancestors=len(before),
+        descendants=len(left) - len(before),
+        is_least=is_least,
+        before=_left_out(up, picture) if direction != "descendants" else None,
+        after=_left_out(down, picture) if direction != "ancestors" else None,
     )
 
 
-def focus_of(
-    connection: Connection, file_id: int, version: int | None = None, *, as_of: datetime | None = None
-) -> Focus:
-    """Return the focus for a file: its newest version, or the one with this number; with `as_of`, of those recorded then."""
-    claims = versions_of(connection, [file_id]).get(file_id, [])
-    if as_of is not None:
-        query = select(Job.id).where(Job.id.in_([claim.job_id for claim in claims]), Job.received_at <= as_of)
-        known = {row[0] for row in connection.execute(query)}
-        claims = [claim for claim in claims if claim.job_id in known]
-    if not claims:
-        return Focus(file_id, None)
-    chosen = next((claim for claim in claims if claim.number == version), claims[-1])
-    return Focus(file_id, chosen.claim_id)
+def _left_out(met: AbstractSet[str], picture: _Picture) -> LeftOut:
+    """Return what of the nodes that a whole walk met is not in the picture."""
+    left = met - picture.order.keys()
+    jobs = sum(key[0] == "j" for key in left)
+    return LeftOut(len(left) - jobs, jobs, is_cut(met, most=MOST_COUNTED))

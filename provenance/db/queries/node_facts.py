@@ -1,15 +1,19 @@
 """Facts of the nodes of a graph, for many nodes in a few statements."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from sqlalchemy import Connection, bindparam, select
 
 from provenance.db.keys import chunks
-from provenance.db.queries.versions import versions_of
+from provenance.db.queries.versions import Version, last_tries, versions_of
+from provenance.db.recording.edges import CROWD
 from provenance.db.recording.job_rows import STATES
+from provenance.db.selecting import select_among
 from provenance.db.tables import Claim, Experiment, File, Identity, Job, SoftwareRow, SoftwareSetMember, Stage, TaskRow
 from provenance.lineage.graph import FileNode, JobNode
+from provenance.lineage.writers import Writer
 
 # composed once: to compose it takes longer than to answer it
 _SOFTWARE = (
@@ -18,6 +22,18 @@ _SOFTWARE = (
     .where(SoftwareSetMember.software_set_id.in_(bindparam("sets", expanding=True)))
     .order_by(SoftwareSetMember.software_set_id, SoftwareSetMember.position)
 )
+_CLAIMED = (
+    select(
+        Claim.id, File.id, File.name, File.namespace, Experiment.name, Identity.size_bytes, Claim.data_tier,
+        Job.uuid, Job.batch_id, Job.state,
+    )
+    .join(File, File.id == Claim.file_id)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .join(Identity, Identity.id == Claim.identity_id)
+    .join(Job, Job.id == Claim.job_id)
+    .where(Claim.id.in_(bindparam("claims", expanding=True)))
+)  # fmt: skip
+_SUCCEEDED = STATES.index("succeeded")
 
 
 def file_url(name: str, experiment: str, namespace: str = "") -> str:
@@ -35,19 +51,12 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
     """Return the file nodes among `keys`: claims (`c7`) and placeholders (`f9`)."""
     listed = list(keys)
     nodes = []
-    claims = [int(key[1:]) for key in listed if key[0] == "c"]
-    for part in chunks(claims):
-        query = (
-            select(Claim.id, File.id, File.name, File.namespace, Experiment.name, Identity.size_bytes, Claim.data_tier)
-            .join(File, File.id == Claim.file_id)
-            .join(Experiment, Experiment.id == File.experiment_id)
-            .join(Identity, Identity.id == Claim.identity_id)
-            .where(Claim.id.in_(part))
-        )
-        rows = connection.execute(query).all()
-        numbers = _version_numbers(connection, [row[1] for row in rows])
-        for claim, _, name, namespace, experiment, size, tier in rows:
-            url = file_url(name, experiment, namespace)
+    for part in chunks([int(key[1:]) for key in listed if key[0] == "c"]):
+        rows = connection.execute(_CLAIMED, {"claims": part}).all()
+        versions = versions_of(connection, sorted({row[1] for row in rows}))
+        numbers = {found.claim_id: found.number for some in versions.values() for found in some}
+        for claim, file, name, namespace, experiment, size, tier, uuid, batch, state in rows:
+            is_made = claim in numbers or state == _SUCCEEDED
             nodes.append(
                 FileNode(
                     f"c{claim}",
@@ -56,21 +65,44 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
                     experiment,
                     size_bytes=size,
                     data_tier=tier,
-                    version=numbers.get(claim),
-                    url=url,
+                    version=numbers.get(claim) if len(versions.get(file, ())) > 1 else None,
+                    url=file_url(name, experiment, namespace),
+                    writer=None if is_made else Writer(uuid, batch or uuid[:8], STATES[state], job_url(uuid)),
                 )
             )
     return nodes + _placeholders(connection, [int(key[1:]) for key in listed if key[0] == "f"])
 
 
-def _version_numbers(connection: Connection, files: Sequence[int]) -> dict[int, int]:
-    """Return the number of each claim whose file has more than one version."""
-    return {
-        version.claim_id: version.number
-        for versions in versions_of(connection, sorted(set(files))).values()
-        if len(versions) > 1
-        for version in versions
-    }
+def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[FileNode]:
+    """Return the nodes, placeholders with the job that made another version of them, or wrote them without success.
+
+    As it is known today: in a view of the past a file that is only mentioned may be the very one that was recorded later.
+    """
+    listed = list(nodes)
+    files = [int(node.key[1:]) for node in listed if node.is_placeholder]
+    versions = versions_of(connection, files)
+    made = {file: found[-1].job_id for file, found in versions.items() if not _is_crowd(found)}
+    tried = last_tries(connection, [file for file in files if file not in versions])
+    writers = _writers(connection, {**made, **tried}, made)
+    return [replace(node, writer=writers.get(int(node.key[1:]))) if node.is_placeholder else node for node in listed]
+
+
+def _is_crowd(versions: Sequence[Version]) -> bool:
+    """Return whether the name is crowded: then what is only mentioned may be one of these all the same."""
+    return len(versions) >= CROWD
+
+
+def _writers(connection: Connection, jobs: Mapping[int, int], made: Collection[int]) -> dict[int, Writer]:
+    """Return the writer of each file, by the jobs that wrote them; those of `made` made another version."""
+    facts: dict[int, tuple[str, str | None, int]] = {}
+    for part in chunks(sorted(set(jobs.values()))):
+        rows = connection.execute(select(Job.id, Job.uuid, Job.batch_id, Job.state).where(Job.id.in_(part)))
+        facts.update((row[0], (row[1], row[2], row[3])) for row in rows)
+    found = {}
+    for file, job in jobs.items():
+        uuid, batch, state = facts[job]
+        found[file] = Writer(uuid, batch or uuid[:8], STATES[state], job_url(uuid), file in made)
+    return found
 
 
 def _placeholders(connection: Connection, files: Sequence[int]) -> list[FileNode]:
@@ -121,6 +153,12 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
                 )
             )
     return nodes
+
+
+def states_of(connection: Connection, jobs: Iterable[int]) -> dict[str, int]:
+    """Return how many of these jobs are in which state."""
+    rows = select_among(connection, "SELECT state, count(*) FROM jobs WHERE id {among} GROUP BY state", jobs)
+    return {STATES[state]: count for state, count in sorted(rows)}
 
 
 def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[int, str]:

@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from provenance.db.base import UtcInstant, binder
-from provenance.db.queries.histories import History, Link, jobs_of
+from provenance.db.queries.histories import History, jobs_of
+from provenance.db.queries.relinking import relinked_by_readers
 from provenance.db.selecting import select_among
-from provenance.db.tables import Claim, Identity, Job, Mention, Parent
+from provenance.db.tables import Claim, Identity, Job, LedgerEntry, Mention, Parent, Sighting
 from provenance.lineage.past import Past
 
 MOST_NAMED = 100
@@ -53,7 +54,7 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     resolved = {(file_of.get(source, source), target) for source, target in found.links}
     for (source, target), link in history.links.items():
         if target in known and source in later and (file_of[source], target) not in resolved:
-            found.links[file_of[source], target] = Link(is_sure=True, role=link.role)
+            found.links[file_of[source], target] = link._replace(is_sure=True)
     return found
 
 
@@ -66,20 +67,24 @@ def changed_since(connection: Connection, history: History, moment: datetime) ->
     jobs = sorted(job for job, last in select_among(connection, _LAST_RECORD, jobs_of(history)) if last > limit)
     names = {name for name, first, last in select_among(connection, _CLAIMED, files) if first <= limit < last}
     names |= {name for name, last in select_among(connection, _SIGHTED, files) if last > limit}
+    names |= relinked_by_readers(connection, files, limit)
     uuids = connection.execute(select(Job.uuid).where(Job.id.in_(jobs[:MOST_NAMED]))).scalars()
     return Past(moment, tuple(sorted(uuids)), len(jobs), tuple(sorted(names)[:MOST_NAMED]), len(names))
 
 
-def was_mentioned(connection: Connection, file: int, moment: datetime) -> bool:
-    """Return whether a job recorded until a moment consumed the file, or made another from it."""
+def was_named(connection: Connection, file: int, moment: datetime) -> bool:
+    """Return whether, until a moment, a job was recorded that consumed a file, claimed it, or made another from it, or a catalog saw it."""
     seen = select(Identity.id).where(Identity.file_id == file)
     consumed = select(Job.id).join(Mention, Mention.job_id == Job.id).where(Mention.identity_id.in_(seen))
+    claimed = select(Job.id).join(Claim, Claim.job_id == Job.id).where(Claim.file_id == file)
     made = select(Job.id).join(Claim, Claim.job_id == Job.id).join(Parent, Parent.claim_id == Claim.id)
     made = made.where(Parent.identity_id.in_(seen))
-    return any(
-        connection.execute(query.where(Job.received_at <= moment).limit(1)).first() is not None
-        for query in (consumed, made)
+    sighted = select(LedgerEntry.id).join(Sighting, Sighting.entry_id == LedgerEntry.id).where(Sighting.file_id == file)
+    queries = (
+        *(query.where(Job.received_at <= moment) for query in (consumed, claimed, made)),
+        sighted.where(LedgerEntry.received_at <= moment),
     )
+    return any(connection.execute(query.limit(1)).first() is not None for query in queries)
 
 
 def _bound(connection: Connection, moment: datetime) -> Any:

@@ -7,8 +7,13 @@ from sqlalchemy import Connection, select
 
 from provenance.db.keys import chunks
 from provenance.db.recording.job_rows import STATES
+from provenance.db.selecting import select_among
 from provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Producer
 
+# of an input that an earlier step wrote nothing was made: recording puts in its place what that step read
+_PARENTS = """
+SELECT DISTINCT c.job_id, p.identity_id FROM claims AS c CROSS JOIN parents AS p WHERE c.job_id {among} AND p.claim_id = c.id
+"""
 _SUCCEEDED = STATES.index("succeeded")
 
 
@@ -18,6 +23,8 @@ class InputRow(NamedTuple):
     Attributes:
         job: key of the job that reads.
         identity: which content of the file it read.
+        file: its key.
+        claim: what its maker claims.
         maker: key of a job that made it.
         is_kept: the file was written and kept.
         is_good: its maker succeeded.
@@ -25,22 +32,27 @@ class InputRow(NamedTuple):
 
     job: int
     identity: int
+    file: int
     name: str
     namespace: str
     experiment: str
+    claim: int | None
     maker: int | None
     is_kept: bool
     is_good: bool
 
 
 def inputs_of(connection: Connection, jobs: Sequence[int]) -> list[InputRow]:
-    """Return the inputs of jobs, in the order of the record, each once a job that may have made it."""
-    found = []
+    """Return the inputs of jobs, in the order of the record, each once a job that may have made it.
+
+    What an earlier step of the job wrote is left out; else a job's output never satisfies its own input (record.md).
+    """
+    found: list[InputRow] = []
     for part in chunks(jobs):
         query = (
             select(
-                Mention.job_id, Mention.identity_id, File.name, File.namespace, Experiment.name, Claim.job_id,
-                Claim.status, Job.state,
+                Mention.job_id, Mention.identity_id, File.id, File.name, File.namespace, Experiment.name, Claim.id,
+                Claim.job_id, Claim.status, Job.state,
             )
             .join(Identity, Identity.id == Mention.identity_id)
             .join(File, File.id == Identity.file_id)
@@ -52,9 +64,23 @@ def inputs_of(connection: Connection, jobs: Sequence[int]) -> list[InputRow]:
             .order_by(Mention.job_id, Mention.position, Claim.id)
         )  # fmt: skip
         found += [
-            InputRow(*row[:6], is_kept=row[6] in (None, "written"), is_good=row[7] == _SUCCEEDED)
+            InputRow(*row[:8], is_kept=row[8] in (None, "written"), is_good=row[9] == _SUCCEEDED)
             for row in connection.execute(query)
         ]
+    return _from_outside(connection, found)
+
+
+def _from_outside(connection: Connection, rows: list[InputRow]) -> list[InputRow]:
+    """Return the rows without those of a job that reads what it makes; one without a maker where that is all there is."""
+    others = {(row.job, row.identity) for row in rows if row.maker != row.job}
+    own = {row.job for row in rows if row.maker == row.job and (row.job, row.identity) not in others}
+    inputs = {(job, identity) for job, identity in select_among(connection, _PARENTS, sorted(own))} - others
+    found = []
+    for row in rows:
+        if row.maker != row.job:
+            found.append(row)
+        elif (row.job, row.identity) in inputs:
+            found.append(row._replace(claim=None, maker=None, is_kept=True, is_good=False))
     return found
 
 

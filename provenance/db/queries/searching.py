@@ -5,18 +5,12 @@ import uuid
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, and_, func, select, type_coerce
+from sqlalchemy import Connection, LargeBinary, func, select, type_coerce
 
 from provenance.db.queries.node_facts import file_url, job_url
+from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Experiment, File, Host, Job, Resolution, SoftwareRow, Stage, TaskRow
-
-_LAST = "\U0010ffff"
-
-
-def _begins(column: Any, text: str) -> ColumnElement[bool]:
-    """Return the condition that a column begins with `text`, as a range, which every index and collation answers."""
-    return and_(column >= text, column < text + _LAST)
 
 
 def _hit(kind: str, text: str, detail: str, url: str) -> dict[str, Any]:
@@ -28,7 +22,7 @@ def files_named(connection: Connection, text: str, most: int) -> list[dict[str, 
     query = (
         select(File.name, File.namespace, Experiment.name)
         .join(Experiment, Experiment.id == File.experiment_id)
-        .where(_begins(File.name, text.rpartition(":")[2] if ":" in text else text))
+        .where(begins(File.name, text.rpartition(":")[2] if ":" in text else text))
         .order_by(File.name, File.namespace, Experiment.name)
         .limit(most)
     )
@@ -59,7 +53,7 @@ def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[dict[
     if not text[0].isdigit():
         return []
     query = (
-        select(Job.uuid, Job.batch_id, Job.state).where(_begins(Job.batch_id, text)).order_by(Job.batch_id).limit(most)
+        select(Job.uuid, Job.batch_id, Job.state).where(begins(Job.batch_id, text)).order_by(Job.batch_id).limit(most)
     )
     return [_hit("job", row[1] or "", STATES[row[2]], job_url(row[0])) for row in connection.execute(query)]
 
@@ -69,7 +63,7 @@ def tasks_named(connection: Connection, text: str, most: int) -> list[dict[str, 
     query = (
         select(TaskRow.task_id, Experiment.name)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)
-        .where(_begins(TaskRow.task_id, text))
+        .where(begins(TaskRow.task_id, text))
         .order_by(TaskRow.task_id)
         .limit(most)
     )
@@ -84,7 +78,7 @@ def campaigns_named(connection: Connection, text: str, most: int) -> list[dict[s
     query = (
         select(Stage.campaign, Experiment.name)
         .join(Experiment, Experiment.id == Stage.experiment_id)
-        .where(_begins(Stage.campaign, text))
+        .where(begins(Stage.campaign, text))
         .distinct()
         .order_by(Stage.campaign)
         .limit(most)
@@ -99,7 +93,7 @@ def revisions_named(connection: Connection, text: str, most: int) -> list[dict[s
     """Return commits that begin so, or refs of this name."""
     digits = text.lower()
     is_commit = len(digits) >= 6 and not set(digits) - set("0123456789abcdef")  # noqa: PLR2004
-    match = _begins(SoftwareRow.revision, digits) if is_commit else SoftwareRow.requested_ref == text
+    match = begins(SoftwareRow.revision, digits) if is_commit else SoftwareRow.requested_ref == text
     query = (
         select(SoftwareRow.revision, SoftwareRow.requested_ref, SoftwareRow.name).where(match).distinct().limit(most)
     )
@@ -120,7 +114,7 @@ def revisions_named(connection: Connection, text: str, most: int) -> list[dict[s
 
 def _resolved(connection: Connection, digits: str, most: int) -> list[dict[str, Any]]:
     """Return commits that begin so and that no record names: those of tags, and of products, where they are inferred."""
-    query = select(Resolution.commit, Resolution.document).where(_begins(Resolution.commit, digits)).limit(most)
+    query = select(Resolution.commit, Resolution.document).where(begins(Resolution.commit, digits)).limit(most)
     found = {}
     for commit, text in connection.execute(query):
         document = json.loads(text)
@@ -134,7 +128,7 @@ def hosts_named(connection: Connection, text: str, most: int) -> list[dict[str, 
     """Return worker nodes whose name begins so."""
     query = (
         select(Host.hostname, func.min(Host.site))
-        .where(_begins(Host.hostname, text))
+        .where(begins(Host.hostname, text))
         .group_by(Host.hostname)
         .order_by(Host.hostname)
         .limit(most)

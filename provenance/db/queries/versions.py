@@ -38,6 +38,15 @@ _CLAIMS = (
 )  # fmt: skip
 
 
+_TRIES = (
+    select(Claim.file_id, Claim.job_id)
+    .join(Job, Job.id == Claim.job_id)
+    .where(Claim.file_id.in_(bindparam("files", expanding=True)), Job.rerun_of.is_(None), Job.state != _SUCCEEDED)
+    .order_by(Claim.id.desc())
+    .limit(bindparam("limit"))
+)
+
+
 class Version(NamedTuple):
     """One version of a file.
 
@@ -68,6 +77,16 @@ def versions_of(connection: Connection, files: Sequence[int]) -> dict[int, list[
         for row in rows:
             found.setdefault(row[0], []).append(tuple(row[1:]))
     return {file: _numbered(rows) for file, rows in found.items()}
+
+
+def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:
+    """Return the job that last wrote each file without success, by file; reruns claim nothing."""
+    found: dict[int, int] = {}
+    for part in chunks(files):
+        rows = connection.execute(_TRIES, {"files": part, "limit": MOST_VERSIONS * len(part)})
+        for file, job in rows:
+            found.setdefault(file, job)
+    return found
 
 
 def _numbered(rows: list[tuple[object, ...]]) -> list[Version]:

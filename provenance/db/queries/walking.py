@@ -1,8 +1,11 @@
 """Walks through the lineage graph: whole ancestries by one recursive statement, neighbourhoods level by level.
 
-The graph alternates identities and claims (tables/files.py). A recursive statement joins with UNION on integers, so that cycles in
-what clients sent end it; what follows the recursion is a CROSS JOIN, since SQLite plans a plain JOIN there by scanning the other
-table (450 times slower on mid-size tables; docs/decisions/0003-cross-join-after-recursion.md).
+The graph alternates identities and claims (tables/files.py). A job's output never satisfies its own input (record.md): what a job
+reads under the name of what it writes is another file, of which nobody is known to be the maker.
+
+A recursive statement joins with UNION on integers, so that cycles in what clients sent end it; what follows the recursion is a CROSS
+JOIN, since SQLite plans a plain JOIN there by scanning the other table (450 times slower on mid-size tables;
+docs/decisions/0003-cross-join-after-recursion.md).
 """
 
 import contextlib
@@ -15,6 +18,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from provenance.db.queries.own_inputs import without_own_outputs
 from provenance.errors import LimitError
 
 MOST_FILES = 100_000
@@ -32,12 +36,19 @@ _STEPS = {
     "claim_id": """
     SELECT p.claim_id
     FROM met
+    CROSS JOIN claims AS c
     CROSS JOIN producers AS r
     CROSS JOIN parents AS p
-    WHERE r.claim_id = met.claim_id AND p.identity_id = r.identity_id
+    CROSS JOIN claims AS k
+    WHERE c.id = met.claim_id AND r.claim_id = c.id AND p.identity_id = r.identity_id AND k.id = p.claim_id
+    AND (k.job_id <> c.job_id OR NOT EXISTS (SELECT 1 FROM mentions AS m WHERE m.identity_id = p.identity_id AND m.job_id = c.job_id))
 """,
 }
-"""One step of the walk: to the identities that others were made from, or to the claims that were made from others."""
+"""One step of the walk: to the identities that others were made from, or to the claims that were made from others.
+
+From identities the step takes a job's own outputs for its inputs as well: which job reads is not known there. `own_inputs.py` takes
+back what that leads to, where there is any; the rows say so by `is_own`.
+"""
 
 
 def _walk_from(seeds: str, column: str, name: str) -> str:
@@ -54,20 +65,34 @@ def _walk_from(seeds: str, column: str, name: str) -> str:
 
 _ANCESTORS = _walk_from("SELECT identity_id FROM parents WHERE claim_id = :claim", "identity_id", "up")
 
+# another name of the same bytes is a claim of the same job
 _DESCENDANTS = _walk_from(
     """
     SELECT p.claim_id
     FROM (
-        SELECT r.identity_id
+        SELECT r.identity_id, c.job_id
         FROM claims AS own
         CROSS JOIN claims AS c
         CROSS JOIN producers AS r
-        WHERE own.id = :claim AND c.job_id = own.job_id AND (c.id = own.id OR c.alias_of = own.id) AND r.claim_id = c.id
+        WHERE own.id = :claim AND c.job_id = own.job_id AND coalesce(c.alias_of, c.id) = coalesce(own.alias_of, own.id)
+        AND r.claim_id = c.id
         UNION ALL
-        SELECT id FROM identities WHERE file_id = :file
+        SELECT r.identity_id, c.job_id
+        FROM claims AS own
+        CROSS JOIN claims AS c
+        CROSS JOIN producers AS r
+        WHERE own.file_id = :file AND c.job_id = own.job_id AND c.file_id <> own.file_id
+        AND coalesce(c.alias_of, c.id) = coalesce(own.alias_of, own.id) AND r.claim_id = c.id
+        UNION ALL
+        SELECT id, -1 FROM identities WHERE file_id = :file
     ) AS seed
     CROSS JOIN parents AS p
-    WHERE p.identity_id = seed.identity_id
+    CROSS JOIN claims AS k
+    WHERE p.identity_id = seed.identity_id AND k.id = p.claim_id
+    AND (
+        k.job_id <> seed.job_id
+        OR NOT EXISTS (SELECT 1 FROM mentions AS m WHERE m.identity_id = p.identity_id AND m.job_id = seed.job_id)
+    )
 """,
     "claim_id",
     "down",
@@ -76,9 +101,14 @@ _DESCENDANTS = _walk_from(
 _LISTED = {"sqlite": "SELECT value FROM json_each(:seeds)", "postgresql": "SELECT unnest(CAST(:seeds AS bigint[]))"}
 
 _ANCESTOR_ROWS = (
-    _ANCESTORS
+    _ANCESTORS  # noqa: S608 - texts of this module
     + """
-SELECT f.id AS file_id, f.name, f.namespace, r.claim_id, c.job_id
+SELECT f.id AS file_id, f.name, f.namespace, f.experiment_id, r.claim_id, c.job_id, up.identity_id,
+    EXISTS (
+        SELECT 1
+        FROM mentions AS m
+        WHERE m.identity_id = up.identity_id AND m.job_id = c.job_id
+    ) AS is_own
 FROM up
 CROSS JOIN identities AS i
 CROSS JOIN files AS f
@@ -91,7 +121,7 @@ WHERE i.id = up.identity_id AND f.id = i.file_id
 _DESCENDANT_ROWS = (
     _DESCENDANTS
     + """
-SELECT f.id AS file_id, f.name, f.namespace, c.id AS claim_id, c.job_id
+SELECT f.id AS file_id, f.name, f.namespace, f.experiment_id, c.id AS claim_id, c.job_id
 FROM down
 CROSS JOIN claims AS c
 CROSS JOIN files AS f
@@ -101,9 +131,14 @@ WHERE c.id = down.claim_id AND f.id = c.file_id
 
 # `CROSS JOIN ... LEFT JOIN`: an identity that nobody claims is a placeholder, and stays
 _ANCESTOR_EDGES = (
-    _ANCESTORS
+    _ANCESTORS  # noqa: S608 - texts of this module
     + """
-SELECT up.identity_id, i.file_id, r.claim_id, r.is_sure, c.job_id
+SELECT up.identity_id, i.file_id, r.claim_id, r.is_sure, c.job_id,
+    EXISTS (
+        SELECT 1
+        FROM mentions AS m
+        WHERE m.identity_id = up.identity_id AND m.job_id = c.job_id
+    ) AS is_own
 FROM up
 CROSS JOIN identities AS i
 LEFT JOIN producers AS r ON r.identity_id = up.identity_id
@@ -116,6 +151,18 @@ _DESCENDANT_CLAIMS = (
     _DESCENDANTS
     + """
 SELECT down.claim_id, c.job_id FROM down CROSS JOIN claims AS c WHERE c.id = down.claim_id
+"""
+)
+
+_READERS = (
+    _DESCENDANTS
+    + """
+SELECT DISTINCT m.job_id
+FROM down
+CROSS JOIN producers AS r
+CROSS JOIN mentions AS m
+WHERE r.claim_id = down.claim_id AND m.identity_id = r.identity_id
+LIMIT :most
 """
 )
 
@@ -143,25 +190,32 @@ class WalkedFile(NamedTuple):
     """A file that a walk met.
 
     Attributes:
+        experiment_id: key of its experiment.
         claim_id: the claim it resolves to; None for a placeholder, whose producer is not recorded.
         job_id: integer key of the producing job, or None.
+        identity_id: which content of it was read; -1 where a walk goes from claim to claim.
+        is_own: the job also reads what it makes here; see `own_inputs.py`.
     """
 
     file_id: int
     name: str
     namespace: str
+    experiment_id: int
     claim_id: int | None
     job_id: int | None
+    identity_id: int = -1
+    is_own: bool = False
 
 
 class MetIdentity(NamedTuple):
-    """An identity that something was made from, with one claim that it resolves to; the last three are None for a placeholder."""
+    """An identity that something was made from, with one claim that it resolves to, which a placeholder has not; see `WalkedFile`."""
 
     identity_id: int
     file_id: int
     claim_id: int | None
     is_sure: bool | None
     job_id: int | None
+    is_own: bool
 
 
 class Counts(NamedTuple):
@@ -178,24 +232,26 @@ def walk_ancestors(connection: Connection, claim: int, *, most: int = MOST_FILES
     Raises:
         LimitError: the walk took more than five seconds.
     """
-    return _walk(connection, _ANCESTOR_ROWS, {"claim": claim, "most": most})
+    with time_limit(connection):
+        return without_own_outputs(connection, claim, _walk(connection, _ANCESTOR_ROWS, {"claim": claim, "most": most}))
 
 
 def walk_descendants(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int = MOST_FILES
 ) -> list[WalkedFile]:
-    """Return every file that was made from the claim, or from a `file` that nobody claims, at any depth, in no order; at most `most`.
+    """Return every file that was made from the claim, or from any content of a `file`, at any depth, in no order; at most `most`.
 
     Raises:
         LimitError: the walk took more than five seconds.
     """
-    return _walk(connection, _DESCENDANT_ROWS, _start(claim, file, most))
+    with time_limit(connection):
+        return _walk(connection, _DESCENDANT_ROWS, _start(claim, file, most))
 
 
 def count_walk(
     connection: Connection, claim: int | None, direction: str, *, file: int | None = None, most: int = MOST_FILES
 ) -> Counts:
-    """Return how many files and jobs a walk in `direction` (`ancestors` or `descendants`) meets; from `file` where nobody claims it.
+    """Return how many files and jobs a walk in `direction` (`ancestors` or `descendants`) meets; see `walk_descendants`.
 
     Raises:
         LimitError: the walk took more than five seconds.
@@ -207,16 +263,28 @@ def count_walk(
 
 def met_identities(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[MetIdentity]:
     """Return every identity that the claim was made from, at any depth, once for each claim that it resolves to."""
-    rows = connection.execute(text(_ANCESTOR_EDGES), {"claim": claim, "most": most}).all()
-    return [MetIdentity(*row) for row in rows]
+    rows = connection.execute(text(_ANCESTOR_EDGES), {"claim": claim, "most": most})
+    # the driver of SQLite gives truth values of a text as integers
+    met = [
+        MetIdentity(identity, file, made, None if is_sure is None else bool(is_sure), job, bool(is_own))
+        for identity, file, made, is_sure, job, is_own in rows
+    ]
+    return without_own_outputs(connection, claim, met)
 
 
 def met_claims(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int = MOST_FILES
 ) -> dict[int, int]:
-    """Return the job of every claim that was made from the claim, or from a `file` that nobody claims, at any depth."""
+    """Return the job of every claim that was made from the claim, or from any content of a `file`, at any depth."""
     rows = connection.execute(text(_DESCENDANT_CLAIMS), _start(claim, file, most))
     return {row[0]: row[1] for row in rows}
+
+
+def readers_of_descendants(
+    connection: Connection, claim: int | None, *, file: int | None = None, most: int
+) -> set[int]:
+    """Return the jobs that read what `met_claims` returns, those without an output among them; at most `most`."""
+    return {row[0] for row in connection.execute(text(_READERS), _start(claim, file, most))}
 
 
 def with_descendants(connection: Connection, claims: Sequence[int], *, most: int) -> list[int]:
@@ -237,9 +305,7 @@ def _start(claim: int | None, file: int | None, most: int) -> dict[str, int]:
 
 
 def _walk(connection: Connection, statement: str, parameters: dict[str, int]) -> list[WalkedFile]:
-    with time_limit(connection):
-        rows = connection.execute(text(statement), parameters).all()
-    return [WalkedFile(*row) for row in rows]
+    return [WalkedFile(*row) for row in connection.execute(text(statement), parameters)]
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ Pure translation; `writing.py` finds the integer keys.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from provenance.records.repairing import utc
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 """What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade (`services/derive_again.py`)."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -105,7 +105,7 @@ def mention_rows(record: JobRecord, experiment_ids: Mapping[str, int]) -> list[M
 def claim_rows(record: JobRecord, mentions: list[MentionRow], experiment_ids: Mapping[str, int]) -> list[ClaimRow]:
     """Return the outputs as claims. Outputs that were never there (status `empty` and `not_kept` were) claim all the same."""
     experiment = experiment_ids[record.experiment]
-    rows, inside = [], _Inside(record.outputs or (), mentions)
+    rows, inside = [], _Inside(record, mentions, experiment)
     is_rerun = record.rerun_of is not None  # claims nothing, and so leads from its inputs to nothing
     for position, output in enumerate(record.outputs or ()):
         key = FileKey(output.name, output.namespace or "", experiment)
@@ -118,18 +118,25 @@ def claim_rows(record: JobRecord, mentions: list[MentionRow], experiment_ids: Ma
 class _Inside:
     """The files of one job by name: with many of them, looking through all for each would take minutes."""
 
-    def __init__(self, outputs: Iterable[Output], mentions: list[MentionRow]) -> None:
+    def __init__(self, record: JobRecord, mentions: list[MentionRow], experiment: int) -> None:
         self.mentions = mentions
-        self._outputs: dict[str, list[Output]] = {}
+        self._outputs: dict[FileKey, list[Output]] = {}
         self._mentions: dict[str, list[MentionRow]] = {}
-        for output in outputs:
-            self._outputs.setdefault(output.name, []).append(output)
+        steps = record.command.steps if record.command else None
+        self._places = {step.name: place for place, step in enumerate(steps or ())}
+        for output in record.outputs or ():
+            self._outputs.setdefault(FileKey(output.name, output.namespace or "", experiment), []).append(output)
         for mention in mentions:
             self._mentions.setdefault(mention.input.name, []).append(mention)
 
-    def made_outside(self, step: str | None, name: str) -> Output | None:
-        """Return the last output of that name that another step wrote."""
-        return next((found for found in reversed(self._outputs.get(name, ())) if found.step != step), None)
+    def made_before(self, step: str | None, file: FileKey) -> Output | None:
+        """Return the last output that is this file and that another step wrote, none that is known to be later."""
+        written = reversed(self._outputs.get(file, ()))
+        return next((found for found in written if found.step != step and not self._is_later(found.step, step)), None)
+
+    def _is_later(self, one: str | None, other: str | None) -> bool:
+        places = self._places
+        return one in places and other in places and places[one] > places[other]
 
     def mentioned(self, name: str) -> MentionRow | None:
         """Return the first input that is called so, by its name alone or with its namespace before it."""
@@ -148,18 +155,19 @@ def _parents(output: Output, inside: _Inside, experiment: int) -> Iterator[SeenI
         for name in output.parents:
             yield _declared_parent(name, inside, experiment)
         return
-    done: set[str] = {output.name}
+    done: set[FileKey] = {FileKey(output.name, output.namespace or "", experiment)}
     steps = [output.step]
     while steps:
         step = steps.pop()
         for mention in inside.mentions:
             if mention.input.role not in PARENT_ROLES or (step and mention.input.step and mention.input.step != step):
                 continue
-            made_here = inside.made_outside(output.step, mention.input.name)
+            file = mention.identity.file
+            made_here = inside.made_before(mention.input.step or step, file)
             if made_here is None:
                 yield mention.identity
-            elif made_here.name not in done:
-                done.add(made_here.name)
+            elif file not in done:
+                done.add(file)
                 steps.append(made_here.step)
 
 

@@ -48,6 +48,25 @@ def test_a_campaign_is_folded_in_every_form(recorded: FlaskClient) -> None:
     assert ET.fromstring(recorded.get(f"{GRAPH}&format=svg").text).tag.endswith("svg")  # noqa: S314 - our own
 
 
+def test_folded_graph_is_found_by_the_name_of_the_campaign_alone(
+    recorded: FlaskClient, new_token: Callable[..., dict[str, str]]
+) -> None:
+    folded = "/api/v1/lineage/folded?campaign=prod%2F5"
+    assert recorded.get(folded).get_json()["nodes"] == recorded.get(GRAPH).get_json()["nodes"]
+    assert recorded.get(f"{folded}&format=dot").text == recorded.get(f"{GRAPH}&format=dot").text
+    assert_problem(recorded.get("/api/v1/lineage/folded"), 422, "campaign")
+    assert_problem(recorded.get("/api/v1/lineage/folded?campaign=none"), 404)
+
+    other = numbered(1, experiment="dune", task={"task_id": "t1", "campaign": "prod/5", "stage": "raw"})
+    recorded.put(f"/api/v1/jobs/{other['job_id']}", json=other, headers=new_token("dune"))
+    several = recorded.get(folded)
+    assert (several.status_code, [choice["experiment"] for choice in several.get_json()["choices"]]) == (
+        300,
+        ["dune", "nova"],
+    )
+    assert len(recorded.get(f"{folded}&experiment=dune").get_json()["nodes"]) == 1
+
+
 def test_what_is_not_there_or_not_meant_is_said(recorded: FlaskClient) -> None:
     assert_problem(recorded.get("/api/v1/campaigns/none/graph?experiment=nova"), 404)
     assert_problem(recorded.get(f"{GRAPH}&task_id=t1,t9"), 404)

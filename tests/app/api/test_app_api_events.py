@@ -134,6 +134,9 @@ def static(**of_what: Any) -> dict[str, Any]:
     return {"eventTime": "2026-01-01T00:00:00Z", "producer": "p", **of_what}
 
 
+_PARENT = "run.facets.parent.run.runId"
+
+
 @pytest.mark.parametrize(
     ("document", "field"),
     [
@@ -150,10 +153,53 @@ def static(**of_what: Any) -> dict[str, Any]:
             "outputs[0].name",
         ),
         (static(job={"namespace": "n", "name": "j" * 999}), "job.name"),
+        (static(job={"namespace": "n", "name": "a\nb"}), "job.name"),
+        (plain(eventTime="1969-01-01T00:00:00Z"), "eventTime"),
+        (plain(job={"namespace": "a\nb", "name": "j"}), "job.namespace"),
+        (plain(job={"namespace": "n", "name": "a\nb"}), "job.name"),
+        (plain(run={"runId": RUN, "facets": {"parent": {"run": {"runId": "a\nb"}}}}), _PARENT),
+        (plain(run={"runId": RUN, "facets": {"parent": {"run": {"runId": "x" * 1001}}}}), _PARENT),
+        (plain(inputs=[{"namespace": "a\nb", "name": "x"}]), "inputs[0].namespace"),
     ],
 )
 def test_bad_event_is_answered_by_its_field(client: FlaskClient, document: Any, field: str) -> None:
     assert_problem(sent(client, document), 422, field)
+
+
+def with_dataset(facets: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return an event of each kind about a dataset, by the place of the dataset in it."""
+    dataset = {"namespace": "s", "name": "d", "facets": facets}
+    return {
+        "dataset": static(dataset=dataset),
+        "inputs[0]": static(job={"namespace": "n", "name": "j"}, inputs=[dataset]),
+        "outputs[1]": plain(outputs=[{"namespace": "s", "name": "other"}, dataset]),
+    }
+
+
+@pytest.mark.parametrize("facet", ["version", "jobprov_file"])
+@pytest.mark.parametrize("value", [None, "x", [1], 5])
+def test_facet_that_is_no_object_says_nothing(client: FlaskClient, facet: str, value: Any) -> None:
+    for document in with_dataset({facet: value}).values():
+        assert sent(client, document).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("file", "field"),
+    [
+        ({"checksums": 5}, "checksums"),
+        ({"checksums": "adler32:00000001"}, "checksums"),
+        ({"checksums": [5]}, "checksums[0]"),
+        ({"checksums": ["adler32:00000001", "none"]}, "checksums[1]"),
+        ({"size_bytes": "5"}, "size_bytes"),
+        ({"size_bytes": -5}, "size_bytes"),
+        ({"sha256": "zz"}, "sha256"),
+    ],
+)
+def test_what_no_file_can_be_is_answered_by_its_place_in_the_event(
+    client: FlaskClient, file: dict[str, Any], field: str
+) -> None:
+    for place, document in with_dataset({"jobprov_file": file}).items():
+        assert_problem(sent(client, document), 422, f"{place}.facets.jobprov_file.{field}")
 
 
 def test_whose_run_it_is_has_to_be_said(client: FlaskClient, new_token: Callable[..., dict[str, str]]) -> None:

@@ -146,3 +146,35 @@ def test_limit_of_a_file_with_very_many_parents(client: FlaskClient) -> None:
     assert (len(shown["nodes"]), shown["is_truncated"], shown["omitted"]["by_kind"]["file"]) == (200, True, 2802)
     roots = read(client, "/files/wide/roots?limit=5")
     assert (roots["count"], len(roots["files"]), roots["next"]) == (3000, 5, "5")
+
+
+def test_questions_are_asked_of_a_version_and_say_of_which(recorded: FlaskClient) -> None:
+    again = numbered(8, outputs=[{"name": "left", "checksums": ["adler32:00000001"]}], ended_at="2026-01-02T00:00:00Z")
+    assert recorded.put(f"/api/v1/jobs/{again['job_id']}", json=again).status_code == 201
+
+    for question, newest in (
+        ("roots", 2),
+        ("cost", 2),
+        ("ancestors", 2),
+        ("lineage", 2),
+        ("leaves", None),
+        ("descendants", None),
+    ):
+        answer = read(recorded, f"/files/left/{question}")
+        assert (answer["version"], answer["versions"]) == (newest, 2), question
+        assert read(recorded, f"/files/left/{question}?version=1")["version"] == 1
+        refused = recorded.get(f"/api/v1/files/left/{question}?version=99")
+        assert_problem(refused, 422, "version")
+        assert "known: 1, 2" in refused.get_json()["detail"]
+    assert [row["name"] for row in read(recorded, "/files/left/roots?version=1")["files"]] == ["raw"]
+    assert "That is of version 1 of 2." in recorded.get("/roots/left?version=1").text
+    assert "That is of all 2 versions." in recorded.get("/leaves/left").text
+
+
+def test_plan_of_a_circle_or_of_an_unknown_loss_says_why_it_cannot_be(recorded: FlaskClient) -> None:
+    plan = read(recorded, "/files/x/rebuild?from_scratch=true")
+
+    assert (plan["is_possible"], len(plan["circle"])) == (False, 2)
+    assert plan["why"].startswith("These jobs read each other's outputs")
+    assert "These jobs read each other" in recorded.get("/rebuild/x?from_scratch=1").text
+    assert_problem(recorded.get("/api/v1/files/x/rebuild?lost=nosuch"), 422, "lost")

@@ -77,6 +77,13 @@ def test_wrong_name_is_told_the_nearest(recorded: FlaskClient) -> None:
     assert "a.root" in problem["nearest"]
 
 
+@pytest.mark.parametrize("letter", ["%F4%8F%BF%BF", "%ED%9F%BF"])
+def test_last_characters_of_all_are_asked_for_like_others(recorded: FlaskClient, letter: str) -> None:
+    assert_problem(recorded.get(f"/api/v1/files/abc{letter}"), 404)
+    for page in ("/jobs", "/api/v1/jobs", "/api/v1/lineage/impact", "/api/v1/files/a.root/lineage", "/lineage/a.root"):
+        assert recorded.get(f"{page}?revision={letter}").status_code == 200
+
+
 def test_name_that_two_experiments_know_needs_the_experiment(recorded: FlaskClient) -> None:
     recorded.put(f"/api/v1/jobs/{JOB}", json=a_record(experiment="minerva", outputs=[{"name": "a.root"}]))
 

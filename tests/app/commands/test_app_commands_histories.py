@@ -51,8 +51,9 @@ def typed(address: str, *words: str) -> Result:
     [
         (("roots", "left"), ("left goes back to 1 file; no recorded job made 1", "raw"), 0),
         (("leaves", "raw"), ("2 files came last of raw", "right"), 0),
-        (("orphans",), ("raw", "yes"), 0),
+        (("orphans",), ("raw", "files were made of it"), 0),
         (("orphans", "--isolated"), ("There is none.",), 0),
+        (("orphans", "--unread"), ("There is none.",), 0),
         (("paths", "left", "raw"), ("left was made from raw in 1 way", "-> reco"), 0),
         (("paths", "left", "right"), ("Neither of left and right",), 1),
         (("common-ancestors", "left", "right"), ("both made from 2 files", "nearest"), 0),
@@ -60,6 +61,7 @@ def typed(address: str, *words: str) -> Result:
         (("cost", "left"), ("2 jobs took 1.00 h of CPU, 2.00 h on the clock", "reco"), 0),
         (("lineage", "left", "--kind", "file", "--format", "csv"), ("raw", "reco"), 0),
         (("impact", "--file", "raw"), ("1 job made 1 file", "left"), 0),
+        (("impact", "--reads", "raw"), ("other file", "made from it", "left"), 0),
     ],
 )
 def test_question_is_answered_in_words(address: str, words: tuple[str, ...], told: tuple[str, ...], code: int) -> None:

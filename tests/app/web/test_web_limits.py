@@ -164,6 +164,21 @@ def test_pages_of_a_merge_of_thousands_stay_small(service: Service) -> None:
         assert len(answer.data) < 80_000
 
 
+def test_what_a_picture_leaves_out_is_one_step_away(service: Service) -> None:
+    inputs = [{"name": f"part{place:04}.root", "role": "primary"} for place in range(700)]
+    record(service, state="succeeded", inputs=inputs, outputs=[{"name": "merged.root"}])
+    pages = client(service)
+
+    for shown, more in ((200, 500), (500, 1000)):
+        page = pages.get(f"/lineage/merged.root?limit={shown}")
+        assert f'href="/lineage/merged.root?limit={more}"' in page.text
+        picture = pages.get(f"/lineage/merged.root?limit={shown}&picture=map").json
+        stubs = [box["url"] for box in picture["boxes"] if box["kind"] == "stub"]
+        assert stubs
+        assert all(url.endswith(f"limit={more}") for url in stubs)
+    assert "Shown at most" not in pages.get("/lineage/part0001.root").text
+
+
 def test_the_emptiest_record_has_a_page(service: Service) -> None:
     answer = client(service).get(record(service))
 

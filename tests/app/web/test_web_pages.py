@@ -377,7 +377,8 @@ def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(pages:
     assert f"/impact?experiment=toyexp&amp;file={samples.MERGED}" in text
     assert lead(pages, f"/rebuild/{samples.MERGED}").startswith("1 job, from 10 files that must be there")
     assert lead(pages, f"/rebuild/{samples.MERGED}?from_scratch=1").startswith("21 jobs, from")
-    assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}")
+    assert lead(pages, f"/impact?file={samples.FIRST_GEN}").endswith("were made from it, by 4 jobs.")
+    assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}&stage=reco")
     assert lead(pages, "/impact").startswith("Which files were made with a commit")
 
 
@@ -391,7 +392,7 @@ def test_questions_to_a_history_are_answered_in_the_first_line(pages: FlaskClien
     related = f"/relation?experiment=toyexp&a={first}&b={merged}"
     assert lead(pages, related) == "The second was made from the other, by 2 jobs."
     assert (
-        lead(pages, f"{related}&as_of=2020-01-01") == f"No record had mentioned {merged} at 2020-01-01T00:00:00+00:00."
+        lead(pages, f"{related}&as_of=2020-01-01") == f"No record had mentioned {first} at 2020-01-01T00:00:00+00:00."
     )
     assert (
         lead(pages, f"/relation?a={merged}&b={other}")

@@ -33,6 +33,7 @@ PAGES = (
     f"/cost/{samples.MERGED}",
     f"/relation?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
     "/orphans?isolated=1",
+    "/orphans?only=unread",
 )
 
 

@@ -2,14 +2,16 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from production_samples import Production, chain, file_entry, job
+from production_samples import MOMENT, Production, chain, file_entry, job
 from sqlalchemy import Connection, text
 
 from provenance.db.queries import neighbourhood
 from provenance.db.queries.walking import count_walk, time_limit, walk_ancestors, walk_descendants
 from provenance.errors import LimitError
+from provenance.lineage.graph import Graph, Omitted
 from provenance.lineage.words import summary
 from provenance.services.show_file import show_file
 from provenance.services.trace_lineage import count_lineage, list_ancestors, list_descendants, trace_lineage
@@ -82,6 +84,20 @@ def test_input_that_an_earlier_step_wrote_does_not_end_the_ancestry(production: 
         assert descendants(connection, "raw") == ["end", "middle"]
 
 
+@pytest.mark.parametrize("namespace", [None, "user"])
+def test_what_a_later_step_wrote_is_no_earlier_input(production: Production, namespace: str | None) -> None:
+    """A step reads `x`, and a later one writes a file of that name; or an earlier one writes it, but in another namespace."""
+    order = ["reads", "writes"] if namespace is None else ["writes", "reads"]
+    made = job(
+        1,
+        command={"argv": ["run"], "steps": [{"name": name} for name in order]},
+        inputs=[file_entry("x", 1, step="reads"), file_entry("other", 2, step="writes")],
+        outputs=[file_entry("t", 3, step="reads"), file_entry("x", 4, step="writes", namespace=namespace)],
+    )
+    with recorded(production, job(2, outputs=[file_entry("x", 1)]), made) as connection:
+        assert ancestors(connection, "t") == ["x"]
+
+
 def test_shared_and_configuration_inputs_are_no_parents(production: Production) -> None:
     made = job(
         1,
@@ -145,11 +161,74 @@ def test_a_drawing_counts_what_it_leaves_out_to_a_limit_and_says_so(
         few = trace_lineage(connection, "f25", direction="descendants", limit=5)
 
     assert after.omitted.is_least
-    assert summary(after).endswith("nodes after.")
-    assert "Not shown: at least" in summary(after)
+    assert summary(after).startswith("3 files and 4 jobs made this. At least 10 files and 11 jobs came of it.")
+    assert summary(after).endswith("at least 19 later files and jobs.")
     assert before.omitted.is_least
     assert not few.omitted.is_least
     assert "at least" not in summary(few)
+
+
+def test_both_directions_and_every_depth_tell_the_same_totals(production: Production) -> None:
+    """A merge of forty files, of which each was made from another with a shared one; ten jobs read it, of which three made a file."""
+    shared = file_entry("geometry", 999, role="shared")
+    units = [
+        job(n, inputs=[file_entry(f"raw{n}", n), shared], outputs=[file_entry(f"reco{n}", 100 + n)])
+        for n in range(1, 41)
+    ]
+    merge = job(50, inputs=[file_entry(f"reco{n}", 100 + n) for n in range(1, 41)], outputs=[file_entry("merged", 50)])
+    users = [
+        job(60 + n, inputs=[file_entry("merged", 50)], outputs=[file_entry(f"plot{n}", 60 + n)] if n < 3 else [])
+        for n in range(10)
+    ]
+    with recorded(production, *units, merge, *users) as connection:
+        asked: list[dict[str, Any]] = [
+            {},
+            {"depth": 1},
+            {"limit": 30},
+            {"limit": 5},
+            {"as_of": MOMENT},
+            {"as_of": MOMENT, "limit": 9},
+        ]
+        both = {summary(trace_lineage(connection, "merged", **how)).partition(" Not")[0] for how in asked}
+        made = {
+            summary(trace_lineage(connection, "merged", direction="ancestors", **how)).partition(" Not")[0]
+            for how in asked
+        }
+
+    whole = "80 files and 41 jobs made this."
+    assert {words.partition(" This is")[0] for words in made} == {whole}
+    assert {words.partition(" This is")[0] for words in both} == {f"{whole} 3 files and 10 jobs came of it."}
+
+
+def test_readers_of_no_output_are_counted_where_a_limit_leaves_them_out(production: Production) -> None:
+    readers = [
+        job(n, inputs=[file_entry("hub", 1, role="shared")], outputs=[file_entry(f"o{n}")]) for n in range(1, 13)
+    ]
+    with recorded(production, *readers) as connection:
+        graph = trace_lineage(connection, "hub", direction="descendants", limit=8)
+
+    assert summary(graph) == "12 jobs came of this. Not shown: 5 later jobs."
+    assert graph.omitted.to_json()["sides"] == {
+        "ancestors": None,
+        "descendants": {"file": 0, "job": 5, "is_least": False},
+    }
+
+
+def test_depth_that_reaches_the_end_of_history_leaves_nothing_out(production: Production) -> None:
+    with recorded(production, *chain("a", "b")) as connection:
+        graph = trace_lineage(connection, "a", direction="descendants", depth=1)
+
+    assert (summary(graph), graph.is_truncated) == ("1 file and 1 job came of this.", False)
+
+
+def test_job_that_reads_what_its_earlier_step_wrote_did_not_come_of_it(production: Production) -> None:
+    steps = job(
+        1,
+        inputs=[file_entry("raw", 1, step="one"), file_entry("middle", 2, step="two")],
+        outputs=[file_entry("middle", 2, step="one"), file_entry("end", 3, step="two")],
+    )
+    with recorded(production, steps) as connection:
+        assert summary(trace_lineage(connection, "middle")) == "1 file and 1 job made this."
 
 
 def test_seeds_of_a_walk_are_bounded_as_well(production: Production) -> None:
@@ -174,3 +253,71 @@ def test_statement_past_the_time_limit_is_ended(production: Production) -> None:
         connection.execute(text(endless))
     with production.database.reading.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def edges_of(graph: Graph) -> set[tuple[str, str, bool, str]]:
+    return {(edge.source, edge.target, edge.is_sure, edge.role) for edge in graph.inner_edges()}
+
+
+def test_both_directions_go_on_from_a_file_that_the_other_met(production: Production) -> None:
+    loop = [
+        job(1, inputs=[file_entry("f10", 10), file_entry("f2", 2)], outputs=[file_entry("f11", 11)]),
+        job(2, inputs=[file_entry("f11", 11)], outputs=[file_entry("f19", 19)]),
+        job(3, inputs=[file_entry("f19", 19)], outputs=[file_entry("f10", 10)]),
+    ]
+    with recorded(production, *loop) as connection:
+        graph = trace_lineage(connection, "f10")
+        assert {file.name for file in graph.files()} == {"f10", "f11", "f19", "f2"}
+        assert not graph.is_truncated
+
+
+def test_drawing_has_the_edges_of_every_maker_of_one_content_with_their_roles(production: Production) -> None:
+    made = [
+        job(1, outputs=[file_entry("raw", 1)]),
+        *(job(n, inputs=[file_entry("raw", 1)], outputs=[file_entry("same", 5)]) for n in (2, 3)),
+        job(4, inputs=[file_entry("same", 5, role="secondary")], outputs=[file_entry("end", 6)]),
+    ]
+    with recorded(production, *made) as connection:
+        for name, direction in (("raw", "descendants"), ("end", "ancestors"), ("same", "both")):
+            drawn, whole = (trace_lineage(connection, name, direction=direction, as_of=at) for at in (None, MOMENT))
+            assert edges_of(drawn) == edges_of(whole), name
+        down = trace_lineage(connection, "raw", direction="descendants")
+    assert [edge.role for edge in down.inner_edges() if edge.role] == ["secondary", "secondary"]
+
+
+def test_readers_without_an_output_are_counted_among_what_is_left_out(production: Production) -> None:
+    readers = [job(n, state="failed", inputs=[file_entry("a", 1)]) for n in range(2, 12)]
+    with recorded(production, job(1, outputs=[file_entry("a", 1)]), *readers) as connection:
+        graph = trace_lineage(connection, "a", limit=4)
+    assert (graph.is_truncated, graph.omitted.by_kind) == (True, {"file": 0, "job": 8})
+    assert graph.omitted.ancestors + graph.omitted.descendants == 8
+
+
+def test_drawing_that_shows_all_is_not_truncated_by_its_depth(production: Production) -> None:
+    with recorded(production, *chain("a", "b")) as connection:
+        whole, cut = (trace_lineage(connection, name, depth=1) for name in ("a", "b"))
+    assert (len(whole.nodes), whole.is_truncated, whole.omitted) == (4, False, Omitted())
+    assert (cut.is_truncated, cut.omitted.ancestors, cut.omitted.by_kind) == (True, 1, {"file": 0, "job": 1})
+
+
+def test_nodes_of_a_circle_are_left_out_once(production: Production) -> None:
+    loop = [
+        job(n, inputs=[file_entry(f"f{(n + 1) % 9}", (n + 1) % 9)], outputs=[file_entry(f"f{n}", n)]) for n in range(9)
+    ]
+    with recorded(production, *loop) as connection:
+        graph = trace_lineage(connection, "f0", limit=5)
+    assert sum(graph.omitted.by_kind.values()) == graph.omitted.ancestors + graph.omitted.descendants == 18 - 5
+
+
+def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(production: Production) -> None:
+    made = job(
+        1,
+        inputs=[file_entry("raw", 1)],
+        outputs=[file_entry("middle", 2, parents=["raw"]), file_entry("end", 3, parents=["middle"])],
+    )
+    with recorded(production, made) as connection:
+        drawn, whole = (trace_lineage(connection, "end", direction="ancestors", as_of=at) for at in (None, MOMENT))
+        assert {node.key for node in drawn.nodes} == {node.key for node in whole.nodes}
+        assert edges_of(drawn) == edges_of(whole)
+        assert "raw" in {file.name for file in drawn.files()}
+        assert ancestors(connection, "end") == ["middle", "raw"]

@@ -7,17 +7,32 @@ import pytest
 from production_samples import Production, file_entry, job
 from sqlalchemy import Connection, func, select, text
 
-from provenance.db.queries import file_lists, histories, walking
+from provenance.db.queries import (
+    file_lists,
+    files,
+    focus,
+    histories,
+    own_inputs,
+    pasts,
+    relinking,
+    remaking,
+    shared_inputs,
+    walking,
+    whole_walks,
+)
 from provenance.db.queries.jobs import JobFilters, job_conditions
 from provenance.db.tables import Job
 
 JOBS = 2000
 LOOK_UPS = [
     value
-    for module in (histories, file_lists)
+    for module in (histories, file_lists, files, focus, own_inputs, pasts, relinking, remaking, shared_inputs)
     for name, value in vars(module).items()
     if name.startswith("_") and isinstance(value, str) and "{among}" in value
-] + [statement.format(most=5, among="{among}") for statement in file_lists._CONSUMERS.values()]
+] + [
+    whole_walks._READERS.format(most=5, among="{among}"),
+    *(statement.format(most=5, among="{among}") for statement in file_lists._CONSUMERS.values()),
+]
 """Statements for many keys at once."""
 
 
@@ -48,6 +63,7 @@ def plan(production: Production, statement: str) -> list[str]:
 def test_walks_scan_no_table(analysed: Production) -> None:
     statements = [
         *(walking._ANCESTOR_ROWS, walking._DESCENDANT_ROWS, walking._ANCESTOR_EDGES, walking._DESCENDANT_CLAIMS),
+        walking._READERS,
         *walking._COUNTS.values(),
     ]
     for statement in statements:
@@ -62,7 +78,7 @@ def test_walks_scan_no_table(analysed: Production) -> None:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
     """Each statement for many keys goes from the keys to the table, never through the table."""
-    assert len(LOOK_UPS) > 8
+    assert len(LOOK_UPS) > 25
     for statement in LOOK_UPS:
         steps = plan(analysed, statement.format(among="IN (SELECT value FROM json_each('[1, 2]'))"))
         assert not [step for step in steps if re.match(r"SCAN (?!json_each|few|\()", step)], (statement, steps)
@@ -71,7 +87,10 @@ def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_postgresql_has_an_index_for_each_look_up_and_walk(production: Production) -> None:
     """Where an index serves, the planner takes it once scans are made dear; on the million rows of a production they are."""
-    walks = [walking._ANCESTOR_ROWS, walking._DESCENDANT_ROWS, walking._ANCESTOR_EDGES, walking._DESCENDANT_CLAIMS]
+    walks = [
+        *(walking._ANCESTOR_ROWS, walking._DESCENDANT_ROWS, walking._ANCESTOR_EDGES, walking._DESCENDANT_CLAIMS),
+        walking._READERS,
+    ]
     statements = [statement.format(among="= ANY('{1,2}'::bigint[])") for statement in LOOK_UPS]
     statements += [re.sub(r":(claim|file|most)", "1", walk) for walk in (*walks, *walking._COUNTS.values())]
     with production.database.reading.connect() as connection:

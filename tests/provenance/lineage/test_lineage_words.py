@@ -11,21 +11,62 @@ from hypothesis import strategies as st
 from lineage_graphs import graphs
 
 from provenance.lineage.dot import quoted, to_dot
-from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, Omitted
+from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, LeftOut, Omitted
 from provenance.lineage.prov_json import prov_document, qualified_names, to_prov_json, to_prov_n
 from provenance.lineage.text import ASCII, BRANCHES_AT_MOST, LINES_AT_MOST, render_text
-from provenance.lineage.words import columns, elided, shown, size, summary
+from provenance.lineage.words import columns, elided, known_briefly, known_fully, shown, size, summary
+from provenance.lineage.writers import Writer
 
 
 def test_first_line_counts_what_made_the_file_and_what_failed() -> None:
     assert summary(samples.retried()) == "20 files and 11 jobs made this; 1 failed, 1 killed on the way."
     assert summary(samples.skim()) == "4 files and 3 jobs came of this."
-    assert summary(Graph("f", (FileNode("f", "a.root"),))) == "No job is known that made or used this file."
+
+
+def test_first_line_blames_what_failed_after_a_file_on_its_users_alone() -> None:
+    production = samples.Production()
+    raw = production.file("raw.root")
+    production.job("reco", [raw], state="killed")
+    reco = production.made(production.job("reco", [raw]), "reco.root", "reco")
+    production.job("plot", [reco], state="failed")
+    production.made(production.job("plot", [reco]), "plot.root", "plot")
+
+    assert summary(production.graph(reco)) == (
+        "1 file and 1 job made this; 1 killed on the way. 1 file and 2 jobs came of it; 1 failed."
+    )
+
+
+@pytest.mark.parametrize(
+    ("direction", "expected"),
+    [
+        ("both", "No job is known that made or used this file."),
+        ("ancestors", "No recorded job made this file."),
+        ("descendants", "Nothing is known that came of this file."),
+    ],
+)
+def test_first_line_of_a_file_alone_speaks_of_the_side_that_was_asked_for(direction: str, expected: str) -> None:
+    assert summary(Graph("f", (FileNode("f", "a.root"),), direction=direction)) == expected
+
+
+def test_first_line_counts_versions_of_a_file_once_and_what_jobs_share_not_at_all() -> None:
+    production = samples.Production()
+    job = production.job("merge", [production.file("raw.root", version=number) for number in (1, 2)])
+    production.shared(job, production.file("geometry.gdml"))
+
+    assert summary(production.graph(production.made(job, "merged.root", "reco"))) == "1 file and 1 job made this."
+
+
+def test_first_line_of_what_filters_leave_counts_what_jobs_share_too() -> None:
+    """Where the job is hidden, a shared input is joined to the file directly."""
+    nodes = (FileNode("f", "made"), FileNode("g", "geometry"))
+    graph = Graph("f", nodes, (Edge("g", "f", role="shared"),), Omitted(hidden=1))
+
+    assert summary(graph) == "1 file made this."
 
 
 def test_first_line_says_what_a_limit_left_out() -> None:
     assert summary(samples.truncated()).endswith(
-        "Not shown: 1\u2009322 nodes before and 57 nodes after (jobs: 311 artdaq, 311 reco)."
+        "Not shown: 1\u2009322 earlier files and jobs, 57 later files and jobs (jobs: 311 artdaq, 311 reco)."
     )
     assert summary(Graph("f", (FileNode("f", "a"),), is_truncated=True)).endswith("there is more.")
 
@@ -96,6 +137,26 @@ def test_tree_says_what_is_only_possible_or_mentioned() -> None:
     assert "possibly from nova:genie_1.root (mc, only mentioned, never recorded)" in text
 
 
+@pytest.mark.parametrize(
+    ("state", "briefly", "fully"),
+    [
+        ("succeeded", "another version than made", "another version than job 81234.5 made"),
+        ("failed", "of a failed job", "written by job 81234.5, which failed: it counts as not made"),
+        ("killed", "of a killed job", "written by job 81234.5, which was killed: it counts as not made"),
+        ("running", "of a running job", "written by job 81234.5, which has not ended: it counts as not made"),
+    ],
+)
+def test_file_that_nobody_made_says_which_job_is_behind_it(state: str, briefly: str, fully: str) -> None:
+    is_other_version = state == "succeeded"
+    writer = Writer("id", "81234.5", state, "/jobs/id", is_other_version)
+    file = FileNode("f", "a.root", is_placeholder=is_other_version, writer=writer)
+
+    assert (known_briefly(file), known_fully(file), file.is_made) == (briefly, fully, False)
+    assert fully in render_text(Graph("f", (file,)))
+    assert fully in summary(Graph("f", (file,)))
+    assert Writer(**writer.to_json()) == writer
+
+
 def test_tree_can_do_without_unicode_signs() -> None:
     assert render_text(samples.large(), style=ASCII).isascii()
     assert render_text(samples.truncated(), style=ASCII).isascii()
@@ -143,7 +204,7 @@ def test_json_holds_nodes_edges_and_what_is_omitted() -> None:
 
     document = json.loads(json.dumps(graph.to_json()))
 
-    assert document.keys() == {"focus", "nodes", "edges", "omitted", "is_truncated"}
+    assert document.keys() == {"focus", "nodes", "edges", "omitted", "is_truncated", "version", "versions"}
     assert document["omitted"]["ancestors"] == 1322
     assert {node["kind"] for node in document["nodes"]} == {"file", "job"}
     assert document["nodes"][3]["started_at"] == "2026-11-24T02:13:00Z"
@@ -232,21 +293,28 @@ def test_prov_n_says_who_used_and_made_what() -> None:
     ("omitted", "expected"),
     [
         (
-            Omitted({}, {"file": 9, "job": 4}, ancestors=13),
-            "10 files and 5 jobs made this. Not shown: 13 nodes before.",
+            Omitted(ancestors=13, before=LeftOut(9, 4)),
+            "10 files and 5 jobs made this; of the jobs shown 1 failed on the way. Not shown: 13 earlier files and jobs.",
         ),
         (
-            Omitted({}, {"file": 9, "job": 4}, ancestors=13, is_least=True),
-            "1 file and 1 job made this. Not shown: at least 13 nodes before.",
+            Omitted(ancestors=13, before=LeftOut(9, 4, is_least=True)),
+            "At least 10 files and 5 jobs made this; of the jobs shown 1 failed on the way. Not shown: at least 13 earlier files and jobs.",
         ),
-        (Omitted({}, {}, ancestors=13), "1 file and 1 job made this. Not shown: 13 nodes before."),
         (
-            Omitted({}, {"file": 9, "job": 4}, ancestors=6, descendants=7),
-            "1 file and 1 job made this. Not shown: 6 nodes before and 7 nodes after.",
+            Omitted(ancestors=13),
+            "At least 1 file and 1 job made this; of the jobs shown 1 failed on the way. Not shown: 13 earlier files and jobs.",
+        ),
+        (
+            Omitted(ancestors=2, descendants=1, before=LeftOut(2, 0), after=LeftOut(0, 1)),
+            "3 files and 1 job made this; 1 failed on the way. 1 job came of it. Not shown: 2 earlier files, 1 later job.",
+        ),
+        (
+            Omitted(before=LeftOut(), after=LeftOut(is_least=True)),
+            "1 file and 1 job made this; 1 failed on the way. A limit ended the walk; there is more.",
         ),
     ],
 )
-def test_first_line_counts_what_is_not_shown_where_it_can_be_told_apart(omitted: Omitted, expected: str) -> None:
-    nodes = (FileNode("f", "made", "", "nova"), JobNode("j", "id"), FileNode("g", "read", "", "nova"))
+def test_first_line_counts_each_side_with_what_is_not_shown(omitted: Omitted, expected: str) -> None:
+    nodes = (FileNode("f", "made", "", "nova"), JobNode("j", "id", state="failed"), FileNode("g", "read", "", "nova"))
 
     assert summary(Graph("f", nodes, (Edge("g", "j"), Edge("j", "f")), omitted, is_truncated=True)) == expected

@@ -67,6 +67,9 @@ def test_direct_stops_at_what_the_jobs_made(production: Production) -> None:
     ("filters", "touched"),
     [
         (JobFilters(file="flux"), ["log2", "merged", "plot", "reco1", "reco2"]),
+        (JobFilters(file="reco2"), ["log2", "merged", "plot", "reco2"]),
+        (JobFilters(reads="reco2"), ["merged", "plot"]),
+        (JobFilters(reads="plot"), []),
         (JobFilters(revision="2" * 40, host="good"), ["merged", "plot", "reco1", "reco5"]),
         (JobFilters(revision="1" * 12), ["log2", "merged", "plot", "reco2"]),
         (JobFilters(host="nowhere"), []),

@@ -3,13 +3,21 @@
 from typing import Any
 
 import pytest
-from production_samples import Production, chain, file_entry, job, job_id
+from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
+from provenance.db.queries.histories import History
 from provenance.errors import BadInputError, NotFoundError
+from provenance.lineage.file_words import leaves_words, use_words
 from provenance.services import relate_files
+from provenance.services.filter_lineage import NodeFilters
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
+from provenance.services.list_lineage import list_lineage
+from provenance.services.plan_rebuild import plan_rebuild
+from provenance.services.record_sighting import record_sighting
 from provenance.services.relate_files import find_common, find_paths
+from provenance.services.show_file import show_file
 from provenance.services.sum_costs import sum_costs
+from provenance.services.trace_lineage import trace_lineage
 
 
 def asked(production: Production, question: Any, *names: str, **how: Any) -> dict[str, Any]:
@@ -46,6 +54,25 @@ def test_roots_and_leaves_are_where_a_history_ends(diamond: Production) -> None:
     assert sorted(names(asked(diamond, list_leaves, "raw")["files"])) == ["plot", "skim"]
     assert names(asked(diamond, list_leaves, "plot")["files"]) == ["plot"]
     assert names(asked(diamond, list_roots, "calib")["files"]) == ["calib"]
+
+
+def test_leaves_of_a_file_of_which_nothing_was_made_say_who_read_it(diamond: Production) -> None:
+    diamond.record(
+        job(20, inputs=[file_entry("plot", 7)], state="failed"),
+        job(21, inputs=[file_entry("plot", 7)], state="failed"),
+        job(22, inputs=[file_entry("lonely", 22)], state="killed"),
+    )
+
+    def said(name: str) -> str:
+        return leaves_words(asked(diamond, list_leaves, name))
+
+    assert said("plot") == "No file was made of it. 2 jobs read it; both failed."
+    assert said("lonely") == "No file was made of it. 1 job read it; 1 killed."
+    assert said("skim") == "Nothing was made of it."
+    assert said("calib") == "No file was made of it. 2 jobs read it, as shared input."
+    assert said("merged") == "1 file came of it last."
+    diamond.record(job(23, inputs=[file_entry("plot", 7)]), job(24, inputs=[file_entry("plot", 7)], state="killed"))
+    assert said("plot") == "No file was made of it. 4 jobs read it; 2 failed, 1 killed."
 
 
 def test_ends_come_page_by_page(diamond: Production) -> None:
@@ -100,6 +127,37 @@ def test_paths_are_so_many_at_most_however_many_there_are(
     assert ([path["jobs"] for path in found["paths"]], found["is_truncated"]) == ([40] * 7, True)
     monkeypatch.setattr(relate_files, "MOST_STEPS", 50)
     assert asked(production, find_paths, "m0", "m20", limit=100)["is_truncated"]
+
+
+def ring(count: int) -> History:
+    """Return a history in which so many files are made of each other in a circle, and the start of one of them."""
+    history = History("c0")
+    for place in range(1, count + 1):
+        history.join(f"c{place % count + 1}", f"j{place}")
+        history.join(f"j{place}", f"c{place}")
+    history.join("c1", "j0")
+    history.join("j0", "c0")
+    return history
+
+
+def test_long_way_is_found_without_looking_back_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History("c0")
+    for place in range(3000):
+        history.join(f"c{place + 1}", f"j{place}")
+        history.join(f"j{place}", f"c{place}")
+    monkeypatch.setattr(relate_files, "_MOST_LOOKS", 1)
+
+    [way], is_whole = relate_files._ways(history, {"c3000"}, 10)
+
+    assert (len(way), is_whole) == (6001, True)
+
+
+def test_way_goes_round_a_circle_once_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    [way], is_whole = relate_files._ways(ring(50), {"c50"}, 10)
+    assert (next(key for key in way if key[0] == "c"), len(way), len(set(way)), is_whole) == ("c50", 101, 101, True)
+
+    monkeypatch.setattr(relate_files, "_MOST_LOOKS", 100)
+    assert relate_files._ways(ring(50), {"c50"}, 10) == ([], False)
 
 
 def test_common_ancestors_come_nearest_first_without_hubs(diamond: Production) -> None:
@@ -180,7 +238,32 @@ def test_orphans_are_files_that_nobody_made(diamond: Production) -> None:
     assert rows == {"calib": True, "extern": False, "lonely": False, "broken": True}
     assert found["next"] is None
     assert sorted(names(asked(diamond, list_orphans, isolated=True)["files"])) == ["broken", "calib"]
+    assert names(asked(diamond, list_orphans, unread=True)["files"]) == ["broken"]
     assert asked(diamond, list_orphans, experiment="dune")["files"] == []
+
+
+def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shared inputs are no parents: nothing was made of them, and yet jobs read them, under whatever checksum."""
+    diamond.record(
+        job(20, state="failed", inputs=[file_entry("lonely", 20)], outputs=[file_entry("broken", 21)]),
+        job(21, state="failed", inputs=[file_entry("unhappy", 22)]),
+        job(22, inputs=[file_entry("calib", 91, role="configuration")], outputs=[file_entry("late", 23)]),
+    )
+
+    def uses() -> dict[str, str]:
+        return {row["name"]: use_words(row) for row in asked(diamond, list_orphans)["files"]}
+
+    assert uses() == {
+        "calib": "read by 3 jobs, as shared input",
+        "extern": "files were made of it",
+        "lonely": "files were made of it",
+        "broken": "nobody read it",
+        "unhappy": "read by 1 job",
+    }
+    monkeypatch.setattr("provenance.lineage.file_words.MOST_READERS", 2)
+    assert uses()["calib"] == "read by 3 jobs or more, as shared input"
+    diamond.record(job(23, inputs=[file_entry("calib", 90)], outputs=[file_entry("later", 24)]))
+    assert uses()["calib"] == "files were made of it"
 
 
 def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,3 +278,172 @@ def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.M
         cursor, pages = page["next"], pages + 1
     assert listed == ["x", "y"]
     assert pages > 2
+
+
+def test_possible_links_are_told_as_possible_in_whole_histories(production: Production) -> None:
+    """The driver of SQLite gives truth values of a text as integers, which are neither True nor False."""
+    production.record(
+        job(1, outputs=[file_entry("a")]),
+        job(2, outputs=[file_entry("a", size=5)]),
+        job(3, inputs=[file_entry("a", size=5), file_entry("calib", role="shared")], outputs=[file_entry("b")]),
+        job(4, outputs=[file_entry("calib")]),
+    )
+
+    with production.database.reading.connect() as connection:
+        for how in ({}, {"as_of": MOMENT}, {"filters": NodeFilters(role="primary")}):
+            graph = trace_lineage(connection, "b", direction="ancestors", **how)
+            sure = {edge.is_sure for edge in graph.inner_edges() if edge.source[0] != "j"}
+            assert sure == {False}, how
+    assert [path["is_sure"] for path in asked(production, find_paths, "a", "b")["paths"]] == [False, False]
+
+
+def test_input_of_the_name_of_an_output_was_made_before_it(production: Production) -> None:
+    """A job's output never satisfies its own input: nobody is known to have made what it read."""
+    production.record(
+        job(1, inputs=[file_entry("m")], outputs=[file_entry("m"), file_entry("n")]),
+        job(2, inputs=[file_entry("m")], outputs=[file_entry("q")]),
+        job(3, inputs=[file_entry("n"), file_entry("q")], outputs=[file_entry("last")]),
+    )
+
+    up = asked(production, list_lineage, "last")["files"]
+    assert [(row["name"], row["job_id"]) for row in up] == [
+        ("m", None), ("m", job_id(1)), ("n", job_id(1)), ("q", job_id(2)),
+    ]  # fmt: skip
+    assert [(row["name"], row["job_id"]) for row in asked(production, list_lineage, "m")["files"]] == [("m", None)]
+    roots = asked(production, list_roots, "n")
+    assert [(row["name"], row["is_placeholder"]) for row in roots["files"]] == [("m", True)]
+    with production.database.reading.connect() as connection:
+        drawn, whole = (trace_lineage(connection, "last", direction="ancestors", as_of=at) for at in (None, MOMENT))
+        assert names(show_file(connection, "m")["parents"]) == ["m"]
+        assert [parent["job_id"] for parent in show_file(connection, "n")["parents"]] == [None]
+    assert {node.key for node in drawn.nodes} == {node.key for node in whole.nodes}
+    assert sorted(file.name for file in drawn.files() if file.is_placeholder) == ["m"]
+    below = asked(production, list_lineage, "m", descendants=True, version=1)["files"]
+    assert names(below) == ["last", "q"]
+
+
+def test_what_is_read_under_another_name_came_of_the_file(production: Production) -> None:
+    production.record(job(1, outputs=[file_entry("birth", 10, 3)]))
+    renamed = file_entry(
+        "renamed", 10, 3, experiment="nova", metadata={"prov.job_id": job_id(1), "prov.output": "birth"}
+    )
+    production.write(lambda connection: record_sighting(connection, production.known, renamed, received_at=MOMENT))
+    production.record(job(2, inputs=[file_entry("renamed", 10, 3)], outputs=[file_entry("kid")]))
+
+    for name in ("birth", "renamed"):
+        assert names(asked(production, list_lineage, name, descendants=True)["files"]) == ["kid"]
+        assert names(asked(production, list_leaves, name)["files"]) == ["kid"]
+        with production.database.reading.connect() as connection:
+            for moment in (None, MOMENT):
+                graph = trace_lineage(connection, name, as_of=moment)
+                assert sorted(node.name for node in graph.files()) == sorted([name, "kid"])
+            assert names(show_file(connection, name)["children"]) == ["kid"]
+        assert asked(production, find_paths, name, "kid")["older"] == "a"
+        assert names(asked(production, find_common, "kid", name)["ancestors"]) == ["renamed"]
+        plan = asked(production, plan_rebuild, "kid", lost=[name])
+        assert [step["job_id"] for step in plan["jobs"]] == [job_id(1), job_id(2)]
+
+
+def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(production: Production) -> None:
+    production.record(
+        job(1, outputs=[file_entry("x", 1)]),
+        job(2, inputs=[file_entry("x", 2)], outputs=[file_entry("y")]),
+        job(3, outputs=[file_entry("v", 3)]),
+        job(4, outputs=[file_entry("v", 4)]),
+        job(5, inputs=[file_entry("v", 3)], outputs=[file_entry("w1")]),
+        job(6, inputs=[file_entry("v", 4)], outputs=[file_entry("w2")]),
+    )
+
+    for name, expected in (("x", ["y"]), ("v", ["w1", "w2"])):
+        below = asked(production, list_lineage, name, descendants=True)
+        assert (names(below["files"]), below["version"]) == (expected, None)
+        assert sorted(names(asked(production, list_leaves, name)["files"])) == expected
+        with production.database.reading.connect() as connection:
+            assert names(show_file(connection, name)["children"]) == expected
+    assert asked(production, find_paths, "x", "y")["older"] == "a"
+    assert asked(production, find_common, "x", "y")["count"] == asked(production, find_common, "y", "x")["count"] == 1
+    first = asked(production, list_leaves, "v", version=1)
+    assert (names(first["files"]), first["version"], first["versions"]) == (["w1"], 1, 2)
+    assert names(asked(production, list_lineage, "v", descendants=True, version=2)["files"]) == ["w2"]
+    assert [asked(production, question, "v")["version"] for question in (list_roots, sum_costs, list_lineage)] == [
+        2
+    ] * 3
+    assert asked(production, sum_costs, "v", version=1)["version"] == 1
+
+
+def test_version_that_is_none_is_refused_with_those_that_are(production: Production) -> None:
+    production.record(job(1, outputs=[file_entry("v", 1)]), job(2, outputs=[file_entry("v", 2)]))
+
+    for question in (trace_lineage, list_lineage, list_roots, list_leaves, sum_costs):
+        with pytest.raises(BadInputError, match="version: there is no version 99; known: 1, 2") as refused:
+            asked(production, question, "v", version=99)
+        assert list(refused.value.fields) == ["version"]
+
+
+def test_leaves_are_not_lost_to_jobs_that_only_share_them(production: Production) -> None:
+    production.record(
+        job(1, inputs=[file_entry("s")], outputs=[file_entry("k")]),
+        job(2, inputs=[file_entry("s"), file_entry("k", role="shared")], outputs=[file_entry("e")]),
+        job(3, inputs=[file_entry("z"), file_entry("t", role="shared")], outputs=[file_entry("t")]),
+    )
+
+    assert sorted(names(asked(production, list_leaves, "s")["files"])) == ["e", "k"]
+    assert names(asked(production, list_leaves, "z")["files"]) == ["t"]
+
+
+def test_shared_input_that_is_declared_as_a_parent_is_one(production: Production) -> None:
+    production.record(job(1, inputs=[file_entry("cal", role="shared")], outputs=[file_entry("o", parents=["cal"])]))
+
+    assert names(asked(production, list_roots, "o")["files"]) == ["cal"]
+    assert names(asked(production, list_leaves, "cal")["files"]) == ["o"]
+
+
+def test_common_ancestors_do_not_depend_on_which_file_is_named_first(production: Production) -> None:
+    production.record(
+        job(1, outputs=[file_entry("cal")]),
+        job(2, inputs=[file_entry("cal")], outputs=[file_entry("a")]),
+        job(3, inputs=[file_entry("cal", role="shared")], outputs=[file_entry("b")]),
+    )
+
+    for pair in (("a", "b"), ("b", "a")):
+        found = asked(production, find_common, *pair)
+        assert (names(found["ancestors"]), names(found["hubs"])) == ([], ["cal"])
+
+
+def test_nearest_common_ancestors_are_so_through_hubs(production: Production) -> None:
+    production.record(
+        *chain("g", "h"),
+        *(job(n, inputs=[file_entry("h", 2)], outputs=[file_entry(f"k{n}")]) for n in range(3, 6)),
+        job(6, inputs=[file_entry("k3")], outputs=[file_entry("a")]),
+        job(7, inputs=[file_entry("k3")], outputs=[file_entry("b")]),
+    )
+
+    found = asked(production, find_common, "a", "b", hub=2)
+    assert [(row["name"], row["is_nearest"]) for row in found["ancestors"]] == [("k3", True), ("g", False)]
+    assert names(found["hubs"]) == ["h"]
+
+
+def test_job_that_reads_a_file_in_two_steps_is_one_reader(production: Production) -> None:
+    steps = {"steps": [{"name": "s1"}, {"name": "s2"}]}
+    production.record(
+        job(1, outputs=[file_entry("p")]),
+        job(
+            2,
+            command=steps,
+            inputs=[file_entry("p", step="s1"), file_entry("p", step="s2")],
+            outputs=[file_entry("a", step="s1"), file_entry("b", step="s2")],
+        ),
+    )
+
+    assert names(asked(production, find_common, "a", "b", hub=1)["ancestors"]) == ["p"]
+    with production.database.reading.connect() as connection:
+        shown = show_file(connection, "p")
+    assert (shown["consumer_count"], len(shown["consumers"])) == (1, 1)
+
+
+def test_rows_of_ancestors_tell_experiments_apart(production: Production) -> None:
+    inputs = [file_entry("z"), file_entry("z", experiment="dune")]
+    production.record(job(1, inputs=inputs, outputs=[file_entry("o")]))
+
+    found = asked(production, list_lineage, "o")
+    assert (found["count"], [row["experiment"] for row in found["files"]]) == (2, ["dune", "nova"])

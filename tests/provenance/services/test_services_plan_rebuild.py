@@ -9,7 +9,7 @@ from ledger_story import Production, job_id, record_of
 
 from archive.opening import open_store
 from provenance.db.engines import Database
-from provenance.errors import NotFoundError
+from provenance.errors import BadInputError, NotFoundError
 from provenance.services.plan_rebuild import plan_rebuild
 
 # raw1 and raw2 are of nobody; reco1 and reco2 read one each and the flux; merge reads both; the plot reads the merge.
@@ -111,7 +111,11 @@ def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
 
 
 def test_what_an_earlier_step_of_the_job_writes_is_not_needed(production: Production) -> None:
-    production.record(job(11, ["raw1", "between"], ["between", "final"]))
+    steps = {"steps": [{"name": "one", "argv": ["a"]}, {"name": "two", "argv": ["b"]}]}
+    record = job(11, ["raw1", "between"], ["between", "final"], command=steps)
+    for file, step in zip([*record["inputs"], *record["outputs"]], ("one", "two", "one", "two"), strict=True):
+        file["step"] = step
+    production.record(record)
 
     plan = planned(production, "final", from_scratch=True)
 
@@ -121,3 +125,38 @@ def test_what_an_earlier_step_of_the_job_writes_is_not_needed(production: Produc
 def test_unknown_file_has_no_plan(production: Production) -> None:
     with pytest.raises(NotFoundError):
         planned(production, "nothing")
+
+
+def test_what_a_job_reads_under_the_name_of_its_output_was_made_before_it(production: Production) -> None:
+    """A job's output never satisfies its own input."""
+    production.record(job(12, ["raw1", "list"], ["list", "other"]))
+
+    plan = planned(production, "other", from_scratch=True)
+    itself = planned(production, "list")
+
+    assert (plan["is_possible"], jobs_of(plan), names(plan["needs"])) == (True, [12], ["list", "raw1"])
+    assert plan["jobs"][0]["reads"] == ["raw1", "list"]
+    assert (itself["is_possible"], names(itself["beyond"])) == (False, ["list"])
+
+
+def test_jobs_that_wait_for_each_other_cannot_make_a_file(production: Production) -> None:
+    production.record(job(9, ["b"], ["a"]), job(10, ["a"], ["b"]), job(11, ["a"], ["c"]))
+
+    plan = planned(production, "c", from_scratch=True)
+
+    assert (plan["is_possible"], plan["circle"], plan["beyond"]) == (False, sorted([job_id(9), job_id(10)]), [])
+    assert plan["why"].startswith("These jobs read each other's outputs")
+    assert (planned(production, "c")["is_possible"], planned(production, "c")["why"]) == (True, None)
+
+
+def test_lost_file_is_one_that_somebody_named(production: Production) -> None:
+    named = job(14, ["raw2"], ["later"])
+    named["inputs"].append({"name": "raw1", "namespace": "user"})
+    production.record(named)
+
+    with pytest.raises(BadInputError, match="lost: no record mentions a file named nosuch"):
+        planned(production, "plot", lost=["merged", "nosuch"])
+    with pytest.raises(BadInputError, match="no record mentions a file named user:reco1"):
+        planned(production, "plot", lost=["user:reco1"])
+    assert names(planned(production, "later", lost=["user:raw1"])["beyond"]) == ["raw1"]
+    assert planned(production, "reco1", lost=["user:raw1"])["is_possible"]

@@ -205,4 +205,11 @@ def test_run_has_so_many_events_and_always_an_end(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(LimitError, match="more than 2 events"):
         record_of_run(told, "nova")
-    assert record_of_run([*told, read(event("FAIL", 9))], "nova")["state"] == "failed"
+    assert record_of_run([*told[:2], read(event("FAIL", 9))], "nova")["state"] == "failed"
+
+
+def test_end_that_is_stamped_before_the_last_event_ends_a_run_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openlineage, "MOST_EVENTS", 3)
+    told = [read(event("RUNNING", second)) for second in range(3)]
+
+    assert record_of_run([*told, read(event("COMPLETE", 1))], "nova")["state"] == "succeeded"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, chain, file_entry, job
+from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError, NotFoundError
@@ -117,6 +117,41 @@ def test_depth_and_limit_count_what_they_leave_out(recorded: Production) -> None
 
     assert (shown(near), near.is_truncated, near.omitted.ancestors) == (["merged", "other", "reco"], True, 2)
     assert (len(few.nodes), few.is_truncated, few.omitted.by_kind) == (2, True, {"file": 3, "job": 0})
+
+
+def writers(graph: Graph) -> dict[str, tuple[str, bool]]:
+    return {
+        node.name: (node.writer.job_id, node.writer.is_other_version)
+        for node in graph.files()
+        if node.writer is not None
+    }
+
+
+def test_files_that_nobody_made_name_the_job_behind_them(production: Production) -> None:
+    """Job 1 made another `a` than job 2 read; job 3 failed after it wrote `c`, and nobody read that; what is read counts as made."""
+    production.record(
+        job(1, outputs=[file_entry("a", 1)]),
+        job(2, inputs=[file_entry("a", 99), file_entry("extern", 5)], outputs=[file_entry("b", 2)]),
+        job(3, inputs=[file_entry("b", 2)], outputs=[file_entry("c", 3), file_entry("d", 4)], state="failed"),
+        job(4, inputs=[file_entry("d", 4)], outputs=[file_entry("e", 6)]),
+    )
+
+    graph = traced(production, "b")
+    assert writers(graph) == {"a": (job_id(1), True), "c": (job_id(3), False)}
+    assert [node.name for node in graph.files() if node.is_made] == ["b", "d", "e"]
+    assert writers(traced(production, "b", filters=NodeFilters(kind="file"))) == writers(graph)
+    assert writers(traced(production, "c", direction="ancestors")) == {"c": (job_id(3), False)}
+    assert writers(traced(production, "a")) == {}
+
+
+def test_file_of_the_past_that_was_recorded_later_is_no_other_version(production: Production) -> None:
+    first, second = chain("a", "b")
+    production.record(second, received_at=MOMENT)
+    production.record(first, received_at=MOMENT + timedelta(days=1))
+
+    graph = traced(production, "b", as_of=MOMENT)
+
+    assert ([node.is_placeholder for node in graph.files()], writers(graph)) == ([False, True], {})
 
 
 def test_history_is_shown_as_it_was_recorded_at_a_moment(production: Production) -> None:

@@ -7,9 +7,11 @@ import pytest
 from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
 from provenance.db.queries import pasts
+from provenance.errors import NotFoundError
 from provenance.lineage.graph import FileNode, Graph
 from provenance.lineage.past import Past
 from provenance.lineage.words import summary
+from provenance.services.record_sighting import record_sighting
 from provenance.services.trace_lineage import trace_lineage
 
 BEFORE, AFTER = MOMENT + timedelta(hours=1), MOMENT + timedelta(days=1)
@@ -117,3 +119,53 @@ def test_many_changed_jobs_are_counted_and_some_named(production: Production, mo
     past = past_of(production, "d", direction="ancestors")[1]
 
     assert (len(past.changed_jobs), past.changed_count) == (2, 4)
+
+
+def test_reader_that_makes_a_claim_count_later_is_told(production: Production) -> None:
+    """A killed job's output counts once somebody surely read it; at the moment nobody had."""
+    production.record(
+        job(1, state="killed", outputs=[file_entry("x", 1)]),
+        job(5, inputs=[file_entry("x")], outputs=[file_entry("q")]),
+    )
+    assert placeholders(past_of(production, "q")[0])["x"]
+    production.record(job(2, inputs=[file_entry("x", 1)], outputs=[file_entry("y")]), received_at=AFTER)
+
+    for name in ("x", "q"):
+        _, past = past_of(production, name)
+        assert (past.is_exact, past.relinked_files) == (False, ("x",))
+    assert past_of(production, "q", AFTER + timedelta(days=1))[1].is_exact
+
+
+def test_reader_that_ties_contents_together_later_is_told(production: Production) -> None:
+    md5 = [f"md5:{'3' * 32}"]
+    production.record(
+        job(1, outputs=[file_entry("x", 1)]),
+        job(3, inputs=[file_entry("x", checksums=md5)], outputs=[file_entry("y")]),
+        job(4, inputs=[file_entry("x", 1)], outputs=[file_entry("z")]),
+    )
+    both = file_entry("x", checksums=[*md5, "adler32:00000009"])
+    production.record(job(6, inputs=[both]), received_at=AFTER)
+
+    assert past_of(production, "y")[1].relinked_files == ("x",)
+
+
+def test_readers_that_tell_nothing_new_leave_the_past_exact(production: Production) -> None:
+    production.record(
+        job(1, outputs=[file_entry("x", 1)]), job(2, inputs=[file_entry("x", 1)], outputs=[file_entry("y")])
+    )
+    more = file_entry("x", checksums=["adler32:00000001", f"md5:{'3' * 32}"])
+    later = [file_entry("x", 1), more, file_entry("x")]
+    production.record(*(job(n, inputs=[entry]) for n, entry in enumerate(later, 10)), received_at=AFTER)
+
+    assert past_of(production, "y")[1].is_exact
+
+
+def test_file_that_only_a_failed_job_or_a_catalog_had_named_was_there_then(production: Production) -> None:
+    production.record(job(1, state="failed", outputs=[file_entry("left")]))
+    seen = {"experiment": "nova", "name": "seen"}
+    production.write(lambda connection: record_sighting(connection, production.known, seen, received_at=MOMENT))
+
+    for name in ("left", "seen"):
+        assert placeholders(past_of(production, name)[0]) == {name: True}
+        with pytest.raises(NotFoundError, match=f"No record had mentioned {name}"):
+            past_of(production, name, MOMENT - timedelta(days=1))
