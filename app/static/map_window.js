@@ -5,6 +5,8 @@ import { Drawing, MOVE, NARROW, STILL } from "./map_drawing.js";
 // Words of boxes are 12 px high, so they are read without effort; a path may be seen smaller, since it is to be seen whole.
 const READABLE = 0.85, LEAST_OF_PATH = 0.4;
 const EDGE = 14, BESIDE = 320;
+// The signs at the edges need so much room; what is brought into view stays clear of them.
+const CLEAR = 36;
 
 // Who extends it has `panel` and `chosen` besides what a drawing has.
 export class Window extends Drawing {
@@ -61,12 +63,12 @@ export class Window extends Drawing {
   // The nearest place at which an extent is seen; its beginning where there is no room for all of it.
   panTo(extent, pan = this.cy.pan()) {
     const zoom = this.cy.zoom(), { width, height } = this.seenSize();
-    const one = (size, low, high, at) => at + Math.max(EDGE - (low * zoom + at), Math.min(0, size - EDGE - (high * zoom + at)));
+    const one = (size, low, high, at) => at + Math.max(CLEAR - (low * zoom + at), Math.min(0, size - CLEAR - (high * zoom + at)));
     return { x: one(width, extent.x1, extent.x2, pan.x), y: one(height, extent.y1, extent.y2, pan.y) };
   }
 
   reveal(id) {
-    if (!this.cy.animated() && !this.isSeen(id)) this.cy.pan(this.panTo(this.extentOf([id])));
+    if (!this.cy.animated() && !this.isSeen(id)) this.cy.pan(this.held(this.panTo(this.extentOf([id]))));
   }
 
   isSeen(id) {
