@@ -388,7 +388,7 @@ def test_questions_to_a_history_are_answered_in_the_first_line(pages: FlaskClien
     related = f"/relation?experiment=toyexp&a={first}&b={merged}"
     assert lead(pages, related) == "The second was made from the other, by 2 jobs."
     assert (
-        lead(pages, f"{related}&as_of=2020-01-01") == f"No record had mentioned {merged} at 2020-01-01T00:00:00+00:00."
+        lead(pages, f"{related}&as_of=2020-01-01") == f"No record had mentioned {first} at 2020-01-01T00:00:00+00:00."
     )
     assert (
         lead(pages, f"/relation?a={merged}&b={other}")
