@@ -248,3 +248,53 @@ def test_what_failed_waits_for_somebody_and_has_no_time_left(production: Product
     assert one_to_come == pytest.approx(3600 / 6)
     assert (shown(production)["missing"], shown(production)["seconds_left"]) == (1, None)
     assert campaign["seconds_left"] is None
+
+
+def place(production: Production, task_id: str = "t1") -> tuple[str | None, str | None]:
+    with production.database.reading.connect() as connection:
+        task = find_task(connection, task_id)
+    return task.campaign, task.stage
+
+
+@pytest.mark.parametrize(
+    ("declared", "placed"),
+    [
+        ({}, ("cc", "gen")),
+        ({"campaign": "dd"}, ("dd", "gen")),
+        ({"stage": "merge"}, ("cc", "merge")),
+        ({"campaign": "dd", "stage": "merge"}, ("dd", "merge")),
+    ],
+)
+def test_a_task_is_placed_by_declaration_and_jobs_alike_whichever_came_first(
+    production: Production, declared: dict[str, Any], placed: tuple[str, str]
+) -> None:
+    """What a declaration leaves open was never said by a job that came later."""
+    jobs = [
+        record_of(number, task={"task_id": "t1", **said})
+        for number, said in enumerate([{"campaign": "cc", "stage": "reco"}, {}, {"stage": "gen"}, {"campaign": "x"}], 1)
+    ]
+    for at in range(len(jobs) + 1):
+        for number, record in enumerate(jobs):
+            if number == at:
+                production.declare(f"t{at}", **declared)
+            task = {**record["task"], "task_id": f"t{at}"}
+            production.record(record_of(100 * (at + 1) + number, task=task))
+        if at == len(jobs):
+            production.declare(f"t{at}", **declared)
+
+    assert [place(production, f"t{at}") for at in range(len(jobs) + 1)] == [placed] * (len(jobs) + 1)
+
+
+def test_a_later_declaration_and_a_correction_leave_nothing_of_the_earlier_ones(production: Production) -> None:
+    production.declare("t1", campaign="dd", stage="merge")
+    production.record(record_of(1, task={"task_id": "t1", "campaign": "cc", "stage": "reco"}))
+    assert place(production) == ("dd", "merge")
+
+    production.declare("t1", stage="merge")
+    assert place(production) == ("cc", "merge")
+
+    production.record(record_of(1, task={"task_id": "t1", "campaign": "ee", "stage": "reco"}), reason="a slip")
+    assert place(production) == ("ee", "merge")
+
+    production.declare("t1")
+    assert place(production) == ("ee", "reco")
