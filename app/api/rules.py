@@ -16,6 +16,7 @@ from provenance.records.documents import read_document
 from provenance.records.job_record import Name
 from provenance.records.repairing import parse_object
 from provenance.schemas.queries import AfterQuery, ComparatorsQuery, read_query
+from provenance.services.orders import find_experiment
 from provenance.services.rule_tables import declare_rules, reclassify, show_rules
 from provenance.services.tasks import find_task
 from provenance.triage.rules import RuleTable
@@ -84,6 +85,7 @@ def post_reclassification(experiment: str) -> Response:
     body = read_document(parse_object(read_body(_BODY_BYTES)), ReclassificationBody, "The reclassification")
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
+        find_experiment(connection, experiment)
         task = find_task(connection, body.task_id, experiment=experiment) if body.task_id else None
     answer = service.write(
         lambda connection, known: reclassify(

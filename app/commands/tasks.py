@@ -95,7 +95,7 @@ def _task_lines(shown: dict[str, Any], url: str) -> Iterator[str]:
     if expected is None:
         yield "How many were to be was not declared: `jobprov declare` freezes the list."
     if shown["silent"]:
-        yield f"{counted(shown['silent'], 'running job')} silent for more than a day."
+        yield f"{counted(shown['silent'], 'running unit')} silent for more than a day."
     for cause in shown["errors"][:_LISTED]:
         yield f"  {number(cause['count'])} x {cause_words(cause)}, such as job {cause['example']}"
     for waiver in shown["waivers"][:_LISTED]:

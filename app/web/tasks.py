@@ -67,7 +67,7 @@ def _missing(task: dict[str, Any]) -> str:
 
 def shown_states(task: dict[str, Any]) -> dict[str, int]:
     """Return units by state, those that fell silent apart from those that run."""
-    silent = min(task["silent"], task["running"])
+    silent = task["silent"]
     states = {
         "succeeded": task["produced"],
         "running": task["running"] - silent,

@@ -6,9 +6,23 @@ from typing import Any, TypeVar
 import msgspec
 
 from provenance.errors import BadInputError
+from provenance.records.job_record import ExperimentName
 from provenance.records.repairing import split_message
 
 T = TypeVar("T")
+
+
+class _Named(msgspec.Struct):
+    experiment: ExperimentName
+
+
+def check_experiment_name(name: str) -> str:
+    """Return the name of an experiment that an address says and that something is declared for, where a record could say it.
+
+    Raises:
+        BadInputError: it could not.
+    """
+    return read_document({"experiment": name}, _Named, "The address").experiment
 
 
 def read_document(document: Mapping[str, Any], kind: type[T], what: str) -> T:

@@ -12,6 +12,7 @@ from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import ComparatorSet, Experiment, LedgerEntry
 from provenance.errors import NotFoundError
+from provenance.records.documents import check_experiment_name
 from provenance.services.ledger import NewEntry, append_document
 
 
@@ -27,10 +28,10 @@ def declare_comparators(
     """Declare how outputs of an experiment are compared; return `{experiment, version, is_new}`. The same again changes nothing.
 
     Raises:
-        BadInputError: the rules cannot be read.
+        BadInputError: the rules cannot be read, or no record could name the experiment.
     """
     read_rules(document)
-    key = intern_experiments(connection, known, {experiment})[experiment]
+    key = intern_experiments(connection, known, {check_experiment_name(experiment)})[experiment]
     held = _newest(connection, experiment)
     if held is not None and json.loads(held.document) == document:
         return {"experiment": experiment, "version": held.version, "is_new": False}

@@ -122,7 +122,7 @@ def _first_units(first: _Learnt, files: int | None, events: int | None) -> float
     if not first.made.events:
         message = f"jobs of stage {first.stage} do not say how many events they put out"
         raise BadInputError(f"events: {message}; give files= instead.", {"events": [message]})
-    return float((events or 0) * first.made.jobs / first.made.events)
+    return float((events or 0) * first.made.counted_jobs / first.made.events)
 
 
 def _stage(learnt: _Learnt, count: int, slots: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from provenance.db.queries.jobs import JobFilters, list_job_rows
-from provenance.db.queries.tasks import begun_at
+from provenance.db.queries.tasks import begun_at, is_no_rerun
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Experiment, File, Job, Stage, TaskRow
 from provenance.services.reproduction import reproduction_facts
@@ -35,11 +35,12 @@ def home_facts(connection: Connection) -> dict[str, Any]:
 def campaign_counts(
     connection: Connection, campaign: str | None = None, experiment: str | None = None
 ) -> list[dict[str, Any]]:
-    """Return campaigns with their stages and the number of jobs in each state, newest campaign first.
+    """Return campaigns with their stages and the number of jobs in each state, newest campaign first; reruns count nowhere.
 
     Stages stand in the order of production: as the first recorded job of each began, since records arrive in any order.
     """
     counted = select(Job.task_id, Job.state, func.count().label("jobs"), func.min(Job.id).label("first"))
+    counted = counted.where(is_no_rerun())
     if campaign is not None or experiment is not None:
         counted = counted.where(Job.task_id.in_(_tasks_of(campaign, experiment)))
     # along the index, before anything is joined: the jobs of a million rows are counted in a tenth of a second

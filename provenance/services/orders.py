@@ -20,7 +20,8 @@ from provenance.db.keys import KnownKeys, allocate_keys, chunks
 from provenance.db.queries.orders import find_orders, find_workflows, open_orders, wanting_workflows
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Experiment, Order, OrderInput, OrderLease
-from provenance.errors import BadInputError, NotFoundError
+from provenance.errors import BadInputError, ConflictError, NotFoundError
+from provenance.records.job_record import Integer
 from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
 from provenance.services.task_declarations import intern_task
 from provenance.services.workflows import read_workflows
@@ -93,8 +94,8 @@ class EndedOrder(msgspec.Struct):
     """An order that is over in the batch system; `problem` is what that says where the job did not end by itself."""
 
     order_id: _Id
-    exit_code: int | None = None
-    signal: int | None = None
+    exit_code: Integer | None = None
+    signal: Integer | None = None
     problem: Annotated[str, msgspec.Meta(max_length=3000)] | None = None
 
 
@@ -122,10 +123,18 @@ def append_orders(
     submitter: str | None = None,
     said: dict[str, Any] | None = None,
 ) -> list[str]:
-    """Make orders; return their ids, in order. Those that are there already are left as they are; `said` is kept with the others."""
+    """Make orders; return their ids, in order. Those that are there already are left as they are; `said` is kept with the others.
+
+    Raises:
+        ConflictError: one of them is over already, and would never be taken again: another attempt has to be ordered.
+    """
     ids = [order_id(experiment, order) for order in orders]
     key = intern_experiments(connection, known, {experiment})[experiment]
     held = find_orders(connection, key, ids)
+    if over := next((row for row in held.values() if row.ended_at is not None), None):
+        raise ConflictError(
+            f"Attempt {over.attempt} of unit {over.unit} was ordered and is over: nothing was ordered; ask again."
+        )
     fresh = {each: order for each, order in zip(ids, orders, strict=True) if each not in held}
     for part in chunks(list(fresh), MOST_TAKEN):
         listed = [{"order_id": each, **msgspec.to_builtins(fresh[each])} for each in part]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from provenance.db.queries.orders import FailedAttempt, MadeFile, OrderRow
+from provenance.db.queries.orders import FailedAttempt, MadeFile, OrderRow, last_attempt
 from provenance.launchers.workflow import Stage, Workflow
 from provenance.services.orders import NOT_SUBMITTED, NewOrder, Part
 
@@ -168,7 +168,7 @@ def _retry(stage: Stage, facts: StageFacts, unit: str, orders: Sequence[OrderRow
     return NewOrder(
         task_id=facts.task_id,
         unit=unit,
-        attempt=len(orders) + 1,
+        attempt=last_attempt(orders) + 1,  # not their number: a retry by hand counts recorded jobs, too
         inputs=list(facts.inputs.get(unit, ())),
         retry_of=failures[-1].job_id if failures else None,
         memory_bytes=memory,

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from provenance.db.keys import KnownKeys
-from provenance.db.queries.orders import OrderRow, orders_of_task
+from provenance.db.queries.orders import OrderRow, last_attempt, orders_of_task
 from provenance.db.queries.retries import Attempt, attempts_of_task, attempts_of_units
 from provenance.db.queries.tasks import FoundTask, find_tasks
 from provenance.db.queries.units import waived_units
@@ -32,6 +32,7 @@ from provenance.services.retry_policies import policy_of, read_policies
 
 MOST_JOBS = 1000
 _BAD = ("failed", "killed", "lost")
+_RERUN = "a rerun: retry the job that it repeats"
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=3000)]
 _Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
@@ -72,7 +73,7 @@ def choose_retries(connection: Connection, store: Documents, body: RetryBody) ->
         mine = [attempt for attempt in attempts if (attempt.task_id or "") == task_id]
         if not task_id:
             words = "it names no task and unit, so that a try could not be counted as one of the same: `jobprov rerun`"
-            skipped += [(attempt, words) for attempt in mine]
+            skipped += [(attempt, _RERUN if attempt.rerun_of else words) for attempt in mine]
             continue
         [task] = find_tasks(connection, task_id, body.experiment)
         policy = policy_of(policies, task.stage)
@@ -192,6 +193,8 @@ class _Task:
 
     def _reason_against(self, attempt: Attempt) -> str | None:
         """Return why an attempt is not to be repeated; None where it is."""
+        if attempt.rerun_of:
+            return _RERUN  # it is no attempt at its unit, and may be all that is recorded of that
         if not attempt.unit:
             return "it names no unit, so that a try could not be counted as one of the same: `jobprov rerun`"
         mine, orders = self._attempts[attempt.unit], self._orders.get(attempt.unit, [])
@@ -205,11 +208,15 @@ class _Task:
         }
         reason = next((words for words, is_so in against.items() if is_so), None)
         if reason is None and not self._body.jobs:
-            return self._policy_against(attempt, max(len(mine), len(orders)))
+            return self._policy_against(attempt)
         return reason
 
-    def _policy_against(self, attempt: Attempt, tries: int) -> str | None:
-        read = self._classes.get(attempt.key)
+    def _tries(self, unit: str) -> int:
+        """Return how often a unit was tried: an order may have ended without a record, and a job come without an order."""
+        return max(len(self._attempts[unit]), last_attempt(self._orders.get(unit, ())))
+
+    def _policy_against(self, attempt: Attempt) -> str | None:
+        read, tries = self._classes.get(attempt.key), self._tries(attempt.unit or "")
         if tries > self._policy.times:
             return f"it was tried {tries} times, and the policy of its stage says {self._policy.times} times again"
         if self._policy.transient_only and not (read and read.transient):
@@ -218,7 +225,6 @@ class _Task:
 
     def _try(self, attempt: Attempt, before: Mapping[str, NewOrder], asked_for: Mapping[int, int]) -> Try:
         unit = attempt.unit or ""
-        tries = max(len(self._attempts[unit]), len(self._orders.get(unit, [])))
         held = before.get(unit)
         order = held or NewOrder(
             task_id=self._task_id,
@@ -228,7 +234,7 @@ class _Task:
             campaign=self._campaign,
             bundle_of=attempt.job_id,
         )
-        order.attempt, order.retry_of = tries + 1, attempt.job_id
+        order.attempt, order.retry_of = self._tries(unit) + 1, attempt.job_id
         factor = self._body.memory_factor or self._policy.memory_factor
         memory = order.memory_bytes or asked_for.get(attempt.key)
         order.memory_bytes = math.ceil(memory * factor) if memory else None

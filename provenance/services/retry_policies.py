@@ -15,7 +15,7 @@ from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Experiment, RetryPolicyRow
 from provenance.launchers.workflow import RetryPolicy
-from provenance.records.documents import read_document
+from provenance.records.documents import check_experiment_name, read_document
 from provenance.services.ledger import NewEntry, append_document
 
 ANY_STAGE = "*"
@@ -40,10 +40,10 @@ def declare_policies(
     """Put these policies in the place of those before; return how many they are.
 
     Raises:
-        BadInputError: a field is missing, unknown or wrong; names it.
+        BadInputError: a field is missing, unknown or wrong, which it names; or no record could name the experiment.
     """
     body = read_document(document, PoliciesBody, "The policies")
-    key = intern_experiments(connection, known, {experiment})[experiment]
+    key = intern_experiments(connection, known, {check_experiment_name(experiment)})[experiment]
     policies = {stage: msgspec.to_builtins(policy) for stage, policy in body.stages.items()}
     new = NewEntry(key, "retry_policies", received_at, submitter, b"")
     write_policy_rows(connection, key, append_document(connection, new, {"policies": policies}), policies)

@@ -17,6 +17,7 @@ from provenance.db.queries.tasks import FoundTask
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Experiment, Job, LedgerEntry, Reclassification, RuleTableRow
 from provenance.errors import ConflictError, NotFoundError
+from provenance.records.documents import check_experiment_name
 from provenance.services.classification_work import enqueue_failures
 from provenance.services.ledger import NewEntry, append_document
 from provenance.triage.built_in import VERSION, built_in_rules
@@ -68,11 +69,11 @@ def declare_rules(
         after: the version that it was made from; None where that does not matter.
 
     Raises:
-        BadInputError: the rules cannot be read.
+        BadInputError: the rules cannot be read, or no record could name the experiment.
         ConflictError: somebody else declared another version since `after`.
     """
     table = read_rules(document)
-    key = intern_experiments(connection, known, {experiment})[experiment]
+    key = intern_experiments(connection, known, {check_experiment_name(experiment)})[experiment]
     held = _newest(connection, key)
     if after is not None and after != held.version:
         raise ConflictError(

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, update
 
 from provenance.db.keys import KnownKeys
 from provenance.db.queries.tasks import FoundTask, find_tasks
+from provenance.db.recording.task_rows import place_again
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Stage, TaskRow
 from provenance.errors import BadInputError
@@ -130,17 +131,17 @@ def declare_task(
 def write_task_row(
     connection: Connection, known: KnownKeys, task_id: str, document: dict[str, Any], *, entry: int, experiment: int
 ) -> None:
-    """Write the row of a declared task whose ledger entry is there; what it says of its stage goes before what jobs say."""
+    """Write the row of a declared task whose ledger entry is there; what it says of campaign and stage goes before what jobs say."""
     declaration = read_declaration(document)
     task = intern_task(connection, known, experiment, task_id)
-    values: dict[str, Any] = {"entry_id": entry}
+    values: dict[str, Any] = {"entry_id": entry, "declared_stage_id": None}
     if declaration.campaign or declaration.stage:
         stage_key = (experiment, declaration.campaign or "", declaration.stage or "")
         stage = dict(zip(("experiment_id", "campaign", "name"), stage_key, strict=True))
         stages = known.intern(connection, table_of(Stage), ["experiment_id", "campaign", "name"], {stage_key: stage})
-        values["stage_id"] = stages[stage_key]
+        values["declared_stage_id"] = stages[stage_key]
     connection.execute(update(TaskRow).where(TaskRow.id == task).values(**values))
-    known.notes.pop(("task-stage", task), None)
+    place_again(connection, known, [task])
 
 
 def intern_task(connection: Connection, known: KnownKeys, experiment: int, task_id: str) -> int:

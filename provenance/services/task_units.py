@@ -32,6 +32,7 @@ class Units(NamedTuple):
         unlisted: units with attempts that are not on the frozen list; they count nowhere else.
         open: the units without result that are not waived, with the state of the best attempt (None: never tried).
         entries: the ledger entry that waives each unit counted in `waived`.
+        running: the units counted in `states` as running.
         by_catalog: how many of the done ones only the catalog knows: it has an output of them, and no job of theirs succeeded.
     """
 
@@ -42,6 +43,7 @@ class Units(NamedTuple):
     open: list[dict[str, Any]]
     entries: Mapping[str, int]
     by_catalog: int = 0
+    running: frozenset[str] = frozenset()
 
     @property
     def missing(self) -> int | None:
@@ -91,6 +93,7 @@ def _count(
         ],
         entries=entries,
         by_catalog=len(by_catalog & units.keys()),
+        running=frozenset(unit for unit in units if states.get(unit) == "running"),
     )
 
 

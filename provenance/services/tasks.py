@@ -19,9 +19,9 @@ from provenance.db.queries.tasks import (
     find_tasks,
     output_count,
     resource_sums,
-    silent_count,
     tasks_of_campaign,
 )
+from provenance.db.queries.units import silent_units
 from provenance.errors import AmbiguousError, NotFoundError
 from provenance.services.home import campaign_counts
 from provenance.services.ledger import Documents
@@ -57,7 +57,8 @@ def show_task(
     """Return what the page of a task shows, in the words of the HTTP interface.
 
     `expected`, `produced`, `running`, `failed`, … count units; a unit counts once, by its best attempt, or as `waived`. `missing`
-    are units of the frozen list that nobody waived and of which no attempt succeeded; None where the task was not declared.
+    are units of the frozen list that nobody waived and of which no attempt succeeded; None where the task was not declared. `silent`
+    are those of the `running` ones of which no job was heard of for a day.
     `seconds_left` is how long they take at the pace of the last hour, or of the last day; those that failed wait for somebody,
     and nobody knows how long: they are left out, and it is None where nothing else is missing.
 
@@ -79,7 +80,7 @@ def show_task(
         **counts,
         "unlisted": units.unlisted,
         "by_catalog": units.by_catalog,
-        "silent": silent_count(connection, task.key, before=datetime.now(UTC) - SILENT_AFTER),
+        "silent": len(units.running & silent_units(connection, task.key, before=datetime.now(UTC) - SILENT_AFTER)),
         "states": units.states,
         "seconds_left": _seconds_left(connection, [task.key], [counts]),
         "expected_files": None if units.expected is None or outputs is None else units.expected * outputs,

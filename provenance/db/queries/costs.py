@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, and_, case, func, or_, select
 
 from provenance.db.queries.jobs import JobFilters, narrowed, selected
 from provenance.db.queries.sums import wide_sum
@@ -28,11 +28,12 @@ class Attempt(NamedTuple):
 
 
 class Yield(NamedTuple):
-    """What the successful jobs of a stage made."""
+    """What the successful jobs of a stage made: also how many they are, and how many of them say how many events that is."""
 
     jobs: int
     size_bytes: int
     events: int
+    counted_jobs: int
 
 
 def stages_of(connection: Connection, filters: JobFilters) -> list[str]:
@@ -64,19 +65,19 @@ def _attempt(row: Any) -> Attempt:
 
 
 def yields(connection: Connection, filters: JobFilters) -> Yield:
-    """Return what the newest successful jobs made: files that are aliases of others count once."""
+    """Return what the newest successful jobs made: files that are aliases of others count once, jobs without files as well."""
     newest = narrowed(selected(Job.id.label("id")), filters).where(Job.rerun_of.is_(None), Job.state == _SUCCEEDED)
     chosen = newest.order_by(Job.id.desc()).limit(MOST_ATTEMPTS).subquery()
     query = (
         select(
-            func.count(Claim.job_id.distinct()),
+            func.count(chosen.c.id.distinct()),
             func.coalesce(wide_sum(Identity.size_bytes), 0),
             func.coalesce(wide_sum(Claim.event_count), 0),
+            func.count(case((Claim.event_count.is_not(None), chosen.c.id)).distinct()),
         )
         .select_from(chosen)
-        .join(Claim, Claim.job_id == chosen.c.id)
-        .join(Identity, Identity.id == Claim.identity_id)
-        .where(Claim.alias_of.is_(None))
+        .outerjoin(Claim, and_(Claim.job_id == chosen.c.id, Claim.alias_of.is_(None)))
+        .outerjoin(Identity, Identity.id == Claim.identity_id)
     )
     row = connection.execute(query).one()
-    return Yield(row[0], int(row[1] or 0), int(row[2] or 0))
+    return Yield(row[0], int(row[1] or 0), int(row[2] or 0), row[3])

@@ -1,6 +1,6 @@
 """Orders: which are open, which stand where, and what is known of the units of a task that a workflow makes. Set-wise throughout."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -79,6 +79,11 @@ def orders_of_task(connection: Connection, task: int) -> list[OrderRow]:
     """Return the orders of a task, in the order in which they were made."""
     query = select(*_ORDER_COLUMNS).where(Order.task_id == task).order_by(Order.id)
     return [OrderRow._make(row) for row in connection.execute(query).all()]
+
+
+def last_attempt(orders: Iterable[OrderRow]) -> int:
+    """Return the highest attempt of these orders of a unit, 0 of none: more than their number where a job came without an order."""
+    return max((order.attempt for order in orders), default=0)
 
 
 def inputs_of_task(connection: Connection, task: int) -> dict[str, list[str]]:

@@ -25,6 +25,7 @@ class Attempt(NamedTuple):
     exit_signal: int | None
     message: str | None
     received_at: datetime
+    rerun_of: str | None
 
 
 def attempts_of_task(connection: Connection, task: int) -> list[Attempt]:
@@ -48,7 +49,7 @@ _ORDER = func.coalesce(Job.ended_at, Job.received_at)
 def _selected() -> Select[Any]:
     columns: tuple[Any, ...] = (
         Job.id, Job.uuid, TaskRow.task_id, Stage.name, Job.unit, Job.state, Host.site, Job.exit_code,
-        Job.exit_signal, Job.message, Job.received_at,
+        Job.exit_signal, Job.message, Job.received_at, Job.rerun_of,
     )  # fmt: skip
     return (
         select(*columns)

@@ -1,10 +1,14 @@
-"""Tasks in numbers: which there are, errors by cause, what it took. A few statements a task; its units are in `units.py`."""
+"""Tasks in numbers: which there are, errors by cause, what it took. A few statements a task; its units are in `units.py`.
+
+Reruns for comparison count nowhere here, as in statistics: they are nobody's attempt to make something.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Text, case, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, select
+from sqlalchemy.orm import aliased
 
 from provenance.db.keys import chunks
 from provenance.db.queries.jobs import job_summaries
@@ -106,7 +110,7 @@ def versions_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int,
             select(TaskRow.id, SoftwareSet.id)
             .join(Job, Job.task_id == TaskRow.id)
             .join(SoftwareSet, SoftwareSet.id == Job.software_set_id)
-            .where(TaskRow.id.in_(part), Job.state == STATES.index("succeeded"))
+            .where(TaskRow.id.in_(part), Job.state == STATES.index("succeeded"), Job.rerun_of.is_(None))
             .distinct()
         )
         pairs.update((row[0], row[1]) for row in connection.execute(query))
@@ -117,6 +121,12 @@ def versions_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int,
     return {task: sorted(versions) for task, versions in found.items()}
 
 
+def is_no_rerun() -> ColumnElement[bool]:
+    """Return the condition that a job is none of the few reruns for comparison: for counts that an index answers without the rows."""
+    rerun = aliased(Job)
+    return Job.id.not_in(select(rerun.id).where(rerun.rerun_of.is_not(None)))
+
+
 def causes(connection: Connection, task: int) -> list[dict[str, Any]]:
     """Return why jobs of a task did not succeed, most frequent first, each with its newest example."""
     bad = [STATES.index(state) for state in ("failed", "killed", "lost")]
@@ -125,7 +135,7 @@ def causes(connection: Connection, task: int) -> list[dict[str, Any]]:
             Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class, func.count(), func.max(Job.id),
             func.max(Job.message),
         )
-        .where(Job.task_id == task, Job.state.in_(bad))
+        .where(Job.task_id == task, Job.state.in_(bad), Job.rerun_of.is_(None))
         .group_by(Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class)
         .order_by(func.count().desc())
         .limit(MOST_CAUSES)
@@ -152,7 +162,7 @@ def resource_sums(connection: Connection, task: int) -> dict[str, Any]:
     query = select(
         func.count(), func.sum(Job.wall_seconds), func.sum(Job.cpu_seconds), func.max(Job.max_rss_bytes),
         func.min(Job.started_at), func.max(Job.ended_at),
-    ).where(Job.task_id == task)  # fmt: skip
+    ).where(Job.task_id == task, Job.rerun_of.is_(None))  # fmt: skip
     row = connection.execute(query).one()
     return {
         "jobs": row[0],
@@ -170,15 +180,7 @@ def output_count(connection: Connection, task: int) -> int:
         select(func.count())
         .select_from(Job)
         .join(Claim, Claim.job_id == Job.id)
-        .where(Job.task_id == task, Job.state == STATES.index("succeeded"), Claim.alias_of.is_(None))
-    )
-    return connection.execute(query).scalar_one()
-
-
-def silent_count(connection: Connection, task: int, *, before: Any) -> int:
-    """Return how many running jobs were last heard of before a moment."""
-    query = select(func.count()).where(
-        Job.task_id == task, Job.state == STATES.index("running"), Job.received_at < before
+        .where(Job.task_id == task, Job.state == STATES.index("succeeded"), Claim.alias_of.is_(None), is_no_rerun())
     )
     return connection.execute(query).scalar_one()
 
@@ -211,7 +213,7 @@ def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[dat
 def failing_jobs(connection: Connection, task: int) -> list[dict[str, Any]]:
     """Return the newest jobs of a task that did not succeed."""
     bad = [STATES.index(state) for state in ("failed", "killed", "lost")]
-    query = select(Job.id).where(Job.task_id == task, Job.state.in_(bad)).order_by(Job.id.desc()).limit(MOST_FAILING)
-    keys = [row[0] for row in connection.execute(query)]
+    query = select(Job.id).where(Job.task_id == task, Job.state.in_(bad), Job.rerun_of.is_(None))
+    keys = [row[0] for row in connection.execute(query.order_by(Job.id.desc()).limit(MOST_FAILING))]
     summaries = job_summaries(connection, keys)
     return [summaries[key] for key in keys]

@@ -1,6 +1,7 @@
 """Units of tasks by their best attempt, those that are waived, and files that nothing was made from yet."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Text, and_, case, cast, func, literal, select
@@ -16,6 +17,7 @@ from provenance.db.tables import (
     LedgerEntry,
     Mention,
     Producer,
+    ProvisionalRecord,
     TaskRow,
     WaivedUnit,
 )
@@ -47,6 +49,22 @@ def unit_rows(connection: Connection, tasks: Sequence[int]) -> dict[int, list[Un
     for task, unit, named, rank in connection.execute(query):
         found[task].append(UnitRow(unit, named is not None, _BEST_FIRST[rank]))
     return found
+
+
+def silent_units(connection: Connection, task: int, *, before: datetime) -> set[str]:
+    """Return the units of which every running job was last heard of before a moment, done or not; names as of `unit_rows`.
+
+    A job is heard of when a record says again that it runs: `jobs` keeps when the first one came.
+    """
+    name = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
+    query = (
+        select(name.label("name"))
+        .outerjoin(ProvisionalRecord, ProvisionalRecord.job_id == Job.id)
+        .where(Job.task_id == task, Job.state == STATES.index("running"), Job.rerun_of.is_(None))
+        .group_by("name")
+        .having(func.max(func.coalesce(ProvisionalRecord.received_at, Job.received_at)) < before)
+    )
+    return {row[0] for row in connection.execute(query)}
 
 
 def waived_units(connection: Connection, tasks: Sequence[int]) -> dict[int, dict[str, int]]:

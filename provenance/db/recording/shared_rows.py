@@ -57,7 +57,7 @@ def intern_shared(
         experiments,
         known.intern(connection, table_of(Host), ["hostname", "site", "facility"], hosts),
         stages,
-        intern_tasks(connection, known, records, experiments, stages),
+        intern_tasks(connection, known, records, experiments),
         _intern_closures(connection, known, records),
         intern_software_sets(connection, known, [record.software for record in records if record.software]),
         _intern_gap_sets(connection, known, gaps),

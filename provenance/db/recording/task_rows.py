@@ -6,30 +6,30 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.db.base import table_of
-from provenance.db.driver import change, fetch
+from provenance.db.driver import change_many
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.job_rows import stage_key
-from provenance.db.selecting import select_among
+from provenance.db.selecting import change_among, select_among
 from provenance.db.tables import Stage, TaskRow
 from provenance.records.job_record import JobRecord
 
 StageKey = tuple[int, str, str]
 TaskKey = tuple[int, str]
+Place = tuple[str, str]
+"""Campaign and stage, '' for what is not said."""
+_NOWHERE: Place = ("", "")
 
 _PLACES = """
-SELECT t.id, s.campaign, s.name FROM tasks t LEFT JOIN stages s ON s.id = t.stage_id
-WHERE t.entry_id IS NULL AND t.id {among}
+SELECT t.id, s.campaign, s.name, d.campaign, d.name FROM tasks t
+LEFT JOIN stages s ON s.id = t.stage_id LEFT JOIN stages d ON d.id = t.declared_stage_id WHERE t.id {among}
 """
-_PLACE_EARLIER = """
-UPDATE tasks SET stage_id = ? WHERE id = ? AND entry_id IS NULL AND (
-  stage_id IS NULL OR EXISTS (
-    SELECT 1 FROM stages held, stages said WHERE held.id = tasks.stage_id AND said.id = ?
-    AND (held.campaign > said.campaign OR (held.campaign = said.campaign AND held.name > said.name))))
-"""  # another process may have placed it since it was read
+_LOCK = "UPDATE tasks SET stage_id = stage_id WHERE id {among}"
 _FIRST_SAID = """
-SELECT s.id FROM jobs j JOIN stages s ON s.id = j.stage_id WHERE j.task_id = ? ORDER BY s.campaign, s.name LIMIT 1
+SELECT t.id, t.experiment_id, d.campaign, d.name, MIN(NULLIF(s.campaign, '')), MIN(NULLIF(s.name, '')) FROM tasks t
+LEFT JOIN stages d ON d.id = t.declared_stage_id LEFT JOIN jobs j ON j.task_id = t.id LEFT JOIN stages s ON s.id = j.stage_id
+WHERE t.id {among} GROUP BY t.id, t.experiment_id, d.campaign, d.name
 """
-_PLACE_AGAIN = "UPDATE tasks SET stage_id = ? WHERE id = ? AND entry_id IS NULL"
+_WRITE_PLACE = "UPDATE tasks SET stage_id = ? WHERE id = ?"
 
 
 def intern_stages(
@@ -45,36 +45,65 @@ def intern_stages(
 
 
 def intern_tasks(
-    connection: Connection,
-    known: KnownKeys,
-    records: Sequence[JobRecord],
-    experiments: Mapping[str, int],
-    stages: Mapping[StageKey, int],
+    connection: Connection, known: KnownKeys, records: Sequence[JobRecord], experiments: Mapping[str, int]
 ) -> dict[TaskKey, int]:
-    """Return task keys. A task's stage is what its declaration says, else the first by name that one of its jobs says."""
+    """Return task keys. Campaign and stage of a task are each what its declaration says, else the first by name that a job says."""
     rows: dict[TaskKey, dict[str, Any]] = {}
-    said: dict[TaskKey, tuple[str, str]] = {}
+    said: dict[TaskKey, Place] = {}
     for record in records:
         if record.task is None or record.task.task_id is None:
             continue
         key = (experiments[record.experiment], record.task.task_id)
         rows[key] = {"experiment_id": key[0], "task_id": key[1]}
         if stage := stage_key(record):
-            said[key] = min(said.get(key, stage), stage)
+            said[key] = _first_of(said.get(key, _NOWHERE), stage)
     tasks = known.intern(connection, table_of(TaskRow), ["experiment_id", "task_id"], rows)
-    _place(connection, {tasks[key]: (stage, stages[(key[0], *stage)]) for key, stage in said.items()})
+    _place(connection, known, {tasks[key]: (key[0], *place) for key, place in said.items()})
     return tasks
 
 
-def _place(connection: Connection, said: Mapping[int, tuple[tuple[str, str], int]]) -> None:
-    for task, campaign, name in select_among(connection, _PLACES, said):
-        stage, number = said[task]
-        if campaign is None or stage < (campaign, name):
-            change(connection, _PLACE_EARLIER, (number, task, number))
+def place_again(connection: Connection, known: KnownKeys, tasks: Iterable[int]) -> None:
+    """Place tasks anew whose declaration is another, or of which a job says something else than before, or nothing more."""
+    rows = select_among(connection, _FIRST_SAID, sorted(tasks))
+    places = {row[0]: (row[1], *_placed(_place_of(row[2:4]), _place_of(row[4:6]))) for row in rows}
+    _write_places(connection, known, places)
 
 
-def place_again(connection: Connection, tasks: Iterable[int]) -> None:
-    """Find the stage of tasks anew of which a job says something else than before, or nothing more."""
-    for task in sorted(tasks):
-        found = fetch(connection, _FIRST_SAID, (task,))
-        change(connection, _PLACE_AGAIN, (found[0][0] if found else None, task))
+def _place(connection: Connection, known: KnownKeys, said: Mapping[int, StageKey]) -> None:
+    """Place the tasks of jobs that say another place than what stands there; mostly that is none."""
+    if moved := _moved(connection, said):
+        change_among(connection, _LOCK, sorted(moved))  # another process may have placed them since: look again
+        _write_places(connection, known, _moved(connection, {task: said[task] for task in moved}))
+
+
+def _moved(connection: Connection, said: Mapping[int, StageKey]) -> dict[int, StageKey]:
+    found: dict[int, StageKey] = {}
+    for row in select_among(connection, _PLACES, said):
+        experiment, *place = said[row[0]]
+        held = _place_of(row[1:3])
+        to_be = _placed(_place_of(row[3:5]), _first_of(held, _place_of(place)))
+        if to_be != held:
+            found[row[0]] = (experiment, *to_be)
+    return found
+
+
+def _write_places(connection: Connection, known: KnownKeys, places: Mapping[int, StageKey]) -> None:
+    rows = {
+        key: {"experiment_id": key[0], "campaign": key[1], "name": key[2]} for key in places.values() if any(key[1:])
+    }
+    stages = known.intern(connection, table_of(Stage), ["experiment_id", "campaign", "name"], rows)
+    change_many(connection, _WRITE_PLACE, [(stages.get(key), task) for task, key in places.items()])
+
+
+def _place_of(words: Sequence[str | None]) -> Place:
+    campaign, name = words
+    return campaign or "", name or ""
+
+
+def _first_of(one: Place, other: Place) -> Place:
+    campaigns, names = ([word for word in words if word] for words in zip(one, other, strict=True))
+    return min(campaigns, default=""), min(names, default="")
+
+
+def _placed(declared: Place, said: Place) -> Place:
+    return declared[0] or said[0], declared[1] or said[1]

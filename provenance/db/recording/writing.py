@@ -68,7 +68,8 @@ def write_jobs(connection: Connection, known: KnownKeys, drafts: Sequence[JobDra
     before = _places(connection, replaced)
     _write_job_rows(connection, known, drafts, shared)
     after = _places(connection, replaced)
-    place_again(connection, {task for job, (task, stage) in before.items() if task and (task, stage) != after[job]})
+    moved = {task for job, (task, stage) in before.items() if task and (task, stage) != after[job]}
+    place_again(connection, known, moved)
     records = {draft.key: draft.record for draft in drafts}
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(connection, known, records, replaced)

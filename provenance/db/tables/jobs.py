@@ -20,7 +20,7 @@ class Stage(Base):
 
 
 class TaskRow(Base):
-    """A task: one submission of a stage. `entry_id` is its declaration, where one was made."""
+    """A task: one submission of a stage. `entry_id` is its declaration, where one was made; `declared_stage_id` what that says."""
 
     __tablename__ = "tasks"
     __table_args__ = (UniqueConstraint("experiment_id", "task_id"),)
@@ -29,6 +29,7 @@ class TaskRow(Base):
     task_id: Mapped[str] = mapped_column(NameText)
     stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"), index=True)
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.id"))
+    declared_stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"))
 
 
 class Host(Base):

@@ -82,6 +82,23 @@ def test_files_or_events_are_asked_for(production: Production, how: dict[str, in
         estimated(production, **how)
 
 
+def test_jobs_that_wrote_nothing_count_and_unknown_numbers_of_events_are_not_zero(production: Production) -> None:
+    def more(number: int, outputs: list[dict[str, Any]]) -> dict[str, Any]:
+        task = {"task_id": "t-gen", "campaign": "c", "stage": "gen", "unit": f"u{number}"}
+        return record_of(number, task=task, resources={"wall_seconds": 3600}, configurations=[], outputs=outputs)
+
+    production.record(
+        *[more(number, []) for number in range(31, 36)],
+        *[more(number, [{"name": f"n{number}.root", "size_bytes": 1000}]) for number in range(36, 41)],
+    )
+
+    [by_files] = estimated(production, stage="gen", files=20)["stages"]
+    [by_events] = estimated(production, stage="gen", events=500)["stages"]
+
+    assert by_files["output_bytes"] == 15_000, "of twenty jobs, five wrote nothing"
+    assert by_events["units"] == 10, "fifty events each of those that say it"
+
+
 def test_files_that_claim_the_largest_size_there_is_are_summed(production: Production) -> None:
     """SQLite refuses a sum of integers past 64 bits."""
     task = {"task_id": "t-gen", "campaign": "c", "stage": "gen", "unit": "huge"}

@@ -183,6 +183,18 @@ def test_transient_failures_are_tried_again_with_more_memory_elsewhere_and_not_f
     assert "0" not in units(plan)
 
 
+def test_a_unit_that_was_tried_by_hand_as_well_gets_an_attempt_that_was_not_ordered(facts: Facts) -> None:
+    """A retry by hand counts recorded jobs too: its attempt may be higher than the number of orders."""
+    facts.failed("gen", "0")
+    facts.failed("gen", "0", transient=True)
+    held = facts.stages["gen"]["orders"]["0"]
+    held[-1] = held[-1]._replace(attempt=3)
+
+    [order] = [order for order in facts.plan()["gen"].orders if order.unit == "0"]
+
+    assert order.attempt == 4
+
+
 def test_other_failures_are_for_good_and_block_only_what_needs_them(facts: Facts) -> None:
     for number in range(6):
         if number in (2, 4):

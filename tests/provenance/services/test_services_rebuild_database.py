@@ -19,6 +19,8 @@ from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.segments import SegmentError
 
+PLACED = [(1, "first"), (2, "anew"), (3, "last")]
+
 
 @pytest.fixture
 def production(database: Database, tmp_path: Path) -> Iterator[Production]:
@@ -70,6 +72,23 @@ def test_rebuilding_after_sealing_at_every_step_gives_the_same(production: Produ
 
     assert report.segments == report.entries
     assert differences(production.tables(), tables_at(url)) == []
+
+
+def test_tasks_stand_in_a_rebuilt_database_where_declarations_and_jobs_place_them(
+    production: Production, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    production.declare("first")
+    production.declare("anew", campaign="old", stage="old")
+    production.record(*(record_of(n, task={"task_id": name, "campaign": "cc", "stage": "reco"}) for n, name in PLACED))
+    production.declare("anew", stage="merge")
+    production.declare("last")
+    production.seal()
+
+    rebuild_database(production.store, url)
+
+    assert differences(production.tables(), tables_at(url)) == []
+    assert [row["stage_id"][1:] for row in tables_at(url)["tasks"]] == [("cc", "merge"), ("cc", "reco"), ("cc", "reco")]
 
 
 def test_rebuilt_database_goes_on_sealing_the_same_chain(production: Production, tmp_path: Path) -> None:

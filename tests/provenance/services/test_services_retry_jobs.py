@@ -5,8 +5,17 @@ from typing import Any
 import pytest
 from production_samples import MOMENT, Production, digest, job, job_id
 
-from provenance.errors import BadInputError, NotFoundError
-from provenance.services.orders import EndedOrder, PlacedOrder, ReportBody, TakeBody, report_orders, take_orders
+from provenance.errors import BadInputError, ConflictError, NotFoundError
+from provenance.services.orders import (
+    EndedOrder,
+    NewOrder,
+    PlacedOrder,
+    ReportBody,
+    TakeBody,
+    append_orders,
+    report_orders,
+    take_orders,
+)
 from provenance.services.resubmission import repeats_of, resubmission
 from provenance.services.retry_choice import show_choice
 from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries
@@ -140,6 +149,47 @@ def test_what_was_placed_is_not_given_out_and_telling_twice_changes_nothing(trie
     assert [row["attempt"] for row in order(tried, jobs=[job_id(9)])["tries"]] == [3]
 
 
+def test_a_try_that_never_became_a_job_counts_and_the_next_is_another_order(tried: Production) -> None:
+    """The ended order was answered again as if it were new, and nobody could take it."""
+    declare(tried, times=3)
+    for attempt in (2, 3, 4):
+        [row] = order(tried, jobs=[job_id(3)])["tries"]
+        assert row["attempt"] == attempt
+        [taken] = take(tried, "agent")
+        assert taken["order_id"] == row["order_id"]
+        over = EndedOrder(taken["order_id"], problem="not submitted: no proxy")
+        assert report(tried, ReportBody(experiment="nova", ended=[over])) == {"placed": 0, "ended": 1}
+
+    offered = choose(tried, task_id="t1")
+
+    assert offered["tries"] == []
+    assert reasons(offered)["killed"] == "it was tried 4 times, and the policy of its stage says 3 times again"
+
+
+def test_an_order_that_is_over_is_not_answered_as_a_new_one(tried: Production) -> None:
+    [row] = order(tried, jobs=[job_id(3)])["tries"]
+    report(tried, ReportBody(experiment="nova", ended=[EndedOrder(row["order_id"], exit_code=1)]))
+    again = NewOrder(task_id="t1", unit="killed", attempt=2)
+
+    with pytest.raises(ConflictError, match="Attempt 2 of unit killed was ordered and is over"):
+        tried.write(lambda connection: append_orders(connection, tried.known, "nova", [again], received_at=MOMENT))
+
+
+def test_a_rerun_for_comparison_is_not_tried_again_also_where_nothing_else_is_known_of_its_unit(
+    tried: Production,
+) -> None:
+    tried.record(
+        an_attempt(7, "only", code=1, rerun_of=job_id(99)),
+        an_attempt(8, "bad", code=1, rerun_of=job_id(2)),
+        job(9, state="failed", exit={"code": 1}, rerun_of=job_id(2)),
+    )
+    selected = {"jobs": [job_id(number) for number in (7, 8, 9)]}
+
+    for shown in (choose(tried, **selected), order(tried, **selected)):
+        assert shown["tries"] == []
+        assert [row["reason"] for row in shown["skipped"]] == ["a rerun: retry the job that it repeats"] * 3
+
+
 def test_a_report_on_an_order_that_is_none_is_refused(tried: Production) -> None:
     said = ReportBody(experiment="nova", placed=[PlacedOrder(job_id(1), "7.0@s")])
 
@@ -179,6 +229,13 @@ def test_the_exact_resubmission_is_said_in_each_form(tried: Production, form: st
     else:
         assert "jobsub_submit -G nova -N 2" in text
         assert f"https://jobprov.example.org/api/v1/jobs/{job_id(2)}/bundle?experiment=nova" in text
+
+
+def declare(production: Production, **policy: Any) -> None:
+    body = {"stages": {"*": policy}}
+    production.write(
+        lambda connection: declare_policies(connection, production.known, "nova", body, received_at=MOMENT)
+    )
 
 
 def take(production: Production, holder: str) -> list[dict[str, Any]]:

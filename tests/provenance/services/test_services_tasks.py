@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, job_id, record_of
+from sqlalchemy import Connection, func, select, text
 
 from archive.opening import open_store
 from provenance.db.engines import Database
+from provenance.db.queries.tasks import is_no_rerun
+from provenance.db.tables import Job
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.task_units import list_ready
 from provenance.services.tasks import find_task, missing_units, show_campaign, show_task
@@ -248,3 +251,110 @@ def test_what_failed_waits_for_somebody_and_has_no_time_left(production: Product
     assert one_to_come == pytest.approx(3600 / 6)
     assert (shown(production)["missing"], shown(production)["seconds_left"]) == (1, None)
     assert campaign["seconds_left"] is None
+
+
+def place(production: Production, task_id: str = "t1") -> tuple[str | None, str | None]:
+    with production.database.reading.connect() as connection:
+        task = find_task(connection, task_id)
+    return task.campaign, task.stage
+
+
+@pytest.mark.parametrize(
+    ("declared", "placed"),
+    [
+        ({}, ("cc", "gen")),
+        ({"campaign": "dd"}, ("dd", "gen")),
+        ({"stage": "merge"}, ("cc", "merge")),
+        ({"campaign": "dd", "stage": "merge"}, ("dd", "merge")),
+    ],
+)
+def test_a_task_is_placed_by_declaration_and_jobs_alike_whichever_came_first(
+    production: Production, declared: dict[str, Any], placed: tuple[str, str]
+) -> None:
+    """What a declaration leaves open was never said by a job that came later."""
+    jobs = [
+        record_of(number, task={"task_id": "t1", **said})
+        for number, said in enumerate([{"campaign": "cc", "stage": "reco"}, {}, {"stage": "gen"}, {"campaign": "x"}], 1)
+    ]
+    for at in range(len(jobs) + 1):
+        for number, record in enumerate(jobs):
+            if number == at:
+                production.declare(f"t{at}", **declared)
+            task = {**record["task"], "task_id": f"t{at}"}
+            production.record(record_of(100 * (at + 1) + number, task=task))
+        if at == len(jobs):
+            production.declare(f"t{at}", **declared)
+
+    assert [place(production, f"t{at}") for at in range(len(jobs) + 1)] == [placed] * (len(jobs) + 1)
+
+
+def test_a_later_declaration_and_a_correction_leave_nothing_of_the_earlier_ones(production: Production) -> None:
+    production.declare("t1", campaign="dd", stage="merge")
+    production.record(record_of(1, task={"task_id": "t1", "campaign": "cc", "stage": "reco"}))
+    assert place(production) == ("dd", "merge")
+
+    production.declare("t1", stage="merge")
+    assert place(production) == ("cc", "merge")
+
+    production.record(record_of(1, task={"task_id": "t1", "campaign": "ee", "stage": "reco"}), reason="a slip")
+    assert place(production) == ("ee", "merge")
+
+    production.declare("t1")
+    assert place(production) == ("ee", "reco")
+
+
+def test_reruns_for_comparison_count_in_no_number_of_a_task(production: Production) -> None:
+    again = {"rerun_of": job_id(1), "resources": {"wall_seconds": 7000}}
+    production.record(
+        record_of(9, task=unit(0), **again),
+        record_of(1, task=unit(0), resources={"wall_seconds": 100}),
+        record_of(2, task=unit(1), state="failed", exit={"code": 1}, outputs=[]),
+        record_of(7, task=unit(0), **again),
+        record_of(8, task=unit(0), state="failed", exit={"code": 2}, outputs=[], **again),
+    )
+
+    task = shown(production)
+    with production.database.reading.connect() as connection:
+        [stage] = show_campaign(connection, production.store, "nova", "c")["stages"]
+
+    assert [(cause["exit_code"], cause["count"]) for cause in task["errors"]] == [(1, 1)]
+    assert [job["job_id"] for job in task["failing_jobs"]] == [job_id(2)]
+    assert (task["resources"]["jobs"], task["resources"]["wall_seconds"], task["produced_files"]) == (2, 100, 1)
+    assert stage["states"] == {"succeeded": 1, "failed": 1}
+    assert stage["first"] == 2, "a rerun that came first is not what the stage began with"
+
+
+def test_jobs_of_a_campaign_are_counted_from_an_index_alone(production: Production) -> None:
+    if not production.database.is_sqlite:
+        pytest.skip("PostgreSQL has to look at the rows in any case")
+    with production.database.reading.connect() as connection:
+        query = select(Job.task_id, Job.state, func.count(), func.min(Job.id)).where(is_no_rerun())
+        plan = explained(connection, query.group_by(Job.task_id, Job.state))
+
+    assert any("USING COVERING INDEX ix_jobs_task_id_state" in line for line in plan), plan
+
+
+def explained(connection: Connection, query: Any) -> list[str]:
+    statement = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+    return [row[3] for row in connection.execute(text(f"EXPLAIN QUERY PLAN {statement}"))]
+
+
+def test_silent_are_the_units_that_only_jobs_which_were_not_heard_of_run(production: Production) -> None:
+    """A unit that is done, or that another job of it still tells of, is not silent; nor is one whose job told again today."""
+    long_ago = production.now
+    going = {"state": "running", "ended_at": None, "exit": None, "outputs": []}
+    production.record(
+        record_of(1, task=unit(0), **going),
+        record_of(2, task=unit(0)),
+        record_of(3, task=unit(1), **going),
+        record_of(4, task=unit(2), **going),
+        record_of(5, task=unit(3), **going),
+        record_of(6, task=unit(4), rerun_of=job_id(2), **going),
+    )
+    production.now = datetime.now(UTC) - timedelta(hours=1)
+    production.record(record_of(4, task=unit(2), **going), record_of(7, task=unit(3), **going))
+
+    task = shown(production)
+
+    assert long_ago < datetime.now(UTC) - timedelta(days=1)
+    assert (task["produced"], task["running"], task["silent"]) == (1, 3, 1)

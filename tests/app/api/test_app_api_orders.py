@@ -1,0 +1,87 @@
+"""Orders, retries and declarations over HTTP: what is refused, and which field is named."""
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from app_records import assert_problem, numbered
+from flask.testing import FlaskClient
+
+
+def put(client: FlaskClient, *records: dict[str, Any]) -> None:
+    for record in records:
+        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+
+
+def failed(number: int, **more: Any) -> dict[str, Any]:
+    task = {"task_id": "T", "campaign": "c", "stage": "s", "unit": f"u{number}"}
+    return numbered(number, state="failed", exit={"code": 1}, task=task, **more)
+
+
+@pytest.mark.parametrize("field", ["exit_code", "signal"])
+@pytest.mark.parametrize("value", [10**30, 2**63, -(2**63) - 1])
+def test_an_end_that_no_database_can_hold_is_refused_by_name(client: FlaskClient, field: str, value: int) -> None:
+    put(client, failed(1))
+    retry = {"experiment": "nova", "jobs": [failed(1)["job_id"]]}
+    [row] = client.post("/api/v1/retries", json=retry).get_json()["tries"]
+    report = {"experiment": "nova", "ended": [{"order_id": row["order_id"], field: value}]}
+
+    answer = client.post("/api/v1/orders/report", json=report)
+
+    assert_problem(answer, 422, f"ended[0].{field}")
+
+
+def test_the_page_and_the_calls_say_why_a_rerun_is_not_tried_again(client: FlaskClient) -> None:
+    put(client, failed(1, rerun_of=numbered(9)["job_id"]))
+    job = numbered(1)["job_id"]
+
+    asked = client.get(f"/api/v1/retries?experiment=nova&jobs={job}")
+    page = client.get(f"/retry?experiment=nova&job={job}")
+
+    assert [row["reason"] for row in asked.get_json()["skipped"]] == ["a rerun: retry the job that it repeats"]
+    assert page.status_code == 200
+    assert "a rerun: retry the job that it repeats" in page.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("name", ["bad name", "x" * 65, "<script>", "-a", "é"])
+@pytest.mark.parametrize(
+    ("call", "document"),
+    [
+        ("retry-policies", {"stages": {}}),
+        ("rules", {"rules": [], "who": "a", "why": "b"}),
+        ("comparators", {"output": []}),
+    ],
+)
+def test_nothing_is_declared_for_an_experiment_that_no_record_can_name(
+    client: FlaskClient, call: str, document: dict[str, Any], name: str
+) -> None:
+    address = f"/api/v1/{call}/{quote(name)}"
+
+    assert_problem(client.put(address, json=document), 422, "experiment")
+    assert client.put(f"/api/v1/{call}/nova-2_x", json=document).status_code in (200, 201)
+
+
+def test_failures_of_an_experiment_that_nobody_knows_are_not_read_again(client: FlaskClient) -> None:
+    assert_problem(client.post("/api/v1/rules/nobody/reclassifications", json={}), 404)
+    put(client, failed(1))
+    assert client.post("/api/v1/rules/nova/reclassifications", json={}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("declared", "field"),
+    [
+        ({"campaign": "a\nb"}, "campaign"),
+        ({"stage": "\x07"}, "stage"),
+        ({"sample": "a\x7f"}, "sample"),
+        ({"units": ["a", "b\x00c"]}, "units[1]"),
+    ],
+)
+def test_a_declaration_says_no_word_that_a_record_may_not(
+    client: FlaskClient, declared: dict[str, Any], field: str
+) -> None:
+    assert_problem(client.put("/api/v1/tasks/T", json={"experiment": "nova", **declared}), 422, field)
+
+
+def test_the_id_of_a_task_is_as_long_as_records_can_say(client: FlaskClient) -> None:
+    assert client.put(f"/api/v1/tasks/{'x' * 1000}", json={"experiment": "nova"}).status_code == 201
+    assert_problem(client.put(f"/api/v1/tasks/{'x' * 1001}", json={"experiment": "nova"}), 422, "task_id")
