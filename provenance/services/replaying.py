@@ -90,6 +90,16 @@ class Replay:
         self._record(records)
         self._fill(segment, places)
 
+    def place_among_records(self, entry: SealedEntry) -> tuple[str, str, int] | None:
+        """Return job id, witness and number of what a job is made of; None of any other entry."""
+        if entry.erased is not None:
+            item = self._erasures().items.get(entry.leaf)
+            return None if item is None or item.revision is None else (item.job_id, item.witness, item.revision)
+        if entry.kind not in ("record", "revision"):
+            return None
+        submission = self._submission(entry, (0, 0))
+        return submission.decoded.job_id, submission.witness, submission.revision or 0
+
     def finish(self, reader: SegmentReader) -> None:
         """Point software entries at their resolutions; in a chain, the job whose code it is may come later."""
         for position in reader.positions("resolution"):
@@ -137,9 +147,10 @@ class Replay:
             reason = "erased" if entry.kind == "revision" else None
             kind = entry.kind if entry.kind == "unread" else None
             return Submission(
-                stand_in, entry.received_at, entry.submitter, reason, place, kind=kind, revision=revision or None
-            )
-        body, reason, revision = entry.body, None, None
+                stand_in, entry.received_at, entry.submitter, reason, place, kind=kind,
+                revision=revision if kind is None else revision or None,
+            )  # fmt: skip
+        body, reason, revision = entry.body, None, 0 if entry.kind == "record" else None
         if entry.kind == "revision":
             document = json.loads(body)
             body, reason, revision = document["record"].encode(), document["reason"], document["revision"]
