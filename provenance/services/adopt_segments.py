@@ -2,23 +2,25 @@
 
 That is so after a crash between the head of a segment and its rows, after another sealer was first, and for a database that was
 restored from an older copy. Entries that wait in the database and are in the segment lose their bytes; the others are replayed.
+What is sealed has its place for good: what came to the restored database for the same place gives way, and is kept.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
-from provenance.db.keys import KnownKeys
-from provenance.db.recording.packing import unpack
+from provenance.db.inserting import insert_rows
+from provenance.db.keys import KnownKeys, chunks
+from provenance.db.recording.packing import pack, unpack
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Conflict, EntryBody, Job, LedgerEntry, WitnessRecord
-from provenance.records.decoding import decode_record
 from provenance.services.chain_erasures import KIND
 from provenance.services.chains import ListedDocuments, note_tip
 from provenance.services.ledger import Documents, read_entries
+from provenance.services.record_jobs import revision_body
 from provenance.services.refresh_gaps import blob_arrived, blob_erased, code_resolved
 from provenance.services.replaying import Replay
 from provenance.services.segments import SealedEntry, SegmentReader
@@ -48,9 +50,7 @@ def adopt_segment(connection: Connection, known: KnownKeys, store: ListedDocumen
     for each in matched:
         _place(connection, each, segment)
     replay.prepare(reader)
-    for _, entry in lacking:
-        if entry.erased is None:
-            _make_way(connection, store, replay.experiment, entry)
+    _make_way(connection, store, replay, lacking)
     replay.replay(segment, lacking)
     replay.finish(reader)
     _look_again(connection, reader)
@@ -115,26 +115,101 @@ def _place(connection: Connection, adopted: _Adopted, segment: int) -> None:
         connection.execute(earlier.values(received_at=entry.received_at))
 
 
-def _make_way(connection: Connection, store: Documents, experiment: int, entry: SealedEntry) -> None:
-    """Turn a record that came after the restoration, and differs from the sealed one of the same witness, into a conflict."""
-    if entry.kind != "record":
+class _Local(NamedTuple):
+    """A record or revision of a job that came after the restoration and waits to be sealed."""
+
+    job: int
+    uuid: str
+    witness: str
+    number: int
+    entry: int
+
+
+def _make_way(
+    connection: Connection, store: Documents, replay: Replay, lacking: Sequence[tuple[int, SealedEntry]]
+) -> None:
+    """Give what is sealed the places among a job's records that came to be taken after the restoration.
+
+    A record that differs from the sealed one of its witness becomes a conflict, revisions go after the sealed ones.
+    """
+    mine = (LedgerEntry.experiment_id == replay.experiment) & LedgerEntry.segment.is_(None)
+    waiting = select(WitnessRecord.entry_id).join(LedgerEntry, LedgerEntry.id == WitnessRecord.entry_id).where(mine)
+    if connection.execute(waiting.limit(1)).first() is None:
         return
-    raw = decode_record(entry.body).raw
+    sealed: dict[tuple[str, str], set[int]] = {}
+    for _, entry in lacking:
+        if (place := replay.place_among_records(entry)) is not None:
+            sealed.setdefault(place[:2], set()).add(place[2])
+    conflicts: list[_Local] = []
+    renumbered: list[tuple[_Local, int]] = []
+    for local, taken in _contested(connection, replay.experiment, sealed):
+        conflicts += [each for each in local if each.number == 0 and 0 in taken]
+        renumbered += _renumbered([each for each in local if each.number > 0], taken)
+    _write_conflicts(connection, store, conflicts)
+    _renumber(connection, store, renumbered)
+
+
+def _contested(
+    connection: Connection, experiment: int, sealed: Mapping[tuple[str, str], set[int]]
+) -> Iterator[tuple[list[_Local], set[int]]]:
+    """Yield, by job and witness, what waits to be sealed, in order, and the numbers that sealed entries have."""
+    local: dict[tuple[str, str], list[_Local]] = {}
+    taken = {place: set(numbers) for place, numbers in sealed.items()}
     query = (
-        select(WitnessRecord.job_id, WitnessRecord.witness, WitnessRecord.entry_id)
+        select(
+            WitnessRecord.job_id, Job.uuid, WitnessRecord.witness, WitnessRecord.revision, WitnessRecord.entry_id,
+            LedgerEntry.segment,
+        )
         .join(Job, Job.id == WitnessRecord.job_id)
         .join(LedgerEntry, LedgerEntry.id == WitnessRecord.entry_id)
-        .where(Job.uuid == raw["job_id"], Job.experiment_id == experiment, LedgerEntry.segment.is_(None))
-        .where(WitnessRecord.witness == str(raw.get("witness") or "wrapper"), WitnessRecord.revision == 0)
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return
-    body = read_entries(connection, store, [row.entry_id])[row.entry_id]
-    connection.execute(delete(WitnessRecord).where(WitnessRecord.entry_id == row.entry_id))
-    connection.execute(update(LedgerEntry).where(LedgerEntry.id == row.entry_id).values(kind="conflict"))
-    values = {"entry_id": row.entry_id, "job_id": row.job_id, "witness": row.witness}
-    connection.execute(table_of(Conflict).insert(), [{**values, "sha256": hashlib.sha256(body).hexdigest()}])
+        .order_by(WitnessRecord.job_id, WitnessRecord.witness, WitnessRecord.revision)
+    )  # fmt: skip
+    for part in chunks(sorted({uuid for uuid, _ in sealed})):
+        for row in connection.execute(query.where(Job.uuid.in_(part), Job.experiment_id == experiment)):
+            one = _Local(*row[:5])
+            if (one.uuid, one.witness) not in sealed:
+                continue
+            if row.segment is None:
+                local.setdefault((one.uuid, one.witness), []).append(one)
+            else:
+                taken[one.uuid, one.witness].add(one.number)
+    yield from ((found, taken[place]) for place, found in local.items())
+
+
+def _renumbered(local: Sequence[_Local], taken: set[int]) -> list[tuple[_Local, int]]:
+    """Return the revisions that give way with their new numbers: in the same order, past those that are taken."""
+    found, last = [], 0
+    for each in local:
+        number = max(each.number, last + 1)
+        while number in taken:
+            number += 1
+        last = number
+        if number != each.number:
+            found.append((each, number))
+    return found
+
+
+def _write_conflicts(connection: Connection, store: Documents, records: Sequence[_Local]) -> None:
+    bodies = read_entries(connection, store, [each.entry for each in records])
+    rows = []
+    for each in records:
+        connection.execute(delete(WitnessRecord).where(WitnessRecord.entry_id == each.entry))
+        connection.execute(update(LedgerEntry).where(LedgerEntry.id == each.entry).values(kind="conflict"))
+        if each.entry in bodies:  # else it was erased, and nobody can send it again
+            sha256 = hashlib.sha256(bodies[each.entry]).hexdigest()
+            rows.append({"entry_id": each.entry, "job_id": each.job, "witness": each.witness, "sha256": sha256})
+    insert_rows(connection, table_of(Conflict), rows)
+
+
+def _renumber(connection: Connection, store: Documents, revisions: Sequence[tuple[_Local, int]]) -> None:
+    """Give revisions that wait their new numbers, in the rows and in the bytes, of which no head says anything yet."""
+    bodies = read_entries(connection, store, [each.entry for each, _ in revisions])
+    for each, number in reversed(revisions):  # the greatest first: each moves to a number that is free
+        connection.execute(update(WitnessRecord).where(WitnessRecord.entry_id == each.entry).values(revision=number))
+        if each.entry in bodies:  # else it was erased, and its leaf is what is sealed
+            document = revision_body({**json.loads(bodies[each.entry]), "revision": number})
+            changed = update(EntryBody).where(EntryBody.entry_id == each.entry)
+            connection.execute(changed.values(body=pack(document)))
 
 
 def _look_again(connection: Connection, reader: SegmentReader) -> None:

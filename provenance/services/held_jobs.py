@@ -31,12 +31,19 @@ class FinalRecord(NamedTuple):
         entry: key of its ledger entry.
         body: the record's exact bytes.
         earlier: those of the revisions before it, in no order; a client may send one again.
+        before: their numbers.
     """
 
     revision: int
     entry: int
     body: bytes
     earlier: tuple[bytes, ...] = ()
+    before: tuple[int, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Return the numbers of all that is held of the witness."""
+        return self.revision, *self.before
 
 
 class HeldJob(NamedTuple):
@@ -54,7 +61,11 @@ class HeldJob(NamedTuple):
 
     def next_revision(self, witness: str) -> int:
         """Return the number that a correction of this witness's record gets."""
-        return self.finals[witness].revision + 1 if witness in self.finals else 1
+        return self.last_revision(witness) + 1
+
+    def last_revision(self, witness: str) -> int:
+        """Return the number of this witness's newest record, 0 where there is none."""
+        return self.finals[witness].revision if witness in self.finals else 0
 
 
 def load_held(
@@ -86,7 +97,9 @@ def fill_records(connection: Connection, store: Documents, jobs: dict[int, HeldJ
 
 def _newest(one: FinalRecord, other: FinalRecord) -> FinalRecord:
     newest, older = (one, other) if one.revision > other.revision else (other, one)
-    return newest._replace(earlier=(*newest.earlier, *older.earlier, older.body))
+    return newest._replace(
+        earlier=(*newest.earlier, *older.earlier, older.body), before=(*newest.before, *older.numbers)
+    )
 
 
 def record_bytes(body: bytes, revision: int) -> bytes:

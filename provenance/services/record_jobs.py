@@ -53,7 +53,7 @@ class Submission(NamedTuple):
         columns: what the table of jobs says of it, where these were found out before the writer's turn.
         kind: of the ledger entry that holds it already, where that is not what it would be entered as today.
         entry: key of that entry, where it is in this database.
-        revision: the number that it had as a revision, when the ledger is replayed.
+        revision: the number that it had among the records of its witness, when the ledger is replayed.
         is_conflict: whether it was one, when the ledger is replayed; what it contradicted may be erased.
     """
 
@@ -144,6 +144,11 @@ def record_jobs(
     return [outcomes[place] for place in range(len(submissions))]
 
 
+def revision_body(document: dict[str, Any]) -> bytes:
+    """Return the bytes of a revision's ledger entry; `document` is `{reason, revision, record}`."""
+    return json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
+
+
 def _record_distinct(
     connection: Connection, known: KnownKeys, store: Documents, numbered: list[tuple[int, Submission]]
 ) -> dict[int, Outcome]:
@@ -193,7 +198,7 @@ def _compare(submission: Submission, final: FinalRecord) -> Change:
     """Return what becomes of a record where a final one of its witness is held."""
     if submission.is_provisional:
         return "ignored"
-    if submission.revision is not None:
+    if submission.revision is not None and submission.revision not in final.numbers:
         return "replaced"
     known = (final.body,) if submission.reason is not None else (final.body, *final.earlier)
     if any(_is_same(body, submission.decoded) for body in known):
@@ -261,8 +266,17 @@ def _first_received(submission: Submission, held: HeldJob | None) -> datetime:
 
 
 def _merge(submission: Submission, held: HeldJob | None) -> Reading:
-    """Return the job as its witnesses say it: those that are held, and the one that comes now."""
+    """Return the job as its witnesses say it: those that are held, and the one that comes now.
+
+    An archive may bring a record of which a later revision is held: that came after an older database was restored, and stands.
+    """
     decoded = submission.decoded
+    if (
+        held is not None
+        and submission.revision is not None
+        and submission.revision < held.last_revision(submission.witness)
+    ):
+        return read_together(held.records_but(None))
     others = held.records_but(submission.witness) if held is not None else {}
     if decoded.record is not None and not others:
         return Reading(decoded.record, decoded.repairs, (), decoded.references, submission.columns)
@@ -327,6 +341,5 @@ def _entry_of(submission: Submission, experiments: dict[str, int], revision: int
     kind = submission.kind or "record"
     if submission.reason is not None:
         kind, packed = "revision", None
-        document = {"reason": submission.reason, "revision": revision, "record": body.decode()}
-        body = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
+        body = revision_body({"reason": submission.reason, "revision": revision, "record": body.decode()})
     return NewEntry(experiment, kind, submission.received_at, submission.submitter, body, submission.place, packed)

@@ -19,13 +19,14 @@ from typing import Any, NamedTuple, Protocol
 import zstandard
 from sqlalchemy import Connection, bindparam, select, text, update
 
-from archive.errors import DocumentMissingError
+from archive.errors import ArchiveUnreachableError, DocumentMissingError
 from archive.store import SealReport
 from provenance.db.engines import Database
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import EntryBody, Experiment, LedgerEntry, Possession
 from provenance.db.writer import Writer
+from provenance.errors import UnreachableError
 from provenance.services.adopt_segments import adopt_segment
 from provenance.services.chains import archived_experiments, chain_tip, next_segment, note_tip
 from provenance.services.ledger import NewEntry, append_document
@@ -85,10 +86,17 @@ class Waiting(NamedTuple):
 def seal_all(database: Database, writer: Writer, store: SealingStore) -> tuple[LedgerSeal, SealReport]:
     """Seal the ledger of every experiment, then put the archive's loose blobs into packs.
 
-    Of several processes on one database, one does it; the others wait, and find little left to do.
+    Of several processes on one database, one does it; the others wait, and find little left to do. An experiment that cannot be
+    sealed keeps nothing of the others from it.
+
+    Raises:
+        Exception: what the first such experiment met, once all else is done.
     """
     with one_sealer(database):
-        return _seal_ledger(database, writer, store, None, MOST_ENTRIES), store.seal()
+        ledger, problems = _seal_ledger(database, writer, store, None, MOST_ENTRIES)
+        blobs = store.seal()
+    _raise_first(problems)
+    return ledger, blobs
 
 
 def seal_ledger(
@@ -109,10 +117,13 @@ def seal_ledger(
         most_entries: entries a segment.
 
     Raises:
-        SegmentError: the archive's chain is not the one that this database continues; nothing is written then.
+        SegmentError: the archive's chain of an experiment is not the one that this database continues; nothing is written of
+            it then.
     """
     with one_sealer(database):
-        return _seal_ledger(database, writer, store, experiments, most_entries)
+        ledger, problems = _seal_ledger(database, writer, store, experiments, most_entries)
+    _raise_first(problems)
+    return ledger
 
 
 def adopt_archived(database: Database, writer: Writer, store: SealingStore, experiment: str) -> int:
@@ -127,11 +138,23 @@ def adopt_archived(database: Database, writer: Writer, store: SealingStore, expe
 
 def _seal_ledger(
     database: Database, writer: Writer, store: SealingStore, experiments: Sequence[str] | None, most_entries: int
-) -> LedgerSeal:
-    total = LedgerSeal()
+) -> tuple[LedgerSeal, list[Exception]]:
+    """Return what was sealed, and what kept experiments from it."""
+    total, problems = LedgerSeal(), []
     for experiment in experiments or sorted(_recorded(database) | archived_experiments(store)):
-        total = total.plus(_seal_experiment(database, writer, store, experiment, most_entries))
-    return total
+        try:
+            total = total.plus(_seal_experiment(database, writer, store, experiment, most_entries))
+        except (ArchiveUnreachableError, UnreachableError):
+            raise  # all the others would wait for it in vain, too
+        except Exception as problem:  # noqa: BLE001 - raised by the caller: the others must not wait until it is mended
+            problem.add_note(f"while the ledger of {experiment} was sealed")
+            problems.append(problem)
+    return total, problems
+
+
+def _raise_first(problems: Sequence[Exception]) -> None:
+    for problem in problems[:1]:
+        raise problem
 
 
 def _seal_experiment(

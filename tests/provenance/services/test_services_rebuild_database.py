@@ -14,7 +14,10 @@ from archive.opening import open_store
 from provenance.db.comparing import LogicalTables, differences
 from provenance.db.engines import Database, open_database
 from provenance.db.migrating import stamp, upgrade
+from provenance.db.writer import Writer
 from provenance.errors import ConflictError
+from provenance.services.adopt_segments import adopt_segment
+from provenance.services.chains import read_chain
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.segments import SegmentError
@@ -107,6 +110,63 @@ def test_rebuilt_database_goes_on_sealing_the_same_chain(production: Production,
     assert (sealed.segments, sealed.adopted) == (1, 0)
     assert (again.segments, again.adopted) == (0, 1)
     assert differences(production.tables(), tables_at(url)) == []
+
+
+def say_of_a_running_job(production: Production) -> None:
+    """Judge and bundle job 1 while it runs, and bundle it again when it is over; job 2 never reports its end."""
+    production.record(*(record_of(number, state="running", ended_at=None, exit=None) for number in (1, 2)))
+    for number in (1, 2):
+        production.verdict(number, "R5")
+        production.bundle(number)
+    production.record(record_of(1))
+    production.verdict(1, "R1")
+    production.bundle(1)
+
+
+def of_job(tables: LogicalTables, number: int) -> dict[str, list[object]]:
+    """Return the levels of verdicts and the numbered plans of a job."""
+    named = {
+        "verdicts": [(row["job_id"], row["level"]) for row in tables["verdicts"]],
+        "plans": [(row["job_id"], row["number"], row["plan_sha256"]) for row in tables["bundle_plans"]],
+    }
+    return {name: sorted(row[1:] for row in rows if row[0][1] == job_id(number)) for name, rows in named.items()}
+
+
+@pytest.mark.parametrize("most_entries", [1, 100])
+def test_what_was_said_of_a_running_job_is_there_after_a_rebuilding(
+    production: Production, tmp_path: Path, most_entries: int
+) -> None:
+    """The ledger has the job's record after its verdict and first bundle; a bundle once built keeps its number."""
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    production.most_entries = most_entries
+    say_of_a_running_job(production)
+    production.seal()
+
+    rebuild_database(production.store, url)
+
+    found = tables_at(url)
+    assert len(of_job(found, 1)["verdicts"]) == len(of_job(found, 1)["plans"]) == 2
+    assert of_job(found, 1) == of_job(production.tables(), 1)
+    assert of_job(found, 2) == {"verdicts": [], "plans": []}
+
+
+def test_what_was_said_of_a_running_job_is_adopted_with_its_record(production: Production, tmp_path: Path) -> None:
+    """Also where another process than the one that adopted the verdict adopts the record."""
+    url = f"sqlite:///{tmp_path / 'second.db'}"
+    upgrade(url)
+    say_of_a_running_job(production)
+    seal_ledger(production.database, production.writer, production.store, most_entries=1)
+    database = open_database(url)
+
+    for reader in read_chain(production.store, "nova"):
+        adopting = Writer(database.writing)  # knows nothing of the segments before
+        adopting.run(
+            lambda connection, known, reader=reader: adopt_segment(connection, known, production.store, reader)
+        )  # type: ignore[misc]
+        adopting.close()
+
+    database.dispose()
+    assert of_job(tables_at(url), 1) == of_job(production.tables(), 1)
 
 
 def test_a_database_that_holds_something_is_not_rebuilt_into(production: Production, database_url: str) -> None:

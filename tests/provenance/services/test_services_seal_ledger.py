@@ -268,6 +268,79 @@ def test_a_sealed_record_stands_against_another_that_came_after_a_restoration(
     assert differences(found, tables_at(url)) == []
 
 
+def shown_of(production: Production, number: int) -> dict[str, Any]:
+    with production.database.reading.connect() as connection:
+        return show_job(connection, production.store, record_of(number)["job_id"])
+
+
+def test_revisions_made_after_a_restoration_go_after_the_sealed_ones(local: Production, tmp_path: Path) -> None:
+    local.record(record_of(1))
+    seal(local)
+    copy = copy_of(local, tmp_path / "copy.db")
+    for code in (11, 12):
+        local.record(record_of(1, exit={"code": code}), reason="before")
+        seal(local)
+    restored = restore(local, copy, tmp_path / "restored")
+    for code in (21, 22):
+        restored.record(record_of(1, exit={"code": code}), reason="after")
+
+    report = seal(restored)
+
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    rebuild_database(local.store, url)
+    shown, found = shown_of(restored, 1), tables_of(restored.database)
+    documents = [json.loads(body) for body in bodies(restored).values() if b'"reason"' in body]
+    codes = {each["revision"]: json.loads(each["record"])["exit"]["code"] for each in documents}
+    close(restored)
+    assert (report.adopted, report.entries) == (2, 2)
+    assert codes == {1: 11, 2: 12, 3: 21, 4: 22}
+    assert shown["record"]["exit"] == {"code": 22}
+    assert shown["summary"]["exit"]["code"] == 22
+    assert differences(found, tables_at(url)) == []
+
+
+@pytest.mark.parametrize("is_recorded_again", [True, False])
+def test_a_revision_stands_whose_record_only_the_archive_has(
+    local: Production, tmp_path: Path, *, is_recorded_again: bool
+) -> None:
+    """After a restoration the record was sent otherwise, or not at all, before it was corrected."""
+    copy = copy_of(local, tmp_path / "copy.db")
+    local.record(record_of(1, exit={"code": 1}))
+    seal(local)
+    restored = restore(local, copy, tmp_path / "restored")
+    if is_recorded_again:
+        restored.record(record_of(1, exit={"code": 2}))
+    restored.record(record_of(1, exit={"code": 3}), reason="it was 3")
+
+    seal(restored)
+
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    rebuild_database(local.store, url)
+    shown, found = shown_of(restored, 1), tables_of(restored.database)
+    close(restored)
+    assert shown["record"]["exit"] == {"code": 3}
+    assert shown["conflict_count"] == int(is_recorded_again)
+    assert differences(found, tables_at(url)) == []
+
+
+def test_an_experiment_that_cannot_be_sealed_keeps_no_other_from_it(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    production.record(record_of(1, experiment="dune"), record_of(2))
+    put = production.store.put_document
+
+    def put_document(name: str, data: bytes) -> bool:
+        if "/dune/" in name:
+            raise Broken
+        return bool(put(name, data))
+
+    monkeypatch.setattr(production.store, "put_document", put_document)
+    with pytest.raises(Broken):
+        seal_all(production.database, production.writer, production.store)
+
+    assert "ledger/nova/00000001.head" in set(production.store.documents("ledger/"))
+
+
 def test_a_sealer_that_comes_second_adopts_what_the_first_sealed(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
