@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from provenance.errors import RecordError
 from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output
+from provenance.records.parents import MOST_PARENTS, PARENT_ROLES
 from provenance.records.sharing import remembered
 
 _UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
@@ -16,9 +17,6 @@ LONGEST_NAME = 3000
 """Bytes of a name, what an index of every database holds."""
 MOST_FILES = 32_767
 """Inputs or outputs of one job, what a position in a list holds."""
-MOST_PARENTS = 2_000_000
-"""Pairs of an output and an input that it was made from, of one job: the one writer is busy with as many for ten seconds."""
-PARENT_ROLES = (None, "primary", "secondary")
 LARGEST = 2**63 - 1
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)

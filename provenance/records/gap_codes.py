@@ -66,6 +66,10 @@ GAPS: dict[str, tuple[int, str]] = {
     "task-missing": (9, "Give the task id: `--task-id` of the hook, or POMS_TASK_ID."),
     "exit-missing": (9, "Send `exit.code` or `exit.signal`; the batch history knows it too."),
     "event-count-mismatch": (9, "Check the counts, or declare that the stage filters."),
+    "parents-unknown": (
+        9,
+        "Send a revision whose outputs name the few inputs that each was made from (`parents`).",
+    ),
     "value-out-of-range": (9, "Mend the program that wrote the number; it was kept as sent, but not indexed."),
     "unknown-word": (9, "Nothing to do if the hook is newer than the service; else mend the word."),
     "witness-contradiction": (9, "Look at the job page: witnesses say different things."),

@@ -17,6 +17,7 @@ from provenance.records.gap_codes import GAPS as GAPS  # noqa: PLC0414 - part of
 from provenance.records.identity import WITNESSES
 from provenance.records.inputs import may_be_small, needed_inputs
 from provenance.records.job_record import JobRecord, Log, Software, SourceFile
+from provenance.records.parents import MOST_PARENTS, has_too_many_parents
 
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
 ROLES = ("primary", "secondary", "shared", "configuration")
@@ -298,6 +299,8 @@ def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str
             and record.state == "succeeded"
         ):
             yield "output-without-checksum", f"Output {output.name} has no checksum."
+    if has_too_many_parents(record):
+        yield "parents-unknown", f"Outputs and the inputs of their steps are more than {MOST_PARENTS} pairs."
     read = [file.events_read for file in record.inputs or () if file.role in (None, "primary")]
     written = [output.event_count for output in record.outputs or ()]
     if len(read) > 1 and len(written) == 1 and None not in read and None not in written and sum(read) != written[0]:  # type: ignore[arg-type]

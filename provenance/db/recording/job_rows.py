@@ -4,21 +4,21 @@ Pure translation; `writing.py` finds the integer keys.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
-from provenance.records.checks import PARENT_ROLES
 from provenance.records.full_names import splits
 from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output, Software
+from provenance.records.parents import Within, has_too_many_parents
 from provenance.records.recipes import recipe_of, result_of
 from provenance.records.repairing import utc
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 """What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade (`services/derive_again.py`)."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -106,78 +106,39 @@ def mention_rows(record: JobRecord, experiment_ids: Mapping[str, int]) -> list[M
 def claim_rows(record: JobRecord, mentions: list[MentionRow], experiment_ids: Mapping[str, int]) -> list[ClaimRow]:
     """Return the outputs as claims. Outputs that were never there (status `empty` and `not_kept` were) claim all the same."""
     experiment = experiment_ids[record.experiment]
-    rows, inside = [], _Inside(record, mentions, experiment)
     is_rerun = record.rerun_of is not None  # claims nothing, and so leads from its inputs to nothing
-    for position, output in enumerate(record.outputs or ()):
+    outputs = record.outputs or ()
+    derives = any(output.parents is None for output in outputs) and not is_rerun and not has_too_many_parents(record)
+    within = Within(record) if derives else None
+    declared = _Declared(mentions if any(output.parents for output in outputs) else [], experiment)
+    rows = []
+    for position, output in enumerate(outputs):
         key = FileKey(output.name, output.namespace or "", experiment)
         identity = see_identity(key, output.size_bytes, output.checksums, output.sha256)
-        parents = dict.fromkeys(() if is_rerun else _parents(output, inside, experiment))
+        parents: dict[SeenIdentity, None] = {}
+        if output.parents is not None and not is_rerun:
+            parents = dict.fromkeys(declared.parent(name) for name in output.parents)
+        elif within is not None:
+            parents = dict.fromkeys(mentions[place].identity for place in within.parents(output))
         rows.append(ClaimRow(identity, position, output, tuple(parents)))
     return rows
 
 
-class _Inside:
-    """The files of one job by name: with many of them, looking through all for each would take minutes."""
+class _Declared:
+    """The inputs of a job by name, as outputs that declare their parents name them."""
 
-    def __init__(self, record: JobRecord, mentions: list[MentionRow], experiment: int) -> None:
-        self.mentions = mentions
-        self._outputs: dict[FileKey, list[Output]] = {}
-        self._mentions: dict[str, list[MentionRow]] = {}
-        steps = record.command.steps if record.command else None
-        self._places = {step.name: place for place, step in enumerate(steps or ())}
-        for output in record.outputs or ():
-            self._outputs.setdefault(FileKey(output.name, output.namespace or "", experiment), []).append(output)
+    def __init__(self, mentions: list[MentionRow], experiment: int) -> None:
+        self._experiment = experiment
+        self._bare: dict[str, MentionRow] = {}
+        self._full: dict[tuple[str, str], MentionRow] = {}
         for mention in mentions:
-            self._mentions.setdefault(mention.input.name, []).append(mention)
+            self._bare.setdefault(mention.input.name, mention)
+            self._full.setdefault((mention.input.namespace or "", mention.input.name), mention)
 
-    def made_before(self, step: str | None, file: FileKey) -> Output | None:
-        """Return the last output that is this file and that another step wrote, none that is known to be later."""
-        written = reversed(self._outputs.get(file, ()))
-        return next((found for found in written if found.step != step and not self._is_later(found.step, step)), None)
-
-    def _is_later(self, one: str | None, other: str | None) -> bool:
-        places = self._places
-        return one in places and other in places and places[one] > places[other]
-
-    def mentioned(self, name: str) -> MentionRow | None:
-        """Return the first input that is called so, by its name alone or with its namespace before it."""
-        found = [
-            row
-            for namespace, bare in splits(name) or [("", name)]
-            for row in self._mentions.get(bare, ())
-            if (row.input.namespace or "") == namespace
-        ]
-        return min(found + self._mentions.get(name, [])[:1], key=lambda row: row.position, default=None)
-
-
-def _parents(output: Output, inside: _Inside, experiment: int) -> Iterator[SeenIdentity]:
-    """Yield the parents of an output: those it declares, else the primary and secondary inputs of its step.
-
-    An input that an earlier step of the same job wrote stands for that output's own parents: a job's output never
-    satisfies its own input, and ancestry must not end inside a job.
-    """
-    if output.parents is not None:
-        for name in output.parents:
-            yield _declared_parent(name, inside, experiment)
-        return
-    done: set[FileKey] = {FileKey(output.name, output.namespace or "", experiment)}
-    steps = [output.step]
-    while steps:
-        step = steps.pop()
-        for mention in inside.mentions:
-            if mention.input.role not in PARENT_ROLES or (step and mention.input.step and mention.input.step != step):
-                continue
-            file = mention.identity.file
-            made_here = inside.made_before(mention.input.step or step, file)
-            if made_here is None:
-                yield mention.identity
-            elif file not in done:
-                done.add(file)
-                steps.append(made_here.step)
-
-
-def _declared_parent(name: str, inside: _Inside, experiment: int) -> SeenIdentity:
-    if (mention := inside.mentioned(name)) is not None:
-        return mention.identity
-    namespace, _, bare = name.rpartition(":")
-    return see_identity(FileKey(bare, namespace, experiment), None, None, None)
+    def parent(self, name: str) -> SeenIdentity:
+        """Return the first input that is called so, by its name alone or with its namespace before it; else a file of that name."""
+        called = [*map(self._full.get, splits(name) or [("", name)]), self._bare.get(name)]
+        if found := [row for row in called if row is not None]:
+            return min(found, key=lambda row: row.position).identity
+        namespace, _, bare = name.rpartition(":")
+        return see_identity(FileKey(bare, namespace, self._experiment), None, None, None)

@@ -43,6 +43,7 @@ MADE = {"name": "b.root", "sha256": digest(2)}
 BY_MD5 = {"name": "a", "checksums": ["md5:1"]}
 LISTED = {"environment": {"variables": {}, "packages_sha256": digest(9)}}
 READING = {"command": {"argv": ["run"], "stdin_sha256": digest(9)}}
+MANY = [{"name": "x", "namespace": str(number)} for number in range(1500)]
 UNHELD = Findings(unheld_inputs=frozenset({digest(2)}), has_capsule=True)
 
 CHECKED = {"checked": {"file": "b.root", "processes": [{"name": "Reco", "parameter_set_id": "b" * 40}]}}
@@ -142,6 +143,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
         (None, {"inputs": [file(events_read=1), file(events_read=2)], "outputs": [file(event_count=4)]}),
         (None, {"inputs": [file(events_read=1), file(events_read=2)], "outputs": [file(event_count=3)]}),
     ),
+    ("parents-unknown", (None, {"inputs": MANY, "outputs": MANY}), (None, {"inputs": MANY, "outputs": MANY[:9]})),
     ("value-out-of-range", (Findings(repairs=("threads",)), {}), (None, {})),
     ("witness-contradiction", (Findings(contradictions=("exit.code",)), {}), (None, {})),
     ("unknown-word", (None, {"witness": "oracle"}), (None, {"witness": None})),

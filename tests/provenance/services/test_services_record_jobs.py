@@ -16,6 +16,7 @@ from provenance.db.tables import (
     File,
     Job,
     LedgerEntry,
+    Parent,
     Possession,
     Producer,
     ProvisionalRecord,
@@ -24,6 +25,7 @@ from provenance.db.tables import (
     UnreadRecord,
     WitnessRecord,
 )
+from provenance.records import parents
 from provenance.services.record_jobs import STATUS
 from provenance.services.show_job import show_job
 
@@ -230,3 +232,21 @@ def test_crowded_name_links_only_equal_identities_with_a_checksum(
         assert connection.execute(select(File.is_crowded)).scalar_one()
         assert len(read_graph(connection)["edges"]) == 4
         assert set(connection.execute(select(Producer.is_sure)).scalars()) == {True}
+
+
+def test_witnesses_that_make_too_many_pairs_together_are_kept_and_none_is_derived(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refusing the second would lose it; deriving a thousand million pairs would hold up all others for days."""
+    monkeypatch.setattr(parents, "MOST_PARENTS", 5)
+    monkeypatch.setattr(parents, "_FEW", 0)
+    wrapper = job(1, outputs=[file_entry(name, 1) for name in "xyz"] + [file_entry("told", 2, parents=["a"])])
+    postcmd = job(1, witness="postcmd", inputs=[file_entry("a", 3), file_entry("b", 4)])
+
+    production.record(wrapper)
+    [outcome] = production.record(postcmd)
+
+    assert outcome.change == "created"
+    assert [gap.code for gap in outcome.gaps if gap.code == "parents-unknown"] == ["parents-unknown"]
+    assert count(production, Parent) == 1  # the declared one
+    assert len(shown(production)["witnesses"]) == 2
