@@ -43,7 +43,9 @@ def impact(*, form: str, direct: bool, url: str | None, as_json: bool, **query: 
         return
     found = client.impact(direct=direct, **query)
     asked = {name for name, value in query.items() if value is not None}
-    is_of_file = "reads" in asked <= {"reads", "experiment"} and found["made"] is not None
+    is_of_file = (
+        "reads" in asked <= {"reads", "experiment", "file_experiment", "namespace"} and found["made"] is not None
+    )
     text = impact_words(found, is_direct=direct) if is_of_file else _impact_text(found)
     for code in found["inferred"]:
         text += f"\nThat {code['name']} {code['version']} is commit {code['commit']} is inferred from its version."

@@ -13,12 +13,14 @@ from app.wiring import get_service
 from provenance.lineage.file_words import impact_words
 from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact
+from provenance.services.name_files import name_file
 from provenance.services.plan_rebuild import plan_rebuild
 
 _FILTERS = (
     "experiment", "campaign", "stage", "task_id", "state", "site", "host", "software", "revision", "file", "file_experiment",
     "parameter", "value", "started_after", "started_before",
 )  # fmt: skip
+_OF_A_FILE = {"experiment", "file", "file_experiment", "namespace"}
 _ROWS = 100
 
 
@@ -35,10 +37,10 @@ def show_impact() -> Response:
         filters["namespace"] = namespace
     found, is_direct = None, asked_flag("direct")
     if filters:
-        # what came of a file is asked of those that read it: who made it made others beside it
-        jobs = asked_filters()
-        jobs = jobs._replace(file=None, reads=jobs.file or jobs.reads)
         with (service := get_service()).reading() as connection:
+            jobs = name_file(connection, asked_filters())
+            # what came of a file is asked of those that read it: who made it made others beside it
+            jobs = jobs._replace(file_key=None, reads_key=jobs.file_key)
             chosen = resolve_range(connection, jobs, service.settings.git_mirrors)
             found = find_impact(connection, chosen, is_direct=is_direct, limit=_ROWS, cursor=asked("cursor"))
     query = {**filters, "reads": filters.get("file", ""), "file": "", "direct": "true" if is_direct else ""}
@@ -49,9 +51,7 @@ def show_impact() -> Response:
         filters=filters,
         is_direct=is_direct,
         found=found,
-        first_line=impact_line(
-            found, of_file="file" in filters and filters.keys() <= {"experiment", "file"}, is_direct=is_direct
-        ),
+        first_line=impact_line(found, of_file="file" in filters and filters.keys() <= _OF_A_FILE, is_direct=is_direct),
         next_page=here(cursor=found["next"]) if found and found["next"] else None,
         first_page=here(cursor=None) if asked("cursor") else None,
     )

@@ -42,7 +42,7 @@ def find_file(
         name: its name.
         experiment: where several know the name.
         namespace: where several know the name; '' for none.
-        of: which file of the question it is: `a` or `b` where it is about two, `file` where it is a filter of jobs.
+        of: which file of the question it is: `a` or `b` where it is about two, `file` or `reads` where it is a filter of jobs.
 
     Raises:
         NotFoundError: no record mentions it; `nearest` holds names like it, or `known_in` where else it is.
@@ -112,7 +112,7 @@ def _ambiguous(name: str, found: list[FoundFile], of: str | None) -> AmbiguousEr
         how = "say which with experiment= and namespace="
         questions = [{"experiment": experiment, "namespace": namespace} for experiment, namespace in choices]
     else:
-        parameter = "file_experiment" if of == "file" else f"experiment_{of}"
+        parameter = "file_experiment" if of in ("file", "reads") else f"experiment_{of}"
         how = f"say which with {parameter}=, and with its namespace before it, {of}=NAMESPACE:NAME"
         questions = [{of: f"{file.namespace}:{file.name}", parameter: file.experiment} for file in found]
     return AmbiguousError(f"{len(found)} files are named {name}; {how}.", choices, questions)

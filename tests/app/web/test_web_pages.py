@@ -377,7 +377,9 @@ def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(pages:
     assert f"/impact?file={samples.MERGED}&amp;file_experiment=toyexp" in text
     assert lead(pages, f"/rebuild/{samples.MERGED}").startswith("1 job, from 10 files that must be there")
     assert lead(pages, f"/rebuild/{samples.MERGED}?from_scratch=1").startswith("21 jobs, from")
-    assert lead(pages, f"/impact?file={samples.FIRST_GEN}").endswith("were made from it, by 4 jobs.")
+    assert lead(pages, f"/impact?file={samples.FIRST_GEN}&file_experiment=toyexp").endswith(
+        "were made from it, by 3 jobs."
+    )
     assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}&stage=reco&experiment=toyexp")
     assert lead(pages, "/impact").startswith("Which files were made with a commit")
 
