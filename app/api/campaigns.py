@@ -17,6 +17,7 @@ from provenance.services.fold_campaign import (
     experiment_of_campaign,
     fold_campaign,
     follow_up,
+    listed_tasks,
 )
 
 section = Section("campaigns", "Campaigns in the large.")
@@ -49,10 +50,10 @@ def get_folded() -> Response:
 
 
 def _folded(campaign: str, query: dict[str, Any]) -> Response:
-    tasks = [word for word in query.get("task_id", "").split(",") if word]
     service = get_service()
     with service.reading() as connection:
         experiment = query.get("experiment") or experiment_of_campaign(connection, campaign)
+        tasks = listed_tasks(connection, experiment, query.get("task_id", ""))
         folded = fold_campaign(connection, experiment, campaign, task_ids=tasks)
     if folded.needs_follow_up:
         service.write(lambda connection, known: follow_up(connection, known, folded))

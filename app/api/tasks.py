@@ -16,6 +16,7 @@ from app.wiring import get_service
 from provenance.catalogs.opening import open_catalog, read_catalogs
 from provenance.catalogs.sam_dimensions import files_dimension
 from provenance.db.queries.tasks import find_tasks
+from provenance.errors import NotFoundError
 from provenance.records.repairing import parse_object
 from provenance.schemas.queries import CampaignQuery, ExperimentQuery, MissingQuery, ReadyQuery, read_query
 from provenance.services.freeze_units import freeze_units
@@ -24,6 +25,7 @@ from provenance.services.samples import list_samples
 from provenance.services.task_declarations import (
     Declaration,
     UnitSource,
+    check_words,
     declare_task,
     read_declaration,
     read_task_document,
@@ -49,8 +51,9 @@ def put_task(task_id: str) -> Response:
     grant = writing_grant()
     document = parse_object(read_body(_BODY_BYTES))
     refuse_secrets(document)
-    check_experiment(grant, read_declaration(document).experiment)
-    checked_name(task_id, "task_id")
+    declaration = read_declaration(document)
+    check_experiment(grant, declaration.experiment)
+    check_words(checked_name(task_id, "task_id"), declaration)
     document = _frozen(task_id, document)
     service, now = get_service(), datetime.now(UTC)
     is_new = service.write(
@@ -113,8 +116,11 @@ def get_report(campaign: str) -> Response:
     """Return a campaign in one document: how far it is, what was waived, why jobs failed, what they took."""
     query, now = asked(CampaignQuery), datetime.now(UTC)
     name, service = checked_word(campaign, "campaign"), get_service()
-    with service.reading() as connection:
-        return json_answer(report_campaign(connection, service.store, query["experiment"], name, now=now))
+    try:
+        with service.reading() as connection:
+            return json_answer(report_campaign(connection, service.store, query["experiment"], name, now=now))
+    except NotFoundError:
+        return get_campaign(f"{campaign}/report")  # a campaign may be called so
 
 
 @section.call(

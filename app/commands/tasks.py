@@ -1,8 +1,10 @@
 """`jobprov task`, `missing`, `ready` and `waive`: how far a task is, what is still to be made, what the next stage can take."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -101,8 +103,14 @@ def _task_lines(shown: dict[str, Any], url: str) -> Iterator[str]:
     for waiver in shown["waivers"][:_LISTED]:
         yield f"  waived by {waiver['who']}: {counted(waiver['unit_count'], 'unit')}, because {waiver['why']}"
     if shown["blocking"]:
-        yield f"What is missing: jobprov missing {shown['task_id']}"
-    yield f"{url}/tasks/{shown['task_id']}?experiment={shown['experiment']}"
+        yield f"What is missing: {missing_command(shown['task_id'], shown['experiment'])}"
+    yield f"{url}/tasks/{quote(shown['task_id'], safe='')}?experiment={shown['experiment']}"
+
+
+def missing_command(task_id: str, experiment: str) -> str:
+    """Return the command that lists what is missing of a task, as a shell takes it; an id may look like an option."""
+    end_of_options = "-- " if task_id.startswith("-") else ""
+    return f"jobprov missing --experiment {experiment} {end_of_options}{shlex.quote(task_id)}"
 
 
 COMMANDS = {"task": task, "missing": missing, "ready": ready, "waive": waive}

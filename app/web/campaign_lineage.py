@@ -18,7 +18,7 @@ from provenance.lineage.layers import layers
 from provenance.lineage.map_view import map_of_classes
 from provenance.lineage.quotient import FoldedGraph, JobClass
 from provenance.lineage.svg import Direction, draw_classes
-from provenance.services.fold_campaign import class_links, fold_campaign, follow_up
+from provenance.services.fold_campaign import class_links, fold_campaign, follow_up, listed_tasks
 
 _ROWS = 100
 _FORMATS = {"json": "JSON", "dot": "DOT", "svg": "SVG"}
@@ -32,10 +32,10 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page(experiment: str, name: str) -> Response:
     """Show a campaign in the large, or with `picture=` its drawing alone."""
-    service = get_service()
-    tasks = [word for word in (asked("task_id") or "").split(",") if word]
+    service, name, is_odd = get_service(), asked("campaign") or name, asked("campaign") is not None
     try:
         with service.reading() as connection:
+            tasks = listed_tasks(connection, experiment, asked("task_id") or "")
             folded = fold_campaign(connection, experiment, name, task_ids=tasks)
     except NotFoundError:
         return campaigns.show_page(experiment, f"{name}/lineage")  # a campaign may be called so
@@ -58,8 +58,10 @@ def show_page(experiment: str, name: str) -> Response:
     ]
     return answer(
         "campaign_lineage.html",
-        twin=twin + address("", words),
-        exports={title: f"/api/v1{twin}{address('', {**words, 'format': kind})}" for kind, title in _FORMATS.items()},
+        twin=None if is_odd else twin + address("", words),
+        exports={}
+        if is_odd
+        else {title: f"/api/v1{twin}{address('', {**words, 'format': kind})}" for kind, title in _FORMATS.items()},
         experiment=experiment,
         name=name,
         tasks=tasks,

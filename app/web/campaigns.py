@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from app.kept_answers import read_answer
 from app.web.cuts import address, asked_section, cut_rows
 from app.web.formats import counted, duration, number, text
-from app.web.frame import answer, here
+from app.web.frame import answer, asked, here
 from app.web.progress import Piece, progress
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
@@ -25,7 +25,8 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def show_page(experiment: str, name: str) -> Response:
-    """Show a campaign."""
+    """Show a campaign; `campaign=` names one that no path can."""
+    name, is_odd = asked("campaign") or name, asked("campaign") is not None
     campaign = read_answer("campaign", experiment=experiment, campaign=name)
     with get_service().reading() as connection:
         filters = JobFilters(experiment=experiment, campaign=name)
@@ -34,7 +35,7 @@ def show_page(experiment: str, name: str) -> Response:
     tasks = [{**task, "bars": _bars(task)} for task in campaign["tasks"]]
     return answer(
         "campaign.html",
-        twin=f"/campaigns/{quote(name, safe='')}{address('', {'experiment': experiment})}",
+        twin=None if is_odd else f"/campaigns/{quote(name, safe='')}{address('', {'experiment': experiment})}",
         is_live=any(task["running"] or task["missing"] for task in campaign["tasks"]),
         campaign=campaign,
         first_line=first_line(campaign),
@@ -42,6 +43,7 @@ def show_page(experiment: str, name: str) -> Response:
         tasks=cut_rows("tasks", tasks, 40),
         gaps=cut_rows("gaps", gaps["gaps"], 15) if gaps else None,
         gap_jobs=gaps["job_count"] if gaps else None,
+        is_begun=any(stage["states"].get("succeeded") for stage in campaign["stages"]),
         count_gaps=here(whole="gaps"),
     )
 

@@ -14,6 +14,7 @@ from app.csv_rows import CONTENT_TYPE, csv_lines
 from app.web import formats, markup
 from app.web.cuts import address, tighten
 from app.web.guard import check_reading
+from provenance.db.queries.node_facts import campaign_url
 from provenance.errors import BadInputError
 
 _FOLDER = Path(__file__).parents[1]
@@ -53,7 +54,12 @@ def _add_filters(environment: Environment) -> None:
         ticked=markup.ticked,
     )
     environment.globals.update(
-        asset=asset, address=address, here=here, experiment_asked=experiment_asked, dash=formats.MISSING
+        asset=asset,
+        address=address,
+        campaign_url=campaign_url,
+        here=here,
+        experiment_asked=experiment_asked,
+        dash=formats.MISSING,
     )
 
 

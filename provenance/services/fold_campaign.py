@@ -29,6 +29,7 @@ from provenance.db.queries.folded import (
     newest_entry,
     read_kept,
 )
+from provenance.db.queries.tasks import find_tasks
 from provenance.errors import AmbiguousError, LimitError, NotFoundError
 from provenance.lineage.quotient import FoldedGraph
 from provenance.lineage.sheet import Links
@@ -70,6 +71,13 @@ class FoldedCampaign(NamedTuple):
     def needs_follow_up(self) -> bool:
         """Whether `follow_up` has anything to write."""
         return self.to_keep is not None or not self.is_current
+
+
+def listed_tasks(connection: Connection, experiment: str, words: str) -> list[str]:
+    """Return the tasks that a query names, parted by commas; a task whose id holds commas may stand there alone."""
+    if "," in words and find_tasks(connection, words, experiment):
+        return [words]
+    return [word for word in words.split(",") if word]
 
 
 def fold_campaign(

@@ -17,11 +17,14 @@ from provenance.db.recording.task_rows import place_again
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Stage, TaskRow
 from provenance.errors import BadInputError
+from provenance.records.checks import word_problem
 from provenance.records.documents import read_document
 from provenance.records.job_record import ExperimentName
 from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
 
 MOST_UNITS = 1_000_000
+_LONGEST_ID = 1000
+_WORDS = ("campaign", "stage", "sample", "definition", "release", "data_tier", "recovers", "project", "namespace")
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 
 
@@ -97,6 +100,22 @@ def read_declaration(document: dict[str, Any]) -> Declaration:
     return read_document(document, Declaration, "The task")
 
 
+def check_words(task_id: str, declaration: Declaration) -> None:
+    """Check that the task can be named as declared: what a record may not say of it, its declaration may not either.
+
+    Raises:
+        BadInputError: a word holds control characters, or the id is too long; `fields` says which.
+    """
+    words = {"task_id": task_id, **{name: getattr(declaration, name) for name in _WORDS}}
+    words |= {f"units[{place}]": unit for place, unit in enumerate(declaration.listed_units() or ())}
+    problems = {name: [problem] for name, word in words.items() if word and (problem := word_problem(word))}
+    if len(task_id) > _LONGEST_ID:
+        problems["task_id"] = [f"longer than {_LONGEST_ID} characters"]
+    if problems:
+        name = next(iter(problems))
+        raise BadInputError(f"{name}: {problems[name][0]}.", problems)
+
+
 def declare_task(
     connection: Connection,
     known: KnownKeys,
@@ -110,9 +129,10 @@ def declare_task(
     """Declare a task, or declare it anew; return whether it was declared for the first time.
 
     Raises:
-        BadInputError: the declaration cannot be read.
+        BadInputError: the declaration cannot be read, or the task not be named so.
     """
     declaration = read_declaration(document)
+    check_words(task_id, declaration)
     if isinstance(declaration.units, UnitSource):
         raise BadInputError(
             "units: the list was not fetched from the catalog yet.", {"units": ["a list or a number is needed here"]}

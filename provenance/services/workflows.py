@@ -17,6 +17,7 @@ from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Possession, WorkflowRow
 from provenance.errors import AmbiguousError, BadInputError, NotFoundError
 from provenance.launchers.workflow import LONGEST_BYTES, Workflow, read_workflow
+from provenance.records.checks import word_problem
 from provenance.records.documents import read_document
 from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
 from provenance.services.workflow_tasks import Listing, declare_listings
@@ -91,6 +92,7 @@ def declare_workflow(
     """
     body = read_document(document, WorkflowBody, "The workflow")
     workflow = read_workflow(body.text)
+    _check_words(workflow)
     experiment = intern_experiments(connection, known, {workflow.experiment})[workflow.experiment]
     _check_files(connection, experiment, workflow, body.files)
     if held := held_version(connection, store, workflow, document):
@@ -103,6 +105,15 @@ def declare_workflow(
         connection, known, store, found, workflow=workflow, listings=listings or {}, received_at=received_at
     )
     return found, True
+
+
+def _check_words(workflow: Workflow) -> None:
+    """Check that the tasks of a workflow can be declared, and its jobs be recorded, with the words that it says."""
+    words = {"campaign": workflow.campaign or ""}
+    words |= {f"stage {stage.name}: files": "".join(stage.files or ()) for stage in workflow.stages}
+    for field, word in words.items():
+        if problem := word_problem(word):
+            raise BadInputError(f"{field}: {problem}.", {field: [problem]})
 
 
 def held_version(

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, LargeBinary, func, select, type_coerce
 
-from provenance.db.queries.node_facts import file_url, job_url
+from provenance.db.queries.node_facts import campaign_url, file_url, job_url
 from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Experiment, File, Host, Job, Resolution, SoftwareRow, Stage, TaskRow
@@ -83,10 +83,7 @@ def campaigns_named(connection: Connection, text: str, most: int) -> list[dict[s
         .order_by(Stage.campaign)
         .limit(most)
     )
-    return [
-        _hit("campaign", row[0], row[1], f"/campaigns/{row[1]}/{quote(row[0], safe='')}")
-        for row in connection.execute(query)
-    ]
+    return [_hit("campaign", row[0], row[1], campaign_url(row[0], row[1])) for row in connection.execute(query)]
 
 
 def revisions_named(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:

@@ -85,3 +85,15 @@ def test_a_declaration_says_no_word_that_a_record_may_not(
 def test_the_id_of_a_task_is_as_long_as_records_can_say(client: FlaskClient) -> None:
     assert client.put(f"/api/v1/tasks/{'x' * 1000}", json={"experiment": "nova"}).status_code == 201
     assert_problem(client.put(f"/api/v1/tasks/{'x' * 1001}", json={"experiment": "nova"}), 422, "task_id")
+
+
+@pytest.mark.parametrize(
+    ("campaign", "file", "field"), [(r"a\nb", "a", "campaign"), ("c", r"b\u0007", "stage s: files")]
+)
+def test_a_workflow_whose_tasks_could_not_be_declared_is_refused(
+    client: FlaskClient, campaign: str, file: str, field: str
+) -> None:
+    stage = f'[[stage]]\nname = "s"\nfiles = ["a", "{file}2"]\ncommand = ["true", "{{input}}"]\n'
+    text = f'name = "w"\nexperiment = "nova"\ncampaign = "{campaign}"\n{stage}'
+
+    assert_problem(client.put("/api/v1/workflows/w", json={"text": text, "files": {}}), 422, field)

@@ -1,0 +1,86 @@
+"""Tasks and campaigns with names that a path, a comma or a shell reads otherwise: every link leads where it says."""
+
+import re
+import shlex
+from html import unescape
+
+import pytest
+from app_records import numbered
+from flask.testing import FlaskClient
+from werkzeug.urls import iri_to_uri
+
+from app.commands.tasks import _task_lines, missing_command
+
+
+def put(client: FlaskClient, number: int, **task: str) -> None:
+    record = numbered(number, task={"campaign": "c", "stage": "s", "unit": "u", **task})
+    assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+
+
+def link(client: FlaskClient, page: str, words: str) -> str:
+    """Return where a link of a page leads, by its words."""
+    text = client.get(page).get_data(as_text=True)
+    found = re.search(rf'<a [^>]*href="([^"]*)"[^>]*>{re.escape(words)}</a>', text)
+    assert found, text[:3000]
+    return unescape(found.group(1))
+
+
+@pytest.mark.parametrize("name", [".", "..", "/lead", "a/../b", "a//b", "end/", "a/report", "a b/é?#%", "a/lineage"])
+def test_pages_of_a_campaign_are_found_by_their_links_whatever_it_is_called(client: FlaskClient, name: str) -> None:
+    put(client, 1, task_id="t", campaign=name)
+    home = link(client, "/", name)
+
+    pages = [home, *(link(client, home, words) for words in ("Lineage of the campaign", "Report, to print or send"))]
+
+    for address in pages:
+        path = address.partition("?")[0]
+        assert not re.search(r"/(\.|%2e){1,2}(/|$)|//", path, re.IGNORECASE), "a browser would fold it"
+        answer = client.get(iri_to_uri(address))
+        assert (answer.status_code, name.rsplit("/", maxsplit=1)[-1] in unescape(answer.get_data(as_text=True))) == (
+            200,
+            True,
+        )
+
+
+def test_a_campaign_called_like_a_report_is_answered(client: FlaskClient) -> None:
+    put(client, 1, task_id="t", campaign="a/report")
+
+    assert client.get("/api/v1/campaigns/a%2Freport?experiment=nova").get_json()["campaign"] == "a/report"
+    assert client.get("/api/v1/campaigns/b%2Freport?experiment=nova").status_code == 404
+
+
+def test_a_task_with_a_comma_is_seen_in_the_large_and_several_still_are(client: FlaskClient) -> None:
+    put(client, 1, task_id="a,b")
+    put(client, 2, task_id="d")
+    put(client, 3, task_id="e")
+
+    alone = client.get(link(client, "/tasks/a,b?experiment=nova", "In the large, as a picture"))
+    graph = "/api/v1/campaigns/c/graph?experiment=nova&task_id="
+
+    assert "Only task a,b" in alone.get_data(as_text=True)
+    assert sum(node["jobs"] for node in client.get(f"{graph}a,b").get_json()["nodes"]) == 1
+    assert sum(node["jobs"] for node in client.get(f"{graph}d,e").get_json()["nodes"]) == 2
+
+
+def test_what_nobody_did_yet_is_not_offered_to_be_estimated(client: FlaskClient) -> None:
+    assert client.put("/api/v1/tasks/t", json={"experiment": "nova", "campaign": "c", "units": 3}).status_code == 201
+    pages = ("/tasks/t?experiment=nova", "/campaigns/nova/c", "/resources?experiment=nova&campaign=c")
+
+    assert all("How long would it take again?" not in client.get(page).get_data(as_text=True) for page in pages)
+    put(client, 1, task_id="t")
+    assert all("How long would it take again?" in client.get(page).get_data(as_text=True) for page in pages)
+
+
+@pytest.mark.parametrize("task", ["a%b#c?d", "a b", "it's", "$(x)", "-n", "plain"])
+def test_the_command_for_what_is_missing_is_one_that_a_shell_takes(task: str) -> None:
+    assert shlex.split(missing_command(task, "nova"))[-1] == task
+
+
+def test_the_address_that_the_command_prints_leads_to_the_task(client: FlaskClient) -> None:
+    put(client, 1, task_id="a%b#c?d")
+    shown = client.get("/api/v1/tasks/a%25b%23c%3Fd").get_json()
+
+    address = list(_task_lines(shown, ""))[-1]
+
+    assert address == "/tasks/a%25b%23c%3Fd?experiment=nova"
+    assert client.get(address).status_code == 200
