@@ -89,11 +89,12 @@ def put_job(job_id: str) -> Response:
     grant = recording_grant()
     body, new_excerpts = _read_record(grant)
     try:
-        decoded = _checked(decode_record(body), job_id)
+        decoded = decode_record(body)
+        check_record(grant, decoded)  # first: what the sender may not record is not kept for a replay either
+        _check_address(decoded, job_id)
     except RecordError as problem:
         _keep_letters([_letter(grant, job_id, problem, body)])
         raise
-    check_record(grant, decoded)
     refuse_secrets_of(decoded)
     outcome = get_service().record(Submission.ready(decoded, datetime.now(UTC), grant.submitter))
     if outcome.change == "conflict":
@@ -145,14 +146,18 @@ def post_batch() -> Response:
 def post_revision(job_id: str) -> Response:
     """Keep a corrected record beside the first; the newest feeds lineage and pages."""
     grant = writing_grant()
-    revision = _parse(_revision, read_body(LIMIT_BYTES + 4 * REASON_LIMIT))
+    body = read_body(LIMIT_BYTES + 4 * REASON_LIMIT)
+    revision = _parse(_revision, body)
     reason = revision.reason.strip()
     if not reason or len(reason) > REASON_LIMIT or "\0" in reason:
         raise BadInputError("A revision needs a reason.", {"reason": [f"1 to {REASON_LIMIT} characters"]})
-    decoded = _checked(decode_record(bytes(revision.record)), job_id)
-    if decoded.record is None:
-        raise RecordError("A record of a later version cannot be a revision yet.", {"schema_version": ["not read yet"]})
-    check_experiment(grant, decoded.experiment)
+    try:
+        decoded = decode_record(bytes(revision.record))
+        check_experiment(grant, decoded.experiment)
+        _check_revision(decoded, job_id)
+    except RecordError as problem:
+        _keep_letters([_letter(grant, job_id, problem, body)])
+        raise
     refuse_secrets_of(decoded)
     refuse_secrets({"reason": reason})
     outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter, reason))
@@ -195,13 +200,18 @@ def _parse(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
         raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None
 
 
-def _checked(decoded: DecodedRecord, job_id: str) -> DecodedRecord:
+def _check_revision(decoded: DecodedRecord, job_id: str) -> None:
+    _check_address(decoded, job_id)
+    if decoded.record is None:
+        raise RecordError("A record of a later version cannot be a revision yet.", {"schema_version": ["not read yet"]})
+
+
+def _check_address(decoded: DecodedRecord, job_id: str) -> None:
     if decoded.job_id != job_id:
         raise RecordError(
             f"The address names job {job_id[:100]}, the record job {decoded.job_id}.",
             {"job_id": ["not that of the address"]},
         )
-    return decoded
 
 
 def _letter(grant: Grant, job_id: str, problem: RecordError, body: bytes) -> Undecoded:
@@ -211,6 +221,7 @@ def _letter(grant: Grant, job_id: str, problem: RecordError, body: bytes) -> Und
         str(problem).replace("\0", ""),
         datetime.now(UTC),
         without_secrets(body),
+        grant.task_id,
     )
 
 

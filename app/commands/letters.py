@@ -27,6 +27,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         "number": "NUMBER",
         "received_at": "CAME",
         "experiment": "EXPERIMENT",
+        "task_id": "TICKET OF",
         "job_id": "JOB",
         "size_bytes": "BYTES",
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from provenance.db.keys import KnownKeys
@@ -14,9 +15,11 @@ from provenance.db.recording.packing import pack, unpack
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import DeadLetter, Experiment
 from provenance.errors import ConflictError, NotFoundError, RecordError
-from provenance.records.decoding import decode_record
+from provenance.records.decoding import DecodedRecord, decode_record
 from provenance.services.ledger import Documents
 from provenance.services.record_jobs import Outcome, Submission, record_jobs
+from provenance.services.ticket_tasks import jobs_of_other_tasks
+from provenance.services.write_tokens import Grant
 
 
 class Undecoded(NamedTuple):
@@ -26,6 +29,8 @@ class Undecoded(NamedTuple):
         experiment: the token's; None where no token was needed.
         job_id: as the address or the batch named it, '' where it did not.
         reason: the sentence that the client got.
+        body: a record, or a revision with its record.
+        task_id: of an upload ticket the only task whose jobs it may record.
     """
 
     experiment: str | None
@@ -33,6 +38,7 @@ class Undecoded(NamedTuple):
     reason: str
     received_at: datetime
     body: bytes
+    task_id: str | None = None
 
 
 class Letter(NamedTuple):
@@ -43,20 +49,36 @@ class Letter(NamedTuple):
     job_id: str
     reason: str
     received_at: datetime
+    task_id: str | None
     size_bytes: int
 
 
+class _Revision(msgspec.Struct):
+    """A letter that holds a corrected record; a job record has neither field, and always a version."""
+
+    record: msgspec.Raw
+    reason: str
+    schema_version: msgspec.UnsetType | msgspec.Raw = msgspec.UNSET
+
+
 def keep_letters(connection: Connection, known: KnownKeys, letters: Sequence[Undecoded]) -> None:
-    """Keep bodies; one that came before, for the same job, is not kept twice."""
+    """Keep bodies; one that came before, for the same job and from one who may write the same, is not kept twice."""
     table = table_of(DeadLetter)
     names = {letter.experiment for letter in letters if letter.experiment is not None}
     keys = intern_experiments(connection, known, names) if names else {}
     for letter in letters:
         packed = pack(letter.body)
-        same = select(table.c.id).where(table.c.job_id == letter.job_id[:200], table.c.body == packed)
+        experiment = keys[letter.experiment] if letter.experiment is not None else None
+        same = select(table.c.id).where(
+            table.c.job_id == letter.job_id[:200],
+            table.c.body == packed,
+            table.c.experiment_id.is_not_distinct_from(experiment),
+            table.c.task_id.is_not_distinct_from(letter.task_id),
+        )
         if connection.execute(same.limit(1)).first() is None:
             row = {
-                "experiment_id": keys[letter.experiment] if letter.experiment is not None else None,
+                "experiment_id": experiment,
+                "task_id": letter.task_id,
                 "received_at": letter.received_at,
                 "job_id": letter.job_id[:200],
                 "reason": letter.reason,
@@ -73,6 +95,7 @@ def list_letters(connection: Connection) -> list[Letter]:
         DeadLetter.job_id,
         DeadLetter.reason,
         DeadLetter.received_at,
+        DeadLetter.task_id,
         DeadLetter.body,
     )
     query = (
@@ -80,7 +103,7 @@ def list_letters(connection: Connection) -> list[Letter]:
         .join(Experiment, Experiment.id == DeadLetter.experiment_id, isouter=True)
         .order_by(DeadLetter.id)
     )
-    return [Letter(*row[:5], len(unpack(row[5]))) for row in connection.execute(query)]
+    return [Letter(*row[:6], len(unpack(row[6]))) for row in connection.execute(query)]
 
 
 def read_letter(connection: Connection, number: int) -> bytes:
@@ -100,22 +123,57 @@ def replay_letter(connection: Connection, known: KnownKeys, store: Documents, nu
 
     Raises:
         NotFoundError: there is no such letter.
-        RecordError: it cannot be decoded even now, or names another experiment than its token's.
+        RecordError: it cannot be decoded even now, or is not what its token or ticket may record.
         ConflictError: another final record of the job is held; the letter stays.
     """
     query = (
-        select(DeadLetter.body, DeadLetter.received_at, Experiment.name)
+        select(DeadLetter.body, DeadLetter.received_at, DeadLetter.task_id, Experiment.name)
         .join(Experiment, Experiment.id == DeadLetter.experiment_id, isouter=True)
         .where(DeadLetter.id == number)
     )
     row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no dead letter {number}; `jobprov dead-letter list` shows them.")
-    decoded = decode_record(unpack(row[0]))
-    if row[2] is not None and decoded.raw["experiment"] != row[2]:
-        raise RecordError(f"The letter came with a token of {row[2]}, its record is of {decoded.raw['experiment']}.")
-    outcome = record_jobs(connection, known, store, [Submission(decoded, row[1], "dead letter")])[0]
+    decoded, reason = _read(unpack(row.body))
+    _check_grant(connection, Grant(row.name, None, row.task_id), decoded)
+    outcome = record_jobs(connection, known, store, [Submission(decoded, row.received_at, "dead letter", reason)])[0]
     if outcome.change == "conflict":
         raise ConflictError(f"Another final record of job {outcome.job_id} is held; the letter {number} stays.")
     connection.execute(delete(DeadLetter).where(DeadLetter.id == number))
     return outcome
+
+
+def _read(body: bytes) -> tuple[DecodedRecord, str | None]:
+    """Return the record in a letter, and why it is a revision where it is one.
+
+    Raises:
+        RecordError: it cannot be decoded.
+    """
+    try:
+        revision = msgspec.json.decode(body, type=_Revision)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return decode_record(body), None
+    if revision.schema_version is not msgspec.UNSET:
+        return decode_record(body), None
+    decoded = decode_record(bytes(revision.record))
+    if decoded.record is None:
+        raise RecordError("A record of a later version cannot be a revision yet.", {"schema_version": ["not read yet"]})
+    return decoded, revision.reason.strip()
+
+
+def _check_grant(connection: Connection, grant: Grant, decoded: DecodedRecord) -> None:
+    """Do nothing where what the letter came with would have recorded it.
+
+    Raises:
+        RecordError: it would not.
+    """
+    if not grant.allows_record(decoded.experiment, decoded.task_id):
+        named = decoded.task_id or "(none)"
+        raise RecordError(
+            f"The letter came with a token of {grant.names()}; its record is of {decoded.experiment}, task {named}."
+        )
+    task = grant.task_id
+    if task is not None and jobs_of_other_tasks(connection, decoded.experiment, task, [decoded.job_id]):
+        raise RecordError(
+            f"The letter came with a ticket of {grant.names()}; job {decoded.job_id} is known as one of another task."
+        )

@@ -23,6 +23,7 @@ from provenance.db.recording.packing import pack, pack_all
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Conflict, Job, ProvisionalRecord, UnreadRecord, WitnessRecord
 from provenance.records.decoding import DecodedRecord
+from provenance.records.equality import have_equal_values
 from provenance.records.erasing import digests_of
 from provenance.records.gaps import Gap
 from provenance.records.job_record import PROVISIONAL
@@ -207,7 +208,7 @@ def _compare(submission: Submission, final: FinalRecord) -> Change:
 
 
 def _is_same(earlier: bytes, decoded: DecodedRecord) -> bool:
-    return earlier == decoded.body or json.loads(earlier) == decoded.raw
+    return earlier == decoded.body or have_equal_values(earlier, decoded.body)
 
 
 def _keep_aside(batch: _Batch, submission: Submission, change: Change) -> None:

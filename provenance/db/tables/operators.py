@@ -62,3 +62,4 @@ class DeadLetter(Base):
     job_id: Mapped[str] = mapped_column(String(200))
     reason: Mapped[str] = mapped_column(Text)
     body: Mapped[bytes] = mapped_column(LargeBinary)
+    task_id: Mapped[str | None] = mapped_column(Text)

@@ -3,6 +3,8 @@
 import gzip
 import json
 import zlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from sqlalchemy import func, select
 
 from app.wiring import Service
 from provenance.db.tables import DeadLetter, Job, LedgerEntry
+from provenance.errors import RecordError
 from provenance.services.dead_letters import list_letters, replay_letter
 
 PUT = f"/api/v1/jobs/{JOB}"
@@ -182,6 +185,52 @@ def test_replayed_letter_becomes_a_job_and_is_gone(client: FlaskClient, service:
     assert (outcome.job_id, outcome.change) == (JOB, "created")
     with service.reading() as connection:
         assert connection.execute(select(func.count()).select_from(DeadLetter)).scalar_one() == 0
+
+
+def test_a_letter_is_kept_for_each_experiment_that_sent_it(
+    client: FlaskClient, service: Service, new_token: Callable[..., dict[str, str]]
+) -> None:
+    body = json.dumps(a_record(state="gone")).encode()
+    nova, minerva = new_token(), new_token("minerva")
+
+    for header in (minerva, nova, minerva):
+        client.put(PUT, data=body, headers=header)
+
+    with service.reading() as connection:
+        assert [letter.experiment for letter in list_letters(connection)] == ["minerva", "nova"]
+
+
+@pytest.mark.parametrize("path", [f"{PUT}/revisions", "/api/v1/jobs/wrong-address/revisions"])
+def test_a_revision_that_cannot_be_read_becomes_a_dead_letter(client: FlaskClient, service: Service, path: str) -> None:
+    client.put(PUT, json=a_record())
+    is_addressed = path.startswith(PUT)
+    corrected = a_record(state="gone" if is_addressed else "succeeded", exit={"code": 7})
+
+    assert_problem(client.post(path, json={"record": corrected, "reason": "it was 7"}), 422)
+
+    with service.reading() as connection:
+        [letter] = list_letters(connection)
+    replay = partial(replay_letter, store=service.store, number=letter.number)
+    if is_addressed:
+        with pytest.raises(RecordError, match="state"):
+            service.write(replay)
+        return
+    assert service.write(replay).change == "replaced"
+    found = client.get(PUT).get_json()
+    assert (found["record"]["exit"], [each["revision"] for each in found["revisions"]]) == ({"code": 7}, [1])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "status"), [("true", "1", 409), ("1e400", "1e500", 409), ("1", "1.0", 200)]
+)
+def test_a_record_is_the_same_where_its_values_are(client: FlaskClient, first: str, second: str, status: int) -> None:
+    body = json.dumps(a_record(extra={"a": "X"}))
+    client.put(PUT, data=body.replace('"X"', first))
+
+    answer = client.put(PUT, data=body.replace('"X"', second))
+
+    assert answer.status_code == status
+    assert client.get(PUT).get_json()["conflict_count"] == int(status == 409)
 
 
 def test_each_record_of_a_batch_stands_or_falls_alone(client: FlaskClient) -> None:

@@ -1,12 +1,21 @@
 """Upload tickets: they record jobs of their task, and do nothing else."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from app.wiring import Service
+from provenance.db.recording.packing import pack
+from provenance.db.tables import DeadLetter
+from provenance.errors import RecordError
+from provenance.services.dead_letters import list_letters, replay_letter
 
 NewToken = Callable[..., dict[str, str]]
 PUT = f"/api/v1/jobs/{JOB}"
@@ -69,6 +78,31 @@ def test_ticket_says_nothing_of_jobs_that_are_another_tasks(
     assert "t2" not in problem["detail"]
     assert [result["status"] for result in batch["results"]] == [403, 201, 201]
     assert [found["witness"] for found in client.get(PUT).get_json()["witnesses"]] == ["wrapper"]
+
+
+def test_ticket_leaves_no_letter_that_a_replay_takes_for_another_task(
+    client: FlaskClient, service: Service, ticket: dict[str, str]
+) -> None:
+    """Neither what it may not record, nor what cannot be read now and turns out to be of another task."""
+    assert_problem(client.put("/api/v1/jobs/wrong-address", json=of_task("t2"), headers=ticket), 403)
+    for task in ("t1", "t2"):
+        assert_problem(client.put(f"/api/v1/jobs/{task}", json=of_task(task, state="gone"), headers=ticket), 422)
+    with service.reading() as connection:
+        letters = list_letters(connection)
+    assert [(letter.job_id, letter.task_id) for letter in letters] == [("t1", "t1"), ("t2", "t1")]
+    for letter in letters:
+        sound = pack(json.dumps(of_task(letter.job_id)).encode())
+        service.write(
+            lambda connection, _, sound=sound, letter=letter: connection.execute(
+                update(DeadLetter).where(DeadLetter.id == letter.number).values(body=sound)
+            )
+        )
+
+    with pytest.raises(RecordError, match="task t1 alone; its record is of nova, task t2"):
+        service.write(partial(replay_letter, store=service.store, number=letters[1].number))
+
+    assert client.get(PUT).status_code == 404
+    assert service.write(partial(replay_letter, store=service.store, number=letters[0].number)).change == "created"
 
 
 @pytest.mark.parametrize(
