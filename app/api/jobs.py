@@ -28,7 +28,7 @@ from app.api.log_tails import forget_tails
 from app.api.secrets import refuse_secrets, refuse_secrets_of, secret_words
 from app.wiring import get_service
 from provenance.errors import BadInputError, ConflictError, RecordError
-from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
+from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_new
 from provenance.records.job_record import JobRecord
 from provenance.services.dead_letters import Undecoded, keep_letters
 from provenance.services.excerpts import CONTENT_TYPE, HEAD_BYTES
@@ -84,7 +84,7 @@ def put_job(job_id: str) -> Response:
     grant = recording_grant()
     body, new_excerpts = _read_record(grant)
     try:
-        decoded = _checked(decode_record(body), job_id)
+        decoded = _checked(decode_new(body), job_id)
     except RecordError as problem:
         _keep_letters([_letter(grant, job_id, problem, body)])
         raise
@@ -145,7 +145,7 @@ def post_revision(job_id: str) -> Response:
     reason = revision.reason.strip()
     if not reason or len(reason) > REASON_LIMIT or "\0" in reason:
         raise BadInputError("A revision needs a reason.", {"reason": [f"1 to {REASON_LIMIT} characters"]})
-    decoded = _checked(decode_record(bytes(revision.record)), job_id)
+    decoded = _checked(decode_new(bytes(revision.record)), job_id)
     if decoded.record is None:
         raise RecordError("A record of a later version cannot be a revision yet.", {"schema_version": ["not read yet"]})
     check_experiment(grant, decoded.experiment)
@@ -176,7 +176,7 @@ def _read_batch(grant: Grant) -> list[bytes]:
 
 def _take(grant: Grant, body: bytes, letters: list[Undecoded]) -> BatchResult | DecodedRecord:
     try:
-        decoded = decode_record(body)
+        decoded = decode_new(body)
     except RecordError as problem:
         job_id = _named(body)
         letters.append(_letter(grant, job_id, problem, body))
