@@ -3,6 +3,7 @@
 The hot path: the request's thread reads, unpacks and decodes; the writer's thread does the rest, for all who wait at once.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,14 +20,15 @@ from app.api.answers import (
     public_url,
     record_answer,
 )
+from app.api.batches import read_batch
 from app.api.bodies import read_body
 from app.api.documenting import Section
 from app.api.guard import check_experiment, check_jobs, check_record, recording_grant, refusal, writing_grant
 from app.api.log_tails import forget_tails
 from app.api.secrets import refuse_secrets, refuse_secrets_of, secret_words
 from app.wiring import get_service
-from provenance.errors import BadInputError, ConflictError, LimitError, RecordError
-from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
+from provenance.errors import BadInputError, ConflictError, RecordError
+from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_new
 from provenance.records.job_record import JobRecord
 from provenance.services.dead_letters import Undecoded, keep_letters
 from provenance.services.excerpts import CONTENT_TYPE, HEAD_BYTES
@@ -36,15 +38,8 @@ from provenance.services.write_tokens import Grant
 
 section = Section("recording", "Recording jobs.")
 
-BATCH_RECORDS = 1000
 BATCH_BYTES = 32 * 1024 * 1024
 REASON_LIMIT = 2000
-
-
-class Batch(msgspec.Struct):
-    """Records to be taken together; each stands or falls alone."""
-
-    jobs: list[msgspec.Raw]
 
 
 class Revision(msgspec.Struct):
@@ -67,7 +62,7 @@ class RevisionBody(msgspec.Struct):
     reason: str
 
 
-_batch = msgspec.json.Decoder(Batch)
+_JOB_ID = re.compile(rb'"job_id"\s{0,9}:\s{0,9}"([0-9a-f-]{36})"')
 _revision = msgspec.json.Decoder(Revision)
 
 
@@ -89,7 +84,7 @@ def put_job(job_id: str) -> Response:
     grant = recording_grant()
     body, new_excerpts = _read_record(grant)
     try:
-        decoded = decode_record(body)
+        decoded = decode_new(body)
         check_record(grant, decoded)  # first: what the sender may not record is not kept for a replay either
         _check_address(decoded, job_id)
     except RecordError as problem:
@@ -106,12 +101,13 @@ def put_job(job_id: str) -> Response:
 
 @section.call("POST", "/jobs/batch", body=BatchBody, answers={200: BatchAnswer}, errors=(413, 415, 422), writes=True)
 def post_batch() -> Response:
-    """Record up to 1000 jobs at once; the results come in order, each with the status that it would have had alone."""
+    """Record up to 1000 jobs at once; the results come in order, each with the status that it would have had alone.
+
+    Also where one of them is no JSON. A body that cannot be taken apart is refused as a whole and kept as a dead letter.
+    """
     grant = recording_grant()
     now = datetime.now(UTC)
-    bodies = [bytes(raw) for raw in _parse(_batch, read_body(BATCH_BYTES)).jobs]
-    if len(bodies) > BATCH_RECORDS:
-        raise LimitError(f"The batch has {len(bodies)} records; {BATCH_RECORDS} is the limit.", BATCH_RECORDS)
+    bodies = _read_batch(grant)
     results: list[BatchResult | None] = [None] * len(bodies)
     taken: dict[int, DecodedRecord] = {}
     letters: list[Undecoded] = []
@@ -152,7 +148,7 @@ def post_revision(job_id: str) -> Response:
     if not reason or len(reason) > REASON_LIMIT or "\0" in reason:
         raise BadInputError("A revision needs a reason.", {"reason": [f"1 to {REASON_LIMIT} characters"]})
     try:
-        decoded = decode_record(bytes(revision.record))
+        decoded = decode_new(bytes(revision.record))
         check_experiment(grant, decoded.experiment)
         _check_revision(decoded, job_id)
     except RecordError as problem:
@@ -174,9 +170,18 @@ def _read_record(grant: Grant) -> tuple[bytes, list[bytes]]:
     return get_service().excerpts.unfold(grant.experiment, read_body(LIMIT_BYTES + HEAD_BYTES))
 
 
+def _read_batch(grant: Grant) -> list[bytes]:
+    body = read_body(BATCH_BYTES)
+    try:
+        return read_batch(body)
+    except BadInputError as problem:
+        _keep_letters([_letter(grant, "", problem, body)])
+        raise
+
+
 def _take(grant: Grant, body: bytes, letters: list[Undecoded]) -> BatchResult | DecodedRecord:
     try:
-        decoded = decode_record(body)
+        decoded = decode_new(body)
     except RecordError as problem:
         job_id = _named(body)
         letters.append(_letter(grant, job_id, problem, body))
@@ -214,7 +219,7 @@ def _check_address(decoded: DecodedRecord, job_id: str) -> None:
         )
 
 
-def _letter(grant: Grant, job_id: str, problem: RecordError, body: bytes) -> Undecoded:
+def _letter(grant: Grant, job_id: str, problem: BadInputError, body: bytes) -> Undecoded:
     return Undecoded(
         grant.experiment,
         job_id.replace("\0", ""),
@@ -239,4 +244,5 @@ def _named(body: bytes) -> str:
     try:
         return msgspec.json.decode(body, type=_Named).job_id[:100]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return ""
+        found = _JOB_ID.search(body)  # of what is no JSON
+        return found[1].decode() if found else ""

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Undefined
 
 from provenance.lineage import words
+from provenance.records.times import read_time
 
 MISSING = words.MISSING
 THIN = words.THIN_SPACE
@@ -81,13 +82,7 @@ def short(value: Any, width: int = _SHORT) -> str:
 
 def moment(value: Any) -> datetime | None:
     """Return the time in an RFC 3339 text as aware UTC; None where there is none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo is not None else None
+    return read_time(value)
 
 
 def clock(found: datetime) -> str:

@@ -15,6 +15,7 @@ from provenance.bundle.fields import canonical_json, digest, mapping, number, re
 from provenance.bundle.names import percent
 from provenance.bundle.payload import Payload
 from provenance.bundle.provn import provn
+from provenance.records.times import read_time
 
 _PREFIXES = {"job": "urn:uuid:", "file": "urn:jobprov:file:", "code": "urn:jobprov:code:", "jobprov": "urn:jobprov:"}
 _PRODUCER = "urn:jobprov:bundle-specification:1"
@@ -173,12 +174,8 @@ def _qualified(name: str) -> dict[str, str]:
 
 def _instant(written: str) -> str:
     """The time as xsd:dateTime in UTC, empty where it cannot be read."""
-    try:
-        moment = datetime.fromisoformat(written)
-    except ValueError:
-        return ""
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    moment = read_time(written) or read_time(f"{written}Z")
+    return moment.isoformat().replace("+00:00", "Z") if moment else ""
 
 
 def _local(name: str) -> str:

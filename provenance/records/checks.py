@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from provenance.errors import RecordError
 from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output
 from provenance.records.parents import MOST_PARENTS, PARENT_ROLES
 from provenance.records.sharing import remembered
+from provenance.records.times import OUTSIDE, is_kept
 
 _UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
 _UNSAFE_WORD = re.compile(r"[\x00-\x1f\x7f]")
@@ -18,23 +19,58 @@ LONGEST_NAME = 3000
 MOST_FILES = 32_767
 """Inputs or outputs of one job, what a position in a list holds."""
 LARGEST = 2**63 - 1
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def check_record(record: JobRecord) -> JobRecord:
-    """Return the record itself where every check holds.
+    """Return the record itself where every check holds. Times of its parts are checked by `forget_times`.
 
     Raises:
         RecordError: with all the fields that fail, not only the first.
     """
-    found: dict[str, list[str]] = {}
-    for path, message in _problems(record):
-        found.setdefault(path, []).append(message)
-    if found:
-        first = next(iter(found))
-        raise RecordError(f"{first}: {found[first][0]}.", found)
+    if found := list(_problems(record)):
+        raise refused(found)
     return record
+
+
+def refused(found: Iterable[tuple[str, str]]) -> RecordError:
+    """Return the error that names these fields, of which there is at least one, each with what is wrong."""
+    fields: dict[str, list[str]] = {}
+    for path, message in found:
+        fields.setdefault(path, []).append(message)
+    first = next(iter(fields))
+    return RecordError(f"{first}: {fields[first][0]}.", fields)
+
+
+TIME_OF_PART = re.compile(
+    r"batch\.queued_at|command\.steps\[\d+\]\.(started|ended)_at|(inputs|outputs)\[\d+\]\.(opened|created|closed)_at"
+)
+"""Paths of the times of a record but for its own three."""
+
+
+def forget_times(record: JobRecord) -> tuple[str, ...]:
+    """Make times of the record's parts null that are outside the years that are kept; return their paths.
+
+    None comes any more, but the ledger holds records from before that was checked, and they must be read.
+    """
+    found = []
+    for path, parts, fields in _parts_with_times(record):
+        for place, part in enumerate(parts):
+            for field in fields:
+                moment = getattr(part, field)
+                if moment is not None and not is_kept(moment):
+                    setattr(part, field, None)
+                    found.append(f"{path.format(place)}.{field}")
+    return tuple(found)
+
+
+def _parts_with_times(record: JobRecord) -> Iterator[tuple[str, Sequence[Any], tuple[str, str] | tuple[str]]]:
+    """Yield (their path, parts of one kind, their fields)."""
+    if record.batch is not None:
+        yield "batch", (record.batch,), ("queued_at",)
+    if record.command is not None and record.command.steps:
+        yield "command.steps[{}]", record.command.steps, ("started_at", "ended_at")
+    yield "inputs[{}]", record.inputs or (), ("opened_at", "closed_at")
+    yield "outputs[{}]", record.outputs or (), ("created_at", "closed_at")
 
 
 def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
@@ -42,8 +78,8 @@ def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
         yield "started_at", "required but for killed and lost jobs"
     for field in ("started_at", "ended_at", "sent_at"):
         moment = getattr(record, field)
-        if moment is not None and not _keepable(moment):
-            yield field, "outside the years 1970 to 2199"
+        if moment is not None and not is_kept(moment):
+            yield field, OUTSIDE
     yield from _task_problems(record)
     yield from _file_problems(record)
     if (pairs := _count_parents(record)) > MOST_PARENTS:
@@ -53,13 +89,6 @@ def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
     for place, log in enumerate(record.logs or ()):
         if message := name_problem(log.name):
             yield f"logs[{place}].name", message
-
-
-def _keepable(moment: datetime) -> bool:
-    try:
-        return EARLIEST <= moment.astimezone(UTC) < LATEST
-    except OverflowError:
-        return False
 
 
 def _task_problems(record: JobRecord) -> Iterator[tuple[str, str]]:

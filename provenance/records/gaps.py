@@ -47,7 +47,7 @@ class Findings(msgspec.Struct, frozen=True):
         submodules: positions of entries of `software` whose tree has submodules that are not held.
         inferred: positions of entries of `software` that name an installed product, whose source was inferred from its version.
         unheld_inputs: sha256 of inputs that the experiment does not possess: of the small ones, and of all where a capsule is held.
-        repairs: field paths of numbers out of range.
+        repairs: field paths of values out of range.
         contradictions: fields of which witnesses say different things.
         unevaluated: why an entry of `configurations` cannot be evaluated, by position.
         differing: how an entry of `configurations` as run contradicts it as parsed, by position.
@@ -318,7 +318,7 @@ def _report_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, s
     if record.task is None or record.task.task_id is None:
         yield "task-missing", "The job belongs to no task."
     for path in findings.repairs:
-        yield "value-out-of-range", f"The number in {path} is out of range."
+        yield "value-out-of-range", f"The value of {path} is out of range."
     for path in findings.contradictions:
         yield "witness-contradiction", f"Witnesses differ in {path}."
     for path, word, words in _words(record):

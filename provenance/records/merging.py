@@ -7,13 +7,13 @@ and reasons each witness takes its own way: they contradict each other only wher
 Source: record.md, "Witnesses".
 """
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from provenance.records.identity import witness_rank
 from provenance.records.job_record import PROVISIONAL
+from provenance.records.times import read_time
 
 # Each witness says these of itself; that they differ contradicts nothing.
 _OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version", "state"})
@@ -71,9 +71,9 @@ def merge_witnesses(records: dict[str, dict[str, Any]]) -> tuple[dict[str, Any],
     merged: dict[str, Any] = {}
     contradictions: list[Contradiction] = []
     for name in ordered:
-        _fill(merged, {key: value for key, value in records[name].items() if key in _ENDING})
+        fill(merged, {key: value for key, value in records[name].items() if key in _ENDING})
     for name in by_rank:
-        _fill(merged, {key: value for key, value in records[name].items() if key not in _ENDING})
+        fill(merged, {key: value for key, value in records[name].items() if key not in _ENDING})
     if len(ordered) > 1:
         finals = {name: records[name] for name in ordered if records[name].get("state") not in PROVISIONAL}
         contradictions = _contradictions(finals, "")
@@ -84,14 +84,15 @@ def _place_of(state: Any) -> int:
     return 2 if state == "running" else int(state in PROVISIONAL)
 
 
-def _fill(target: dict[str, Any], source: dict[str, Any]) -> None:
+def fill(target: dict[str, Any], source: dict[str, Any]) -> None:
+    """Put into the target what it lacks and the source has; lists are taken whole."""
     for key, value in source.items():
         held = target.get(key)
         if held is None or held == []:
             target[key] = dict(value) if isinstance(value, dict) else value
         elif isinstance(held, dict) and isinstance(value, dict):
             copy = dict(held)
-            _fill(copy, value)
+            fill(copy, value)
             target[key] = copy
 
 
@@ -104,16 +105,20 @@ def _contradictions(records: dict[str, dict[str, Any]], prefix: str) -> list[Con
         path = f"{prefix}{key}"
         if len(values) > 1 and all(isinstance(value, dict) for value in values.values()):
             found += _contradictions(values, f"{path}.")
-        elif len(values) > 1 and not any(isinstance(value, list | dict) for value in values.values()):
-            first, *others = values.values()
-            if any(other != first for other in others):
-                found.append(Contradiction(path, values))
+        elif len(values) > 1 and _differ(key, list(values.values())):
+            found.append(Contradiction(path, values))
     return found
+
+
+def _differ(key: str, values: list[Any]) -> bool:
+    """Return whether these are single values and not all the same; a moment may be written in several ways."""
+    first, *others = values
+    if any(isinstance(value, list | dict) for value in values) or all(other == first for other in others):
+        return False
+    return not key.endswith("_at") or len(set(_moments(values))) != 1
 
 
 def _moments(values: list[Any]) -> list[float]:
     """Return seconds since 1970; nothing where one is no moment."""
-    try:
-        return [datetime.fromisoformat(value).timestamp() for value in values]
-    except (TypeError, ValueError):
-        return []
+    moments = [moment.timestamp() for moment in map(read_time, values) if moment is not None]
+    return moments if len(moments) == len(values) else []

@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 
 from provenance.errors import RecordError
-from provenance.records.checks import LARGEST
+from provenance.records.checks import LARGEST, TIME_OF_PART, forget_times
 from provenance.records.job_record import ExperimentName, JobId, JobRecord
+from provenance.records.times import is_kept_time, plain_time
 
 SCHEMA_VERSION = 1
 MOST_NESTED = 700
 """How deep objects and lists may lie in each other: less than Python follows, so that what reads them again can."""
 
-_TIME = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
 _PATTERNS = {
     "-[0-9a-f]{12}": "not a UUID in lower case",
     "[0-9a-f]{64}": "not 64 lower-case hex digits",
@@ -116,7 +116,30 @@ def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
     record = msgspec.convert(_repair(raw, "", repairs), JobRecord)
     if repairs:  # a number may be left out only where a number belongs
         msgspec.convert(_repair(raw, "", [], instead=1), JobRecord)
-    return record, tuple(repairs)
+    return record, (*repairs, *forget_times(record))
+
+
+def without_unfit(raw: dict[str, Any], repairs: list[str]) -> dict[str, Any]:
+    """Return a record with null for values out of range, so that another witness may give them; adds their paths to `repairs`.
+
+    Lists are left as they are: they are taken whole, from one witness.
+    """
+    return {key: value if key in _FREE else _fitting(value, key, repairs) for key, value in raw.items()}
+
+
+def _fitting(value: Any, path: str, repairs: list[str], depth: int = 1) -> Any:
+    if isinstance(value, dict) and depth < _DEEPEST:
+        return {
+            key: item if key in _FREE else _fitting(item, f"{path}.{key}", repairs, depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, str):
+        is_unfit = TIME_OF_PART.fullmatch(path) is not None and not is_kept_time(value)
+    else:
+        is_unfit = isinstance(value, int | float) and not isinstance(value, bool) and not _in_range(value)
+    if is_unfit:
+        repairs.append(path)
+    return None if is_unfit else value
 
 
 def repaired(value: Any) -> Any:
@@ -191,22 +214,12 @@ def _repair(value: Any, path: str, repairs: list[str], *, instead: int | None = 
         repairs.append(path)
         return instead
     if isinstance(value, str) and path.endswith("_at"):
-        return _plain_time(value)
+        return plain_time(value)
     return value
 
 
 def _in_range(value: float) -> bool:
     return (isinstance(value, int) or math.isfinite(value)) and -LARGEST - 1 <= value <= LARGEST
-
-
-def _plain_time(text: str) -> str:
-    """Return the time with its leap second clamped and cut to microseconds."""
-    found = _TIME.match(text)
-    if not found:
-        return text
-    second, fraction, zone = found.groups()
-    second = "59" if second == "60" else second
-    return f"{text[:17]}{second}{(fraction or '')[:7]}{zone.upper()}".replace(" ", "T", 1)
 
 
 def utc(moment: datetime) -> datetime:

@@ -9,7 +9,6 @@ import hashlib
 import uuid
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from provenance.errors import BadInputError
 from provenance.fhicl import Configuration, FhiclError
 from provenance.fhicl.stored import load_stored
 from provenance.records.identity import JOB_NAMESPACE
+from provenance.records.times import read_time
 
 MAIN = "from-file.fcl"
 _PIECE = 1 << 20
@@ -260,13 +260,8 @@ def _checksums(path: Path) -> tuple[str, str]:
 
 def _moment(value: Any) -> str | None:
     """Return a time of art, UTC without saying so, as a record has it."""
-    if not isinstance(value, str):
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    found = read_time(value) or read_time(f"{value}Z")
+    return found.isoformat().replace("+00:00", "Z") if found else None
 
 
 def _list(value: Any) -> list[Any]:

@@ -33,7 +33,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     Attributes:
         record: the typed reading.
-        repairs: field paths of numbers out of range.
+        repairs: field paths of values out of range.
         contradictions: fields of which witnesses say different things.
         references: the blobs that the record refers to.
         columns: what the table of jobs says of the record, where that was found out already.

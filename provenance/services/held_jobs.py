@@ -12,9 +12,9 @@ from provenance.db.keys import chunks
 from provenance.db.recording.packing import unpack
 from provenance.db.selecting import select_among, select_by
 from provenance.db.tables import Job
-from provenance.records.merging import merge_witnesses
+from provenance.records.merging import Contradiction, fill, merge_witnesses
 from provenance.records.references import referenced_blobs
-from provenance.records.repairing import read_plain
+from provenance.records.repairing import read_plain, without_unfit
 from provenance.services.findings import Reading
 from provenance.services.ledger import Documents, read_entries
 
@@ -119,7 +119,20 @@ class MergedReading(Reading, frozen=True, kw_only=True):
 
 def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
     """Return the job that the plain records of its witnesses make together."""
-    raw, contradictions = merge_witnesses(records)
+    raw, contradictions, unfit = _merge_fitting(records)
     record, repairs = read_plain(raw)
+    repairs = tuple(dict.fromkeys((*unfit, *repairs)))
     serious = tuple(found.field for found in contradictions if found.is_serious)
     return MergedReading(record, repairs, serious, referenced_blobs(raw), raw=raw)
+
+
+def _merge_fitting(records: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], list[Contradiction], list[str]]:
+    """Return the merged record, contradictions and paths of values out of range, which give way to those of other witnesses."""
+    unfit: list[str] = []
+    if len(records) > 1:
+        fitting = {name: without_unfit(record, unfit) for name, record in records.items()}
+    if not unfit:
+        return *merge_witnesses(records), unfit
+    raw, contradictions = merge_witnesses(fitting)
+    fill(raw, merge_witnesses(records)[0])  # what no witness says better stays as it was sent
+    return raw, contradictions, unfit

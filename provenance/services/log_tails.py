@@ -7,7 +7,7 @@ beyond its share. Positions count bytes as the hook sent them.
 
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -90,16 +90,16 @@ def append_tail(connection: Connection, chunk: Chunk) -> int:
 
 def read_tail(connection: Connection, job: int, name: str) -> LogTail | None:
     """Return the end of a log; None where none came."""
-    columns = LogTailPiece.start, LogTailPiece.content, LogTailPiece.received_at
-    rows = connection.execute(select(*columns).where(*_of(job, name)).order_by(LogTailPiece.start)).all()
-    if not rows:
+    runs = _runs(_contents(connection, job, name))
+    if not runs:
         return None
-    start, content = rows[0].start, b""
-    for row in rows:
-        start, content = _joined(start, content, row.start, unpack(row.content))
-    end = start + len(content)
+    received_at = connection.execute(select(func.max(LogTailPiece.received_at)).where(*_of(job, name))).scalar_one()
+    content, end = runs[0].content, runs[0].end
+    for run in runs[1:]:
+        content += b"\n[jobprov: %d bytes did not arrive]\n" % (run.start - end) + run.content
+        end = run.end
     content = content[-KEPT_BYTES:]
-    return LogTail(name, end - len(content), end, content, max(row.received_at for row in rows))
+    return LogTail(name, end - len(content), end, content, received_at)
 
 
 def list_tails(connection: Connection, experiment: str, job_id: str) -> list[LogTail]:
@@ -169,28 +169,66 @@ def _insert(connection: Connection, chunk: Chunk, start: int, content: bytes) ->
 
 
 def _rewrite(connection: Connection, chunk: Chunk) -> int:
-    """Join the pieces and what came to one."""
-    held = read_tail(connection, chunk.job, chunk.name)
-    if held is None:  # another service removed it just now
-        start, content = chunk.offset, chunk.content
-    else:
-        start, content = _joined(held.start, held.content, chunk.offset, chunk.content)
-    end = start + len(content)
-    content = content[-KEPT_BYTES:]
+    """Put what came among the pieces, joined where nothing is missing between them; return where the log ends now."""
+    runs = _laid_in(_runs(_contents(connection, chunk.job, chunk.name)), chunk.offset, chunk.content)
     connection.execute(delete(LogTailPiece).where(*_of(chunk.job, chunk.name)))
-    _insert(connection, chunk, end - len(content), content)
-    return end
+    room = KEPT_BYTES
+    for run in reversed(runs[-_PIECES // 2 :]):
+        content = run.content[max(0, len(run.content) - room) :]
+        if content or run is runs[-1]:
+            _insert(connection, chunk, run.end - len(content), content)
+        room -= len(content)
+    return runs[-1].end
 
 
-def _joined(start: int, held: bytes, offset: int, came: bytes) -> tuple[int, bytes]:
-    """Return position and bytes of what is held and what came; what lies between them and never came is said."""
-    end = start + len(held)
-    if offset < start:
-        return offset, came
-    if offset <= end:
-        return start, held[: offset - start] + came
-    content = held + b"\n[jobprov: %d bytes did not arrive]\n" % (offset - end) + came
-    return offset + len(came) - len(content), content
+class _Run(NamedTuple):
+    """Bytes of a log without a gap."""
+
+    start: int
+    content: bytes
+
+    @property
+    def end(self) -> int:
+        """The position behind the last."""
+        return self.start + len(self.content)
+
+
+def _contents(connection: Connection, job: int, name: str) -> list[_Run]:
+    query = select(LogTailPiece.start, LogTailPiece.content).where(*_of(job, name)).order_by(LogTailPiece.start)
+    return [_Run(start, unpack(content)) for start, content in connection.execute(query)]
+
+
+def _runs(pieces: Iterable[_Run]) -> list[_Run]:
+    """Return the pieces, in order of their places, joined where one begins within or right behind what is before it."""
+    joined: list[tuple[int, bytearray]] = []
+    for piece in pieces:
+        if joined and piece.start <= joined[-1][0] + len(joined[-1][1]):
+            start, content = joined[-1]
+            content[piece.start - start : piece.end - start] = piece.content
+        else:
+            joined.append((piece.start, bytearray(piece.content)))
+    return [_Run(start, bytes(content)) for start, content in joined]
+
+
+def _laid_in(runs: list[_Run], offset: int, came: bytes) -> list[_Run]:
+    """Return what is held with what came at its place.
+
+    The same again changes nothing, and what was missing fills its gap. Where other bytes are held in its place the log was written
+    anew: what is behind its beginning is of the old one.
+    """
+    new = _Run(offset, came)
+    if any(_differ(run, new) for run in runs):
+        runs = [_Run(run.start, run.content[: max(0, offset - run.start)]) for run in runs if run.start < offset]
+    return _runs(sorted([*runs, new], key=lambda run: (run.start, len(run.content))))
+
+
+def _differ(one: _Run, other: _Run) -> bool:
+    """Return whether both hold bytes of one place that are not the same."""
+    start, end = max(one.start, other.start), min(one.end, other.end)
+    return (
+        start < end
+        and one.content[start - one.start : end - one.start] != (other.content[start - other.start : end - other.start])
+    )
 
 
 def _make_room(connection: Connection, chunk: Chunk) -> None:

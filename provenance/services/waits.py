@@ -13,6 +13,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from provenance.records.identity import witness_rank
+from provenance.records.times import read_time
 from provenance.services.held_jobs import HeldJob, fill_records
 from provenance.services.ledger import Documents
 
@@ -85,9 +86,9 @@ def _decoded(held: HeldJob) -> Iterator[_Record]:
 
 
 def _wait(records: Sequence[_Record]) -> Wait:
-    started = _first(_moment(record.started_at) for record in records)
+    started = _first(read_time(record.started_at) for record in records)
     batches = [record.batch for record in records if record.batch]
-    queued = _first(_moment(batch.queued_at) for batch in batches)
+    queued = _first(read_time(batch.queued_at) for batch in batches)
     attempt = _first(batch.attempt for batch in batches)
     queue = None
     if started and queued and attempt in (None, 0, 1):
@@ -107,15 +108,5 @@ def _first(values: Iterable[Any]) -> Any:
 
 
 def _span(step: _Step) -> float | None:
-    start, end = _moment(step.started_at), _moment(step.ended_at)
+    start, end = read_time(step.started_at), read_time(step.ended_at)
     return (end - start).total_seconds() if start and end and end >= start else None
-
-
-def _moment(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return found if found.tzinfo else None

@@ -99,6 +99,52 @@ def test_last_256_kilobytes_are_kept_and_what_did_not_arrive_is_said(running: Fl
     assert_problem(put(running, b"a" * (KEPT_BYTES + 1), 0), 413)
 
 
+def test_earlier_piece_again_changes_nothing(running: FlaskClient) -> None:
+    put(running, b"a" * 10, 0)
+    put(running, b"b" * 10, 10)
+
+    answers = [put(running, b"a" * 10, 0), put(running, b"a" * 5 + b"b" * 3, 5), put(running, b"b" * 10, 10)]
+
+    assert [answer.get_json()["received_bytes"] for answer in answers] == [20, 20, 20]
+    assert running.get(PUT).data == b"a" * 10 + b"b" * 10
+
+
+def test_piece_from_before_what_is_kept_changes_nothing(running: FlaskClient) -> None:
+    put(running, b"a" * KEPT_BYTES, 0)
+    put(running, b"b" * KEPT_BYTES, KEPT_BYTES)
+
+    answer = put(running, b"a" * KEPT_BYTES, 0)
+
+    assert answer.get_json()["received_bytes"] == 2 * KEPT_BYTES
+    assert running.get(PUT).data == b"b" * KEPT_BYTES
+
+
+def test_late_piece_fills_its_gap_and_pieces_around_one_may_come_again(running: FlaskClient) -> None:
+    put(running, b"a" * 10, 0)
+    put(running, b"c" * 10, 20)
+    put(running, b"a" * 10, 0)
+    assert running.get(PUT).data == b"a" * 10 + b"\n[jobprov: 10 bytes did not arrive]\n" + b"c" * 10
+
+    answer = put(running, b"b" * 10, 10)
+
+    assert answer.get_json()["received_bytes"] == 30
+    assert running.get(PUT).data == b"a" * 10 + b"b" * 10 + b"c" * 10
+
+
+def test_log_that_is_written_anew_takes_the_place_of_the_old_one(running: FlaskClient) -> None:
+    put(running, b"first try, and long\n", 0)
+
+    assert put(running, b"second\n", 0).get_json()["received_bytes"] == 7
+    assert running.get(PUT).data == b"second\n"
+
+
+def test_log_of_many_gaps_stays_in_few_pieces(running: FlaskClient, service: Service) -> None:
+    for number in range(80):
+        assert put(running, b"x", 3 * number).get_json()["received_bytes"] == 3 * number + 1
+    with service.reading() as connection:
+        assert len(connection.execute(select(LogTailPiece.start)).all()) <= 32
+
+
 def test_secret_is_refused(running: FlaskClient) -> None:
     assert_problem(put(running, b"password=hunter2canary\n", 0), 422)
     assert_problem(running.get(PUT), 404)

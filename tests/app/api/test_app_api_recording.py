@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from app.wiring import Service
 from provenance.db.tables import DeadLetter, Job, LedgerEntry
 from provenance.errors import RecordError
-from provenance.services.dead_letters import list_letters, replay_letter
+from provenance.services.dead_letters import list_letters, read_letter, replay_letter
 
 PUT = f"/api/v1/jobs/{JOB}"
 MEBIBYTE = 1024 * 1024
@@ -241,6 +241,66 @@ def test_each_record_of_a_batch_stands_or_falls_alone(client: FlaskClient) -> No
     assert [result["status"] for result in results] == [201, 422, 201, 200, 409]
     assert results[1]["errors"]
     assert results[2]["job_id"] == numbered(2)["job_id"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        json.dumps("caf\udce9").encode(),
+        b"NaN",
+        b"[" * 2000 + b"]" * 2000,
+        b'"a\tb"',
+        b'"\xff"',
+        b'"]},\\\\" x',
+        b'"\\"}]" NaN',
+    ],
+)
+def test_record_that_is_no_json_does_not_take_the_others_of_its_batch_with_it(
+    client: FlaskClient, service: Service, bad: bytes
+) -> None:
+    body = json.dumps(numbered(3, extra={"x": "HERE"})).encode().replace(b'"HERE"', bad)
+    good = [json.dumps(numbered(number)).encode() for number in (1, 2)]
+
+    answer = client.post("/api/v1/jobs/batch", data=b'{"more": {}, "jobs" : [%b ,%b, %b\n]}' % (good[0], body, good[1]))
+
+    results = answer.get_json()["results"]
+    assert [result["status"] for result in results] == [201, 422, 201]
+    assert results[1]["job_id"] == numbered(3)["job_id"]
+    assert client.put(f"/api/v1/jobs/{numbered(3)['job_id']}", data=body).status_code == 422
+    with service.reading() as connection:
+        [letter] = list_letters(connection)  # alone it was the same letter
+        assert read_letter(connection, letter.number) == body
+        assert letter.job_id == numbered(3)["job_id"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"jobs": [{}, NaN',
+        b'{"jobs": [{}, NaN, "',
+        b'{"jobs": [{}, NaN}]',
+        b'{"jobs": [{}, NaN]} ]',
+        b'{"jobs": [NaN], "jobs": [{}]}',
+        b'{"jobs": [NaN,]}',
+        b'{"more": NaN, "jobs": []}',
+        b'{"more": {"jobs": [NaN]}}',
+        b'[{"jobs": [NaN]}]',
+        b'{"jobs": 1}',
+        b"\\",
+        b"",
+    ],
+)
+def test_batch_that_cannot_be_taken_apart_is_refused_and_kept_as_a_dead_letter(
+    client: FlaskClient, service: Service, body: bytes
+) -> None:
+    assert_problem(client.post("/api/v1/jobs/batch", data=body), 422)
+    with service.reading() as connection:
+        [letter] = list_letters(connection)
+        assert read_letter(connection, letter.number) == body
+
+
+def test_records_of_a_batch_are_counted_also_where_one_is_no_json(client: FlaskClient) -> None:
+    assert_problem(client.post("/api/v1/jobs/batch", data=b'{"jobs": [NaN%b]}' % (b",{}" * 1000)), 413)
 
 
 def test_batch_keeps_the_exact_bytes_of_each_record(client: FlaskClient) -> None:

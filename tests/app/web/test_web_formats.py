@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.web.formats import MISSING, duration, number, shown_state, signal_name, size, text
+from app.web.formats import MISSING, duration, moment, number, shown_state, signal_name, size, text
 from app.web.markup import command, cut, digest, mark, ticked, time_tag
 
 
@@ -97,3 +97,8 @@ def test_commands_are_quoted_as_a_shell_needs() -> None:
 
 def test_backticks_become_code() -> None:
     assert ticked("Run `jobprov repository add` <now>.") == "Run <code>jobprov repository add</code> &lt;now&gt;."
+
+
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "x", "", None, 1])
+def test_time_that_no_calendar_names_in_utc_is_none(value: object) -> None:
+    assert moment(value) is None

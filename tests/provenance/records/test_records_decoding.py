@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timezone
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +12,9 @@ from production_samples import digest, job
 
 from provenance.errors import RecordError
 from provenance.records import checks, decoding, sharing
-from provenance.records.decoding import DecodedRecord, decode_record
+from provenance.records.decoding import DecodedRecord, decode_new, decode_record
 from provenance.records.identity import batch_job_id, witness_rank
+from provenance.records.job_record import JobRecord
 from provenance.records.references import referenced_blobs, references_in
 from provenance.records.repairing import read_plain, utc
 
@@ -152,6 +154,43 @@ def test_more_edges_than_the_writer_takes_at_once_are_refused(monkeypatch: pytes
     assert decode(inputs=inputs, outputs=[{"name": str(number), "parents": ["a"]} for number in range(5)])
     with pytest.raises(RecordError, match="6 pairs, more than 5; name the few inputs"):
         decode(inputs=inputs, outputs=[{"name": "x"}, {"name": "y"}])
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1969-12-31T23:59:59Z"])
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("batch.queued_at", {"batch": {"queued_at": "TIME"}}),
+        ("command.steps[0].started_at", {"command": {"steps": [{"name": "x", "started_at": "TIME"}]}}),
+        ("command.steps[0].ended_at", {"command": {"steps": [{"name": "x", "ended_at": "TIME"}]}}),
+        ("inputs[0].opened_at", {"inputs": [{"name": "a", "opened_at": "TIME"}]}),
+        ("inputs[0].closed_at", {"inputs": [{"name": "a", "closed_at": "TIME"}]}),
+        ("outputs[0].created_at", {"outputs": [{"name": "a", "created_at": "TIME"}]}),
+        ("outputs[0].closed_at", {"outputs": [{"name": "a", "closed_at": "TIME"}]}),
+    ],
+)
+def test_time_of_a_part_outside_the_years_is_refused_and_null_in_records_that_are_held(
+    path: str, fields: dict[str, Any], text: str
+) -> None:
+    body = json.dumps({**job(1), **fields}).replace("TIME", text).encode()
+
+    with pytest.raises(RecordError) as problem:
+        decode_new(body)
+
+    assert problem.value.fields == {path: ["outside the years 1970 to 2199"]}
+    assert decode_record(body).repairs == (path,)
+    assert text not in str(decode_record(body).record)
+
+
+def test_number_out_of_range_in_a_field_that_only_sounds_like_a_time_is_no_time() -> None:
+    body = json.dumps({**job(1), "threads": 2**70, "seen_at": 2**70}).encode()
+    assert decode_new(body).repairs == ("threads", "seen_at")
+
+
+def test_every_time_of_a_record_is_checked() -> None:
+    """A field that is added to the structs must not be forgotten here."""
+    text = json.dumps(msgspec.json.schema(JobRecord))
+    assert text.count("date-time") == 10
 
 
 def test_more_files_than_a_list_of_positions_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

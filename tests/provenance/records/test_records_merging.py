@@ -106,3 +106,22 @@ def test_what_each_witness_measures_in_its_own_way_is_no_serious_contradiction(
     field: str, one: Any, other: Any, is_serious: Any
 ) -> None:
     assert Contradiction(field, {"wrapper": one, "history": other}).is_serious is is_serious
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2026-01-01t00:00:00z", "2026-01-01T00:00:00Z"),
+        ("2026-06-30T23:59:60Z", "2026-06-30T23:59:59Z"),
+        ("2026-01-01T02:00:00+02:00", "2026-01-01T00:00:00Z"),
+        ("2026-01-01T00:00:00.1234567Z", "2026-01-01T00:00:00.123456Z"),
+    ],
+)
+def test_one_moment_written_in_two_ways_contradicts_nothing(one: str, other: str) -> None:
+    _, found = merge(wrapper={"state": "failed", "started_at": one}, history={"state": "failed", "started_at": other})
+    assert found == {}
+
+
+def test_leap_second_and_a_moment_beside_it_are_no_serious_contradiction() -> None:
+    values = {"wrapper": "2026-06-30T23:59:60Z", "postcmd": "2026-06-30T23:59:58Z"}
+    assert not Contradiction("started_at", values).is_serious
