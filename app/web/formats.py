@@ -112,9 +112,9 @@ def signal_name(value: Any) -> str:
         return text(value)
 
 
-def shown_state(state: Any, received_at: Any) -> str:
+def shown_state(state: Any, heard_at: Any) -> str:
     """Return the state of a job; a running one of which nothing was heard for a day is silent (record.md, "Finality")."""
-    heard = moment(received_at)
+    heard = moment(heard_at)
     if state == "running" and heard is not None and (datetime.now(UTC) - heard).total_seconds() > _DAY:
         return "silent"
     return str(state)

@@ -41,7 +41,7 @@ def show_page(job_id: str) -> Response:
             return Response(status=303, headers={"Location": redirect(summary["url"]).location})
         key = find_job(connection, summary["job_id"], experiment=summary["experiment"]).key
         tails = list_tails(connection, summary["experiment"], summary["job_id"])
-        state = shown_state(summary["state"], summary["received_at"])
+        state = shown_state(summary["state"], summary["heard_at"])
         excerpts = _excerpts(connection, shown, experiment) if state in _UNHAPPY and not asked_section() else {}
     reproduced = bool(shown["verdicts"]) and shown["verdicts"][0].get("level") in REPRODUCED
     return answer(

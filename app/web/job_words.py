@@ -25,14 +25,14 @@ def first_line(shown: dict[str, Any]) -> str:
         shown: what `show_job` answers.
     """
     summary = shown["summary"]
-    state = shown_state(summary["state"], summary["received_at"])
+    state = shown_state(summary["state"], summary["heard_at"])
     took = wall_seconds(summary)
     how = {
         "succeeded": "Succeeded" + (f" in {duration(took)}" if took is not None else ""),
         "failed": _failed(summary, took),
         "killed": _killed(summary, took),
         "running": "Running" + (f" since {_since(summary)}" if summary["started_at"] else ""),
-        "silent": f"Silent: said to be running, and nothing was heard since {_since({'started_at': summary['received_at']})}",
+        "silent": f"Silent: said to be running, and nothing was heard since {_since({'started_at': summary['heard_at']})}",
         "lost": "Lost: nobody saw it end",
     }[state]
     verdict = _verdict_words(shown["verdicts"])

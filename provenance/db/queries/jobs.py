@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, union_all
 
 from provenance.db.keys import chunks
 from provenance.db.queries.node_facts import code_versions, job_url
@@ -19,6 +19,7 @@ from provenance.db.tables import (
     Identity,
     Job,
     Mention,
+    ProvisionalRecord,
     Resolution,
     SoftwareRow,
     SoftwareSetMember,
@@ -264,10 +265,24 @@ def _read(file: int) -> Select[int]:
 
 def _summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, dict[str, Any]]:
     code = code_versions(connection, {row[11] for row in rows if row[11] is not None})
-    return {row[0]: _summary(row, code.get(row[11]) if row[11] is not None else None) for row in rows}
+    heard = _last_heard(connection, [row[0] for row in rows if row[3] == STATES.index("running")])
+    return {
+        row[0]: _summary(row, code.get(row[11]) if row[11] is not None else None, heard.get(row[0], row[12]))
+        for row in rows
+    }
 
 
-def _summary(row: Any, code: str | None) -> dict[str, Any]:
+def _last_heard(connection: Connection, running: Sequence[int]) -> dict[int, datetime]:
+    """Return when a record last said of each of these jobs that it runs: `received_at` of a job is when the first one came."""
+    found: dict[int, datetime] = {}
+    for part in chunks(running):
+        query = select(ProvisionalRecord.job_id, func.max(ProvisionalRecord.received_at))
+        rows = connection.execute(query.where(ProvisionalRecord.job_id.in_(part)).group_by(ProvisionalRecord.job_id))
+        found.update((row[0], row[1]) for row in rows)
+    return found
+
+
+def _summary(row: Any, code: str | None, heard: datetime) -> dict[str, Any]:
     (
         _, uuid, experiment, state, batch, unit, task, campaign, stage, hostname, site, _, received, started, ended,
         exit_code, exit_signal, failed_step, error_class, message, wall, cpu, memory, level, rerun_of, retry_of,
@@ -281,6 +296,7 @@ def _summary(row: Any, code: str | None) -> dict[str, Any]:
         "host": {"hostname": hostname or None, "site": site or None},
         "code": code,
         "received_at": _text(received),
+        "heard_at": _text(heard),
         "started_at": _text(started),
         "ended_at": _text(ended),
         "exit": {

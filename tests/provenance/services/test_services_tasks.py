@@ -11,9 +11,11 @@ from sqlalchemy import Connection, func, select, text
 
 from archive.opening import open_store
 from provenance.db.engines import Database
+from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.tasks import is_no_rerun
 from provenance.db.tables import Job
 from provenance.errors import BadInputError, NotFoundError
+from provenance.services.list_jobs import list_jobs
 from provenance.services.task_units import list_ready
 from provenance.services.tasks import find_task, missing_units, show_campaign, show_task
 
@@ -356,5 +358,10 @@ def test_silent_are_the_units_that_only_jobs_which_were_not_heard_of_run(product
 
     task = shown(production)
 
+    with production.database.reading.connect() as connection:
+        jobs = {job["job_id"]: job for job in list_jobs(connection, JobFilters(task_id="t1"))["jobs"]}
+    renewed, fell_silent = jobs[job_id(4)], jobs[job_id(3)]
+    assert fell_silent["heard_at"] == fell_silent["received_at"]
+    assert renewed["heard_at"] > renewed["received_at"]
     assert long_ago < datetime.now(UTC) - timedelta(days=1)
     assert (task["produced"], task["running"], task["silent"]) == (1, 3, 1)
