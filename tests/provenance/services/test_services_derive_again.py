@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from archive.opening import open_store
 from provenance.db.comparing import differences
 from provenance.db.engines import Database
+from provenance.db.recording.job_rows import INDEX_VERSION
 from provenance.db.tables import Derivation, UnreadRecord, WorkItem
 from provenance.services import derive_again
 from provenance.services.background import HANDLERS
@@ -78,7 +79,9 @@ def test_jobs_of_this_version_are_left_alone_and_nothing_is_asked_twice(producti
     assert not enqueue_derivation(parts_of(production))
     with production.database.reading.connect() as connection:
         assert connection.execute(text("SELECT unit FROM jobs")).scalar_one() == "kept"
-        assert [tuple(row) for row in connection.execute(select(Derivation.what, Derivation.version))] == [("jobs", 1)]
+        assert [tuple(row) for row in connection.execute(select(Derivation.what, Derivation.version))] == [
+            ("jobs", INDEX_VERSION)
+        ]
         assert connection.execute(select(WorkItem).where(WorkItem.kind == DERIVE)).first() is None
 
 
