@@ -282,7 +282,7 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
     is_least = any(is_cut(keys, most=MOST_COUNTED) for keys in (up, down))
     if not left and not is_least:
         return Omitted()
-    before = left & up if direction == "both" else left if direction == "ancestors" else set()
+    before = left - (down - up) if direction != "descendants" else set()  # inputs that are shared come before
     jobs = sum(key[0] == "j" for key in left)
     edges = picture.edges.values()
     return Omitted(

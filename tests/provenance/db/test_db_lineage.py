@@ -321,3 +321,16 @@ def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(product
         assert edges_of(drawn) == edges_of(whole)
         assert "raw" in {file.name for file in drawn.files()}
         assert ancestors(connection, "end") == ["middle", "raw"]
+
+
+def test_shared_input_that_finds_no_room_is_no_later_node(production: Production) -> None:
+    production.record(
+        job(1, outputs=[file_entry("raw", 1)]),
+        job(2, inputs=[file_entry("raw", 1), file_entry("flux", 9, role="shared")], outputs=[file_entry("reco", 2)]),
+        job(3, inputs=[file_entry("reco", 2)], outputs=[file_entry("caf", 3)]),
+    )
+    with production.database.reading.connect() as connection:
+        graph = trace_lineage(connection, "reco", direction="both", limit=6)
+        whole = trace_lineage(connection, "reco", direction="both")
+    assert (len(whole.nodes), len(graph.nodes)) == (7, 6)
+    assert (graph.omitted.by_kind, graph.omitted.ancestors, graph.omitted.descendants) == ({"file": 1, "job": 0}, 1, 0)
