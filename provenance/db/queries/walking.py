@@ -263,7 +263,8 @@ def count_walk(
 
 def met_identities(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[MetIdentity]:
     """Return every identity that the claim was made from, at any depth, once for each claim that it resolves to."""
-    rows = connection.execute(text(_ANCESTOR_EDGES), {"claim": claim, "most": most})
+    # all at once: one by one takes half as long again
+    rows = connection.execute(text(_ANCESTOR_EDGES), {"claim": claim, "most": most}).all()
     # the driver of SQLite gives truth values of a text as integers
     met = [
         MetIdentity(identity, file, made, None if is_sure is None else bool(is_sure), job, bool(is_own))
@@ -276,7 +277,7 @@ def met_claims(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int = MOST_FILES
 ) -> dict[int, int]:
     """Return the job of every claim that was made from the claim, or from any content of a `file`, at any depth."""
-    rows = connection.execute(text(_DESCENDANT_CLAIMS), _start(claim, file, most))
+    rows = connection.execute(text(_DESCENDANT_CLAIMS), _start(claim, file, most)).all()
     return {row[0]: row[1] for row in rows}
 
 
@@ -305,7 +306,7 @@ def _start(claim: int | None, file: int | None, most: int) -> dict[str, int]:
 
 
 def _walk(connection: Connection, statement: str, parameters: dict[str, int]) -> list[WalkedFile]:
-    return [WalkedFile(*row) for row in connection.execute(text(statement), parameters)]
+    return [WalkedFile(*row) for row in connection.execute(text(statement), parameters).all()]
 
 
 @contextlib.contextmanager
