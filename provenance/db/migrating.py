@@ -141,6 +141,8 @@ def _prepare(connection: Connection) -> None:
         driver = connection.connection.driver_connection
         if driver is not None:
             driver.execute("PRAGMA foreign_keys=OFF")
+        # Alembic would commit each migration of a database that it takes for one without transactions for tables
+        connection.begin()
         return
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")

@@ -14,7 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 
 from provenance.db.engines import open_database
@@ -188,6 +188,19 @@ def test_migration_fails_soon_and_changes_nothing_while_another_writes(tmp_path:
     holder.rollback()
     holder.close()
     assert current_revision(f"sqlite:///{file}") is None
+
+
+def test_all_migrations_are_one_transaction(empty_url: str) -> None:
+    commits: list[object] = []
+    note = commits.append
+    event.listen(Engine, "commit", note)
+    try:
+        upgrade(empty_url)
+    finally:
+        event.remove(Engine, "commit", note)
+
+    assert len(commits) == 1
+    assert is_current(empty_url)
 
 
 def test_two_processes_that_migrate_at_once_both_succeed(empty_url: str) -> None:
