@@ -64,7 +64,16 @@ class SomeJobsQuery(ExperimentQuery):
     started_before = _moment("Jobs that started before this time.")
 
 
-class JobsQuery(SomeJobsQuery):
+class JobsByFileQuery(Schema):
+    """Which file jobs read or made."""
+
+    file = _text("Jobs that produced or consumed this file; `namespace:name` where several namespaces know the name.")
+    reads = _text("Jobs that consumed this file.")
+    file_experiment = _text("Whose file it is; that of the jobs by default, where it has one.")
+    namespace = _namespace("Namespace of the file; empty for none.")
+
+
+class JobsQuery(JobsByFileQuery, SomeJobsQuery):
     """Jobs, newest first."""
 
     state = _text("running, succeeded, failed, killed or lost.")
@@ -72,10 +81,6 @@ class JobsQuery(SomeJobsQuery):
     failed_step = _text("Jobs that failed in this step.")
     error_class = _text("Jobs that failed with an error of this class.")
     failure_class = _text("Jobs whose failure is of this class, by the rules of triage.")
-    file = _text("Jobs that produced or consumed this file; `namespace:name` where several namespaces know the name.")
-    reads = _text("Jobs that consumed this file.")
-    file_experiment = _text("Whose file it is; that of the jobs by default, where it has one.")
-    namespace = _namespace("Namespace of the file; empty for none.")
     unit = _text("Jobs of this unit of their task.")
     batch_id = _text("Jobs of this batch job.")
     recipe_id = _text("Jobs of this recipe.")
@@ -269,16 +274,12 @@ class RebuildQuery(FileQuery):
     )
 
 
-class ImpactQuery(SomeJobsQuery):
+class ImpactQuery(JobsByFileQuery, SomeJobsQuery):
     """Which jobs, and how far what they made is followed. At least one filter is needed."""
 
     software = _text("Jobs that used code of this name; with `revision`, of that code.")
     revision = _text("Jobs that ran this commit or tag; `X..Y` for all commits from X to Y, both included.")
     state = _text("running, succeeded, failed, killed or lost.")
-    file = _text("Jobs that produced or consumed this file; `namespace:name` where several namespaces know the name.")
-    reads = _text("Jobs that consumed this file.")
-    file_experiment = _text("Whose file it is; that of the jobs by default, where it has one.")
-    namespace = _namespace("Namespace of the file; empty for none.")
     parameter = _text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
     value = _text(
         "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2]."
@@ -303,22 +304,24 @@ class CampaignQuery(Schema):
     )
 
 
-class CampaignGraphQuery(CampaignQuery):
-    """Whose campaign, which of its tasks, in which form."""
+class FoldedFormQuery(Schema):
+    """Which tasks of a campaign, in which form."""
 
     task_id = _text("Only these tasks, with commas between them.")
     format = fields.String(validate=validate.OneOf(["json", "svg", "dot"]), load_default="json")
 
 
-class FoldedQuery(Schema):
+class CampaignGraphQuery(FoldedFormQuery, CampaignQuery):
+    """Whose campaign, which of its tasks, in which form."""
+
+
+class FoldedQuery(FoldedFormQuery):
     """Which campaign, which of its tasks, in which form."""
 
     campaign = fields.String(
         required=True, validate=validate.Length(min=1, max=_LONGEST), metadata={"description": "Its name."}
     )
     experiment = _text("Needed where several experiments have a campaign of this name.")
-    task_id = _text("Only these tasks, with commas between them.")
-    format = fields.String(validate=validate.OneOf(["json", "svg", "dot"]), load_default="json")
 
 
 class MissingQuery(ExperimentQuery):

@@ -147,8 +147,9 @@ def list_unmade(
     looked = select(File.id).where(File.id > after).order_by(File.id).limit(_MOST_LOOKED_AT).subquery()
     made = exists().where(Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None), is_made(Job.state))
     has_children = exists().where(Identity.file_id == File.id, Parent.identity_id == Identity.id)
+    is_read = exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id)
     is_named = or_(  # what a correction took out of the only record that named it is named no more
-        exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id),
+        is_read,
         has_children,
         exists().where(Claim.file_id == File.id),
         exists().where(Sighting.file_id == File.id),
@@ -168,7 +169,7 @@ def list_unmade(
     if isolated or unread:
         query = query.where(~has_children)
     if unread:
-        query = query.where(~exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id))
+        query = query.where(~is_read)
     rows = _with_readers(connection, [UnmadeFile(*row[:4], bool(row[4])) for row in connection.execute(query)])
     if len(rows) == limit:
         return rows, rows[-1].key

@@ -17,6 +17,7 @@ _SEEN = "SELECT id FROM identities WHERE file_id {among}"
 _PRODUCED = "SELECT identity_id, is_sure FROM producers WHERE claim_id {among}"
 _NAMED = "SELECT id, job_id, coalesce(alias_of, id) FROM claims WHERE file_id {among}"
 _CLAIMED = "SELECT id, job_id, coalesce(alias_of, id) FROM claims WHERE id {among}"
+_MADE_BY = "SELECT id, job_id FROM claims WHERE id {among}"
 _OF_JOBS = "SELECT id, coalesce(alias_of, id) FROM claims WHERE job_id {among}"
 
 
@@ -76,6 +77,11 @@ def _known(versions: Sequence[Version]) -> str:
     if len(numbers) > _MOST_NAMED:
         return f"those from {numbers[0]} to {numbers[-1]} are known"
     return f"known: {', '.join(numbers)}"
+
+
+def jobs_of_claims(connection: Connection, claims: Sequence[int]) -> dict[int, int]:
+    """Return the job of each claim."""
+    return dict(select_among(connection, _MADE_BY, claims))
 
 
 def identities_of(connection: Connection, focus: Focus) -> dict[int, bool]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from provenance.db.driver import Row
-from provenance.db.queries.focus import Focus, identities_of
+from provenance.db.queries.focus import Focus, identities_of, jobs_of_claims
 from provenance.db.queries.own_inputs import own_inputs
 from provenance.db.queries.shared_inputs import resolve_shared
 from provenance.db.queries.walking import MetIdentity, met_claims, met_identities
@@ -23,7 +23,6 @@ MOST_FILES = 50_000
 _MOST_LINKS = 200_000  # as the statements say
 _MOST_BADGED = 10_000
 """Jobs after the start of which shared inputs are looked up: badges of a picture, which shows a thousand."""
-_CLAIMS = "SELECT id, job_id FROM claims WHERE id {among}"
 _PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIMIT 200000"
 _CHILDREN = "SELECT identity_id, claim_id FROM parents WHERE identity_id {among} LIMIT 200000"
 _PRODUCED = "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}"
@@ -135,7 +134,7 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
     maker: dict[int, int] = {
         row.claim_id: row.job_id for row in rows if row.claim_id is not None and row.job_id is not None
     }
-    maker.update(select_among(connection, _CLAIMS, [claim]))
+    maker.update(jobs_of_claims(connection, [claim]))
     for made, job in maker.items():
         history.join(f"j{job}", f"c{made}")
     mentions = select_among(connection, _MENTIONS, sorted(set(maker.values())))
@@ -191,7 +190,7 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
     sources = _sources_below(connection, focus, made)
     maker = {f"c{claim}": job for claim, job in made.items()}
     if focus.claim_id is not None:
-        maker.update((history.start, job) for _, job in select_among(connection, _CLAIMS, [focus.claim_id]))
+        maker.update((history.start, job) for job in jobs_of_claims(connection, [focus.claim_id]).values())
     mentions = select_among(connection, _CONSUMERS, sorted(sources))
     for job, identity, role in mentions:
         for key, is_sure in sources[identity]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, ScalarSelect, Select, exists, func, select
 from sqlalchemy.orm import aliased
 
 from provenance.db.keys import chunks
-from provenance.db.queries.focus import Focus, identities_of
+from provenance.db.queries.focus import Focus, identities_of, jobs_of_claims
 from provenance.db.queries.hidden_neighbours import hidden_inputs, hidden_outputs
 from provenance.db.queries.node_facts import file_nodes, job_nodes
 from provenance.db.queries.shared_inputs import resolve_shared
@@ -115,7 +115,7 @@ def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[in
         picture.above.update(f"c{claim}" for claim in level)
         inside: dict[int, None] = {}
         for part in chunks(level):
-            jobs = _makers_of(connection, part)
+            jobs = jobs_of_claims(connection, part)
             for claim, job in sorted(jobs.items()):
                 if picture.add(f"j{job}") and f"c{claim}" in picture.order:
                     picture.join(f"j{job}", f"c{claim}")
@@ -153,10 +153,6 @@ def _by_input(rows: Iterable[Any]) -> dict[tuple[int, int], list[Any]]:
     for row in rows:
         found.setdefault((row.child, row.identity_id), []).append(row)
     return found
-
-
-def _makers_of(connection: Connection, claims: Iterable[int]) -> dict[int, int]:
-    return dict(select_among(connection, "SELECT id, job_id FROM claims WHERE id {among}", claims))
 
 
 def _parents_of(connection: Connection, claims: Sequence[int], most: int) -> Sequence[Any]:
@@ -200,7 +196,7 @@ def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[st
     picture.below.update(keys)
     found: dict[str, None] = {}
     source_of = _identities_of(connection, keys, focus)
-    maker = {f"c{claim}": job for claim, job in _makers_of(connection, _claims_among(keys)).items()}
+    maker = {f"c{claim}": job for claim, job in jobs_of_claims(connection, _claims_among(keys)).items()}
     for part in chunks(sorted(source_of)):
         for row in _consumers_of(connection, part, picture.limit):
             sources = [one for one in source_of[row.identity_id] if maker.get(one[0]) != row.job_id]

@@ -11,10 +11,10 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from provenance.db.queries.focus import jobs_of_claims
 from provenance.db.selecting import select_among
 
 _PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIMIT 1000000"
-_JOBS = "SELECT id, job_id FROM claims WHERE id {among}"
 
 
 class MetRow(Protocol):
@@ -53,7 +53,7 @@ def _held(connection: Connection, start: int, rows: Sequence[MetRow]) -> set[tup
     """Return (identity, claim) of what is reached without taking a job's output for its input; each is looked at once, or once a job."""
     own = own_inputs(rows)
     made = {row.claim_id: row.job_id for row in rows if row.claim_id is not None}
-    made.update(select_among(connection, _JOBS, [start]))
+    made.update(jobs_of_claims(connection, [start]))
     makers: dict[int, list[int]] = {}
     for row in rows:
         if row.claim_id is not None:

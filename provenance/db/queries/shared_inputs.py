@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import Connection
 
 from provenance.db.driver import Row
+from provenance.db.queries.focus import jobs_of_claims
 from provenance.db.selecting import select_among
 
 # one maker is enough for a badge; the last one as well, since what a job made itself is not what it read
@@ -13,7 +14,6 @@ SELECT i.id, i.file_id, min(r.claim_id), max(r.claim_id), max(CASE WHEN r.is_sur
 FROM identities AS i LEFT JOIN producers AS r ON r.identity_id = i.id
 WHERE i.id {among} GROUP BY i.id, i.file_id
 """
-_JOBS = "SELECT id, job_id FROM claims WHERE id {among}"
 
 
 def resolve_shared(connection: Connection, mentions: Sequence[Row]) -> Iterator[tuple[str, str, str, bool]]:
@@ -21,7 +21,7 @@ def resolve_shared(connection: Connection, mentions: Sequence[Row]) -> Iterator[
     rows = select_among(connection, _RESOLVED, sorted({mention[1] for mention in mentions}))
     resolved = {row[0]: row[1:] for row in rows}
     claims = sorted({claim for row in rows for claim in row[2:4] if claim is not None})
-    maker: dict[int, int] = dict(select_among(connection, _JOBS, claims))
+    maker = jobs_of_claims(connection, claims)
     for job, identity, role in mentions:
         file, first, last, is_sure = resolved[identity]
         claim = _made_outside((first, last), maker, job)

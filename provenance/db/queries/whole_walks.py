@@ -4,11 +4,10 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection
 
-from provenance.db.queries.focus import Focus, identities_of
+from provenance.db.queries.focus import Focus, identities_of, jobs_of_claims
 from provenance.db.queries.walking import met_claims, met_identities, readers_of_descendants, time_limit
 from provenance.db.selecting import select_among
 
-_MAKER = "SELECT job_id FROM claims WHERE id {among}"
 _TWO_READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT 2"
 _TWO_MAKERS = """
 SELECT DISTINCT c.job_id FROM parents AS p JOIN claims AS c ON c.id = p.claim_id WHERE p.identity_id {among} LIMIT 2
@@ -50,7 +49,8 @@ def is_used(connection: Connection, focus: Focus) -> bool:
     """Return whether a job read the file, but for the one that made it, or made another from it."""
     seen = sorted(identities_of(connection, focus))
     users = select_among(connection, _TWO_READERS, seen) + select_among(connection, _TWO_MAKERS, seen)
-    return any(row[0] not in _maker_of(connection, focus) for row in users)
+    maker = _maker_of(connection, focus)
+    return any(row[0] not in maker for row in users)
 
 
 def is_cut(keys: Collection[str], *, most: int) -> bool:
@@ -60,4 +60,4 @@ def is_cut(keys: Collection[str], *, most: int) -> bool:
 
 
 def _maker_of(connection: Connection, focus: Focus) -> set[int]:
-    return set() if focus.claim_id is None else {row[0] for row in select_among(connection, _MAKER, [focus.claim_id])}
+    return set() if focus.claim_id is None else set(jobs_of_claims(connection, [focus.claim_id]).values())
