@@ -209,7 +209,7 @@ def test_truncated_input_is_named_with_its_size(toy: Toy, tmp_path: Path) -> Non
 
 
 def test_impossible_request_ends_by_the_limit_of_its_fcl(toy: Toy, tmp_path: Path) -> None:
-    limits = "services.limits.cpuSeconds: 2\n"
+    limits = "services.limits.cpuSeconds: 5\n"  # a busy machine takes two until the first event
     write_generation(tmp_path, "loop.fcl", 1, f"physics.producers.generator.requireMassAbove: 14000.\n{limits}")
 
     done = toy("-c", "loop.fcl", "-n", "1")

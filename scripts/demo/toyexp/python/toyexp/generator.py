@@ -13,7 +13,7 @@ from toyexp import messages
 from toyexp.errors import EventError, misconfigured
 from toyexp.events import Columns
 
-_TRIES_BETWEEN_WARNINGS = 2000
+_TRIES_BEFORE_WARNING, _TRIES_BETWEEN_WARNINGS = 100, 2000
 
 
 class ToyPythia:
@@ -81,7 +81,7 @@ class ToyPythia:
                 raise EventError(f"Pythia gave up on an event, processing module ToyPythia/{self.label} {where}")
             if self.pythia.infoPython().mHat() >= wanted:
                 return
-            if tries % _TRIES_BETWEEN_WARNINGS == 0:
+            if tries == _TRIES_BEFORE_WARNING or tries % _TRIES_BETWEEN_WARNINGS == 0:
                 text = f"{tries} collisions tried, none with a mass of {wanted:g} GeV or more, {where}"
                 messages.warning("Inefficient", f"ToyPythia:{self.label}", text)
 
