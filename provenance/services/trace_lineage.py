@@ -11,7 +11,7 @@ from provenance.db.queries.histories import History, read_history
 from provenance.db.queries.neighbourhood import DIRECTIONS, draw_neighbourhood
 from provenance.db.queries.node_facts import with_writers
 from provenance.db.queries.pasts import changed_since, known_at, was_named
-from provenance.db.queries.walking import Counts, WalkedFile, count_walk, time_limit, walk_ancestors, walk_descendants
+from provenance.db.queries.walking import WalkedFile, time_limit, walk_ancestors, walk_descendants
 from provenance.db.queries.whole_walks import is_used
 from provenance.db.recording.job_rows import STATES
 from provenance.errors import BadInputError, NotFoundError
@@ -147,14 +147,3 @@ def list_descendants(
     """Return every file that was made from a file, from whichever of its versions, at any depth."""
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     return walk_descendants(connection, None, file=file.id)
-
-
-def count_lineage(
-    connection: Connection, name: str, *, experiment: str | None = None, namespace: str | None = None
-) -> dict[str, Counts]:
-    """Return how many files and jobs made a file, and how many were made from it."""
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    claim = focus_of(connection, file.id).claim_id
-    return {
-        direction: count_walk(connection, claim, direction, file=file.id) for direction in ("ancestors", "descendants")
-    }

@@ -158,7 +158,7 @@ class _Sources:
         self._made: dict[int, list[tuple[str, bool, int | None]]] = {}
         for row in rows:
             if row.claim_id is not None:
-                made = (f"c{row.claim_id}", row.is_sure is True, row.job_id)
+                made = (f"c{row.claim_id}", bool(row.is_sure), row.job_id)
                 self._made.setdefault(row.identity_id, []).append(made)
 
     def outside(self, job: int, identity: int) -> list[tuple[str, bool]]:

@@ -1,7 +1,6 @@
 """A bounded picture of a file's history: nearest first, level by level, a few statements a level."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -14,7 +13,7 @@ from provenance.db.queries.focus import Focus, identities_of, jobs_of_claims
 from provenance.db.queries.hidden_neighbours import hidden_inputs, hidden_outputs
 from provenance.db.queries.node_facts import file_nodes, job_nodes
 from provenance.db.queries.shared_inputs import resolve_shared
-from provenance.db.queries.whole_walks import is_cut, met_above, met_below
+from provenance.db.queries.whole_walks import Met, met_above, met_below, met_of
 from provenance.db.selecting import select_among
 from provenance.db.tables import Claim, Identity, Mention, Parent, Producer
 from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, LeftOut, Node, Omitted, plain_role
@@ -272,29 +271,29 @@ def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
 
 def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction: str) -> Omitted:
     """Return how much the picture leaves out: what whole walks meet, and inputs that jobs of the picture share."""
-    up = met_above(connection, focus, most=MOST_COUNTED) if direction != "descendants" else set()
-    down = met_below(connection, focus, most=MOST_COUNTED) if direction != "ancestors" else set()
-    left = (up | down | picture.refused) - picture.order.keys()
-    is_least = any(is_cut(keys, most=MOST_COUNTED) for keys in (up, down))
+    goes_up, goes_down = direction != "descendants", direction != "ancestors"
+    up = met_above(connection, focus, most=MOST_COUNTED) if goes_up else Met()
+    down = met_below(connection, focus, most=MOST_COUNTED) if goes_down else Met()
+    drawn = met_of(picture.order)
+    left = (up | down | met_of(picture.refused)) - drawn
+    is_least = up.is_cut(MOST_COUNTED) or down.is_cut(MOST_COUNTED)
     if not left and not is_least:
         return Omitted()
-    before = left - (down - up) if direction != "descendants" else set()  # inputs that are shared come before
-    jobs = sum(key[0] == "j" for key in left)
+    before = left - (down - up) if goes_up else Met()  # inputs that are shared come before
     edges = picture.edges.values()
     return Omitted(
-        inputs_of=hidden_inputs(connection, focus.key, edges) if direction != "descendants" else {},
-        outputs_of=hidden_outputs(connection, focus.key, edges) if direction != "ancestors" else {},
-        by_kind={"file": len(left) - jobs, "job": jobs},
+        inputs_of=hidden_inputs(connection, focus.key, edges) if goes_up else {},
+        outputs_of=hidden_outputs(connection, focus.key, edges) if goes_down else {},
+        by_kind={"file": left.files, "job": len(left.jobs)},
         ancestors=len(before),
         descendants=len(left) - len(before),
         is_least=is_least,
-        before=_left_out(up, picture) if direction != "descendants" else None,
-        after=_left_out(down, picture) if direction != "ancestors" else None,
+        before=_left_out(up, drawn) if goes_up else None,
+        after=_left_out(down, drawn) if goes_down else None,
     )
 
 
-def _left_out(met: AbstractSet[str], picture: _Picture) -> LeftOut:
+def _left_out(met: Met, drawn: Met) -> LeftOut:
     """Return what of the nodes that a whole walk met is not in the picture."""
-    left = met - picture.order.keys()
-    jobs = sum(key[0] == "j" for key in left)
-    return LeftOut(len(left) - jobs, jobs, is_cut(met, most=MOST_COUNTED))
+    left = met - drawn
+    return LeftOut(left.files, len(left.jobs), met.is_cut(MOST_COUNTED))

@@ -27,7 +27,7 @@ class MetRow(Protocol):
     @property
     def job_id(self) -> int | None: ...  # noqa: D102
     @property
-    def is_own(self) -> bool: ...  # noqa: D102
+    def is_own(self) -> int: ...  # noqa: D102
 
 
 R = TypeVar("R", bound=MetRow)

@@ -166,25 +166,6 @@ LIMIT :most
 """
 )
 
-_COUNTS = {
-    "ancestors": _ANCESTORS
-    + """
-SELECT count(DISTINCT i.file_id), count(DISTINCT c.job_id), count(DISTINCT i.id)
-FROM up
-CROSS JOIN identities AS i
-LEFT JOIN producers AS r ON r.identity_id = up.identity_id
-LEFT JOIN claims AS c ON c.id = r.claim_id
-WHERE i.id = up.identity_id
-""",
-    "descendants": _DESCENDANTS
-    + """
-SELECT count(DISTINCT c.file_id), count(DISTINCT c.job_id), count(*)
-FROM down
-CROSS JOIN claims AS c
-WHERE c.id = down.claim_id
-""",
-}
-
 
 class WalkedFile(NamedTuple):
     """A file that a walk met.
@@ -208,22 +189,17 @@ class WalkedFile(NamedTuple):
 
 
 class MetIdentity(NamedTuple):
-    """An identity that something was made from, with one claim that it resolves to, which a placeholder has not; see `WalkedFile`."""
+    """An identity that something was made from, with one claim that it resolves to, which a placeholder has not; see `WalkedFile`.
+
+    Truth values are as the driver gives them, SQLite's as integers: to turn each into another takes as long as to read it.
+    """
 
     identity_id: int
     file_id: int
     claim_id: int | None
-    is_sure: bool | None
+    is_sure: int | None
     job_id: int | None
-    is_own: bool
-
-
-class Counts(NamedTuple):
-    """How much a walk would meet; `is_least` where it ended early, and would meet at least so many."""
-
-    files: int
-    jobs: int
-    is_least: bool = False
+    is_own: int
 
 
 def walk_ancestors(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[WalkedFile]:
@@ -248,29 +224,11 @@ def walk_descendants(
         return _walk(connection, _DESCENDANT_ROWS, _start(claim, file, most))
 
 
-def count_walk(
-    connection: Connection, claim: int | None, direction: str, *, file: int | None = None, most: int = MOST_FILES
-) -> Counts:
-    """Return how many files and jobs a walk in `direction` (`ancestors` or `descendants`) meets; see `walk_descendants`.
-
-    Raises:
-        LimitError: the walk took more than five seconds.
-    """
-    with time_limit(connection):
-        row = connection.execute(text(_COUNTS[direction]), _start(claim, file, most)).one()
-    return Counts(row[0], row[1], row[2] >= most)
-
-
 def met_identities(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[MetIdentity]:
     """Return every identity that the claim was made from, at any depth, once for each claim that it resolves to."""
     # all at once: one by one takes half as long again
     rows = connection.execute(text(_ANCESTOR_EDGES), {"claim": claim, "most": most}).all()
-    # the driver of SQLite gives truth values of a text as integers
-    met = [
-        MetIdentity(identity, file, made, None if is_sure is None else bool(is_sure), job, bool(is_own))
-        for identity, file, made, is_sure, job, is_own in rows
-    ]
-    return without_own_outputs(connection, claim, met)
+    return without_own_outputs(connection, claim, list(map(MetIdentity._make, rows)))
 
 
 def met_claims(

@@ -1,6 +1,8 @@
-"""Keys of all nodes that whole walks meet: against them a bounded picture tells how much it leaves out."""
+"""All nodes that whole walks meet: against them a bounded picture tells how much it leaves out."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -15,23 +17,59 @@ SELECT DISTINCT c.job_id FROM parents AS p JOIN claims AS c ON c.id = p.claim_id
 _READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT {most}"
 
 
-def met_above(connection: Connection, focus: Focus, *, most: int) -> set[str]:
-    """Return the keys of all that a walk back meets, files and the jobs that made them: of at most `most` files.
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Nodes of a history by the numbers of their keys: claims (`c7`), files that nobody claims (`f9`) and jobs (`j3`)."""
+
+    claims: AbstractSet[int] = frozenset()
+    unclaimed: AbstractSet[int] = frozenset()
+    jobs: AbstractSet[int] = frozenset()
+
+    @property
+    def files(self) -> int:
+        """Return how many files there are."""
+        return len(self.claims) + len(self.unclaimed)
+
+    def __or__(self, other: "Met") -> "Met":
+        return Met(self.claims | other.claims, self.unclaimed | other.unclaimed, self.jobs | other.jobs)
+
+    def __sub__(self, other: "Met") -> "Met":
+        return Met(self.claims - other.claims, self.unclaimed - other.unclaimed, self.jobs - other.jobs)
+
+    def __len__(self) -> int:
+        return self.files + len(self.jobs)
+
+    def is_cut(self, most: int) -> bool:
+        """Return whether a walk of at most so many files, or jobs, ended early: there is more than these."""
+        return max(self.files, len(self.jobs)) >= most
+
+
+def met_of(keys: Iterable[str]) -> Met:
+    """Return the nodes of these keys."""
+    found: dict[str, set[int]] = {"c": set(), "f": set(), "j": set()}
+    for key in keys:
+        found[key[0]].add(int(key[1:]))
+    return Met(found["c"], found["f"], found["j"])
+
+
+def met_above(connection: Connection, focus: Focus, *, most: int) -> Met:
+    """Return all that a walk back meets, files and the jobs that made them: of at most `most` files.
 
     Raises:
         LimitError: the walk took more than five seconds.
     """
     if focus.claim_id is None:
-        return set()
+        return Met()
     with time_limit(connection):
         rows = met_identities(connection, focus.claim_id, most=most)
-    files = {f"f{row.file_id}" if row.claim_id is None else f"c{row.claim_id}" for row in rows}
-    makers = {row.job_id for row in rows if row.job_id is not None} | _maker_of(connection, focus)
-    return files | {f"j{job}" for job in makers}
+    claims = {row.claim_id for row in rows if row.claim_id is not None}
+    makers = {row.job_id for row in rows if row.job_id is not None}
+    unclaimed = {row.file_id for row in rows if row.claim_id is None}
+    return Met(claims, unclaimed, makers | _maker_of(connection, focus))
 
 
-def met_below(connection: Connection, focus: Focus, *, most: int) -> set[str]:
-    """Return the keys of all that a walk on meets, files, and jobs that made or read them: of at most `most` files, and as many readers.
+def met_below(connection: Connection, focus: Focus, *, most: int) -> Met:
+    """Return all that a walk on meets, files, and jobs that made or read them: of at most `most` files, and as many readers.
 
     Raises:
         LimitError: the walk took more than five seconds.
@@ -42,7 +80,7 @@ def met_below(connection: Connection, focus: Focus, *, most: int) -> set[str]:
         seen = sorted(identities_of(connection, focus))
         readers |= {row[0] for row in select_among(connection, _READERS.format(most=most, among="{among}"), seen)}
     jobs = (readers - _maker_of(connection, focus)) | set(made.values())  # what a job read was not what it made
-    return {f"c{claim}" for claim in made} | {f"j{job}" for job in jobs}
+    return Met(made.keys(), jobs=jobs)
 
 
 def is_used(connection: Connection, focus: Focus) -> bool:
@@ -51,12 +89,6 @@ def is_used(connection: Connection, focus: Focus) -> bool:
     users = select_among(connection, _TWO_READERS, seen) + select_among(connection, _TWO_MAKERS, seen)
     maker = _maker_of(connection, focus)
     return any(row[0] not in maker for row in users)
-
-
-def is_cut(keys: Collection[str], *, most: int) -> bool:
-    """Return whether a walk ended early, and there is more than these keys."""
-    jobs = sum(key[0] == "j" for key in keys)
-    return max(jobs, len(keys) - jobs) >= most
 
 
 def _maker_of(connection: Connection, focus: Focus) -> set[int]:

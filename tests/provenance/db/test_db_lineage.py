@@ -9,12 +9,14 @@ from production_samples import MOMENT, Production, chain, file_entry, job
 from sqlalchemy import Connection, text
 
 from provenance.db.queries import neighbourhood
-from provenance.db.queries.walking import count_walk, time_limit, walk_ancestors, walk_descendants
+from provenance.db.queries.focus import focus_of
+from provenance.db.queries.walking import time_limit, walk_ancestors, walk_descendants
+from provenance.db.queries.whole_walks import met_above, met_below
 from provenance.errors import LimitError
 from provenance.lineage.graph import Graph, Omitted
 from provenance.lineage.words import summary
-from provenance.services.show_file import show_file
-from provenance.services.trace_lineage import count_lineage, list_ancestors, list_descendants, trace_lineage
+from provenance.services.show_file import find_file, show_file
+from provenance.services.trace_lineage import list_ancestors, list_descendants, trace_lineage
 
 
 @contextlib.contextmanager
@@ -35,7 +37,6 @@ def descendants(connection: Connection, name: str) -> list[str]:
 def test_chain_is_walked_to_its_ends(production: Production) -> None:
     with recorded(production, *chain("a", "b", "c", "d")) as connection:
         assert (ancestors(connection, "c"), descendants(connection, "b")) == (["a", "b"], ["c", "d"])
-        assert count_lineage(connection, "c") == {"ancestors": (2, 2, False), "descendants": (1, 1, False)}
 
 
 def test_file_without_a_recorded_producer_ends_the_walk(production: Production) -> None:
@@ -44,7 +45,6 @@ def test_file_without_a_recorded_producer_ends_the_walk(production: Production) 
         assert found["a"] is None
         assert found["b"] is not None
         assert (ancestors(connection, "a"), descendants(connection, "a")) == ([], ["b", "c"])
-        assert count_lineage(connection, "a")["descendants"] == (2, 2, False)
         assert [child["name"] for child in show_file(connection, "a")["children"]] == ["b"]
 
 
@@ -139,8 +139,9 @@ def test_walk_stops_at_the_most_that_is_asked_for(production: Production) -> Non
     with recorded(production, *chain(*[f"f{n}" for n in range(30)])) as connection:
         claim = connection.execute(text("SELECT max(id) FROM claims")).scalar_one()
         assert len(walk_ancestors(connection, claim, most=7)) == 7
-        assert count_walk(connection, claim, "ancestors", most=7) == (7, 7, True)
-        assert count_walk(connection, claim, "ancestors", most=30) == (29, 29, False)
+        focus = focus_of(connection, find_file(connection, "f29").id)
+        some, whole = met_above(connection, focus, most=7), met_above(connection, focus, most=40)
+        assert (some.files, some.is_cut(7), whole.files, whole.is_cut(40)) == (7, True, 29, False)
 
 
 def test_drawing_is_bounded_and_says_what_it_leaves_out(production: Production) -> None:
@@ -236,7 +237,8 @@ def test_seeds_of_a_walk_are_bounded_as_well(production: Production) -> None:
     readers = [job(n, inputs=[file_entry("hub", 1)], outputs=[file_entry(f"o{n}", 10 + n)]) for n in range(2, 32)]
     with recorded(production, job(1, outputs=[file_entry("hub", 1)]), *readers) as connection:
         hub = connection.execute(text("SELECT min(id) FROM claims")).scalar_one()
-        assert count_walk(connection, hub, "descendants", most=8) == (8, 8, True)
+        met = met_below(connection, focus_of(connection, find_file(connection, "hub").id), most=8)
+        assert (met.files, met.is_cut(8)) == (8, True)
         assert len(walk_descendants(connection, hub, most=8)) == 8
         assert len(walk_descendants(connection, hub)) == 30
 
