@@ -20,8 +20,9 @@ from provenance.db.engines import Database, open_database
 from provenance.db.keys import KnownKeys
 from provenance.db.writer import Writer
 from provenance.services.excerpts import Excerpts
-from provenance.services.record_jobs import Outcome, Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.store_blobs import Unclaimed
+from provenance.services.submissions import Outcome, Submission
 from provenance.services.write_tokens import TokenBook
 
 T = TypeVar("T")

@@ -21,9 +21,10 @@ from benchmarks.report import Figure, print_figure, print_heading
 from provenance.records.decoding import decode_record
 from provenance.services.build_bundle import Bundle, build_bundle
 from provenance.services.build_campaign import Wanted, build_campaign
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.repositories import register_repository
 from provenance.services.store_blobs import Upload, grant_possession
+from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
 
 FILES, JOBS, CAMPAIGN_JOBS = 4000, 101, 10_000

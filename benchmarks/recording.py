@@ -13,8 +13,8 @@ from benchmarks.campaign import EXPERIMENT, SECOND_EXPERIMENT, GeneratedJob, sha
 from benchmarks.clients import Answered, request_bytes, send_all
 from benchmarks.processes import cpu_seconds
 from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import Submission
 from provenance.services.store_blobs import Upload, grant_possession
+from provenance.services.submissions import Submission
 
 BATCH_RECORDS = 500
 BATCH_CONNECTIONS = 3

@@ -13,9 +13,10 @@ from pathlib import Path
 from archive.store import Store
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.repositories import register_repository
 from provenance.services.store_blobs import Upload, grant_possession
+from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
 
 EXPERIMENT = "toyexp"

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from app.wiring import get_service
 from provenance.records.gaps import Gap
-from provenance.services.record_jobs import STATUS, Outcome
+from provenance.services.submissions import STATUS, Outcome
 
 _encoder = msgspec.json.Encoder()
 

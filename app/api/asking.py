@@ -8,7 +8,7 @@ from marshmallow import Schema
 from app.api.guard import check_reading
 from provenance.errors import BadInputError
 from provenance.records.checks import name_problem
-from provenance.schemas.queries import read_query
+from provenance.schemas.parameters import read_query
 
 
 def asked(schema: type[Schema]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
 from provenance.lineage.dot import classes_to_dot
 from provenance.lineage.svg import draw_classes
-from provenance.schemas.queries import CampaignGraphQuery, FoldedQuery
+from provenance.schemas.production_queries import CampaignGraphQuery, FoldedQuery
 from provenance.services.fold_campaign import (
     FoldedCampaign,
     class_links,

@@ -8,7 +8,8 @@ from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
 from provenance.catalogs.opening import read_catalogs
 from provenance.catalogs.sam_dimensions import files_dimension
-from provenance.schemas.queries import ExperimentQuery, MissingQuery
+from provenance.schemas.production_queries import MissingQuery
+from provenance.schemas.queries import ExperimentQuery
 from provenance.services.compare_catalog import compare_catalog, list_draining
 from provenance.services.tasks import find_task
 

@@ -7,7 +7,8 @@ from app.api.answers import json_answer
 from app.api.asking import asked, checked_name, parameters
 from app.api.documenting import OBJECT, Section
 from app.wiring import get_service
-from provenance.schemas.queries import ExperimentQuery, PairQuery
+from provenance.schemas.history_queries import PairQuery
+from provenance.schemas.queries import ExperimentQuery
 from provenance.services.compare_jobs import DIFFERENCES_A_FACET, compare_jobs
 from provenance.services.find_companions import find_companions
 from provenance.services.find_divergence import find_divergence

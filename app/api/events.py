@@ -17,10 +17,11 @@ from provenance.records.decoding import LIMIT_BYTES
 from provenance.records.openlineage import run_event_of
 from provenance.records.openlineage_static import DatasetEvent, JobEvent, sightings_of_event, static_event_of
 from provenance.records.repairing import parse_object
-from provenance.schemas.queries import EventQuery, read_query
+from provenance.schemas.parameters import read_query
+from provenance.schemas.queries import EventQuery
 from provenance.services.record_events import make_record, record_event
-from provenance.services.record_jobs import STATUS
 from provenance.services.record_static_events import record_static_event
+from provenance.services.submissions import STATUS
 from provenance.services.write_tokens import Grant
 
 section = Section("events", "OpenLineage events.")

@@ -22,7 +22,8 @@ from provenance.lineage.svg import draw
 from provenance.lineage.table import COLUMNS, node_rows
 from provenance.lineage.text import render_text
 from provenance.records.repairing import parse_object
-from provenance.schemas.queries import FileQuery, FilesQuery, LineageQuery, SearchQuery, VersionQuery
+from provenance.schemas.history_queries import LineageQuery, VersionQuery
+from provenance.schemas.queries import FileQuery, FilesQuery, SearchQuery
 from provenance.services.filter_lineage import take_filters
 from provenance.services.list_files import list_files
 from provenance.services.list_lineage import list_lineage

@@ -33,7 +33,7 @@ from provenance.records.job_record import JobRecord
 from provenance.services.dead_letters import Undecoded, keep_letters
 from provenance.services.excerpts import CONTENT_TYPE, HEAD_BYTES
 from provenance.services.find_secrets import secrets_in_record, without_secrets
-from provenance.services.record_jobs import STATUS, Submission
+from provenance.services.submissions import STATUS, Submission
 from provenance.services.write_tokens import Grant
 
 section = Section("recording", "Recording jobs.")

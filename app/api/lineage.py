@@ -13,7 +13,7 @@ from app.csv_rows import CONTENT_TYPE, csv_lines
 from app.wiring import Service, get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError
-from provenance.schemas.queries import ImpactQuery, RebuildQuery
+from provenance.schemas.history_queries import ImpactQuery, RebuildQuery
 from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact, stream_impact
 from provenance.services.plan_rebuild import plan_rebuild

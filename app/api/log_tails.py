@@ -15,11 +15,12 @@ from app.errors import SecretFoundError
 from app.wiring import get_service
 from provenance.errors import ConflictError
 from provenance.records.decoding import DecodedRecord
-from provenance.schemas.queries import LogTailQuery, read_query
+from provenance.schemas.parameters import read_query
+from provenance.schemas.queries import LogTailQuery
 from provenance.services.log_tails import KEPT_BYTES, Chunk, append_tail, drop_tails
-from provenance.services.record_jobs import Outcome
 from provenance.services.show_job import read_job
 from provenance.services.store_blobs import find_secret
+from provenance.services.submissions import Outcome
 
 section = Section("log-tails", "Ends of logs of running jobs.")
 

@@ -15,7 +15,7 @@ from app.wiring import get_service
 from provenance.db.queries.orders import placed_orders
 from provenance.records.documents import read_document
 from provenance.records.repairing import parse_object
-from provenance.schemas.queries import OrdersQuery, RetriesQuery
+from provenance.schemas.production_queries import OrdersQuery, RetriesQuery
 from provenance.services.orders import ReportBody, TakeBody, find_experiment, report_orders, take_orders
 from provenance.services.resubmission import repeats_of, resubmission
 from provenance.services.retry_choice import show_choice

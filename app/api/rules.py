@@ -15,7 +15,8 @@ from app.wiring import get_service
 from provenance.records.documents import read_document
 from provenance.records.job_record import Name
 from provenance.records.repairing import parse_object
-from provenance.schemas.queries import AfterQuery, ComparatorsQuery, read_query
+from provenance.schemas.parameters import read_query
+from provenance.schemas.queries import AfterQuery, ComparatorsQuery
 from provenance.services.orders import find_experiment
 from provenance.services.rule_tables import declare_rules, reclassify, show_rules
 from provenance.services.tasks import find_task

@@ -18,7 +18,9 @@ from provenance.catalogs.sam_dimensions import files_dimension
 from provenance.db.queries.tasks import find_tasks
 from provenance.errors import NotFoundError
 from provenance.records.repairing import parse_object
-from provenance.schemas.queries import CampaignQuery, ExperimentQuery, MissingQuery, ReadyQuery, read_query
+from provenance.schemas.parameters import read_query
+from provenance.schemas.production_queries import CampaignQuery, MissingQuery, ReadyQuery
+from provenance.schemas.queries import ExperimentQuery
 from provenance.services.freeze_units import freeze_units
 from provenance.services.report_campaign import report_campaign
 from provenance.services.samples import list_samples

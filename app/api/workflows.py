@@ -19,7 +19,8 @@ from provenance.errors import BadInputError
 from provenance.launchers.workflow import LONGEST_BYTES, read_workflow
 from provenance.records.documents import read_document
 from provenance.records.repairing import parse_object
-from provenance.schemas.queries import AdvanceQuery, ExperimentQuery, WorkflowQuery
+from provenance.schemas.production_queries import AdvanceQuery, WorkflowQuery
+from provenance.schemas.queries import ExperimentQuery
 from provenance.services.advance_workflow import advance_workflow, changed, list_workflows, show_workflow, survey
 from provenance.services.workflow_tasks import fetch_followed, fetch_listings
 from provenance.services.workflows import (

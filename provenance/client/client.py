@@ -1,23 +1,15 @@
-"""The client: one method a call. Reads are tried three times; writes of records and blobs too, being harmless to repeat."""
+"""The client: one method a call."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Any
 
-import requests
-
-from provenance.client.answers import check
-from provenance.errors import ProvenanceError, UnreachableError
-
-TRIES = 3
-_PAUSE_SECONDS = 0.5
-_LATER = (429, 502, 503, 504)
+from provenance.client.transport import Transport, part
+from provenance.errors import ProvenanceError
 
 
-class Client:
+class Client(Transport):
     """A jobprov service.
 
     Args:
@@ -29,28 +21,9 @@ class Client:
     `AmbiguousError`, `BadInputError`, `ConflictError`, `ForbiddenError`, `LimitError`, or `UnreachableError` where nothing answers.
     """
 
-    def __init__(self, url: str, token: str | None = None, *, timeout: float = 30.0) -> None:
-        self.url = url.rstrip("/").removesuffix("/api/v1")
-        self._base = f"{self.url}/api/v1"
-        self._timeout = timeout
-        self._session = requests.Session()
-        self._session.trust_env = False  # a .netrc must not replace our token
-        if token:
-            self._session.headers["Authorization"] = f"Bearer {token}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_problem: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections; a client is also a context manager."""
-        self._session.close()
-
     def job(self, job_id: str, *, experiment: str | None = None, witness: str | None = None) -> dict[str, Any]:
         """Return everything recorded of a job."""
-        return self._read(f"/jobs/{_part(job_id)}", experiment=experiment, witness=witness)
+        return self._read(f"/jobs/{part(job_id)}", experiment=experiment, witness=witness)
 
     def jobs(self, **filters: Any) -> Iterator[dict[str, Any]]:
         """Yield summaries of jobs, newest first, page by page; filters are those of `GET /jobs`."""
@@ -58,7 +31,7 @@ class Client:
 
     def export(self, job_id: str, form: str, *, experiment: str | None = None) -> str:
         """Return a job as `prov-json`, `prov-n`, `openlineage` or `in-toto`."""
-        path = f"/jobs/{_part(job_id)}/exports/{_part(form)}"
+        path = f"/jobs/{part(job_id)}/exports/{part(form)}"
         return self._call("GET", path, params={"experiment": experiment}).content.decode()
 
     def gaps(self, **filters: Any) -> dict[str, Any]:
@@ -71,32 +44,32 @@ class Client:
 
     def comparators(self, experiment: str, *, version: int | None = None) -> dict[str, Any]:
         """Return how an experiment has outputs compared."""
-        return self._read(f"/comparators/{_part(experiment)}", version=version)
+        return self._read(f"/comparators/{part(experiment)}", version=version)
 
     def declare_comparators(self, experiment: str, rules: Mapping[str, Any]) -> dict[str, Any]:
         """Declare how outputs of an experiment are compared."""
-        return self._json("PUT", f"/comparators/{_part(experiment)}", json=rules)
+        return self._json("PUT", f"/comparators/{part(experiment)}", json=rules)
 
     def rules(self, experiment: str, *, version: int | None = None) -> dict[str, Any]:
         """Return what failures of an experiment mean."""
-        return self._read(f"/rules/{_part(experiment)}", version=version)
+        return self._read(f"/rules/{part(experiment)}", version=version)
 
     def declare_rules(self, experiment: str, rules: Mapping[str, Any], *, after: int | None = None) -> dict[str, Any]:
         """Declare what failures of an experiment mean; `after` is the version that they were made from."""
         params = {} if after is None else {"after": after}
-        return self._json("PUT", f"/rules/{_part(experiment)}", json=rules, params=params)
+        return self._json("PUT", f"/rules/{part(experiment)}", json=rules, params=params)
 
     def reclassify(self, experiment: str, *, task_id: str | None = None) -> dict[str, Any]:
         """Have failures of an experiment, or of one task, read again by the rules of now."""
-        return self._json("POST", f"/rules/{_part(experiment)}/reclassifications", json={"task_id": task_id})
+        return self._json("POST", f"/rules/{part(experiment)}/reclassifications", json={"task_id": task_id})
 
     def task_catalog(self, task_id: str, *, experiment: str | None = None) -> dict[str, Any]:
         """Return where a task's jobs and its catalog differ."""
-        return self._read(f"/tasks/{_part(task_id)}/catalog", experiment=experiment)
+        return self._read(f"/tasks/{part(task_id)}/catalog", experiment=experiment)
 
     def draining_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
         """Return the inputs without an output in the catalog: `{draining: [unit]}`, or text where `form` is `plain` or `sam`."""
-        path = f"/tasks/{_part(task_id)}/draining"
+        path = f"/tasks/{part(task_id)}/draining"
         if form == "json":
             return self._read(path, experiment=experiment)
         return self._call("GET", path, params={"experiment": experiment, "format": form}).content.decode()
@@ -107,7 +80,7 @@ class Client:
 
     def recipe(self, recipe_id: str) -> dict[str, Any]:
         """Return the results of a recipe, and in what the jobs that had them differ."""
-        return self._read(f"/recipes/{_part(recipe_id)}")
+        return self._read(f"/recipes/{part(recipe_id)}")
 
     def divergence(self, before: str, after: str, **experiments: str | None) -> dict[str, Any]:
         """Return where the histories of two files part; `experiment` is of both, `experiment_a` and `experiment_b` of one."""
@@ -115,23 +88,23 @@ class Client:
 
     def diff(self, before: str, after: str, *, experiment: str | None = None) -> dict[str, Any]:
         """Return what differs from one job to another, by facet."""
-        return self._read(f"/jobs/{_part(before)}/diff/{_part(after)}", experiment=experiment)
+        return self._read(f"/jobs/{part(before)}/diff/{part(after)}", experiment=experiment)
 
     def file(self, name: str, *, experiment: str | None = None, namespace: str | None = None) -> dict[str, Any]:
         """Return what made a file."""
-        return self._read(f"/files/{_part(name)}", experiment=experiment, namespace=namespace)
+        return self._read(f"/files/{part(name)}", experiment=experiment, namespace=namespace)
 
     def lineage(self, name: str, **query: Any) -> dict[str, Any]:
         """Return the graph around a file; the query is that of `GET /files/{name}/lineage`."""
-        return self._read(f"/files/{_part(name)}/lineage", **query)
+        return self._read(f"/files/{part(name)}/lineage", **query)
 
     def lineage_text(self, name: str, form: str, **query: Any) -> str:
         """Return the graph around a file as `text`, `dot`, `svg`, `prov-json` or `prov-n`."""
-        return self._call("GET", f"/files/{_part(name)}/lineage", params={**query, "format": form}).content.decode()
+        return self._call("GET", f"/files/{part(name)}/lineage", params={**query, "format": form}).content.decode()
 
     def task(self, task_id: str, *, experiment: str | None = None) -> dict[str, Any]:
         """Return how far a task is."""
-        return self._read(f"/tasks/{_part(task_id)}", experiment=experiment)
+        return self._read(f"/tasks/{part(task_id)}", experiment=experiment)
 
     def errors(self, **query: Any) -> dict[str, Any]:
         """Return why jobs did not succeed; the query is that of `GET /statistics/errors`."""
@@ -147,27 +120,27 @@ class Client:
 
     def rebuild_plan(self, name: str, **query: Any) -> dict[str, Any]:
         """Return what makes a lost file again; the query is that of `GET /files/{name}/rebuild`."""
-        return self._read(f"/files/{_part(name)}/rebuild", **query)
+        return self._read(f"/files/{part(name)}/rebuild", **query)
 
     def ancestors(self, name: str, **query: Any) -> dict[str, Any]:
         """Return every file that a file was made from; the query is that of `GET /files/{name}/ancestors`."""
-        return self._read(f"/files/{_part(name)}/ancestors", **query)
+        return self._read(f"/files/{part(name)}/ancestors", **query)
 
     def descendants(self, name: str, **query: Any) -> dict[str, Any]:
         """Return every file that was made from a file; the query is that of `GET /files/{name}/descendants`."""
-        return self._read(f"/files/{_part(name)}/descendants", **query)
+        return self._read(f"/files/{part(name)}/descendants", **query)
 
     def roots(self, name: str, **query: Any) -> dict[str, Any]:
         """Return the files that a file goes back to; the query is that of `GET /files/{name}/roots`."""
-        return self._read(f"/files/{_part(name)}/roots", **query)
+        return self._read(f"/files/{part(name)}/roots", **query)
 
     def leaves(self, name: str, **query: Any) -> dict[str, Any]:
         """Return the files that came of a file and of which nothing was made; the query is that of `GET /files/{name}/leaves`."""
-        return self._read(f"/files/{_part(name)}/leaves", **query)
+        return self._read(f"/files/{part(name)}/leaves", **query)
 
     def cost(self, name: str, **query: Any) -> dict[str, Any]:
         """Return what it took to make a file; the query is that of `GET /files/{name}/cost`."""
-        return self._read(f"/files/{_part(name)}/cost", **query)
+        return self._read(f"/files/{part(name)}/cost", **query)
 
     def orphans(self, **query: Any) -> Iterator[dict[str, Any]]:
         """Yield the files that somebody names and no recorded job made, page by page."""
@@ -193,11 +166,11 @@ class Client:
 
     def campaign(self, name: str, *, experiment: str) -> dict[str, Any]:
         """Return how far a campaign is."""
-        return self._read(f"/campaigns/{_part(name)}", experiment=experiment)
+        return self._read(f"/campaigns/{part(name)}", experiment=experiment)
 
     def report(self, name: str, *, experiment: str) -> dict[str, Any]:
         """Return a campaign in one document, as `GET /campaigns/{campaign}/report` does."""
-        return self._read(f"/campaigns/{_part(name)}/report", experiment=experiment)
+        return self._read(f"/campaigns/{part(name)}/report", experiment=experiment)
 
     def samples(self, experiment: str) -> dict[str, Any]:
         """Return the declared tasks of an experiment as samples by data tier."""
@@ -205,37 +178,37 @@ class Client:
 
     def missing_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
         """Return the units that are still to be made: `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`."""
-        path = f"/tasks/{_part(task_id)}/missing"
+        path = f"/tasks/{part(task_id)}/missing"
         if form == "json":
             return self._read(path, experiment=experiment)
         return self._call("GET", path, params={"experiment": experiment, "format": form}).content.decode()
 
     def ready_files(self, task_id: str, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the files that jobs of a task made and that no job has read yet, the oldest first."""
-        return self._rows(f"/tasks/{_part(task_id)}/ready", "files", experiment=experiment, limit=1000)
+        return self._rows(f"/tasks/{part(task_id)}/ready", "files", experiment=experiment, limit=1000)
 
     def waive_units(self, task_id: str, waiver: Mapping[str, Any], *, experiment: str | None = None) -> dict[str, Any]:
         """Let a task go on without some of its units, `{units, who, why}`, or take that back with `withdrawn`."""
-        path = f"/tasks/{_part(task_id)}/waivers"
+        path = f"/tasks/{part(task_id)}/waivers"
         return self._json("POST", path, json=waiver, params={"experiment": experiment})
 
     def declare_task(self, task_id: str, declaration: Mapping[str, Any]) -> dict[str, Any]:
         """Declare a task."""
-        return self._json("PUT", f"/tasks/{_part(task_id)}", json=declaration)
+        return self._json("PUT", f"/tasks/{part(task_id)}", json=declaration)
 
     def issue_ticket(self, task_id: str, experiment: str, *, days: int | None = None) -> dict[str, Any]:
         """Return an upload ticket of a task: `{ticket, experiment, task_id, expires_at}`."""
         asked = {"experiment": experiment, **({"days": days} if days is not None else {})}
-        return self._json("POST", f"/tasks/{_part(task_id)}/tickets", json=asked)
+        return self._json("POST", f"/tasks/{part(task_id)}/tickets", json=asked)
 
     def configuration(self, job_id: str, step: str, *, experiment: str | None = None) -> dict[str, Any]:
         """Return the evaluated configuration of a step."""
-        return self._read(f"/jobs/{_part(job_id)}/configurations/{_part(step)}", experiment=experiment)
+        return self._read(f"/jobs/{part(job_id)}/configurations/{part(step)}", experiment=experiment)
 
     def log(self, job_id: str, name: str, *, experiment: str | None = None, tail: int | None = None) -> str:
         """Return a log, or its last lines."""
         query = {"experiment": experiment, "tail": tail}
-        answer = self._call("GET", f"/jobs/{_part(job_id)}/logs/{_part(name)}", params=query)
+        answer = self._call("GET", f"/jobs/{part(job_id)}/logs/{part(name)}", params=query)
         return answer.content.decode(errors="replace")
 
     def save_bundle(
@@ -250,35 +223,21 @@ class Client:
     ) -> str:
         """Write the rerun bundle of a job to a file, whole or not at all; return its ETag, which names plan and level."""
         query = {"experiment": experiment, "plan": plan, "level": level, "holey": "true" if is_holey else None}
-        return self._save(f"/jobs/{_part(job_id)}/bundle", query, target)
+        return self._save(f"/jobs/{part(job_id)}/bundle", query, target)
 
     def save_task_bundle(self, task_id: str, target: Path, **which: Any) -> str:
         """Write the bundle of all jobs of a task to a file, as `save_bundle` does; `experiment`, `stage` and `level` say which."""
-        return self._save(f"/tasks/{_part(task_id)}/bundle", which, target)
+        return self._save(f"/tasks/{part(task_id)}/bundle", which, target)
 
     def save_campaign_bundle(self, campaign: str, target: Path, **which: Any) -> str:
         """Write the bundle of all jobs of a campaign to a file, as `save_bundle` does; `experiment`, `stage` and `level` say which."""
-        return self._save(f"/campaigns/{_part(campaign)}/bundle", which, target)
-
-    def _save(self, path: str, query: Mapping[str, Any], target: Path) -> str:
-        answer = self._call("GET", path, params=dict(query), stream=True)
-        temporary = target.with_name(f".{target.name}.part")
-        try:
-            with temporary.open("wb") as stream:
-                for chunk in answer.iter_content(1 << 16):
-                    stream.write(chunk)
-            temporary.replace(target)
-        except requests.RequestException as problem:
-            raise UnreachableError(f"{self.url} broke off while sending the bundle: {problem}.") from None
-        finally:
-            temporary.unlink(missing_ok=True)
-        return str(answer.headers.get("ETag", "")).strip('"')
+        return self._save(f"/campaigns/{part(campaign)}/bundle", which, target)
 
     def record(self, body: bytes | Mapping[str, Any]) -> dict[str, Any]:
         """Record a job; bytes are kept exactly as they are. Sending it again is harmless."""
         data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         job_id = str(json.loads(data).get("job_id", ""))
-        return self._json("PUT", f"/jobs/{_part(job_id)}", data=data, headers={"Content-Type": "application/json"})
+        return self._json("PUT", f"/jobs/{part(job_id)}", data=data, headers={"Content-Type": "application/json"})
 
     def record_batch(self, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
         """Record up to 1000 jobs; return what became of each, in order."""
@@ -288,11 +247,11 @@ class Client:
 
     def revise(self, job_id: str, record: Mapping[str, Any], reason: str) -> dict[str, Any]:
         """Keep a corrected record beside the first."""
-        return self._json("POST", f"/jobs/{_part(job_id)}/revisions", json={"record": record, "reason": reason})
+        return self._json("POST", f"/jobs/{part(job_id)}/revisions", json={"record": record, "reason": reason})
 
     def post_verdict(self, job_id: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
         """Append the outcome of a rerun to a job."""
-        return self._json("POST", f"/jobs/{_part(job_id)}/verdicts", json=verdict)
+        return self._json("POST", f"/jobs/{part(job_id)}/verdicts", json=verdict)
 
     def missing_blobs(self, digests: Sequence[str]) -> list[str]:
         """Return those of the digests that the experiment has not sent yet."""
@@ -300,11 +259,11 @@ class Client:
 
     def put_blob(self, sha256: str, data: bytes) -> dict[str, Any]:
         """Send a blob."""
-        return self._json("PUT", f"/blobs/{_part(sha256)}", data=data)
+        return self._json("PUT", f"/blobs/{part(sha256)}", data=data)
 
     def get_blob(self, sha256: str) -> bytes:
         """Return a blob's bytes."""
-        return self._call("GET", f"/blobs/{_part(sha256)}").content
+        return self._call("GET", f"/blobs/{part(sha256)}").content
 
     def sight_file(self, sighting: Mapping[str, Any]) -> dict[str, Any]:
         """Tell of a file as a catalog or transfer service saw it."""
@@ -312,7 +271,7 @@ class Client:
 
     def declare_workflow(self, name: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """Declare a workflow, `{text, files}`; return its version, and whether that is new."""
-        return self._json("PUT", f"/workflows/{_part(name)}", json=document)
+        return self._json("PUT", f"/workflows/{part(name)}", json=document)
 
     def workflows(self, *, experiment: str | None = None) -> list[dict[str, Any]]:
         """Return the newest version of each workflow, and its state."""
@@ -320,7 +279,7 @@ class Client:
 
     def workflow(self, name: str, *, experiment: str | None = None, version: int | None = None) -> dict[str, Any]:
         """Return how a workflow stands."""
-        return self._read(f"/workflows/{_part(name)}", experiment=experiment, version=version)
+        return self._read(f"/workflows/{part(name)}", experiment=experiment, version=version)
 
     def advance_workflow(
         self, name: str, *, experiment: str | None = None, version: int | None = None, follow: bool = False
@@ -330,14 +289,14 @@ class Client:
         With `follow` the service asks the catalog first what appeared in the sources that stages follow.
         """
         params = {"experiment": experiment, "version": version, **({"follow": "true"} if follow else {})}
-        return self._json("POST", f"/workflows/{_part(name)}/advance", params=params)
+        return self._json("POST", f"/workflows/{part(name)}/advance", params=params)
 
     def set_workflow_state(
         self, name: str, state: Mapping[str, Any], *, experiment: str | None = None, version: int | None = None
     ) -> dict[str, Any]:
         """Let a workflow run or stop it, `{state, who, why}`; return how it stands then."""
         params = {"experiment": experiment, "version": version}
-        return self._json("POST", f"/workflows/{_part(name)}/state", json=state, params=params)
+        return self._json("POST", f"/workflows/{part(name)}/state", json=state, params=params)
 
     def take_orders(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return orders that are to be submitted, leased to `holder`; `{experiment, holder, limit, workflow}` is asked."""
@@ -365,27 +324,15 @@ class Client:
 
     def retry_policies(self, experiment: str) -> dict[str, Any]:
         """Return what an experiment has tried again without asking, by stage."""
-        return self._read(f"/retry-policies/{_part(experiment)}")
+        return self._read(f"/retry-policies/{part(experiment)}")
 
     def declare_retry_policies(self, experiment: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """Declare what an experiment has tried again without asking: `{stages: {stage: policy}}`."""
-        return self._json("PUT", f"/retry-policies/{_part(experiment)}", json=document)
+        return self._json("PUT", f"/retry-policies/{part(experiment)}", json=document)
 
     def search(self, text: str) -> list[dict[str, Any]]:
         """Return what a name or id could mean."""
         return list(self._read("/search", q=text)["hits"])
-
-    def page(self, address: str) -> tuple[str, str, bytes] | None:
-        """Return what a page or file of the service's own answers: where it led, type and bytes; None where it answers an error.
-
-        Raises:
-            UnreachableError: nothing answers.
-        """
-        try:
-            answer = self._session.get(f"{self.url}{address}", timeout=self._timeout)
-        except requests.RequestException as problem:
-            raise UnreachableError(f"{self.url} does not answer: {problem}.") from None
-        return (answer.url, answer.headers.get("Content-Type", ""), answer.content) if answer.ok else None
 
     def is_ready(self) -> bool:
         """Return whether the service is there and can work."""
@@ -393,49 +340,3 @@ class Client:
             return bool(self._read("/ready")["status"] == "ready")
         except ProvenanceError:
             return False
-
-    def _rows(self, path: str, member: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a list, page by page."""
-        cursor = query.pop("cursor", None)
-        while True:
-            page = self._read(path, **query, cursor=cursor)
-            yield from page[member]
-            cursor = page["next"]
-            if cursor is None:
-                return
-
-    def _read(self, path: str, **query: Any) -> dict[str, Any]:
-        return self._json("GET", path, params=query)
-
-    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        answer = self._call(method, path, **options)
-        try:
-            return dict(answer.json())
-        except ValueError:
-            raise UnreachableError(f"{self.url} does not answer as jobprov does; is the address right?") from None
-
-    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Return a good answer; only what is harmless to repeat is tried again."""
-        tries = 1 if method == "POST" and not path.startswith("/blobs/") else TRIES
-        for attempt in range(1, tries + 1):
-            try:
-                answer = self._session.request(
-                    method, self._base + path, timeout=self._timeout, allow_redirects=False, **options
-                )
-            except requests.RequestException as problem:
-                if attempt == tries:
-                    raise UnreachableError(f"No jobprov answers at {self.url}: {_reason(problem)}.") from None
-            else:
-                if answer.status_code not in _LATER or attempt == tries:
-                    return check(answer)
-            time.sleep(_PAUSE_SECONDS * attempt)
-        raise AssertionError
-
-
-def _part(text: str) -> str:
-    """Return a name as one part of an address."""
-    return quote(text, safe="")
-
-
-def _reason(problem: Exception) -> str:
-    return "it refuses connections" if "refused" in str(problem) else type(problem).__name__

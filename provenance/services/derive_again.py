@@ -20,7 +20,8 @@ from provenance.records.decoding import decode_record
 from provenance.services.derive_jobs import ReadJob, derive_jobs
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.ledger import Documents, read_entries
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
+from provenance.services.submissions import Submission
 from provenance.services.work import Parts, enqueue
 
 DERIVE = "derive"

@@ -22,7 +22,8 @@ from provenance.services.erasures import ErasedRow, Erasure, write_erasure_rows
 from provenance.services.expire_logs import Owner
 from provenance.services.ledger import Leaf, NewEntry, append_document, leaves_of
 from provenance.services.plan_erasure import Entry, RecordErasure, Wanted, plan_erasure
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
+from provenance.services.submissions import Submission
 
 
 def erase_record(

@@ -27,13 +27,14 @@ from provenance.services.findings import note_resolution
 from provenance.services.ledger import NewEntry, append_entries, read_entries
 from provenance.services.orders import write_order_rows, write_report
 from provenance.services.post_verdict import write_verdict_row
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.record_sighting import write_sighting_row
 from provenance.services.recorded_bodies import RECORDS
 from provenance.services.resolve_software import write_observation_row, write_resolution_row
 from provenance.services.retry_policies import write_policy_rows
 from provenance.services.rule_tables import write_reclassification_row, write_rules_row
 from provenance.services.segments import SealedEntry, SegmentReader
+from provenance.services.submissions import Submission
 from provenance.services.task_declarations import intern_task, write_task_row
 from provenance.services.waivers import write_waiver_rows
 from provenance.services.workflows import write_state, write_workflow_row

@@ -10,7 +10,8 @@ from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.db.keys import KnownKeys
 from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import Outcome, Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
+from provenance.services.submissions import Outcome, Submission
 
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import archive.errors
 import provenance.errors
 from app.errors import STATUS, problem_of
-from provenance.schemas import queries
+from provenance.schemas import history_queries, queries
 
 METHODS = ("GET", "PUT", "POST")
 READ = [
@@ -23,7 +23,7 @@ READ = [
     (f"/jobs/{JOB}/logs/out", queries.LogQuery),
     (f"/jobs/{JOB}/bundle", queries.BundleQuery),
     ("/files/a.root", queries.FileQuery),
-    ("/files/a.root/lineage", queries.LineageQuery),
+    ("/files/a.root/lineage", history_queries.LineageQuery),
     ("/tasks/t1", queries.ExperimentQuery),
     ("/search", queries.SearchQuery),
 ]

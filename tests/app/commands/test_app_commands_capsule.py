@@ -13,7 +13,7 @@ from app.wiring import open_service
 from provenance.db.base import EPOCH
 from provenance.errors import NotFoundError
 from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import Submission
+from provenance.services.submissions import Submission
 
 JOB = "00000000-0000-0000-0000-000000000001"
 

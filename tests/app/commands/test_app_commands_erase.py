@@ -14,8 +14,8 @@ from app.wiring import open_service
 from provenance.db.base import EPOCH
 from provenance.errors import NotFoundError
 from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import Submission
 from provenance.services.store_blobs import settle_blob
+from provenance.services.submissions import Submission
 
 JOB, OTHER = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
 WORDS = ("--who", "Eve", "--why", "a password slipped through")

@@ -18,7 +18,8 @@ from app.factory import create_app
 from app.wiring import Service, open_service
 from provenance.db.migrating import upgrade
 from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
+from provenance.services.submissions import Submission
 
 JOB = "00000000-0000-4000-8000-000000000001"
 FILE = "made.root"

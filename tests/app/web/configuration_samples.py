@@ -8,8 +8,8 @@ from typing import Any
 from app.wiring import Service
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
-from provenance.services.record_jobs import Submission
 from provenance.services.store_blobs import Upload, grant_possession
+from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
 
 JOB = "00000000-0000-0000-0000-0000000000aa"

@@ -15,8 +15,8 @@ from typing import Any
 from app.wiring import Service
 from provenance.records.decoding import decode_record
 from provenance.services.post_verdict import post_verdict
-from provenance.services.record_jobs import Submission
 from provenance.services.store_blobs import Upload, grant_possession
+from provenance.services.submissions import Submission
 
 EXPERIMENT = "toyexp"
 CAMPAIGN = "demo-2026"

@@ -16,7 +16,7 @@ from app.config import load_settings
 from app.factory import create_app
 from app.wiring import Service, open_service
 from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import Submission
+from provenance.services.submissions import Submission
 from provenance.services.write_tokens import create_token
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,7 @@ from app.config import load_settings
 from app.factory import create_app
 from app.wiring import open_service
 from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import Submission
+from provenance.services.submissions import Submission
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
 

@@ -17,7 +17,8 @@ from app.config import load_settings
 from app.factory import create_app
 from app.wiring import Service, open_service
 from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
+from provenance.services.submissions import Submission
 from provenance.services.task_declarations import declare_task
 
 __all__ = ["browser"]

@@ -21,8 +21,8 @@ from app.wiring import Service, open_service
 from provenance.catalogs.opening import CatalogSettings
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
-from provenance.services.record_jobs import Submission
 from provenance.services.store_blobs import settle_blob
+from provenance.services.submissions import Submission
 from provenance.services.sync_catalog import sync_experiment
 from provenance.services.task_declarations import declare_task
 from provenance.services.work import Parts, drain

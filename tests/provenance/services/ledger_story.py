@@ -31,7 +31,7 @@ from provenance.services.orders import EndedOrder, PlacedOrder, ReportBody, Take
 from provenance.services.plan_erasure import RecordErasure, Wanted
 from provenance.services.post_verdict import post_verdict
 from provenance.services.record_events import record_event
-from provenance.services.record_jobs import Outcome, Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.record_sighting import record_sighting
 from provenance.services.repositories import register_repository
 from provenance.services.retry_jobs import order_retries
@@ -39,6 +39,7 @@ from provenance.services.retry_policies import declare_policies
 from provenance.services.rule_tables import declare_rules, reclassify
 from provenance.services.seal_ledger import MOST_ENTRIES, seal_ledger
 from provenance.services.store_blobs import settle_blob
+from provenance.services.submissions import Outcome, Submission
 from provenance.services.task_declarations import declare_task
 from provenance.services.tasks import find_task
 from provenance.services.waivers import waive_units

@@ -23,10 +23,11 @@ from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import Bundle, build_bundle
 from provenance.services.products import map_product
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.repositories import register_repository
 from provenance.services.rerun_bundle import unpack
 from provenance.services.store_blobs import Upload, grant_possession
+from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
 from provenance.software.worktree import worktree_state
 

@@ -20,9 +20,10 @@ from provenance.records.decoding import decode_record
 from provenance.services import isolation
 from provenance.services.drill import DrilledJob, DrillLimits, DrillParts, drill
 from provenance.services.isolation import apart
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.reproduction import reproduction_facts
 from provenance.services.show_job import show_job
+from provenance.services.submissions import Submission
 from provenance.services.work import Parts
 
 pytestmark = pytest.mark.slow

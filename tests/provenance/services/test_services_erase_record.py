@@ -26,10 +26,11 @@ from provenance.services.ledger import read_entries
 from provenance.services.log_tails import Chunk, append_tail
 from provenance.services.plan_erasure import RecordErasure, Wanted, plan_erasure
 from provenance.services.rebuild_database import rebuild_database
-from provenance.services.record_jobs import Outcome, Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.recorded_bodies import find_holders
 from provenance.services.segments import SegmentError, SegmentReader
 from provenance.services.show_job import find_job, show_job
+from provenance.services.submissions import Outcome, Submission
 
 SECRET = "hunter2-of-Ada"  # noqa: S105 - of nobody
 FIELD = "environment.variables.DOOR"

@@ -17,10 +17,11 @@ from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import build_bundle
 from provenance.services.capsules import StoredCapsule, register_capsule
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.repositories import register_repository
 from provenance.services.show_job import show_job
 from provenance.services.store_blobs import settle_blob
+from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -25,12 +25,13 @@ from provenance.services.find_impact import find_impact
 from provenance.services.list_products import list_products
 from provenance.services.products import map_product, unmap_product
 from provenance.services.rebuild_database import rebuild_database
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.repositories import find_repository, register_repository
 from provenance.services.resolve_software import fetch_repository
 from provenance.services.seal_ledger import seal_all
 from provenance.services.search import search
 from provenance.services.show_job import show_job
+from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain, waiting_work
 
 

@@ -12,7 +12,7 @@ from provenance.errors import BadInputError, ConflictError, LimitError
 from provenance.records import openlineage, openlineage_datasets
 from provenance.records.openlineage import read_event, record_of_run
 from provenance.services.record_events import record_event
-from provenance.services.record_jobs import Outcome
+from provenance.services.submissions import Outcome
 from provenance.services.trace_lineage import list_ancestors
 
 RUN = "0f8b0000-0000-4000-8000-00000000000a"

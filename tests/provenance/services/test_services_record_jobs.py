@@ -26,8 +26,8 @@ from provenance.db.tables import (
     WitnessRecord,
 )
 from provenance.records import parents
-from provenance.services.record_jobs import STATUS
 from provenance.services.show_job import show_job
+from provenance.services.submissions import STATUS
 
 DONE = job(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
 RUNNING = {**job(1), "state": "running", "ended_at": None}
@@ -206,7 +206,8 @@ def test_bytes_are_kept_exactly(production: Production) -> None:
     )
     from provenance.records.decoding import decode_record  # noqa: PLC0415
     from provenance.services.ledger import read_entries  # noqa: PLC0415
-    from provenance.services.record_jobs import Submission, record_jobs  # noqa: PLC0415
+    from provenance.services.record_jobs import record_jobs  # noqa: PLC0415
+    from provenance.services.submissions import Submission  # noqa: PLC0415
 
     body = body.replace(b"lost", b"killed")
     production.write(

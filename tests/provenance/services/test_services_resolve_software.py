@@ -15,10 +15,11 @@ from provenance.db.writer import Writer
 from provenance.errors import BadInputError, ConflictError
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
-from provenance.services.record_jobs import Submission, record_jobs
+from provenance.services.record_jobs import record_jobs
 from provenance.services.repositories import find_repository, register_repository
 from provenance.services.resolve_software import fetch_repository
 from provenance.services.show_job import show_job
+from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain, waiting_work
 
 JOB = "00000000-0000-4000-8000-000000000001"

@@ -18,8 +18,8 @@ from provenance.errors import BadInputError, BundleError
 from provenance.records.decoding import decode_record
 from provenance.services.isolation import Isolation
 from provenance.services.make_capsule import CapsuleReport
-from provenance.services.record_jobs import Submission
 from provenance.services.store_blobs import settle_blob
+from provenance.services.submissions import Submission
 from provenance.services.traced_capsule import Bytes, Trace, make_traced_capsule, read_trace
 
 JOB = "00000000-0000-0000-0000-000000000001"

@@ -1,0 +1,111 @@
+"""How calls travel: over a session, with a token. Reads are tried three times, and so are writes that are harmless to repeat."""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import requests
+
+from provenance.client.answers import check
+from provenance.errors import UnreachableError
+
+TRIES = 3
+_PAUSE_SECONDS = 0.5
+_LATER = (429, 502, 503, 504)
+
+
+class Transport:
+    """A line to a service; see `Client`, which names the calls."""
+
+    def __init__(self, url: str, token: str | None = None, *, timeout: float = 30.0) -> None:
+        self.url = url.rstrip("/").removesuffix("/api/v1")
+        self._base = f"{self.url}/api/v1"
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.trust_env = False  # a .netrc must not replace our token
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_problem: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; a client is also a context manager."""
+        self._session.close()
+
+    def page(self, address: str) -> tuple[str, str, bytes] | None:
+        """Return what a page or file of the service's own answers: where it led, type and bytes; None where it answers an error.
+
+        Raises:
+            UnreachableError: nothing answers.
+        """
+        try:
+            answer = self._session.get(f"{self.url}{address}", timeout=self._timeout)
+        except requests.RequestException as problem:
+            raise UnreachableError(f"{self.url} does not answer: {problem}.") from None
+        return (answer.url, answer.headers.get("Content-Type", ""), answer.content) if answer.ok else None
+
+    def _save(self, path: str, query: Mapping[str, Any], target: Path) -> str:
+        answer = self._call("GET", path, params=dict(query), stream=True)
+        temporary = target.with_name(f".{target.name}.part")
+        try:
+            with temporary.open("wb") as stream:
+                for chunk in answer.iter_content(1 << 16):
+                    stream.write(chunk)
+            temporary.replace(target)
+        except requests.RequestException as problem:
+            raise UnreachableError(f"{self.url} broke off while sending the bundle: {problem}.") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+        return str(answer.headers.get("ETag", "")).strip('"')
+
+    def _rows(self, path: str, member: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a list, page by page."""
+        cursor = query.pop("cursor", None)
+        while True:
+            page = self._read(path, **query, cursor=cursor)
+            yield from page[member]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def _read(self, path: str, **query: Any) -> dict[str, Any]:
+        return self._json("GET", path, params=query)
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self._call(method, path, **options)
+        try:
+            return dict(answer.json())
+        except ValueError:
+            raise UnreachableError(f"{self.url} does not answer as jobprov does; is the address right?") from None
+
+    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Return a good answer; only what is harmless to repeat is tried again."""
+        tries = 1 if method == "POST" and not path.startswith("/blobs/") else TRIES
+        for attempt in range(1, tries + 1):
+            try:
+                answer = self._session.request(
+                    method, self._base + path, timeout=self._timeout, allow_redirects=False, **options
+                )
+            except requests.RequestException as problem:
+                if attempt == tries:
+                    raise UnreachableError(f"No jobprov answers at {self.url}: {_reason(problem)}.") from None
+            else:
+                if answer.status_code not in _LATER or attempt == tries:
+                    return check(answer)
+            time.sleep(_PAUSE_SECONDS * attempt)
+        raise AssertionError
+
+
+def part(text: str) -> str:
+    """Return a name as one part of an address."""
+    return quote(text, safe="")
+
+
+def _reason(problem: Exception) -> str:
+    return "it refuses connections" if "refused" in str(problem) else type(problem).__name__

@@ -1,0 +1,87 @@
+"""Questions about campaigns, tasks and their orders in addresses: their parameters, checked."""
+
+from marshmallow import Schema, fields, validate
+
+from provenance.schemas.parameters import LONGEST, number, text
+from provenance.schemas.queries import ExperimentQuery
+
+
+class CampaignQuery(Schema):
+    """Whose campaign."""
+
+    experiment = fields.String(
+        required=True, validate=validate.Length(min=1, max=LONGEST), metadata={"description": "Of this experiment."}
+    )
+
+
+class FoldedFormQuery(Schema):
+    """Which tasks of a campaign, in which form."""
+
+    task_id = text("Only these tasks, with commas between them.")
+    format = fields.String(validate=validate.OneOf(["json", "svg", "dot"]), load_default="json")
+
+
+class CampaignGraphQuery(FoldedFormQuery, CampaignQuery):
+    """Whose campaign, which of its tasks, in which form."""
+
+
+class FoldedQuery(FoldedFormQuery):
+    """Which campaign, which of its tasks, in which form."""
+
+    campaign = fields.String(
+        required=True, validate=validate.Length(min=1, max=LONGEST), metadata={"description": "Its name."}
+    )
+    experiment = text("Needed where several experiments have a campaign of this name.")
+
+
+class MissingQuery(ExperimentQuery):
+    """In which form."""
+
+    format = fields.String(validate=validate.OneOf(["json", "plain", "sam"]), load_default="json")
+
+
+class ReadyQuery(ExperimentQuery):
+    """How many, in which form."""
+
+    format = fields.String(validate=validate.OneOf(["json", "plain"]), load_default="json")
+    limit = number(1, 1000, "How many at most; 100 by default.")
+    cursor = text("`next` of the answer before.")
+
+
+class WorkflowQuery(ExperimentQuery):
+    """Which version of a workflow."""
+
+    version = number(1, 1_000_000, "A version; the newest by default.")
+
+
+class AdvanceQuery(WorkflowQuery):
+    """Which version of a workflow goes on."""
+
+    follow = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Ask the catalog for what appeared since in what stages follow."},
+    )
+
+
+class OrdersQuery(Schema):
+    """Whose orders."""
+
+    experiment = fields.String(
+        required=True, validate=validate.Length(min=1, max=LONGEST), metadata={"description": "Its orders."}
+    )
+
+
+class RetriesQuery(OrdersQuery):
+    """Which jobs would be tried again."""
+
+    task_id = text("Those of this task that its policy offers.")
+    jobs = text("These jobs, whatever their class: ids parted by commas.")
+    memory_factor = fields.Float(
+        validate=validate.Range(min=1, max=10), metadata={"description": "So many times the memory."}
+    )
+    other_site = fields.Boolean(metadata={"description": "Whether to avoid sites where the unit failed."})
+    format = fields.String(
+        validate=validate.OneOf(["json", "condor", "jobsub", "sam"]),
+        load_default="json",
+        metadata={"description": "JSON, a submit file, a command, or a SAM dimension of the inputs."},
+    )
