@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provenance.client import Client
-from provenance.client import client as client_module
+from provenance.client import transport
 from provenance.errors import (
     AmbiguousError,
     BadInputError,
@@ -66,7 +66,7 @@ class Peer:
 
 @pytest.fixture
 def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
-    monkeypatch.setattr(client_module, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(transport, "_PAUSE_SECONDS", 0.01)
     made = Peer()
     yield made
     made.close()
