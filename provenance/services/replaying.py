@@ -6,17 +6,15 @@ that grades and gaps come out as they are in the end.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.writing import intern_experiments, table_of
-from provenance.db.tables import BundlePlan, Job, LedgerEntry, Possession, RefObservation, Verdict
+from provenance.db.tables import LedgerEntry, Possession, RefObservation
 from provenance.records.decoding import decode_record
-from provenance.services.bundle_plans import write_plan_row
 from provenance.services.capsules import uses_in, write_capsule_rows
 from provenance.services.chain_erasures import KIND, ChainErasures, digests_in, items_of, read_erasures
 from provenance.services.chains import ListedDocuments
@@ -24,9 +22,8 @@ from provenance.services.comparators import write_comparator_row
 from provenance.services.erasures import ErasedRow, Erasure, write_erasure_rows
 from provenance.services.expire_logs import Owner, forget_possession, write_expiry_rows
 from provenance.services.findings import note_resolution
-from provenance.services.ledger import NewEntry, append_entries, read_entries
+from provenance.services.ledger import NewEntry, append_entries
 from provenance.services.orders import write_order_rows, write_report
-from provenance.services.post_verdict import write_verdict_row
 from provenance.services.record_jobs import record_jobs
 from provenance.services.record_sighting import write_sighting_row
 from provenance.services.recorded_bodies import RECORDS
@@ -36,21 +33,11 @@ from provenance.services.rule_tables import write_reclassification_row, write_ru
 from provenance.services.segments import SealedEntry, SegmentReader
 from provenance.services.submissions import Submission
 from provenance.services.task_declarations import intern_task, write_task_row
+from provenance.services.waiting_entries import WaitingEntries, WaitingEntry
 from provenance.services.waivers import write_waiver_rows
 from provenance.services.workflows import write_state, write_workflow_row
 
 _AT_ONCE = 500
-_OF_JOBS = ("verdict", "plan")
-"""What is said of a job, perhaps while it runs: of it the ledger has a record only when it is over."""
-
-
-class _Held(NamedTuple):
-    """An entry that waits for the first record of its job."""
-
-    id: int
-    kind: str
-    body: dict[str, Any]
-    received_at: datetime
 
 
 class Replay:
@@ -63,6 +50,7 @@ class Replay:
         self._name = experiment
         self._chain: ChainErasures | None = None
         self.experiment = intern_experiments(connection, known, {experiment})[experiment]
+        self._waiting = WaitingEntries(connection, known, store, (experiment, self.experiment))
 
     def prepare(self, reader: SegmentReader) -> None:
         """Learn which blobs are possessed, which code is resolved and which jobs a capsule serves, before any record is read."""
@@ -126,9 +114,9 @@ class Replay:
 
     def _record(self, records: list[Submission]) -> None:
         if records:
-            held = self._held()  # read while the jobs are not there: of those that are, nothing waits
+            waiting = self._waiting.by_job()  # read while the jobs are not there: of those that are, nothing waits
             record_jobs(self._connection, self._known, self._store, records)
-            self._write_held(held, {record.decoded.job_id for record in records})
+            self._waiting.write_of(waiting, {record.decoded.job_id for record in records})
             records.clear()
 
     def _write(self, entry: SealedEntry, place: tuple[int, int]) -> None:
@@ -231,64 +219,8 @@ class Replay:
             if rows:
                 self._connection.execute(table.insert(), rows)
 
-    def _jobs(self, job_ids: Iterable[str]) -> dict[str, int]:
-        """Return the keys of those of the jobs that are recorded, by job id."""
-        found: dict[str, int] = {}
-        for part in chunks(sorted(job_ids)):
-            query = select(Job.uuid, Job.id).where(Job.uuid.in_(part), Job.experiment_id == self.experiment)
-            found.update({row[0]: row[1] for row in self._connection.execute(query)})
-        return found
-
-    def _held(self) -> dict[str, list[_Held]]:
-        """Return the entries that wait for a record, by job id, in order; where no final record ever comes, they stay entries alone."""
-        noted: dict[str, list[_Held]] | None = self._known.notes.get(("held", self._name))
-        if noted is None:
-            noted = self._known.notes["held", self._name] = self._read_held()
-        return noted
-
-    def _read_held(self) -> dict[str, list[_Held]]:
-        """Return those of segments that were replayed before, perhaps by another process."""
-        query = (
-            select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at)
-            .join(Verdict, Verdict.entry_id == LedgerEntry.id, isouter=True)
-            .join(BundlePlan, BundlePlan.entry_id == LedgerEntry.id, isouter=True)
-            .where(LedgerEntry.experiment_id == self.experiment, LedgerEntry.kind.in_(_OF_JOBS))
-            .where(LedgerEntry.segment.is_not(None), Verdict.entry_id.is_(None), BundlePlan.id.is_(None))
-            .order_by(LedgerEntry.segment, LedgerEntry.position)
-        )
-        rows = self._connection.execute(query).all()
-        bodies = read_entries(self._connection, self._store, [row.id for row in rows])
-        found: dict[str, list[_Held]] = {}
-        for row in rows:
-            if row.id in bodies:  # else it was erased
-                one = _Held(row.id, row.kind, json.loads(bodies[row.id]), row.received_at)
-                found.setdefault(one.body["job_id"], []).append(one)
-        for job_id in self._jobs(found):
-            del found[job_id]
-        return found
-
-    def _write_held(self, held: dict[str, list[_Held]], job_ids: AbstractSet[str]) -> None:
-        """Write what was said of these jobs before their first record came."""
-        for job_id, job in self._jobs(held.keys() & job_ids).items():
-            for one in held.pop(job_id):
-                self._write_of_job(job, one)
-
-    def _write_of_job(self, job: int, one: _Held) -> None:
-        if one.kind == "verdict":
-            write_verdict_row(self._connection, job, one.id, one.body["verdict"], one.received_at)
-        else:
-            write_plan_row(self._connection, self._known, job, one.id, one.body)
-
-    def _hold_or_write(self, one: _Held) -> None:
-        held, jobs = self._held(), self._jobs([one.body["job_id"]])
-        for job in jobs.values():
-            self._write_of_job(job, one)
-        waiting = held.setdefault(one.body["job_id"], []) if not jobs else []
-        if all(other.id != one.id for other in waiting):  # else it was read just now, with its own entry
-            waiting.append(one)
-
     def _verdict(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        self._hold_or_write(_Held(entry, "verdict", body, received_at))
+        self._waiting.write_or_hold(WaitingEntry(entry, "verdict", body, received_at))
 
     def _comparators(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         write_comparator_row(self._connection, self.experiment, entry, body["comparators"])
@@ -297,7 +229,7 @@ class Replay:
         write_capsule_rows(self._connection, self.experiment, entry, body["capsule"])
 
     def _plan(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        self._hold_or_write(_Held(entry, "plan", body, received_at))
+        self._waiting.write_or_hold(WaitingEntry(entry, "plan", body, received_at))
 
     def _resolution(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         write_resolution_row(self._connection, entry, body)

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from provenance.client import Client
-from provenance.client import transport
+from provenance.client import Client, transport
 from provenance.errors import (
     AmbiguousError,
     BadInputError,
