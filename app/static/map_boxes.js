@@ -3,7 +3,7 @@
 
 const SHIFT = 3;
 // How far from the end of an arrow its count stands: in the middle the lines of one box lie on each other, and hide it.
-export const COUNT_AT = 36;
+export const COUNT_AT = 36, COUNT_LINE = 12;
 const PALETTES = {
   light: { ink: "#1b1f24", muted: "#57606a", line: "#8c959f", hair: "#d0d7de", paper: "#ffffff", file: "#f3f5f8", focus: "#0072b2", focusFill: "#ddeefa", badge: "#eceff2",
     succeeded: "#009e73", failed: "#d55e00", killed: "#b8588f", running: "#0072b2", silent: "#b87a00", lost: "#2f8fc4", unknown: "#767676", found: "#f0c000" },
@@ -88,7 +88,7 @@ export const styleOf = (colours) => [
     selector: "edge",
     style: {
       width: 1.4, "line-color": colours.line, "target-arrow-shape": "vee", "target-arrow-color": colours.line, "arrow-scale": 0.8,
-      "target-label": "data(arriving)", "target-text-offset": COUNT_AT, "source-label": "data(leaving)", "source-text-offset": COUNT_AT, "font-size": 10, "font-family": "system-ui, sans-serif", color: colours.muted, "text-background-color": colours.paper, "text-background-opacity": 0.85, "text-background-padding": 2,
+      "target-label": "data(arriving)", "target-text-offset": COUNT_AT, "source-label": "data(leaving)", "source-text-offset": COUNT_AT, "target-text-margin-y": "data(shift)", "source-text-margin-y": "data(shift)", "font-size": 10, "font-family": "system-ui, sans-serif", color: colours.muted, "text-background-color": colours.paper, "text-background-opacity": 0.85, "text-background-padding": 2,
       "source-endpoint": "data(leaves)", "target-endpoint": "data(arrives)", "edge-distances": "endpoints",
       "curve-style": "unbundled-bezier", "control-point-distances": "data(distances)", "control-point-weights": "data(weights)",
     },

@@ -1,6 +1,6 @@
 // The map as it is drawn: where boxes and lines lie, how they move when boxes open, and the legend. What of it is seen is in `map_window.js`.
 "use strict";
-import { imageOf, outer, palette, signOf, styleOf } from "./map_boxes.js";
+import { COUNT_LINE, imageOf, outer, palette, signOf, styleOf } from "./map_boxes.js";
 
 export const NARROW = matchMedia("(max-width: 40rem)"), DARK = matchMedia("(prefers-color-scheme: dark)"), STILL = matchMedia("(prefers-reduced-motion: reduce)");
 export const MOVE = 220;
@@ -18,8 +18,8 @@ export class Drawing {
     this.view = view;
     this.boxes = new Map(view.boxes.map((box) => [box.id, box]));
     this.colours = palette(DARK.matches);
-    this.crowds = this.crowdsOf(view);
     const places = this.layOut(view);
+    this.counts = this.countsOf(view);
     const after = before && this.middleOf(keys, (id) => places.get(id));
     const anchor = after ? { x: before.x - after.x, y: before.y - after.y } : { x: 0, y: 0 };
     const was = new Map(this.cy.nodes().map((node) => [node.id(), { ...node.position() }]));
@@ -47,25 +47,34 @@ export class Drawing {
     return some.length ? { x: mean("x"), y: mean("y") } : null;
   }
 
-  // How many lines leave each box, and how many arrive.
-  crowdsOf(view) {
+  // At which of its ends the count of each arrow stands, where fewer lines come together, and how far it is shifted: those of one end
+  // stand below each other in the order of the boxes at the other, or they would hide each other.
+  countsOf(view) {
     const leaving = new Map(), arriving = new Map(), more = (counts, id) => counts.set(id, (counts.get(id) || 0) + 1);
     for (const [source, target] of view.arrows) {
       more(leaving, source);
       more(arriving, target);
     }
-    return { leaving, arriving };
+    const ends = new Map(), found = new Map(), axis = NARROW.matches ? "x" : "y";
+    for (const [source, target] of view.arrows) {
+      const isAtSource = arriving.get(target) > 1 && arriving.get(target) >= leaving.get(source), end = isAtSource ? `${source}>` : `>${target}`;
+      ends.set(end, [...(ends.get(end) || []), { id: `${source}>${target}`, isAtSource, far: this.graph.node(isAtSource ? target : source)[axis] }]);
+    }
+    for (const counts of ends.values()) {
+      counts.sort((one, other) => one.far - other.far).forEach((count, place) => found.set(count.id, { isAtSource: count.isAtSource, shift: COUNT_LINE * (place - (counts.length - 1) / 2) }));
+    }
+    return found;
   }
 
   nodeOf(box) {
     return { group: "nodes", data: { id: box.id, ...outer(box), image: imageOf(box, this.colours) } };
   }
 
-  // How much an arrow is, and at which of its ends that stands: where fewer lines come together.
+  // How much an arrow is, and where that stands.
   countOf([source, target, count]) {
     const words = this.view.unit && count ? `${count.toLocaleString("en").replaceAll(",", "\u2009")} ${this.view.unit}${count === 1 ? "" : "s"}` : "";
-    const arriving = this.crowds.arriving.get(target), isAtSource = arriving > 1 && arriving >= this.crowds.leaving.get(source);
-    return isAtSource ? { leaving: words, arriving: "" } : { leaving: "", arriving: words };
+    const { isAtSource, shift } = this.counts.get(`${source}>${target}`);
+    return isAtSource ? { leaving: words, arriving: "", shift } : { leaving: "", arriving: words, shift };
   }
 
   lineOf(arrow) {

@@ -32,10 +32,10 @@ const line = (map, arrow, isMarked, colours) => {
 };
 
 const count = (map, arrow, start, end, colours) => {
-  const { leaving, arriving } = map.countOf(arrow);
+  const { leaving, arriving, shift } = map.countOf(arrow);
   if (!leaving && !arriving) return "";
   const from = leaving ? start : end, by = leaving ? COUNT_AT : -COUNT_AT;
-  const place = NARROW.matches ? `x="${from.x}" y="${from.y + by / 2}"` : `x="${from.x + by}" y="${from.y - 4}"`;
+  const place = NARROW.matches ? `x="${from.x}" y="${from.y + by / 2 + shift}"` : `x="${from.x + by}" y="${from.y - 4 + shift}"`;
   return `<text ${place} text-anchor="middle" font-size="10" fill="${colours.muted}" stroke="${colours.paper}" stroke-width="3" paint-order="stroke">${leaving || arriving}</text>`;
 };
 

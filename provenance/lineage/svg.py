@@ -64,6 +64,7 @@ SHEET_SHIFT = 3.0
 PLAIN, COUNTED = Spacing(38.0, 14.0), Spacing(106.0, 14.0)
 COUNT_AT = 36.0
 """How far from the end of an arrow the middle of its count stands."""
+COUNT_LINE = 11.0
 
 
 def draw(
@@ -143,16 +144,19 @@ def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
 
 
 def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
-    """Writes counts at the end of arrows where fewer come together: lines that lie on each other would hide them."""
+    """Writes counts at the end of arrows where fewer come together, and those of one end below each other: else they hide each other."""
     leaving = Counter(source for source, _ in sheet.arrows)
     arriving = Counter(target for _, target in sheet.arrows)
+    ends: dict[tuple[str, bool], list[tuple[float, str]]] = {}
     for (source, target), words in sheet.counts.items():
-        if arriving[target] > 1 and arriving[target] >= leaving[source]:
-            x, y = _exit(layout.places[source])
-            write_count(body, words, (x + COUNT_AT, y - 4))
-        else:
-            x, y = _entry(layout.places[target])
-            write_count(body, words, (x - COUNT_AT, y - 4))
+        is_exit = arriving[target] > 1 and arriving[target] >= leaving[source]
+        near, far = (source, target) if is_exit else (target, source)
+        ends.setdefault((near, is_exit), []).append((layout.places[far].across, words))
+    for (key, is_exit), counts in ends.items():
+        x, y = _exit(layout.places[key]) if is_exit else _entry(layout.places[key])
+        first = y - 4 - COUNT_LINE * (len(counts) - 1) / 2
+        for place, (_, words) in enumerate(sorted(counts)):
+            write_count(body, words, (x + (COUNT_AT if is_exit else -COUNT_AT), first + COUNT_LINE * place))
 
 
 def _draw_item(body: ET.Element, item: Item, place: Place) -> None:

@@ -161,6 +161,33 @@ def test_counts_stand_at_arrows_and_never_on_each_other() -> None:
     assert min(after - before for before, after in pairwise(heights)) > 12
 
 
+def test_counts_of_arrows_that_cross_stand_below_each_other_in_the_order_of_their_boxes() -> None:
+    """Two and two: as many lines leave each box as arrive, so that no end has its count for itself."""
+    classes = tuple(
+        JobClass(*words, 3)
+        for words in (("caf", "", "failed"), ("caf", "", "succeeded"), ("pid", "", "failed"), ("pid", "", "succeeded"))
+    )
+    folded = FoldedGraph(classes, (Flow(2, 0, 10), Flow(2, 1, 20), Flow(3, 0, 30), Flow(3, 1, 40)))
+
+    root = ET.fromstring(draw_classes(folded))  # noqa: S314 - our own
+
+    at = {
+        text.text: (float(text.get("x", "")), float(text.get("y", "")))
+        for text in root.iter(f"{SVG}text")
+        if text.get("class") == "lineage-count"
+    }
+    for first, second in (("10 files", "20 files"), ("30 files", "40 files")):
+        assert at[first][0] == at[second][0]
+        assert abs(at[second][1] - at[first][1]) >= 11
+    tops = {
+        node.get("class", ""): float(node.get("transform", "").split()[1].rstrip(")"))
+        for node in nodes_of(root)
+        if node.findtext(f"{SVG}text") == "caf"
+    }
+    is_failed_above = min(tops, key=lambda name: tops[name]).endswith("is-failed")
+    assert (at["10 files"][1] < at["20 files"][1]) == is_failed_above
+
+
 def test_jobs_that_did_not_end_well_have_a_frame_in_the_colour_of_their_state() -> None:
     shapes = {
         node.get("class", "").rpartition("is-")[2]: shape
