@@ -187,8 +187,10 @@ def _parents_of(connection: Connection, claims: Sequence[int], most: int) -> Seq
 
 
 def _role(used: Select[int], *, is_shared: bool) -> ScalarSelect[Any]:
-    condition = Mention.role.in_(SHARED_ROLES) if is_shared else Mention.role.not_in(SHARED_ROLES)
-    return used.with_only_columns(func.min(Mention.role)).where(condition).scalar_subquery()
+    read = aliased(Mention)  # once more, by its place: else SQLite looks through all that the job read for each of its inputs
+    condition = read.role.in_(SHARED_ROLES) if is_shared else read.role.not_in(SHARED_ROLES)
+    found = used.where(read.job_id == Mention.job_id, read.position == Mention.position, condition)
+    return found.with_only_columns(func.min(read.role)).scalar_subquery()
 
 
 def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[str], focus: Focus) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from production_samples import Production, file_entry, job
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, event, func, select, text
 
 from provenance.db.queries import (
     file_lists,
@@ -21,6 +21,7 @@ from provenance.db.queries import (
     whole_walks,
 )
 from provenance.db.queries.jobs import JobFilters, job_conditions
+from provenance.db.queries.neighbourhood import _parents_of
 from provenance.db.tables import Job
 
 JOBS = 2000
@@ -82,6 +83,25 @@ def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
     for statement in LOOK_UPS:
         steps = plan(analysed, statement.format(among="IN (SELECT value FROM json_each('[1, 2]'))"))
         assert not [step for step in steps if re.match(r"SCAN (?!json_each|few|\()", step)], (statement, steps)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_picture_looks_up_the_role_of_an_input_without_the_others_of_its_job(production: Production) -> None:
+    """A job may read thirty thousand files: to look through all of them for each took a minute."""
+    production.record(job(1, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]))
+    told: list[tuple[str, Any]] = []
+    engine = production.database.reading
+    event.listen(engine, "before_cursor_execute", lambda *said: told.append((said[2], said[3])))
+
+    with engine.connect() as connection:
+        claim = connection.execute(text("SELECT id FROM claims")).scalar_one()
+        _parents_of(connection, [claim], 10)
+        statement, parameters = told[-1]
+        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+    assert "min(" in statement
+    assert [step for step in steps if "mentions" in step]
+    assert not [step for step in steps if step.endswith("USING PRIMARY KEY (job_id=?)")], steps
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
