@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, Select, exists, func, select
+from sqlalchemy import Connection, ScalarSelect, Select, func, select
 from sqlalchemy.orm import aliased
 
 from provenance.db.keys import chunks
@@ -247,9 +247,9 @@ def _consumers_of(connection: Connection, identities: Sequence[int], limit: int)
 
 def _children_of(connection: Connection, identities: Sequence[int], limit: int) -> Iterable[Any]:
     """Return (identity_id, claim_id, job_id, is_input) of what was made from these identities; see `_parents_of`."""
-    is_input = exists().where(Mention.identity_id == Parent.identity_id, Mention.job_id == Claim.job_id)
+    used = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == Claim.job_id)
     query = (
-        select(Parent.identity_id, Parent.claim_id, Claim.job_id, is_input.label("is_input"))
+        select(Parent.identity_id, Parent.claim_id, Claim.job_id, used.exists().label("is_input"))
         .join(Claim, Claim.id == Parent.claim_id)
         .where(Parent.identity_id.in_(identities))
         .order_by(Parent.identity_id, Parent.claim_id)
