@@ -71,6 +71,16 @@ def test_every_question_has_its_call(recorded: FlaskClient) -> None:
     assert shown["omitted"]["hidden"] == 5
 
 
+def test_a_job_that_read_two_contents_of_an_orphan_is_one_reader(client: FlaskClient) -> None:
+    seen = [{"name": "raw", "checksums": [f"adler32:{place:08x}"], "role": "shared"} for place in (1, 2)]
+    for job in (numbered(1, inputs=seen), numbered(2, inputs=seen[:1])):
+        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+
+    [orphan] = read(client, "/lineage/orphans")["files"]
+
+    assert (orphan["name"], orphan["reader_count"], orphan["is_shared"]) == ("raw", 2, True)
+
+
 def test_all_ancestors_and_descendants_are_listed_with_the_jobs_that_made_them(recorded: FlaskClient) -> None:
     up, down = (read(recorded, f"/files/{path}") for path in ("merged/ancestors", "raw/descendants"))
 
