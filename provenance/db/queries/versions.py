@@ -106,9 +106,9 @@ def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:
     """Return the job that last wrote each file without success, by file; reruns claim nothing."""
     found: dict[int, int] = {}
     for part in chunks(files):
-        newest = dict(connection.execute(_TRIES, {"files": part}).tuples().all())
-        job_of = dict(select_among(connection, _JOBS, newest.values()))
-        found.update((file, job_of[claim]) for file, claim in newest.items())
+        newest = connection.execute(_TRIES, {"files": part}).all()
+        job_of: dict[int, int] = dict(select_among(connection, _JOBS, [row[1] for row in newest]))
+        found.update((row[0], job_of[row[1]]) for row in newest)
     return found
 
 
