@@ -188,3 +188,19 @@ def test_plan_of_a_circle_or_of_an_unknown_loss_says_why_it_cannot_be(recorded: 
     assert plan["why"].startswith("These jobs read each other's outputs")
     assert "These jobs read each other" in recorded.get("/rebuild/x?from_scratch=1").text
     assert_problem(recorded.get("/api/v1/files/x/rebuild?lost=nosuch"), 422, "lost")
+
+
+def test_events_of_a_history_name_the_experiment_of_each_job(client: FlaskClient) -> None:
+    """The file that was asked for may be another experiment's than the jobs behind it."""
+    flux = {"name": "flux", "checksums": ["adler32:00000001"]}
+    jobs = (
+        numbered(1, outputs=[flux], experiment="beam", ended_at="2026-01-01T01:00:00Z"),
+        numbered(2, inputs=[{**flux, "experiment": "beam"}], outputs=files("made"), ended_at="2026-01-01T02:00:00Z"),
+    )
+    for job in jobs:
+        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+
+    lines = client.get("/api/v1/files/made/lineage?format=openlineage").text.splitlines()
+
+    namespaces = {event["run"]["runId"]: event["job"]["namespace"] for event in map(json.loads, lines)}
+    assert namespaces == {jobs[0]["job_id"]: "beam", jobs[1]["job_id"]: "nova"}
