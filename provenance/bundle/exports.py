@@ -78,7 +78,8 @@ def _activity(record: Mapping[str, Any]) -> dict[str, Any]:
 def _add_files(document: Document, activity: str, relation: str, files: list[dict[str, Any]]) -> None:
     for place, file in enumerate(files):
         name, sha256, size = text(file.get("name")), digest(file.get("sha256")), number(file.get("size_bytes"))
-        entity = f"file:{sha256 or _local(name)}"
+        spaces = (text(file.get("experiment")), text(file.get("namespace")))  # files of one name are not one file
+        entity = f"file:{sha256 or _local(':'.join([*filter(None, spaces), name]))}"
         facts: dict[str, Any] = {"prov:label": name, "prov:type": _qualified("jobprov:file")}
         if sha256:
             facts["jobprov:sha256"] = sha256
@@ -114,11 +115,12 @@ def _openlineage(payload: Payload, mtime: int) -> list[dict[str, Any]]:
     inputs = [_dataset(experiment, file) for file in rows(record.get("inputs"))]
     outputs = [_dataset(experiment, file) for file in rows(record.get("outputs"))]
     started = _instant(text(record.get("started_at"))) or end
-    ended = "COMPLETE" if text(record.get("state")) == "succeeded" else "FAIL"
-    return [
-        common | {"eventType": "START", "eventTime": started, "inputs": inputs, "outputs": []},
-        common | {"eventType": ended, "eventTime": end, "inputs": inputs, "outputs": outputs},
-    ]
+    state = text(record.get("state"))
+    start = common | {"eventType": "START", "eventTime": started, "inputs": inputs, "outputs": []}
+    if state == "running":
+        return [start]
+    ended = "COMPLETE" if state == "succeeded" else "FAIL"
+    return [start, common | {"eventType": ended, "eventTime": end, "inputs": inputs, "outputs": outputs}]
 
 
 def _dataset(experiment: str, file: Mapping[str, Any]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A PROV-JSON document as PROV-N text.
 
-Source: W3C PROV-N, sections 3 to 4; a local name may hold `%XX` and needs a backslash before other marks.
+Source: W3C PROV-N, sections 3 to 4; a local name may hold `%XX` and needs a backslash before other marks, and before a
+`-` or `.` in front and a `.` at the end.
 """
 
 import json
@@ -31,7 +32,10 @@ def provn(document: dict[str, dict[str, Any]]) -> str:
 
 def _name(qualified: str) -> str:
     prefix, _, local = qualified.partition(":")
-    return f"{prefix}:{''.join(chr(92) + letter if letter in _ESCAPED else letter for letter in local)}"
+    escaped = "".join(f"\\{letter}" if letter in _ESCAPED else letter for letter in local)
+    if local[:1] in {"-", "."}:
+        escaped = f"\\{escaped}"
+    return f"{prefix}:{escaped[:-1]}\\." if local[1:].endswith(".") else f"{prefix}:{escaped}"
 
 
 def _attributes(facts: dict[str, Any]) -> str:

@@ -78,6 +78,7 @@ class JobNode:
     url: str | None = None
     ended_at: datetime | None = None
     received_at: datetime | None = None
+    experiment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
             "producer": _PRODUCER,
             "schemaURL": RUN_EVENT,
             "run": {"runId": job.job_id},
-            "job": {"namespace": experiment or "unknown", "name": job.stage or job.task_id or "job"},
+            "job": {"namespace": job.experiment or experiment or "unknown", "name": job.stage or job.task_id or "job"},
         }
         if job.started_at is not None:
             start = {"eventType": "START", "eventTime": utc_text(job.started_at), "inputs": inputs, "outputs": []}

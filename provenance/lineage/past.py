@@ -12,8 +12,9 @@ class Past:
     Attributes:
         as_of: aware UTC.
         changed_jobs: ids of jobs, at most a hundred, of which a correction or another witness's record came later.
-        relinked_files: names of files, at most a hundred, that another job claimed or a catalog saw later, or whose makers what
-            later jobs read tells otherwise: what they are linked to may have been found out since.
+        relinked_files: names of files, at most a hundred, that another job claimed or a catalog saw later, of which a job that made
+            them said more later, or whose makers what later jobs read tells otherwise: what they are linked to may have been found out
+            since.
     """
 
     as_of: datetime

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.companions import companions_of
@@ -128,7 +128,7 @@ def _makers(connection: Connection, file: FoundFile) -> dict[int, _Maker]:
         select(Job.id, Stage.name, Job.recipe, Job.started_at)
         .select_from(Job)
         .outerjoin(TaskRow, TaskRow.id == Job.task_id)
-        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+        .outerjoin(Stage, Stage.id == func.coalesce(TaskRow.stage_id, Job.stage_id))
     )
     for part in chunks(sorted(keys)):
         for key, stage, recipe, started in connection.execute(query.where(Job.id.in_(part))):

@@ -1,6 +1,5 @@
 """Files in lists: by a pattern of their names, a page at a time in the order of names."""
 
-from collections import Counter
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -39,14 +38,20 @@ FROM files AS f WHERE f.id {among}
 
 _ROLES_LOOKED_AT = 20
 _READERS = f"""
-SELECT
-    i.file_id,
-    (SELECT count(*) FROM (SELECT DISTINCT m.job_id FROM mentions AS m WHERE m.identity_id = i.id LIMIT {MOST_READERS}) AS few),
-    (
-        SELECT count(*)
-        FROM (SELECT m.role FROM mentions AS m WHERE m.identity_id = i.id LIMIT {_ROLES_LOOKED_AT}) AS few
-        WHERE coalesce(few.role, '') NOT IN ({", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))})
-    )
+SELECT f.id, (
+    SELECT count(*) FROM (
+        SELECT DISTINCT m.job_id FROM identities AS i CROSS JOIN mentions AS m
+        WHERE i.file_id = f.id AND m.identity_id = i.id LIMIT {MOST_READERS}
+    ) AS few
+)
+FROM files AS f WHERE f.id {{among}}
+"""  # noqa: S608 - constants of this module
+_UNSHARED = f"""
+SELECT i.file_id, (
+    SELECT count(*)
+    FROM (SELECT m.role FROM mentions AS m WHERE m.identity_id = i.id LIMIT {_ROLES_LOOKED_AT}) AS few
+    WHERE coalesce(few.role, '') NOT IN ({", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))})
+)
 FROM identities AS i WHERE i.file_id {{among}}
 """  # noqa: S608 - constants of this module
 
@@ -178,16 +183,12 @@ def list_unmade(
 
 
 def _with_readers(connection: Connection, files: list[UnmadeFile]) -> list[UnmadeFile]:
-    """Return the files with their readers; what they are as is told by the first few."""
-    counts: Counter[int] = Counter()
-    unshared: Counter[int] = Counter()
-    for file, readers, others in select_among(connection, _READERS, [file.key for file in files]):
-        counts[file] += readers
-        unshared[file] += others
+    """Return the files with their readers, a job once whatever it read of a file; what they are as is told by the first few."""
+    keys = [file.key for file in files]
+    counts: dict[int, int] = dict(select_among(connection, _READERS, keys))
+    unshared = {file for file, others in select_among(connection, _UNSHARED, keys) if others}
     return [
-        file._replace(
-            reader_count=min(counts[file.key], MOST_READERS), is_shared=counts[file.key] > 0 == unshared[file.key]
-        )
+        file._replace(reader_count=counts[file.key], is_shared=counts[file.key] > 0 and file.key not in unshared)
         for file in files
     ]
 

@@ -56,11 +56,12 @@ _CONSUMERS = (
     .limit(bindparam("limit"))
 )  # fmt: skip
 _child = aliased(Claim)
-_IS_INPUT = exists().where(Mention.identity_id == Parent.identity_id, Mention.job_id == _child.job_id)
+# the job, not all columns: only then SQLite goes by the index of identities, and not through all that the job read
+_USED = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == _child.job_id)
 _PARENTS = (
     select(
         File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid, Parent.identity_id,
-        (Job.id == _child.job_id).label("is_own"), _IS_INPUT.label("is_input"),
+        (Job.id == _child.job_id).label("is_own"), _USED.exists().label("is_input"),
     )
     .select_from(Parent)
     .join(_child, _child.id == Parent.claim_id)

@@ -9,7 +9,7 @@ from provenance.db.keys import chunks
 from provenance.db.queries.parameters import among
 from provenance.db.queries.sums import wide_sum
 from provenance.db.recording.job_rows import STATES
-from provenance.db.tables import Claim, Identity, Job, Stage
+from provenance.db.tables import Claim, Identity, Job, Stage, TaskRow
 
 _AT_ONCE = 10_000
 _FIRST_BAD = STATES.index("failed")  # the states behind it are bad too
@@ -26,6 +26,13 @@ class JobCost(NamedTuple):
     task: int | None
     unit: str | None
     retry_of: str | None
+    experiment: int
+    uuid: str
+
+    @property
+    def before(self) -> "tuple[int, str | None]":
+        """What it retries: ids of jobs are those of an experiment."""
+        return self.experiment, self.retry_of
 
 
 def job_costs(connection: Connection, jobs: Collection[int]) -> list[JobCost]:
@@ -46,14 +53,15 @@ def failed_attempts(connection: Connection, jobs: Iterable[JobCost]) -> list[Job
         for cost in _read(connection, bad.where(among(connection, Job.task_id, part))):
             if (cost.task, cost.unit) in units:
                 found[cost.key] = cost
-    wanted = {cost.retry_of for cost in (*costs, *found.values()) if cost.retry_of is not None}
+    wanted = {cost.before for cost in (*costs, *found.values()) if cost.retry_of is not None}
     for _ in range(_MOST_BEFORE):  # an attempt may name the one before it, and so on
-        earlier = [cost for part in chunks(sorted(wanted)) for cost in _read(connection, bad.where(Job.uuid.in_(part)))]
-        fresh = {cost.key: cost for cost in earlier if cost.key not in found}
+        uuids = sorted({uuid for _, uuid in wanted if uuid is not None})
+        earlier = [cost for part in chunks(uuids) for cost in _read(connection, bad.where(Job.uuid.in_(part)))]
+        fresh = {cost.key: cost for cost in earlier if cost.key not in found and (cost.experiment, cost.uuid) in wanted}
         if not fresh:
             break
         found |= fresh
-        wanted = {cost.retry_of for cost in fresh.values() if cost.retry_of is not None}
+        wanted = {cost.before for cost in fresh.values() if cost.retry_of is not None}
     own = {cost.key for cost in costs}
     return [cost for cost in found.values() if cost.key not in own]
 
@@ -75,9 +83,11 @@ def output_bytes(connection: Connection, jobs: Collection[int]) -> dict[int, int
 def _query() -> Select[Any]:
     columns: tuple[Any, ...] = (
         Job.id, func.coalesce(Stage.name, ""), Job.wall_seconds, Job.cpu_seconds, Job.task_id, Job.unit, Job.retry_of,
+        Job.experiment_id, Job.uuid,
     )  # fmt: skip
     query: Select[Any] = select(*columns)
-    return query.outerjoin(Stage, Stage.id == Job.stage_id)
+    query = query.outerjoin(TaskRow, TaskRow.id == Job.task_id)
+    return query.outerjoin(Stage, Stage.id == func.coalesce(TaskRow.stage_id, Job.stage_id))
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[JobCost]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, Select, exists, func, select
+from sqlalchemy import Connection, ScalarSelect, Select, func, select
 from sqlalchemy.orm import aliased
 
 from provenance.db.keys import chunks
@@ -186,8 +186,12 @@ def _parents_of(connection: Connection, claims: Sequence[int], most: int) -> Seq
 
 
 def _role(used: Select[int], *, is_shared: bool) -> ScalarSelect[Any]:
-    condition = Mention.role.in_(SHARED_ROLES) if is_shared else Mention.role.not_in(SHARED_ROLES)
-    return used.with_only_columns(func.min(Mention.role)).where(condition).scalar_subquery()
+    read = aliased(
+        Mention
+    )  # once more, by its place: else SQLite looks through all that the job read for each of its inputs
+    condition = read.role.in_(SHARED_ROLES) if is_shared else read.role.not_in(SHARED_ROLES)
+    found = used.where(read.job_id == Mention.job_id, read.position == Mention.position, condition)
+    return found.with_only_columns(func.min(read.role)).scalar_subquery()
 
 
 def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[str], focus: Focus) -> list[str]:
@@ -244,9 +248,9 @@ def _consumers_of(connection: Connection, identities: Sequence[int], limit: int)
 
 def _children_of(connection: Connection, identities: Sequence[int], limit: int) -> Iterable[Any]:
     """Return (identity_id, claim_id, job_id, is_input) of what was made from these identities; see `_parents_of`."""
-    is_input = exists().where(Mention.identity_id == Parent.identity_id, Mention.job_id == Claim.job_id)
+    used = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == Claim.job_id)
     query = (
-        select(Parent.identity_id, Parent.claim_id, Claim.job_id, is_input.label("is_input"))
+        select(Parent.identity_id, Parent.claim_id, Claim.job_id, used.exists().label("is_input"))
         .join(Claim, Claim.id == Parent.claim_id)
         .where(Parent.identity_id.in_(identities))
         .order_by(Parent.identity_id, Parent.claim_id)

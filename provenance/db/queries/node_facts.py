@@ -134,15 +134,16 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
         query = (
             select(
                 Job.id, Job.uuid, Job.batch_id, Job.state, Stage.name, TaskRow.task_id, Stage.campaign,
-                Job.software_set_id, Job.started_at, Job.ended_at, Job.received_at,
+                Job.software_set_id, Job.started_at, Job.ended_at, Job.received_at, Experiment.name,
             )
+            .join(Experiment, Experiment.id == Job.experiment_id)
             .outerjoin(TaskRow, TaskRow.id == Job.task_id)
             .outerjoin(Stage, Stage.id == TaskRow.stage_id)
             .where(Job.id.in_(part))
         )  # fmt: skip
         rows = connection.execute(query).all()
         code = code_versions(connection, {row[7] for row in rows if row[7] is not None})
-        for key, uuid, batch, state, stage, task, campaign, software, started, ended, received in rows:
+        for key, uuid, batch, state, stage, task, campaign, software, started, ended, received, experiment in rows:
             version = code.get(software) if software is not None else None
             nodes.append(
                 JobNode(
@@ -158,6 +159,7 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
                     job_url(uuid),
                     ended,
                     received,
+                    experiment,
                 )
             )
     return nodes

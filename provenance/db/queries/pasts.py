@@ -33,6 +33,12 @@ SELECT f.name, min(j.received_at), max(j.received_at)
 FROM claims AS c JOIN jobs AS j ON j.id = c.job_id JOIN files AS f ON f.id = c.file_id
 WHERE c.file_id {among} GROUP BY f.id, f.name
 """
+_CORRECTED = """
+SELECT f.name, j.id, j.received_at, e.received_at
+FROM claims AS c CROSS JOIN jobs AS j CROSS JOIN witness_records AS w CROSS JOIN ledger_entries AS e CROSS JOIN files AS f
+WHERE c.file_id {among} AND j.id = c.job_id AND w.job_id = j.id AND e.id = w.entry_id AND e.received_at > j.received_at
+AND f.id = c.file_id
+"""
 _SIGHTED = """
 SELECT f.name, max(e.received_at)
 FROM sightings AS s JOIN ledger_entries AS e ON e.id = s.entry_id JOIN files AS f ON f.id = s.file_id
@@ -47,15 +53,22 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     claims = select_among(connection, _CLAIMS, _numbers(_keys(history), "c"))
     file_of = {f"c{claim}": f"f{file}" for claim, file, _ in claims}
     later = {f"c{claim}" for claim, _, received in claims if received > limit}
+    unclaimed = _unclaimed(connection, history.start, limit)
     found = History(history.start, is_cut=history.is_cut)
     for ends, link in history.links.items():
         if ends[0] in known or (ends[1] in known and ends[0] not in later):
-            found.links[ends] = link
+            found.links[ends] = link._replace(is_sure=True) if ends[0] in unclaimed else link
     resolved = {(file_of.get(source, source), target) for source, target in found.links}
     for (source, target), link in history.links.items():
         if target in known and source in later and (file_of[source], target) not in resolved:
             found.links[file_of[source], target] = link._replace(is_sure=True)
     return found
+
+
+def _unclaimed(connection: Connection, start: str, limit: Any) -> set[str]:
+    """Return the start of a history where it is a file that nobody had claimed: what was read of it was surely that one."""
+    claimed = select_among(connection, _CLAIMED, _numbers([start], "f"))
+    return {start} if start[0] == "f" and all(first > limit for _, first, _ in claimed) else set()
 
 
 def changed_since(connection: Connection, history: History, moment: datetime) -> Past:
@@ -64,8 +77,13 @@ def changed_since(connection: Connection, history: History, moment: datetime) ->
     keys = _keys(history)
     claims = select_among(connection, _CLAIMS, _numbers(keys, "c"))
     files = sorted({file for _, file, _ in claims} | set(_numbers(keys, "f")))
-    jobs = sorted(job for job, last in select_among(connection, _LAST_RECORD, jobs_of(history)) if last > limit)
+    known = set(jobs_of(history))
+    jobs = sorted(job for job, last in select_among(connection, _LAST_RECORD, known) if last > limit)
     names = {name for name, first, last in select_among(connection, _CLAIMED, files) if first <= limit < last}
+    corrected = select_among(
+        connection, _CORRECTED, files
+    )  # also by jobs that are linked no more, since they say otherwise now
+    names |= {name for name, job, first, last in corrected if first <= limit < last and job not in known}
     names |= {name for name, last in select_among(connection, _SIGHTED, files) if last > limit}
     names |= relinked_by_readers(connection, files, limit)
     uuids = connection.execute(select(Job.uuid).where(Job.id.in_(jobs[:MOST_NAMED]))).scalars()

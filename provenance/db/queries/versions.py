@@ -1,19 +1,23 @@
 """Versions of files: their claims, numbered by (ended_at, job_id), so that everybody counts alike.
 
-A claim of a job that did not succeed is a version only where something links to it surely; claims of reruns are none.
+A claim of a job that did not succeed is a version only where something links to it surely; claims of reruns are none. Of a crowded name
+only the last thousand that were recorded count: a name that every job writes has as many versions as there are jobs.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, or_, select
+from sqlalchemy.orm import aliased
 
 from provenance.db.base import EPOCH
 from provenance.db.keys import chunks
 from provenance.db.recording.job_rows import STATES
-from provenance.db.tables import Claim, Identity, Job, Mention, Producer
+from provenance.db.selecting import select_among
+from provenance.db.tables import Claim, File, Identity, Job, Mention, Producer
 
+_JOBS = "SELECT id, job_id FROM claims WHERE id {among}"
 _SUCCEEDED = STATES.index("succeeded")
 MOST_VERSIONS = 1000
 
@@ -24,28 +28,41 @@ _IS_LINKED = (
     .where(Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.identity_id == Producer.identity_id)
     .correlate(Claim)
 )
+_late, _late_job = aliased(Claim), aliased(Job)
+_FIRST_OF_CROWD = (
+    select(_late.id)
+    .join(_late_job, _late_job.id == _late.job_id)
+    .where(_late.file_id == File.id, _late_job.rerun_of.is_(None), _late_job.state == _SUCCEEDED)
+    .order_by(_late.id.desc())
+    .offset(MOST_VERSIONS - 1)
+    .limit(1)
+    .correlate(File)
+    .scalar_subquery()
+)
+_looked_at = (
+    select(File.id.label("file_id"), case((File.is_crowded, func.coalesce(_FIRST_OF_CROWD, 0)), else_=0).label("first"))
+    .where(File.id.in_(bindparam("files", expanding=True)))
+    .cte("looked_at")
+    .prefix_with("MATERIALIZED")  # else PostgreSQL looks for the first of a crowd at each of its claims
+)
 _CLAIMS = (
     select(
         Claim.file_id, Claim.id, Job.id, Job.uuid, Job.state, Job.ended_at, Identity.size_bytes, Identity.checksums,
         Claim.status, Claim.data_tier, Claim.event_count, Claim.alias_of,
     )
+    .select_from(_looked_at)
+    .join(Claim, and_(Claim.file_id == _looked_at.c.file_id, Claim.id >= _looked_at.c.first))
     .join(Job, Job.id == Claim.job_id)
     .join(Identity, Identity.id == Claim.identity_id)
-    .where(
-        Claim.file_id.in_(bindparam("files", expanding=True)),
-        Job.rerun_of.is_(None),
-        or_(Job.state == _SUCCEEDED, _IS_LINKED),
-    )
-    .limit(bindparam("limit"))
+    .where(Job.rerun_of.is_(None), or_(Job.state == _SUCCEEDED, _IS_LINKED))
 )  # fmt: skip
 
 
 _TRIES = (
-    select(Claim.file_id, Claim.job_id)
+    select(Claim.file_id, func.max(Claim.id))
     .join(Job, Job.id == Claim.job_id)
     .where(Claim.file_id.in_(bindparam("files", expanding=True)), Job.rerun_of.is_(None), Job.state != _SUCCEEDED)
-    .order_by(Claim.id.desc())
-    .limit(bindparam("limit"))
+    .group_by(Claim.file_id)
 )
 
 
@@ -77,11 +94,10 @@ class Version(NamedTuple):
 
 
 def versions_of(connection: Connection, files: Sequence[int]) -> dict[int, list[Version]]:
-    """Return the versions of each file, oldest first, at most a thousand each; files without one are left out."""
+    """Return the versions of each file, oldest first, of a crowded name the last thousand; files without one are left out."""
     found: dict[int, list[tuple[object, ...]]] = {}
     for part in chunks(files):
-        rows = connection.execute(_CLAIMS, {"files": part, "limit": MOST_VERSIONS * len(part)})
-        for row in rows:
+        for row in connection.execute(_CLAIMS, {"files": part}):
             found.setdefault(row[0], []).append(tuple(row[1:]))
     return {file: _numbered(rows) for file, rows in found.items()}
 
@@ -90,9 +106,9 @@ def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:
     """Return the job that last wrote each file without success, by file; reruns claim nothing."""
     found: dict[int, int] = {}
     for part in chunks(files):
-        rows = connection.execute(_TRIES, {"files": part, "limit": MOST_VERSIONS * len(part)})
-        for file, job in rows:
-            found.setdefault(file, job)
+        newest = connection.execute(_TRIES, {"files": part}).all()
+        job_of: dict[int, int] = dict(select_among(connection, _JOBS, [row[1] for row in newest]))
+        found.update((row[0], job_of[row[1]]) for row in newest)
     return found
 
 

@@ -71,6 +71,16 @@ def test_every_question_has_its_call(recorded: FlaskClient) -> None:
     assert shown["omitted"]["hidden"] == 5
 
 
+def test_a_job_that_read_two_contents_of_an_orphan_is_one_reader(client: FlaskClient) -> None:
+    seen = [{"name": "raw", "checksums": [f"adler32:{place:08x}"], "role": "shared"} for place in (1, 2)]
+    for job in (numbered(1, inputs=seen), numbered(2, inputs=seen[:1])):
+        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+
+    [orphan] = read(client, "/lineage/orphans")["files"]
+
+    assert (orphan["name"], orphan["reader_count"], orphan["is_shared"]) == ("raw", 2, True)
+
+
 def test_all_ancestors_and_descendants_are_listed_with_the_jobs_that_made_them(recorded: FlaskClient) -> None:
     up, down = (read(recorded, f"/files/{path}") for path in ("merged/ancestors", "raw/descendants"))
 
@@ -178,3 +188,19 @@ def test_plan_of_a_circle_or_of_an_unknown_loss_says_why_it_cannot_be(recorded: 
     assert plan["why"].startswith("These jobs read each other's outputs")
     assert "These jobs read each other" in recorded.get("/rebuild/x?from_scratch=1").text
     assert_problem(recorded.get("/api/v1/files/x/rebuild?lost=nosuch"), 422, "lost")
+
+
+def test_events_of_a_history_name_the_experiment_of_each_job(client: FlaskClient) -> None:
+    """The file that was asked for may be another experiment's than the jobs behind it."""
+    flux = {"name": "flux", "checksums": ["adler32:00000001"]}
+    jobs = (
+        numbered(1, outputs=[flux], experiment="beam", ended_at="2026-01-01T01:00:00Z"),
+        numbered(2, inputs=[{**flux, "experiment": "beam"}], outputs=files("made"), ended_at="2026-01-01T02:00:00Z"),
+    )
+    for job in jobs:
+        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+
+    lines = client.get("/api/v1/files/made/lineage?format=openlineage").text.splitlines()
+
+    namespaces = {event["run"]["runId"]: event["job"]["namespace"] for event in map(json.loads, lines)}
+    assert namespaces == {jobs[0]["job_id"]: "beam", jobs[1]["job_id"]: "nova"}

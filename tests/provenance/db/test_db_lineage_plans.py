@@ -1,17 +1,19 @@
 """How SQLite plans the walks: never by scanning a whole table. Tiny and huge tables hide a bad plan; this one is in between."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from production_samples import Production, file_entry, job
-from sqlalchemy import Connection, func, select, text
+from production_samples import Production, chain, file_entry, job
+from sqlalchemy import Connection, event, func, select, text
 
 from provenance.db.queries import (
     file_lists,
     files,
     focus,
     histories,
+    neighbourhood,
     own_inputs,
     pasts,
     relinking,
@@ -82,6 +84,33 @@ def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
     for statement in LOOK_UPS:
         steps = plan(analysed, statement.format(among="IN (SELECT value FROM json_each('[1, 2]'))"))
         assert not [step for step in steps if re.match(r"SCAN (?!json_each|few|\()", step)], (statement, steps)
+
+
+NEIGHBOURS: dict[str, Callable[[Connection], object]] = {
+    "parents in a picture": lambda connection: neighbourhood._parents_of(connection, [2], 10),
+    "children in a picture": lambda connection: neighbourhood._children_of(connection, [1], 10),
+    "parents on a page": lambda connection: files.parents_of(connection, 2),
+}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ask", NEIGHBOURS.values(), ids=NEIGHBOURS.keys())
+def test_how_a_job_read_a_file_is_looked_up_without_the_others_that_it_read(
+    production: Production, ask: Callable[[Connection], object]
+) -> None:
+    """A job may read thirty thousand files: to look through all of them for each took a minute."""
+    production.record(*chain("a", "b"))
+    told: list[tuple[str, Any]] = []
+    engine = production.database.reading
+    event.listen(engine, "before_cursor_execute", lambda *said: told.append((said[2], said[3])))
+
+    with engine.connect() as connection:
+        ask(connection)
+        statement, parameters = told[-1]
+        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+    assert [step for step in steps if "mentions" in step]
+    assert not [step for step in steps if "mentions" in step and step.endswith("USING PRIMARY KEY (job_id=?)")], steps
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

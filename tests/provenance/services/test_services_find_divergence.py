@@ -54,3 +54,13 @@ def test_files_of_one_recipe_part_nowhere_and_a_stage_of_one_alone_is_told(fille
 
     assert (same["stage"], same["a"], same["b"]) == (None, None, None)
     assert (longer["stage"], longer["a"], longer["b"]["job_id"]) == ("merge", None, job_id(5))
+
+
+def test_a_job_of_no_task_is_of_the_stage_that_it_says(production: Production) -> None:
+    first, second = made(1, "gen", None, "a", "plain"), made(2, "gen", None, "b", "fancy")
+    production.record(first, {**second, "task": {"stage": "gen"}})
+
+    with production.database.reading.connect() as connection:
+        found = find_divergence(connection, "a", "b")
+
+    assert (found["stage"], found["a"]["job_id"], found["b"]["job_id"]) == ("gen", job_id(1), job_id(2))

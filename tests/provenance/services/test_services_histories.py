@@ -17,6 +17,7 @@ from provenance.services.record_sighting import record_sighting
 from provenance.services.relate_files import find_common, find_paths
 from provenance.services.show_file import show_file
 from provenance.services.sum_costs import sum_costs
+from provenance.services.task_declarations import declare_task
 from provenance.services.trace_lineage import trace_lineage
 
 
@@ -228,6 +229,35 @@ def test_cost_sums_all_jobs_behind_a_file_and_failed_attempts_apart(production: 
         ("gen", 1, 0),
         (None, 1, 2),
     ]
+
+
+def test_cost_takes_no_attempt_of_another_experiment_whose_job_has_the_same_id(production: Production) -> None:
+    production.record(
+        job(1, state="failed", resources=took(1, 1)),
+        job(1, state="failed", resources=took(50, 50), experiment="dune"),
+        job(2, outputs=[file_entry("raw", 1)], retry_of=job_id(1)),
+    )
+
+    failed = asked(production, sum_costs, "raw")["failed"]
+
+    assert (failed["jobs"], failed["wall_seconds"]) == (1, 1)
+
+
+def test_cost_is_told_by_the_stage_that_a_task_was_declared_to_be(production: Production) -> None:
+    production.record(
+        job(1, outputs=[file_entry("raw", 1)], task={"stage": "daq"}),
+        job(2, inputs=[file_entry("raw", 1)], outputs=[file_entry("made", 2)], task={"task_id": "t", "stage": "step2"}),
+    )
+    declaration = {"experiment": "nova", "stage": "reco"}
+    production.write(
+        lambda connection: declare_task(
+            connection, production.known, "t", declaration, store=production.store, received_at=MOMENT
+        )
+    )
+
+    stages = asked(production, sum_costs, "made")["stages"]
+
+    assert sorted(row["stage"] for row in stages) == ["daq", "reco"]
 
 
 def test_orphans_are_files_that_nobody_made(diamond: Production) -> None:

@@ -6,8 +6,10 @@ import pytest
 from production_samples import Production, file_entry, job, job_id
 
 from provenance.db.queries.file_lists import FileFilters
+from provenance.db.queries.versions import MOST_VERSIONS
 from provenance.errors import BadInputError
 from provenance.services.list_files import list_files
+from provenance.services.show_file import show_file
 
 NAMES = ("A1.root", "a%.root", "a1.root", "a2.root", "a[1].root", "ab1.root", "b1.root", "ä1.root")
 
@@ -100,3 +102,24 @@ def test_cursor_that_no_list_gave_is_refused(filled: Production, cursor: str) ->
 def test_limit_out_of_bounds_is_refused(filled: Production, limit: int) -> None:
     with filled.database.reading.connect() as connection, pytest.raises(BadInputError, match="limit"):
         list_files(connection, FileFilters(), limit=limit)
+
+
+def test_a_crowded_name_has_its_last_thousand_versions_and_takes_none_from_its_neighbours(
+    production: Production,
+) -> None:
+    """A limit that all files of a page shared left those behind `hist.root` without the job that made them."""
+    count = MOST_VERSIONS + 200
+    crowd = [job(number, outputs=[file_entry("hist.root", number)]) for number in range(1, count + 1)]
+    tries = [job(5000 + number, state="failed", outputs=[file_entry("hist.root", 5)]) for number in range(20)]
+    for start in range(0, count, 400):
+        production.record(*crowd[start : start + 400])
+    production.record(*tries, job(9999, outputs=[file_entry("other.root", 1)]))
+
+    with production.database.reading.connect() as connection:
+        hist, other = list_files(connection, FileFilters(), limit=2)["files"]
+        shown = show_file(connection, "hist.root")
+
+    assert (hist["name"], hist["version_count"], hist["job_id"]) == ("hist.root", MOST_VERSIONS, job_id(count))
+    assert (other["name"], other["version_count"], other["job_id"]) == ("other.root", 1, job_id(9999))
+    assert shown["producer"]["job_id"] == job_id(count)
+    assert [shown["versions"][place]["job"]["job_id"] for place in (0, -1)] == [job_id(count), job_id(201)]

@@ -77,6 +77,30 @@ def test_shared_file_that_was_claimed_later_is_only_mentioned(production: Produc
     assert placeholders(then) == {"b": False, "calib": True}
 
 
+def test_file_whose_maker_says_otherwise_since_is_named_though_that_job_is_no_longer_before_it(
+    production: Production,
+) -> None:
+    production.record(
+        job(1, outputs=[file_entry("a", 1)]), job(2, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)])
+    )
+    production.record(job(1, outputs=[file_entry("a", 5)]), reason="another file", received_at=AFTER)
+
+    graph, past = past_of(production, "b", direction="ancestors")
+
+    assert placeholders(graph) == {"a": True, "b": False}
+    assert (past.is_exact, past.changed_jobs, past.relinked_files) == (False, (), ("a",))
+
+
+def test_what_was_read_of_a_file_that_nobody_had_claimed_was_surely_that_file(production: Production) -> None:
+    production.record(job(1, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]))
+    production.record(job(2, outputs=[file_entry("a")]), received_at=AFTER)
+
+    graph, past = past_of(production, "a", direction="descendants")
+
+    assert [edge.is_sure for edge in graph.edges] == [True, True]
+    assert past.is_exact
+
+
 def test_job_that_was_corrected_since_is_named(production: Production) -> None:
     first, second = chain("a", "b")
     production.record(first, second)

@@ -1,0 +1,44 @@
+"""Jobs in other people's words, over HTTP."""
+
+import json
+from typing import Any
+
+import pytest
+from app_records import numbered
+from flask.testing import FlaskClient
+
+
+def exported(client: FlaskClient, form: str, **fields: Any) -> str:
+    job = numbered(1, **fields)
+    assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+    answer = client.get(f"/api/v1/jobs/{job['job_id']}/exports/{form}")
+    assert answer.status_code == 200
+    return answer.text
+
+
+@pytest.mark.parametrize(("state", "kinds"), [("running", ["START"]), ("failed", ["START", "FAIL"])])
+def test_events_of_a_job_have_an_end_only_where_it_ended(client: FlaskClient, state: str, kinds: list[str]) -> None:
+    told = exported(client, "openlineage", state=state).splitlines()
+
+    assert [json.loads(event)["eventType"] for event in told] == kinds
+
+
+def test_names_that_begin_or_end_with_marks_are_escaped_in_prov_n(client: FlaskClient) -> None:
+    """The grammar has no local name that begins with `-` or `.`, or ends with `.`."""
+    names = ["-.x", ".x.", "x-.y"]
+
+    told = exported(client, "prov-n", outputs=[{"name": name} for name in names]).splitlines()
+
+    entities = [line.partition("(")[2].partition(",")[0] for line in told if line.startswith("  entity(")]
+    assert entities == ["file:\\-.x", "file:\\.x\\.", "file:x-.y"]
+
+
+def test_files_of_one_name_in_two_namespaces_or_experiments_are_two_entities(client: FlaskClient) -> None:
+    inputs = [{"name": "a", "namespace": "raw"}, {"name": "a", "experiment": "beam"}]
+
+    document = json.loads(exported(client, "prov-json", inputs=inputs, outputs=[{"name": "a"}]))
+
+    [made] = document["wasGeneratedBy"].values()
+    assert made["prov:entity"] == "file:a"
+    assert sorted(used["prov:entity"] for used in document["used"].values()) == ["file:beam%3Aa", "file:raw%3Aa"]
+    assert len(document["entity"]) == 3
