@@ -186,9 +186,8 @@ def _parents_of(connection: Connection, claims: Sequence[int], most: int) -> Seq
 
 
 def _role(used: Select[int], *, is_shared: bool) -> ScalarSelect[Any]:
-    read = aliased(
-        Mention
-    )  # once more, by its place: else SQLite looks through all that the job read for each of its inputs
+    # the mention once more, by its place: else SQLite looks through all that the job read for each of its inputs
+    read = aliased(Mention)
     condition = read.role.in_(SHARED_ROLES) if is_shared else read.role.not_in(SHARED_ROLES)
     found = used.where(read.job_id == Mention.job_id, read.position == Mention.position, condition)
     return found.with_only_columns(func.min(read.role)).scalar_subquery()

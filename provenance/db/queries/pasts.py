@@ -80,9 +80,8 @@ def changed_since(connection: Connection, history: History, moment: datetime) ->
     known = set(jobs_of(history))
     jobs = sorted(job for job, last in select_among(connection, _LAST_RECORD, known) if last > limit)
     names = {name for name, first, last in select_among(connection, _CLAIMED, files) if first <= limit < last}
-    corrected = select_among(
-        connection, _CORRECTED, files
-    )  # also by jobs that are linked no more, since they say otherwise now
+    # by jobs that are linked no more as well, since they say otherwise now
+    corrected = select_among(connection, _CORRECTED, files)
     names |= {name for name, job, first, last in corrected if first <= limit < last and job not in known}
     names |= {name for name, last in select_among(connection, _SIGHTED, files) if last > limit}
     names |= relinked_by_readers(connection, files, limit)
