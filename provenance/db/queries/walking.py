@@ -248,6 +248,11 @@ def walk_descendants(
         return _walk(connection, _DESCENDANT_ROWS, _start(claim, file, most))
 
 
+def met_count(walked: Sequence[WalkedFile]) -> int:
+    """Return how many rows of a walk its limit counts: an identity stands there once for each of perhaps very many jobs that made it."""
+    return len({row.identity_id for row in walked if row.identity_id >= 0}) + sum(row.identity_id < 0 for row in walked)
+
+
 def count_walk(
     connection: Connection, claim: int | None, direction: str, *, file: int | None = None, most: int = MOST_FILES
 ) -> Counts:
