@@ -13,7 +13,7 @@ from provenance.db.queries.companions import companions_of
 from provenance.db.queries.files import FoundFile
 from provenance.db.queries.focus import focus_of
 from provenance.db.queries.jobs import job_summaries
-from provenance.db.queries.walking import MOST_FILES, walk_ancestors
+from provenance.db.queries.walking import MOST_FILES, met_count, walk_ancestors
 from provenance.db.tables import Claim, Experiment, File, Job, Stage, TaskRow
 from provenance.errors import LimitError
 from provenance.records.recipes import recipe_text
@@ -119,8 +119,9 @@ def _makers(connection: Connection, file: FoundFile) -> dict[int, _Maker]:
     if claim is None:
         return {}
     walked = walk_ancestors(connection, claim)
-    if len(walked) >= MOST_FILES:
-        raise LimitError(f"The history of {file.name} has more than {MOST_FILES:,} files.", MOST_FILES)
+    if met_count(walked) >= MOST_FILES:
+        words = f"The history of {file.name} has more than {MOST_FILES:,} files; compare files in between."
+        raise LimitError(words, MOST_FILES)
     keys = {row.job_id for row in walked if row.job_id is not None}
     keys.add(connection.execute(select(Claim.job_id).where(Claim.id == claim)).scalar_one())
     found: dict[int, _Maker] = {}

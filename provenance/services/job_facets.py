@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from provenance.fhicl.matching import changed_stretches, kept_pairs
+from provenance.records.parents import PARENT_ROLES
 from provenance.services.differences import (
     CIRCUMSTANCE,
     RECIPE,
@@ -181,6 +182,7 @@ def _command(before: Record, after: Record) -> Facet:
             kind = "removed" if name in old else "added"
             texts = [" ".join(each[name]) if name in each else None for each in (old, new)]
             found.append(Difference(kind, name, shortened(texts[0]), shortened(texts[1])))
+    found += compared(*map(_around_arguments, (before, after)))
     return facet("command", "Command line", RECIPE, found, len(old.keys() | new.keys()))
 
 
@@ -189,6 +191,15 @@ def _argument_lists(record: Record) -> dict[str, list[str]]:
     found = {"the job": [str(word) for word in command["argv"]]} if command.get("argv") else {}
     steps = keyed(command.get("steps"), lambda step: f"step {step.get('name')}")
     return found | {name: [str(word) for word in step.get("argv") or ()] for name, step in steps.items()}
+
+
+def _around_arguments(record: Record) -> Facts:
+    """Return what decides besides arguments: which steps are the payload, and what was read from standard input."""
+    command = record.get("command") or {}
+    steps = keyed(command.get("steps"), lambda step: f"step {step.get('name')}")
+    return flat(
+        {"standard input": command.get("stdin_sha256"), **{f"{name}, role": steps[name].get("role") for name in steps}}
+    )
 
 
 def _words_changed(name: str, old: list[str], new: list[str]) -> Iterator[Difference]:
@@ -214,6 +225,8 @@ def _inputs(before: Record, after: Record) -> Facet:
             shown = [each["name"] if named else _bytes_of(each) for each in (mine, other)]
             key = str(mine.get("role") or "input") if named else mine["name"]
             found.append(Difference("changed", key, before=shown[0], after=shown[1], **_pages(mine, other)))
+        elif (mine.get("role") in PARENT_ROLES) != (other.get("role") in PARENT_ROLES):
+            found += compared(*({f"{mine['name']}, role": file.get("role") or "primary"} for file in (mine, other)))
     return facet("inputs", "Inputs", RECIPE, found, max(len(old), len(new)))
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from provenance.db.queries.focus import focus_of
 from provenance.db.queries.parameters import among
-from provenance.db.queries.walking import MOST_FILES, WalkedFile, walk_ancestors, walk_descendants
+from provenance.db.queries.walking import MOST_FILES, WalkedFile, met_count, walk_ancestors, walk_descendants
 from provenance.db.tables import Experiment, Job
 from provenance.services.show_file import find_file
 
@@ -45,7 +45,7 @@ def list_lineage(
         **focus.to_json(),
         "count": len({row.file_id for row in walked}),
         "files": _listed(connection, walked),
-        "is_truncated": len(walked) >= MOST_FILES,
+        "is_truncated": met_count(walked) >= MOST_FILES,
     }
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, exists, func, or_, select, tuple_
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from provenance.db.queries.focus import Focus, identities_of
@@ -29,6 +29,8 @@ from provenance.db.tables import (
 from provenance.records.full_names import splits
 
 MOST_CONSUMERS = 100
+MOST_MAKERS = 100
+"""Jobs that made one parent: tens of thousands may have made the same empty log."""
 NEAREST = 8
 
 
@@ -56,23 +58,41 @@ _CONSUMERS = (
     .limit(bindparam("limit"))
 )  # fmt: skip
 _child = aliased(Claim)
+_maker = aliased(Producer)
+_FIRST_MAKER = (
+    select(_maker.claim_id)
+    .where(_maker.identity_id == Parent.identity_id)
+    .order_by(_maker.claim_id.desc())
+    .offset(MOST_MAKERS - 1)
+    .limit(1)
+    .correlate(Parent)
+    .scalar_subquery()
+)
+_parent = (
+    select(Parent.claim_id, Parent.identity_id, func.coalesce(_FIRST_MAKER, 0).label("first_maker"))
+    .where(Parent.claim_id == bindparam("claim"))
+    .cte("parent")
+    .prefix_with("MATERIALIZED")  # else PostgreSQL looks for the first maker at each of them
+)
 # the job, not all columns: only then SQLite goes by the index of identities, and not through all that the job read
-_USED = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == _child.job_id)
+_USED = select(Mention.job_id).where(Mention.identity_id == _parent.c.identity_id, Mention.job_id == _child.job_id)
 _PARENTS = (
     select(
-        File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid, Parent.identity_id,
+        File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid, _parent.c.identity_id,
         (Job.id == _child.job_id).label("is_own"), _USED.exists().label("is_input"),
     )
-    .select_from(Parent)
-    .join(_child, _child.id == Parent.claim_id)
-    .join(Identity, Identity.id == Parent.identity_id)
+    .select_from(_parent)
+    .join(_child, _child.id == _parent.c.claim_id)
+    .join(Identity, Identity.id == _parent.c.identity_id)
     .join(File, File.id == Identity.file_id)
     .join(Experiment, Experiment.id == File.experiment_id)
-    .outerjoin(Producer, Producer.identity_id == Identity.id)
+    .outerjoin(
+        Producer,
+        and_(Producer.identity_id == _parent.c.identity_id, Producer.claim_id >= _parent.c.first_maker),
+    )
     .outerjoin(Claim, Claim.id == Producer.claim_id)
     .outerjoin(Job, Job.id == Claim.job_id)
-    .where(Parent.claim_id == bindparam("claim"))
-    .order_by(File.name, Parent.identity_id, Claim.id)
+    .order_by(File.name, _parent.c.identity_id, Claim.id)
     .limit(bindparam("limit"))
 )  # fmt: skip
 _CHILDREN = "SELECT claim_id, identity_id FROM parents WHERE identity_id {among} LIMIT 1000"
@@ -163,7 +183,7 @@ def consumers(connection: Connection, file: int, *, limit: int = MOST_CONSUMERS)
 
 
 def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[dict[str, Any]]:
-    """Return the files that a claim was made from, with the job that made each, where it is recorded."""
+    """Return the files that a claim was made from, with the job that made each, where it is recorded; of many makers the last recorded."""
     rows = connection.execute(_PARENTS, {"claim": claim, "limit": limit})
     found: list[Sequence[Any]] = []
     for _, group in itertools.groupby(rows, key=lambda row: row.identity_id):

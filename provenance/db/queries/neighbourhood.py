@@ -279,8 +279,7 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
     down = met_below(connection, focus, most=MOST_COUNTED) if goes_down else Met()
     drawn = met_of(picture.order)
     left = (up | down | met_of(picture.refused)) - drawn
-    is_least = up.is_cut(MOST_COUNTED) or down.is_cut(MOST_COUNTED)
-    if not left and not is_least:
+    if not left and not left.is_cut:
         return Omitted()
     before = left - (down - up) if goes_up else Met()  # inputs that are shared come before
     edges = picture.edges.values()
@@ -290,7 +289,7 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
         by_kind={"file": left.files, "job": len(left.jobs)},
         ancestors=len(before),
         descendants=len(left) - len(before),
-        is_least=is_least,
+        is_least=left.is_cut,
         before=_left_out(up, drawn) if goes_up else None,
         after=_left_out(down, drawn) if goes_down else None,
     )
@@ -299,4 +298,4 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
 def _left_out(met: Met, drawn: Met) -> LeftOut:
     """Return what of the nodes that a whole walk met is not in the picture."""
     left = met - drawn
-    return LeftOut(left.files, len(left.jobs), met.is_cut(MOST_COUNTED))
+    return LeftOut(left.files, len(left.jobs), left.is_cut)

@@ -224,6 +224,11 @@ def walk_descendants(
         return _walk(connection, _DESCENDANT_ROWS, _start(claim, file, most))
 
 
+def met_count(walked: Sequence[WalkedFile]) -> int:
+    """Return how many rows of a walk its limit counts: an identity stands there once for each of perhaps very many jobs that made it."""
+    return len({row.identity_id for row in walked if row.identity_id >= 0}) + sum(row.identity_id < 0 for row in walked)
+
+
 def met_identities(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[MetIdentity]:
     """Return every identity that the claim was made from, at any depth, once for each claim that it resolves to."""
     # all at once: one by one takes half as long again

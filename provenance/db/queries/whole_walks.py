@@ -19,11 +19,16 @@ _READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """Nodes of a history by the numbers of their keys: claims (`c7`), files that nobody claims (`f9`) and jobs (`j3`)."""
+    """Nodes of a history by the numbers of their keys: claims (`c7`), files that nobody claims (`f9`) and jobs (`j3`).
+
+    Attributes:
+        is_cut: a limit ended the walk that met them; there is more.
+    """
 
     claims: AbstractSet[int] = frozenset()
     unclaimed: AbstractSet[int] = frozenset()
     jobs: AbstractSet[int] = frozenset()
+    is_cut: bool = False
 
     @property
     def files(self) -> int:
@@ -31,17 +36,14 @@ class Met:
         return len(self.claims) + len(self.unclaimed)
 
     def __or__(self, other: "Met") -> "Met":
-        return Met(self.claims | other.claims, self.unclaimed | other.unclaimed, self.jobs | other.jobs)
+        is_cut = self.is_cut or other.is_cut
+        return Met(self.claims | other.claims, self.unclaimed | other.unclaimed, self.jobs | other.jobs, is_cut)
 
     def __sub__(self, other: "Met") -> "Met":
-        return Met(self.claims - other.claims, self.unclaimed - other.unclaimed, self.jobs - other.jobs)
+        return Met(self.claims - other.claims, self.unclaimed - other.unclaimed, self.jobs - other.jobs, self.is_cut)
 
     def __len__(self) -> int:
         return self.files + len(self.jobs)
-
-    def is_cut(self, most: int) -> bool:
-        """Return whether a walk of at most so many files, or jobs, ended early: there is more than these."""
-        return max(self.files, len(self.jobs)) >= most
 
 
 def met_of(keys: Iterable[str]) -> Met:
@@ -65,7 +67,10 @@ def met_above(connection: Connection, focus: Focus, *, most: int) -> Met:
     claims = {row.claim_id for row in rows if row.claim_id is not None}
     makers = {row.job_id for row in rows if row.job_id is not None}
     unclaimed = {row.file_id for row in rows if row.claim_id is None}
-    return Met(claims, unclaimed, makers | _maker_of(connection, focus))
+    is_cut = (
+        len({row.identity_id for row in rows}) >= most
+    )  # what the limit counts; each stands there for each of its makers
+    return Met(claims, unclaimed, makers | _maker_of(connection, focus), is_cut)
 
 
 def met_below(connection: Connection, focus: Focus, *, most: int) -> Met:
@@ -80,7 +85,7 @@ def met_below(connection: Connection, focus: Focus, *, most: int) -> Met:
         seen = sorted(identities_of(connection, focus))
         readers |= {row[0] for row in select_among(connection, _READERS.format(most=most, among="{among}"), seen)}
     jobs = (readers - _maker_of(connection, focus)) | set(made.values())  # what a job read was not what it made
-    return Met(made.keys(), jobs=jobs)
+    return Met(made.keys(), jobs=jobs, is_cut=max(len(made), len(readers)) >= most)
 
 
 def is_used(connection: Connection, focus: Focus) -> bool:

@@ -141,7 +141,7 @@ def test_walk_stops_at_the_most_that_is_asked_for(production: Production) -> Non
         assert len(walk_ancestors(connection, claim, most=7)) == 7
         focus = focus_of(connection, find_file(connection, "f29").id)
         some, whole = met_above(connection, focus, most=7), met_above(connection, focus, most=40)
-        assert (some.files, some.is_cut(7), whole.files, whole.is_cut(40)) == (7, True, 29, False)
+        assert (some.files, some.is_cut, whole.files, whole.is_cut) == (7, True, 29, False)
 
 
 def test_drawing_is_bounded_and_says_what_it_leaves_out(production: Production) -> None:
@@ -238,9 +238,19 @@ def test_seeds_of_a_walk_are_bounded_as_well(production: Production) -> None:
     with recorded(production, job(1, outputs=[file_entry("hub", 1)]), *readers) as connection:
         hub = connection.execute(text("SELECT min(id) FROM claims")).scalar_one()
         met = met_below(connection, focus_of(connection, find_file(connection, "hub").id), most=8)
-        assert (met.files, met.is_cut(8)) == (8, True)
+        assert (met.files, met.is_cut) == (8, True)
         assert len(walk_descendants(connection, hub, most=8)) == 8
         assert len(walk_descendants(connection, hub)) == 30
+
+
+def test_walk_that_meets_one_file_of_many_possible_makers_is_not_cut(production: Production) -> None:
+    """The limit counts what was read, not all that it may have been."""
+    makers = [job(n, outputs=[file_entry("hist", n)]) for n in range(1, 7)]
+    with recorded(
+        production, *makers, job(9, inputs=[file_entry("hist")], outputs=[file_entry("sum", 9)])
+    ) as connection:
+        met = met_above(connection, focus_of(connection, find_file(connection, "sum").id), most=3)
+        assert (met.files, len(met.jobs), met.is_cut) == (6, 7, False)
 
 
 def test_statement_past_the_time_limit_is_ended(production: Production) -> None:

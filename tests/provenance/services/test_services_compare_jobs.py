@@ -168,6 +168,7 @@ def test_a_configuration_that_cannot_be_evaluated_is_a_problem_and_its_files_cou
         ("command", "the job, argument 2", {"command": {"argv": ["run.sh", "-n", "50", "in.root"]}}),
         ("inputs", "in.root", {"inputs": [file_entry("in.root", 8, 70, role="primary")]}),
         ("inputs", "primary", {"inputs": [file_entry("b.root", 9, 70, role="primary")]}),
+        ("inputs", "in.root, role", {"inputs": [file_entry("in.root", 7, 70, role="shared")]}),
         ("seeds", "seed of gen.seed", {"seeds": [{"module": "gen", "seed": 5}]}),
         ("seeds", "threads", {"threads": 4}),
         ("exit", "code", {"exit": {"code": 65}, "state": "failed"}),
@@ -189,6 +190,21 @@ def test_each_facet_tells_its_difference(
 
     assert key in [row["key"] for row in facets(found)[facet]["differences"]]
     assert found["is_same"] == (facets(found)[facet]["matters"] == "circumstance")
+
+
+def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(filled: Production, one: int) -> None:
+    """Jobs of two recipes were said to be the same, since what made them two was nowhere compared."""
+
+    def commanded(number: int, role: str, **more: str) -> dict[str, Any]:
+        steps = [{"name": name, "role": "payload", "argv": [name]} for name in ("make", "copy")]
+        return a_job(number, command={"argv": ["run.sh"], "steps": [steps[0], {**steps[1], "role": role}], **more})
+
+    found = compared(filled, commanded(one, "payload"), commanded(one + 1, "stage_out", stdin_sha256=sha(b"a")))
+
+    told = {row["key"]: (row.get("before"), row.get("after")) for row in facets(found)["command"]["differences"]}
+    assert found["a"]["recipe_id"] != found["b"]["recipe_id"]
+    assert told == {"step copy, role": ("payload", "stage_out"), "standard input": (None, sha(b"a"))}
+    assert not found["is_same"]
 
 
 def test_lines_of_a_changed_script_are_shown(filled: Production, one: int) -> None:

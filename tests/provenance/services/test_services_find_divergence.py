@@ -6,7 +6,10 @@ import pytest
 from production_samples import Production, file_entry, job, job_id
 
 from provenance.errors import NotFoundError
+from provenance.services import find_divergence as find_divergence_module
+from provenance.services import list_lineage as list_lineage_module
 from provenance.services.find_divergence import find_divergence
+from provenance.services.list_lineage import list_lineage
 
 
 def made(number: int, stage: str, source: str | None, name: str, argument: str) -> dict[str, Any]:
@@ -64,3 +67,21 @@ def test_a_job_of_no_task_is_of_the_stage_that_it_says(production: Production) -
         found = find_divergence(connection, "a", "b")
 
     assert (found["stage"], found["a"]["job_id"], found["b"]["job_id"]) == ("gen", job_id(1), job_id(2))
+
+
+def test_one_content_that_very_many_jobs_made_is_no_long_history(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each job that wrote an empty log may have made the one that was read; a limit is of files."""
+    for module in (find_divergence_module, list_lineage_module):
+        monkeypatch.setattr(module, "MOST_FILES", 3)
+    logs = [job(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 6)]
+    read = [file_entry("empty.log", 1)]
+    production.record(*logs, job(6, inputs=read, outputs=[file_entry("a", 2)]))
+
+    with production.database.reading.connect() as connection:
+        listed = list_lineage(connection, "a")
+        found = find_divergence(connection, "a", "empty.log")
+
+    assert (len(listed["files"]), listed["count"], listed["is_truncated"]) == (5, 1, False)
+    assert found["common_jobs"] == 1

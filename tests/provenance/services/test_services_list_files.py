@@ -6,6 +6,7 @@ import pytest
 from production_samples import Production, file_entry, job, job_id
 
 from provenance.db.queries.file_lists import FileFilters
+from provenance.db.queries.files import MOST_MAKERS
 from provenance.db.queries.versions import MOST_VERSIONS
 from provenance.errors import BadInputError
 from provenance.services.list_files import list_files
@@ -123,3 +124,19 @@ def test_a_crowded_name_has_its_last_thousand_versions_and_takes_none_from_its_n
     assert (other["name"], other["version_count"], other["job_id"]) == ("other.root", 1, job_id(9999))
     assert shown["producer"]["job_id"] == job_id(count)
     assert [shown["versions"][place]["job"]["job_id"] for place in (0, -1)] == [job_id(count), job_id(201)]
+
+
+def test_a_parent_that_very_many_jobs_made_takes_no_room_from_the_other_parents(production: Production) -> None:
+    """An empty log is the same bytes whoever wrote it: a thousand makers of it were all that a page said of the parents."""
+    makers = [job(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 1101)]
+    for start in range(0, len(makers), 400):
+        production.record(*makers[start : start + 400])
+    read = [file_entry("empty.log", 1), file_entry("other.root", 2)]
+    production.record(job(5000, outputs=read[1:]), job(5001, inputs=read, outputs=[file_entry("made.root", 3)]))
+
+    with production.database.reading.connect() as connection:
+        parents = show_file(connection, "made.root")["parents"]
+
+    assert [row["job_id"] for row in parents if row["name"] == "other.root"] == [job_id(5000)]
+    logs = [row["job_id"] for row in parents if row["name"] == "empty.log"]
+    assert logs == [job_id(number) for number in range(1100 - MOST_MAKERS + 1, 1101)]
