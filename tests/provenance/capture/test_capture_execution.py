@@ -71,7 +71,7 @@ def test_signal_that_ended_the_command_ends_the_hook(runner: Runner, name: str) 
     assert record["state"] == ("failed" if name in ("SEGV", "ABRT") else "killed")
 
 
-@pytest.mark.parametrize("name", ["TERM", *in_full_runs("HUP", "USR1", "USR2")])
+@pytest.mark.parametrize("name", ["TERM", "ABRT", "RTMIN", *in_full_runs("HUP", "USR1", "USR2", "VTALRM", "PWR", "URG")])
 def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name: str) -> None:
     script = f"trap 'echo parent' {name}; (trap 'echo child; exit 0' {name}; echo ready; while :; do sleep 0.05; done) & wait; wait; exit 9"
     process = start(runner, "sh", "-c", script)
@@ -82,6 +82,21 @@ def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name
 
     assert sorted(out.split()) == [b"child", b"parent"]
     assert process.returncode == 9
+
+
+def test_suspended_job_stands_still_and_goes_on(runner: Runner) -> None:
+    """Batch systems suspend by SIGTSTP; the hook stays awake, since the command may handle it and go on."""
+    process = start(runner, "sh", "-c", "echo $$; sleep 1; exit 7")
+    command = process.stdout.readline().decode().strip()
+
+    process.send_signal(signal.SIGTSTP)
+    time.sleep(0.5)
+    stood_still = Path(f"/proc/{command}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=20)
+
+    assert stood_still == "T"
+    assert process.returncode == 7
 
 
 def test_interrupt_reaches_the_command_once(runner: Runner) -> None:
