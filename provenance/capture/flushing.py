@@ -53,17 +53,8 @@ class Sender:
         clock = Clock(self.options.number("budget-seconds", _BUDGET_SECONDS))
         try:
             answer = deliver(owned, self.options, self.environment, clock)
-        except delivery.RefusedError as error:
-            if is_kept:
-                spools.reject(owned, str(error))
-                where = "kept in {}/rejected".format(self.spool)
-            self.speaker.say("refused {}: {} ({})".format(job_id, error, where))
         except Exception as error:
-            where = self._carry(owned, job_id) or where
-            if is_kept:
-                spools.release(owned)
-            later = "" if where == _LOST else "; `flush` sends it later"
-            self.speaker.say("not sent {}: {} ({}{})".format(job_id, error, where, later))
+            self._put_back(owned, job_id, is_kept, where, error)
         else:
             if is_kept:
                 os.unlink(owned)
@@ -72,6 +63,21 @@ class Sender:
             self.speaker.say("recorded {} ({})".format(job_id, summary(answer)))
             for gap in answer.get("gaps") or ():
                 self.speaker.detail("gap {}: {}".format(gap.get("code"), gap.get("message")))
+
+    def _put_back(self, owned, job_id, is_kept, where, error):
+        is_refused = isinstance(error, delivery.RefusedError)
+        verb = "refused" if is_refused else "not sent"
+        if is_refused and error.is_for_good():
+            if is_kept:
+                spools.reject(owned, str(error))
+                where = "kept in {}/rejected".format(self.spool)
+            self.speaker.say("{} {}: {} ({})".format(verb, job_id, error, where))
+            return
+        where = self._carry(owned, job_id) or where
+        if is_kept:
+            spools.release(owned)
+        later = "" if where == _LOST else "; `flush` sends it later"
+        self.speaker.say("{} {}: {} ({}{})".format(verb, job_id, error, where, later))
 
     def _carry(self, owned, job_id):
         from provenance.capture import leftovers  # noqa: PLC0415 - where something is left
@@ -154,7 +160,10 @@ def flush(options, environment, speaker):
             os.unlink(owned)
             sent += 1
         except delivery.RefusedError as error:
-            spools.reject(owned, str(error))
+            if error.is_for_good():
+                spools.reject(owned, str(error))
+            else:  # another experiment's, perhaps: the next ones may be taken
+                spools.release(owned)
             speaker.say("refused {}: {}".format(os.path.basename(path), error))
             refused += 1
         except Exception as error:

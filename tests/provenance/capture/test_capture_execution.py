@@ -71,7 +71,9 @@ def test_signal_that_ended_the_command_ends_the_hook(runner: Runner, name: str) 
     assert record["state"] == ("failed" if name in ("SEGV", "ABRT") else "killed")
 
 
-@pytest.mark.parametrize("name", ["TERM", "ABRT", "RTMIN", *in_full_runs("HUP", "USR1", "USR2", "VTALRM", "PWR", "URG")])
+@pytest.mark.parametrize(
+    "name", ["TERM", "ABRT", "RTMIN", *in_full_runs("HUP", "USR1", "USR2", "VTALRM", "PWR", "URG")]
+)
 def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name: str) -> None:
     script = f"trap 'echo parent' {name}; (trap 'echo child; exit 0' {name}; echo ready; while :; do sleep 0.05; done) & wait; wait; exit 9"
     process = start(runner, "sh", "-c", script)
