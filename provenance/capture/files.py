@@ -112,7 +112,7 @@ def _output(draft, step, path, clock):
         "step": step,
         "size_bytes": status.st_size,
         "status": "written" if status.st_size else "empty",
-        "closed_at": moment(status.st_mtime),
+        "closed_at": draft.attempt("time of " + path, moment, status.st_mtime),
     }
     try:
         entry["size_bytes"], entry["sha256"], checksum = hash_file(path, clock)

@@ -3,7 +3,7 @@
 import io
 import os
 
-from provenance.capture import delivery, fitting, homing
+from provenance.capture import accepting, delivery, fitting, homing
 from provenance.capture import spool as spools
 from provenance.capture.hashing import Clock
 
@@ -14,6 +14,7 @@ _LOST = "lost, since no spool can be written"
 def keep(spool, draft, options):
     """Return the path of the spooled entry; the entry itself, in memory, where no spool can be written."""
     instructions = {"url": options.url}
+    draft.attempt("names, times and lengths", accepting.mend, draft)
     draft.attempt("cutting long lists", fitting.fit, draft)
     if spool is not None:
         try:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from provenance.capture import VERSION, batch, code, execution, files, logs, redaction, repositories
+from provenance.capture import VERSION, accepting, batch, code, execution, files, logs, redaction, repositories
 from provenance.capture import spool as spools
 from provenance.capture.background import budget
 from provenance.capture.draft import Draft, moment, now, without_empty
@@ -66,6 +66,7 @@ class Job:
         task = batch.describe_task(self.options, self.environment, self.job_ad)
         if task:
             record["task"] = task
+            accepting.mend_task_id(self.draft)
         self.later.append(self._look_around)
         for folder in self.options.repository:
             self.draft.attempt("repository " + folder, self.repositories.add, folder)
