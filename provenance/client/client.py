@@ -1,6 +1,7 @@
 """The client: one method a call. Reads are tried three times; writes of records and blobs too, being harmless to repeat."""
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,11 +11,12 @@ from urllib.parse import quote
 import requests
 
 from provenance.client.answers import check
-from provenance.errors import ProvenanceError, UnreachableError
+from provenance.errors import BadInputError, ProvenanceError, UnreachableError
 
 TRIES = 3
 _PAUSE_SECONDS = 0.5
 _LATER = (429, 502, 503, 504)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Client:
@@ -277,8 +279,14 @@ class Client:
     def record(self, body: bytes | Mapping[str, Any]) -> dict[str, Any]:
         """Record a job; bytes are kept exactly as they are. Sending it again is harmless."""
         data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-        job_id = str(json.loads(data).get("job_id", ""))
-        return self._json("PUT", f"/jobs/{_part(job_id)}", data=data, headers={"Content-Type": "application/json"})
+        record = json.loads(data)
+        if not isinstance(record, dict):
+            raise BadInputError("A record is one JSON object.")
+        path = f"/jobs/{_part(str(record.get('job_id', '')))}"
+        answer = self._json("PUT", path, data=data, headers={"Content-Type": "application/json"})
+        if "job_id" not in answer:  # a portal or proxy that says yes to everything
+            raise UnreachableError(f"{self.url} does not answer as jobprov does; is the address right?")
+        return answer
 
     def record_batch(self, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
         """Record up to 1000 jobs; return what became of each, in order."""
@@ -405,7 +413,7 @@ class Client:
                 return
 
     def _read(self, path: str, **query: Any) -> dict[str, Any]:
-        return self._json("GET", path, params=query)
+        return self._json("GET", path, params={name: _visible(value) for name, value in query.items()})
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer = self._call(method, path, **options)
@@ -434,7 +442,14 @@ class Client:
 
 def _part(text: str) -> str:
     """Return a name as one part of an address."""
-    return quote(text, safe="")
+    return quote(_visible(text), safe="")
+
+
+def _visible(value: Any) -> Any:
+    """Return a text in which bytes that are no UTF-8 are written as the hook records them in names."""
+    if not isinstance(value, str):
+        return value
+    return _SURROGATE.sub(lambda match: f"\\x{ord(match.group()) & 0xFF:02x}", value)
 
 
 def _reason(problem: Exception) -> str:
