@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 import zipfile
+import zlib
 from urllib.parse import quote, urlsplit
 
 from provenance.capture import VERSION, excerpts
@@ -25,6 +26,8 @@ _TOO_LARGE = 413
 _CONTINUE = 308  # a part of a blob is there
 _LATER = frozenset([408, 425, 429])
 _OF_THE_CALL = frozenset([401, 403, 404, 405, 407])  # they speak of token, address or proxy, not of the record
+# What Python says of a zip, or of the JSON in it, that is not as it was written; of one by a later version as well.
+_DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError)
 _CALL_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5
 RESUMED_BYTES = 4 << 20  # of a blob; below, sending it again costs less than asking how much arrived
@@ -152,8 +155,8 @@ def _send_file(path, service):
     try:
         with zipfile.ZipFile(path) as archive:
             return _send(Entry(archive), service)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise RefusedError("the spooled entry cannot be read: {}".format(error)) from error
+    except _DAMAGES as error:
+        raise RefusedError("the spooled entry cannot be read: {}".format(error or type(error).__name__)) from error
 
 
 def _send(entry, service):
@@ -300,7 +303,7 @@ def _seconds(text):
 def _object(content):
     try:
         value = json.loads(content.decode("utf-8", "replace")) if content else {}
-    except ValueError:
+    except (ValueError, RuntimeError):  # no JSON, or so deep that Python gives up
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -168,10 +168,13 @@ def flush(options, environment, speaker):
                 spools.release(owned)
             speaker.say("refused {}: {}".format(os.path.basename(path), error))
             refused += 1
-        except Exception as error:
+        except delivery.LaterError as error:
             spools.release(owned)
             problem = error
             break
+        except Exception as error:  # this one's trouble, as far as anybody can tell
+            spools.release(owned)
+            problem = error
     left = len(spools.ready(spool))
     speaker.say(
         "sent {}, refused {}, left {}{}".format(sent, refused, left, " ({})".format(problem) if problem else "")

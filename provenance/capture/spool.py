@@ -119,7 +119,8 @@ def ready(spool):
     _return_stale(spool)
     folder = os.path.join(spool, "ready")
     names = [name for name in os.listdir(folder) if name.endswith(_SUFFIX) and not name.startswith(".")]
-    return [os.path.join(folder, name) for name in sorted(names, key=_age)]
+    paths = (os.path.join(folder, name) for name in sorted(names, key=_age))
+    return [path for path in paths if os.path.isfile(path)]  # a pipe of that name would keep us waiting
 
 
 def claim(path):

@@ -151,6 +151,28 @@ def test_refusal_of_token_or_address_leaves_the_entry_to_be_sent_with_another(
     assert runner.entries() == runner.entries("rejected") == []
 
 
+def test_damaged_entries_are_put_aside_and_hold_up_no_others(runner: Runner, service: Service) -> None:
+    runner("run", "--", "sh", "-c", "echo hello; exit 1")
+    (first,) = runner.entries()
+    whole = first.read_bytes()
+    for place in range(12):  # at many places: in names, in packed bytes, in the directory
+        start = 40 + place * (len(whole) - 60) // 12
+        damaged = whole[:start] + b"\xa5\x5a" * 10 + whole[start + 20 :]
+        first.with_name(f"00000000{place:02d}.0-x{place}.jobprov").write_bytes(damaged)
+    os.mkfifo(first.with_name("0000000100.0-pipe.jobprov"))
+    first.with_name("0000000101.0-folder.jobprov").mkdir()
+
+    done = runner("flush", "--url", service.url)
+
+    assert first.stem.partition("-")[2] in service.records
+    assert sorted(path.name for path in runner.entries()) == [
+        "0000000100.0-pipe.jobprov",
+        "0000000101.0-folder.jobprov",
+    ]
+    assert done.returncode == 3
+    assert b"the spooled entry cannot be read" in done.stderr
+
+
 @pytest.mark.parametrize("body", [{}, {"job_id": "another"}])
 def test_answer_of_whoever_says_yes_to_everything_takes_no_record(
     runner: Runner, service: Service, body: dict[str, str]
