@@ -24,6 +24,9 @@ _NO_ENDS = frozenset(
     [signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH, signal.SIGURG]
 )  # of themselves they end no process
 began = []  # commands that were started: from then on nobody else may start them
+_NO_ROOM = frozenset(
+    [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE]
+)  # a limit on processes, memory or open files
 _NOTICE_SECONDS = 0.2  # until a signal is passed on, at worst
 _DRAIN_SECONDS = 1.0  # for children that were left behind and still hold the output
 
@@ -103,7 +106,12 @@ def execute(argv, signals, during, tracer=()):
     streams = _streams()
     begun = time.monotonic()
     try:
-        process = _start(argv, streams, signals, tracer)
+        try:
+            process = _start(argv, streams, signals, tracer)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            _become(argv, error)
     except OSError as error:
         outcome.error = "{}: {}".format(argv[0], error.strerror)
         outcome.code = 126 if error.errno in (errno.ENOEXEC, errno.EACCES) else 127
@@ -175,6 +183,19 @@ def _start_plain(argv, more):
         if error.errno != errno.ENOEXEC:
             raise
         return subprocess.Popen(["/bin/sh", *argv], **more)  # a script without `#!`, as every shell does
+
+
+def _become(argv, error):
+    """Run the command in our own place, unrecorded: alone it needs no second process. Raises OSError where it cannot start."""
+    _say("not recorded: {} beside the hook, so the command runs alone".format(error.strerror))
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
+    except OSError as problem:
+        if problem.errno != errno.ENOEXEC:
+            raise
+        os.execv("/bin/sh", ["/bin/sh", *argv])  # noqa: S606
 
 
 def _wait(process):
