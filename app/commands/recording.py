@@ -10,7 +10,7 @@ import click
 from app.commands.asking import client_for
 from app.commands.opening import emit, json_option, settings_with, url_option
 from provenance.capture.packing import build
-from provenance.errors import ProvenanceError
+from provenance.errors import ProvenanceError, UnreachableError
 
 _BLOCK = b"-----BEGIN JOBPROV RECORD "
 
@@ -25,7 +25,7 @@ def record(*, paths: tuple[Path, ...], url: str | None, as_json: bool) -> None:
     lines = [f"{result['path']}: {result['outcome']}" for result in results]
     emit(results, "\n".join(lines), as_json=as_json)
     if not all(result["is_taken"] for result in results):
-        sys.exit(1)
+        sys.exit(3 if any(result.get("is_unreachable") for result in results) else 1)
 
 
 def _is_log(path: Path) -> bool:
@@ -35,8 +35,12 @@ def _is_log(path: Path) -> bool:
 def _send(path: Path, url: str | None) -> dict[str, object]:
     try:
         answer = client_for(url).record(path.read_bytes())
-    except (ProvenanceError, ValueError) as problem:
+    except UnreachableError as problem:
+        return {"path": str(path), "is_taken": False, "outcome": f"not sent: {problem}", "is_unreachable": True}
+    except ProvenanceError as problem:
         return {"path": str(path), "is_taken": False, "outcome": f"refused: {problem}"}
+    except ValueError as problem:
+        return {"path": str(path), "is_taken": False, "outcome": f"refused: it holds no JSON: {problem}"}
     gaps = len(answer["gaps"])
     outcome = f"{answer['change']} as {answer['job_id']}, grade {answer['grade']}, {gaps} gap{'' if gaps == 1 else 's'}"
     return {"path": str(path), "is_taken": True, "outcome": outcome, "answer": answer}
@@ -53,8 +57,10 @@ def _flush(path: Path, url: str | None) -> dict[str, object]:
         environment = {**os.environ, **({"JOBPROV_TOKEN": settings.token} if settings.token else {})}
         spool = [] if path.is_dir() else ["--spool", str(Path(folder) / "spool")]
         words = [sys.executable, str(hook), "flush", *spool, "--url", settings.url, str(path)]
-        ended = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-    return {"path": str(path), "is_taken": ended.returncode == 0, "outcome": (ended.stdout + ended.stderr).strip()}
+        ended = subprocess.run(words, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    outcome = (ended.stdout + ended.stderr).strip()
+    result: dict[str, object] = {"path": str(path), "is_taken": ended.returncode == 0, "outcome": outcome}
+    return {**result, "is_unreachable": True} if ended.returncode and " refused 0," in outcome else result
 
 
 COMMANDS = {"record": record}

@@ -126,6 +126,9 @@ def _wait_for(work, record, signals, speaker):
     is_done = work.wait(limit, lambda: signals.asked_to_stop)
     if not is_done and signals.asked_to_stop:
         is_done = record.spooled.wait(_LEAVING_SECONDS)
+    if not is_done and record.spooled.is_set():
+        speaker.say("not sent in time; kept in {}, and `flush` sends it later".format(record.spool))
+        return
     _tell_failure(work, is_done, speaker)
 
 

@@ -1,7 +1,7 @@
 """Sending one entry of the spool: ask which blobs are missing, send those, then the record.
 
 Three tries within the budget, with growing pauses and jitter; the service's Retry-After is obeyed. A large blob goes on where it broke off. What a service
-refuses for good (4xx but 408, 425, 429) is not tried again. Each call is harmless when repeated (http.md).
+refuses (4xx but 408, 425, 429) is not tried again. Each call is harmless when repeated (http.md).
 """
 
 import gzip
@@ -10,8 +10,11 @@ import io
 import json
 import os
 import random
+import socket
+import threading
 import time
 import zipfile
+import zlib
 from urllib.parse import quote, urlsplit
 
 from provenance.capture import VERSION, excerpts
@@ -22,15 +25,22 @@ _TAKEN, _REFUSED, _UNUSABLE = 2, 4, 422  # classes of HTTP status, and the one o
 _TOO_LARGE = 413
 _CONTINUE = 308  # a part of a blob is there
 _LATER = frozenset([408, 425, 429])
+_OF_THE_CALL = frozenset([401, 403, 404, 405, 407])  # they speak of token, address or proxy, not of the record
+# What Python says of a zip, or of the JSON in it, that is not as it was written; of one by a later version as well.
+_DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError)
 _CALL_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5
 RESUMED_BYTES = 4 << 20  # of a blob; below, sending it again costs less than asking how much arrived
 
 
 class RefusedError(Exception):
-    """The service refuses this record for good; `status` and `answer` are its own, where it said anything."""
+    """The service refuses this record; `status` and `answer` are its own, where it said anything."""
 
     status, answer = None, {}
+
+    def is_for_good(self):
+        """Tell whether nothing but another record would be taken: another token or address does not help."""
+        return self.status not in _OF_THE_CALL
 
 
 class LaterError(Exception):
@@ -54,6 +64,7 @@ class Service:
             raise ValueError("the address {} names no host".format(url))
         self._base = parts.path.rstrip("/") + ("" if parts.path.rstrip("/").endswith("/api/v1") else "/api/v1")
         self._parts, self._token, self._clock, self._connection = parts, token, clock, None
+        self._socket = None
 
     def call(self, method, path, body, headers):
         """Return (status, decoded JSON object); raises LaterError and RefusedError."""
@@ -90,13 +101,32 @@ class Service:
         headers = dict(headers, **{"Accept": "application/json", "User-Agent": "jobprov-hook/" + VERSION})
         if self._token:
             headers["Authorization"] = "Bearer " + self._token
-        self._connection.request(method, self._base + path, body, headers)
-        response = self._connection.getresponse()
-        content = response.read(8 << 20)
-        pause = _seconds(response.getheader("Retry-After"))
+        status, content, pause = self._ask(method, path, body, headers)
+        return status, _object(content), pause
+
+    def _ask(self, method, path, body, headers):
+        """Ask and read the answer; one that comes by drops ends with the budget, whatever each drop takes."""
+        end = threading.Timer(self._clock.left(), self._cut)
+        end.daemon = True
+        end.start()
+        try:
+            if self._connection.sock is None:
+                self._connection.connect()
+            self._socket = self._connection.sock
+            self._connection.request(method, self._base + path, body, headers)
+            response = self._connection.getresponse()
+            content = response.read(8 << 20)
+        finally:
+            end.cancel()
         if response.getheader("Connection", "").lower() == "close":
             self.close()
-        return response.status, _object(content), pause
+        return response.status, content, _seconds(response.getheader("Retry-After"))
+
+    def _cut(self):
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except (OSError, AttributeError):
+            pass  # not connected yet, or not any more
 
     def _connect(self, seconds):
         host, port = self._parts.hostname, self._parts.port
@@ -125,8 +155,8 @@ def _send_file(path, service):
     try:
         with zipfile.ZipFile(path) as archive:
             return _send(Entry(archive), service)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise RefusedError("the spooled entry cannot be read: {}".format(error)) from error
+    except _DAMAGES as error:
+        raise RefusedError("the spooled entry cannot be read: {}".format(error or type(error).__name__)) from error
 
 
 def _send(entry, service):
@@ -224,7 +254,11 @@ def _put_record(entry, service):
         body = excerpts.fold(body, entry.excerpts(), entry.known)
         headers["Content-Type"] = excerpts.CONTENT_TYPE
     body = gzip_bytes(body)
-    return service.call("PUT", "/jobs/" + quote(entry.record["job_id"], safe=""), body, headers)[1]
+    path = "/jobs/" + quote(entry.record["job_id"], safe="")
+    status, answer = service.call("PUT", path, body, headers)
+    if answer.get("job_id") != entry.record["job_id"]:  # a portal or proxy that says yes to everything
+        raise LaterError("PUT {}: {}, but it is not jobprov that answered".format(path, status))
+    return answer
 
 
 def gzip_bytes(content):
@@ -269,7 +303,7 @@ def _seconds(text):
 def _object(content):
     try:
         value = json.loads(content.decode("utf-8", "replace")) if content else {}
-    except ValueError:
+    except (ValueError, RuntimeError):  # no JSON, or so deep that Python gives up
         return {}
     return value if isinstance(value, dict) else {}
 

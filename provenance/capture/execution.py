@@ -14,8 +14,19 @@ import time
 
 from provenance.capture import logs
 
-_PASSED_ON = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGCONT", "SIGALRM")
+# All are passed on but those that nobody can catch, those that the system sends to us for what we do ourselves, and those of terminals.
+_OUR_OWN = ["KILL", "STOP", "CHLD", "SEGV", "BUS", "FPE", "ILL", "TRAP", "SYS", "PIPE", "XFSZ", "TTIN", "TTOU"]
+_NOT_PASSED_ON = frozenset(getattr(signal, "SIG" + name) for name in _OUR_OWN)
+_BY_TERMINAL = frozenset(
+    [signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH]
+)  # it sends them to the whole group
+_NO_ENDS = frozenset(
+    [signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH, signal.SIGURG]
+)  # of themselves they end no process
 began = []  # commands that were started: from then on nobody else may start them
+_NO_ROOM = frozenset(
+    [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE]
+)  # a limit on processes, memory or open files
 _NOTICE_SECONDS = 0.2  # until a signal is passed on, at worst
 _DRAIN_SECONDS = 1.0  # for children that were left behind and still hold the output
 
@@ -49,10 +60,12 @@ class Signals:
 
     def install(self):
         """Take over every signal that is not ignored already; an ignored one stays ignored for the command too."""
-        for name in _PASSED_ON:
-            number = getattr(signal, name)
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                self._old[number] = signal.signal(number, self._handle)
+        for number in set(range(1, signal.NSIG)).difference(_NOT_PASSED_ON):
+            try:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._old[number] = signal.signal(number, self._handle)
+            except (OSError, ValueError):
+                continue  # the C library's own
 
     def attach(self, process, has_group):
         """Pass on what came early, and from now on everything."""
@@ -63,14 +76,17 @@ class Signals:
 
     def _handle(self, number, _frame):
         if self.is_over:
-            self.asked_to_stop = self.asked_to_stop or number != signal.SIGCONT
+            self.asked_to_stop = self.asked_to_stop or number not in _NO_ENDS
         elif self.process is None:
             self.pending.append(number)
-        elif self.has_group or number not in (signal.SIGINT, signal.SIGQUIT):  # a terminal sends those to all
+        elif self.has_group or number not in _BY_TERMINAL:
             self._send(number)
+        elif number == signal.SIGTSTP:
+            os.kill(os.getpid(), signal.SIGSTOP)  # together with the command, as the terminal asked
 
     def _send(self, number):
-        self.passed_on.append(number)
+        if number not in _NO_ENDS:
+            self.passed_on.append(number)
         try:
             if self.has_group:
                 os.killpg(self.process.pid, number)
@@ -90,7 +106,12 @@ def execute(argv, signals, during, tracer=()):
     streams = _streams()
     begun = time.monotonic()
     try:
-        process = _start(argv, streams, signals, tracer)
+        try:
+            process = _start(argv, streams, signals, tracer)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            _become(argv, error)
     except OSError as error:
         outcome.error = "{}: {}".format(argv[0], error.strerror)
         outcome.code = 126 if error.errno in (errno.ENOEXEC, errno.EACCES) else 127
@@ -162,6 +183,19 @@ def _start_plain(argv, more):
         if error.errno != errno.ENOEXEC:
             raise
         return subprocess.Popen(["/bin/sh", *argv], **more)  # a script without `#!`, as every shell does
+
+
+def _become(argv, error):
+    """Run the command in our own place, unrecorded: alone it needs no second process. Raises OSError where it cannot start."""
+    _say("not recorded: {} beside the hook, so the command runs alone".format(error.strerror))
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
+    except OSError as problem:
+        if problem.errno != errno.ENOEXEC:
+            raise
+        os.execv("/bin/sh", ["/bin/sh", *argv])  # noqa: S606
 
 
 def _wait(process):

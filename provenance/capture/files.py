@@ -10,6 +10,7 @@ import re
 from provenance.capture import content
 from provenance.capture.arguments import as_glob
 from provenance.capture.draft import moment, without_empty
+from provenance.capture.fitting import MOST_FILES
 from provenance.capture.glance import SMALL_BYTES
 from provenance.capture.hashing import OutOfTimeError, hash_file
 
@@ -87,8 +88,12 @@ def describe_outputs(draft, step, patterns, clock):
         for path in paths:
             if os.path.normpath(path) not in seen and not _URL.match(path):
                 seen.add(os.path.normpath(path))
+                if len(seen) > MOST_FILES:
+                    continue  # counted below
                 entry = draft.attempt("output " + path, _output, draft, step, path, clock)
                 entries.extend([entry] if entry else [])
+    if len(seen) > MOST_FILES:
+        draft.note("only {} of {} outputs are looked at: a record holds no more".format(MOST_FILES, len(seen)))
     for entry in entries:  # once all have their plain digests: those come first
         digest = draft.attempt("content of " + entry["path"], content.root_digest, entry["path"], clock)
         if digest is not None:
@@ -107,7 +112,7 @@ def _output(draft, step, path, clock):
         "step": step,
         "size_bytes": status.st_size,
         "status": "written" if status.st_size else "empty",
-        "closed_at": moment(status.st_mtime),
+        "closed_at": draft.attempt("time of " + path, moment, status.st_mtime),
     }
     try:
         entry["size_bytes"], entry["sha256"], checksum = hash_file(path, clock)

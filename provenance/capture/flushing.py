@@ -3,7 +3,7 @@
 import io
 import os
 
-from provenance.capture import delivery, homing
+from provenance.capture import accepting, delivery, fitting, homing
 from provenance.capture import spool as spools
 from provenance.capture.hashing import Clock
 
@@ -14,6 +14,8 @@ _LOST = "lost, since no spool can be written"
 def keep(spool, draft, options):
     """Return the path of the spooled entry; the entry itself, in memory, where no spool can be written."""
     instructions = {"url": options.url}
+    draft.attempt("names, times and lengths", accepting.mend, draft)
+    draft.attempt("cutting long lists", fitting.fit, draft)
     if spool is not None:
         try:
             return spools.keep(spool, draft, instructions)
@@ -53,17 +55,8 @@ class Sender:
         clock = Clock(self.options.number("budget-seconds", _BUDGET_SECONDS))
         try:
             answer = deliver(owned, self.options, self.environment, clock)
-        except delivery.RefusedError as error:
-            if is_kept:
-                spools.reject(owned, str(error))
-                where = "kept in {}/rejected".format(self.spool)
-            self.speaker.say("refused {}: {} ({})".format(job_id, error, where))
         except Exception as error:
-            where = self._carry(owned, job_id) or where
-            if is_kept:
-                spools.release(owned)
-            later = "" if where == _LOST else "; `flush` sends it later"
-            self.speaker.say("not sent {}: {} ({}{})".format(job_id, error, where, later))
+            self._put_back(owned, job_id, is_kept, where, error)
         else:
             if is_kept:
                 os.unlink(owned)
@@ -72,6 +65,21 @@ class Sender:
             self.speaker.say("recorded {} ({})".format(job_id, summary(answer)))
             for gap in answer.get("gaps") or ():
                 self.speaker.detail("gap {}: {}".format(gap.get("code"), gap.get("message")))
+
+    def _put_back(self, owned, job_id, is_kept, where, error):
+        is_refused = isinstance(error, delivery.RefusedError)
+        verb = "refused" if is_refused else "not sent"
+        if is_refused and error.is_for_good():
+            if is_kept:
+                spools.reject(owned, str(error))
+                where = "kept in {}/rejected".format(self.spool)
+            self.speaker.say("{} {}: {} ({})".format(verb, job_id, error, where))
+            return
+        where = self._carry(owned, job_id) or where
+        if is_kept:
+            spools.release(owned)
+        later = "" if where == _LOST else "; `flush` sends it later"
+        self.speaker.say("{} {}: {} ({}{})".format(verb, job_id, error, where, later))
 
     def _carry(self, owned, job_id):
         from provenance.capture import leftovers  # noqa: PLC0415 - where something is left
@@ -154,13 +162,19 @@ def flush(options, environment, speaker):
             os.unlink(owned)
             sent += 1
         except delivery.RefusedError as error:
-            spools.reject(owned, str(error))
+            if error.is_for_good():
+                spools.reject(owned, str(error))
+            else:  # another experiment's, perhaps: the next ones may be taken
+                spools.release(owned)
             speaker.say("refused {}: {}".format(os.path.basename(path), error))
             refused += 1
-        except Exception as error:
+        except delivery.LaterError as error:
             spools.release(owned)
             problem = error
             break
+        except Exception as error:  # this one's trouble, as far as anybody can tell
+            spools.release(owned)
+            problem = error
     left = len(spools.ready(spool))
     speaker.say(
         "sent {}, refused {}, left {}{}".format(sent, refused, left, " ({})".format(problem) if problem else "")

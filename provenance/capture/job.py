@@ -3,8 +3,9 @@
 import os
 import sys
 
-from provenance.capture import VERSION, batch, code, execution, files, logs, redaction, repositories
+from provenance.capture import VERSION, accepting, batch, code, execution, files, logs, redaction, repositories
 from provenance.capture import spool as spools
+from provenance.capture.background import budget
 from provenance.capture.draft import Draft, moment, now, without_empty
 from provenance.capture.hashing import Clock
 from provenance.capture.step import Step
@@ -65,6 +66,7 @@ class Job:
         task = batch.describe_task(self.options, self.environment, self.job_ad)
         if task:
             record["task"] = task
+            accepting.mend_task_id(self.draft)
         self.later.append(self._look_around)
         for folder in self.options.repository:
             self.draft.attempt("repository " + folder, self.repositories.add, folder)
@@ -124,7 +126,7 @@ class Job:
         entries = [entry for entry in files.describe_outputs(draft, step, patterns, clock) if entry["path"] not in done]
         metadata = files.pairs(draft, options.metadata)
         self._take_settings(metadata, step)
-        declared = files.name_parents(options.parent)
+        declared, late = files.name_parents(options.parent), Clock(max(clock.left(), budget(options) / 2))
         for entry in entries:
             files.apply_metadata(entry, metadata)
             found = draft.attempt("sidecar of " + entry["path"], sidecar.read, entry["path"])
@@ -134,9 +136,8 @@ class Job:
                 entry["parents"] = declared
             if found is not None and is_success and not options.no_sidecar:
                 usual = [item["name"] for item in inputs if item.get("role") in ("primary", "secondary")]
-                draft.attempt(
-                    "sidecar of " + entry["path"], sidecar.write, entry, found, self._identity(), declared or usual
-                )
+                words = (entry, found, self._identity(), declared or usual, late)
+                draft.attempt("sidecar of " + entry["path"], sidecar.write, *words)
         draft.extend("outputs", [without_empty(entry) for entry in entries])
 
     def finish(self, outcome, state):

@@ -4,6 +4,7 @@ Where a stream goes to a regular file, as under a batch system, the job writes t
 afterwards. Else a thread passes bytes on as they come. Two streams that are one (`2>&1`) stay one, in their order.
 """
 
+import errno
 import os
 import select
 import stat
@@ -107,11 +108,16 @@ class PipeStream:
         self._is_stopped = False
         self._thread = threading.Thread(target=self._pass_on)
         self._thread.daemon = True
+        try:
+            self._thread.start()  # before the command: where no thread is to be had, it must get its own streams
+        except RuntimeError as error:
+            os.close(self._reader)
+            os.close(self.target)
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     def begin(self):
-        """Start passing on, once the job holds the other end."""
+        """Leave the other end to the job alone, once it holds it."""
         os.close(self.target)
-        self._thread.start()
 
     def peek(self, position, most):
         """Return what `Buffer.peek` does."""
@@ -161,15 +167,23 @@ def occupy_closed():
 
 
 def open_streams():
-    """Return the streams for a job's output and error: {1: stream, 2: stream}, the same one twice where they are one."""
+    """Return the streams for a job's output and error: {1: stream, 2: stream}, the same one twice where they are one.
+
+    Raises OSError where they cannot be had; the job then writes by itself, and no log is kept.
+    """
     streams = {}
-    for number in (_OUTPUT, _ERROR):
-        if not os.get_inheritable(number):
-            continue  # it was closed: the job gets it closed as well
-        if number == _ERROR and _OUTPUT in streams and _is_same(_OUTPUT, _ERROR):
-            streams[_ERROR] = streams[_OUTPUT]
-        else:
-            streams[number] = _open(number)
+    try:
+        for number in (_OUTPUT, _ERROR):
+            if not os.get_inheritable(number):
+                continue  # it was closed: the job gets it closed as well
+            if number == _ERROR and _OUTPUT in streams and _is_same(_OUTPUT, _ERROR):
+                streams[_ERROR] = streams[_OUTPUT]
+            else:
+                streams[number] = _open(number)
+    except OSError:
+        for stream in streams.values():
+            stream.begin()
+        raise
     return streams
 
 

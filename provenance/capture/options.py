@@ -47,6 +47,7 @@ MANY = [
 FLAGS = ["no-sidecar", "announce", "trace", "verbose"]
 _NUMBERS = ("part", "budget-seconds", "hash-seconds", "tail-seconds", "trace-bytes")
 
+_NAMES = frozenset(ONE + MANY + FLAGS)
 _LARGEST = 1e9
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 
@@ -127,10 +128,10 @@ class Options:
             elif name in FLAGS:
                 self.values[name] = True
             elif name in ONE or name in MANY:
-                if not equals and not words:
+                if not equals and (not words or _is_option(words[0])):  # such as `--task-id $UNSET -- COMMAND`
                     self.warnings.append("--{} has no value".format(name))
-                    return
-                self._set(name, value if equals else words.pop(0), explicit)
+                else:
+                    self._set(name, value if equals else words.pop(0), explicit)
             else:
                 self.warnings.append("unknown option {}".format(word))
 
@@ -142,6 +143,11 @@ class Options:
             self.values[name] = []
             explicit.add(name)
         self.values[name].append(value)
+
+
+def _is_option(word):
+    """Tell whether a word ends the options or is one: no value of another one looks like that."""
+    return word == "--" or (word.startswith("--") and word[2:].partition("=")[0] in _NAMES)
 
 
 def _is_whole(text):

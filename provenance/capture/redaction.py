@@ -9,9 +9,9 @@ import fnmatch
 import re
 
 _NAME = re.compile(
-    r"(?:^|_)(?:TOKENS?|PASS|PASSWD|PASSWORDS?|PASSPHRASE|PWD|SECRETS?|CREDS?|CREDENTIALS?|AUTH|COOKIES?|SESSION"
-    r"|API_?KEY|ACCESS_KEY|PRIVATE_KEY|SECRET_KEY|SIGNING_KEY|ENCRYPTION_KEY|DEPLOY_KEY|AUTHORIZATION)(?:_|$)"
-    r"|(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|DBPASS|SECRET|APIKEY|_PAT)$"
+    r"(?:^|[_.-])(?:TOKENS?|PASS|PWD|SECRETS?|CREDS?|CREDENTIALS?|AUTH|OAUTH2?|JWT|COOKIES?|SESSION(?:ID)?|AUTHORIZATION"
+    r"|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION|DEPLOY)[_-]?KEY)[0-9]*(?:[_.-]|$)|PASSWORD|PASSWD|PASSPHRASE"
+    r"|(?:TOKEN|(?:DB|SSH|KRB5)PASS|DBPW|SECRET|(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION)KEY|_PAT)[0-9]*$"
     r"|^(?:CONDOR_INHERIT|CONDOR_PRIVATE_.*|_CONDOR_CREDS|SSH_AUTH_SOCK|PGPASSFILE_CONTENT|NETRC)$",
     re.IGNORECASE,
 )
@@ -35,13 +35,27 @@ _RULES = [
             rb"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|hv[sbr]\.[A-Za-z0-9_-]{16,}"
             rb"|xox[abposr]-[A-Za-z0-9-]{10,}|prov_[A-Za-z0-9]+_[A-Za-z0-9_-]{40,}|AIza[0-9A-Za-z_-]{35}|npm_[A-Za-z0-9]{30,}"
             rb"|pypi-[A-Za-z0-9_-]{30,}|sk_live_[A-Za-z0-9]{16,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
-            rb"|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,})"
+            rb"|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,})|(?P<keep>\bhooks\.slack\.com/services/)[A-Za-z0-9/]{16,}"
         ),
     ),
-    ("url-password", rb"(?P<keep>://)[^/\s:@'\"<>$]*:(?![$%<{])[^/\s@'\"<>]+(?=@)"),
+    ("url-password", rb"(?P<keep>://)[^/\s:@'\"<>$]*:(?![$<{]|%(?![0-9A-Fa-f]{2}))[^/\s@'\"<>]+(?=@)"),
     (
         "authorization",
-        rb"(?i)(?P<keep>\b(?:bearer|authorization:\s*(?:basic|token))\s+)(?![$<{])[A-Za-z0-9._~+/=-]{16,}",
+        rb"(?i)(?P<keep>(?:\bbearer|authorization:\s*(?:basic|token))\s+)(?![$<{])[A-Za-z0-9._~+/=-]{16,}",
+    ),
+    (
+        "authorization",
+        (
+            rb"(?i)(?P<keep>\b(?:(?:private|job|deploy|x-auth|x-authentication|x-access|x-vault)-token|x-api-key)[\"']?\s*:\s*[\"']?)"
+            rb"(?![$<{])[A-Za-z0-9._~+/=-]{12,}"
+        ),
+    ),
+    (
+        "user-password",
+        (
+            rb"(?P<keep>\bcurl\b[^\n|;&]{0,500}?\s(?:-[uU]|--user|--proxy-user)[ =]?[\"']?[^\s:\"'$<]{1,64}:)(?![$<{])"
+            rb"[^\s\"'$]{4,}"
+        ),
     ),
     (
         "signed-query",
@@ -61,21 +75,29 @@ _RULES = [
         "assignment",
         (
             rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key|access_token|auth_token"
-            rb"|private_key|refresh_token)=)(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)"
+            rb"|private_key|refresh_token|account_?key)=)(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)"
+        ),
+    ),
+    (
+        "assignment",
+        (
+            rb"(?i)(?P<keep>(?:password|passwd|passphrase|secret_?(?:access_?)?key|api_?key|access_token|auth_token|private_key"
+            rb"|refresh_token)[\"']?[ \t]*:[ \t]+)(?=[^\s\"']*[0-9])(?![$<{%(@/]|[0-9]{4}-)[^\s\"'()\[\]<>,;&|]{8,}(?=[\s\"',;&|]|\Z)"
         ),
     ),
 ]
 # In lower case, what a text must hold for a rule to hit: most texts then cost no pattern, not even its compilation.
-_WORDS = b"password passwd passphrase _pwd secret api_key apikey access_token auth_token private_key refresh_token"
+_WORDS = b"password passwd passphrase _pwd secret api_key apikey access_token auth_token private_key refresh_token account_key accountkey"
 _SIGNS = {
     "pem": [b"private key"],
     "jwt": [b"eyj"],
     "aws-key-id": [b"akia", b"asia"],
     "service-token": (
-        b"ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- hvs. hvb. hvr. xox prov_ aiza npm_ pypi- sk_live_ sg. dckr_pat_ hf_"
+        b"ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- hvs. hvb. hvr. xox prov_ aiza npm_ pypi- sk_live_ sg. dckr_pat_ hf_ hooks.slack"
     ).split(),
     "url-password": [b"://"],
-    "authorization": [b"bearer", b"authorization:"],
+    "authorization": [b"bearer", b"authorization:", b"-token", b"x-api-key"],
+    "user-password": [b"curl"],
     "signed-query": b"x-amz- x-goog- sig= signature= access_token= authz= token= api_key= apikey=".split(),
     "assignment": _WORDS.split(),
 }
@@ -83,8 +105,11 @@ RARE_SIGNS = sorted({sign for name in _SIGNS if name != "url-password" for sign 
 _compiled = {}  # pattern -> compiled, as they are first needed
 _VARIABLE = re.compile(r"^(?:-e)?[A-Za-z_]\w*$")  # `env NAME=value`, and jobsub's `-eNAME=value`
 _OPTION = re.compile(
-    r"^--?(?:[a-z0-9]+[-_])*(?:password|passwd|passphrase|token|secret|api-?key|access-key|credentials?)$", re.I
+    r"^--?[\w.-]*(?:password|passwd|passphrase|token|bearer|secret|(?:api|access|secret|private)[-_]?key|credentials?)$",
+    re.I,
 )
+_USER_OPTIONS = ("-u", "-U", "--user", "--proxy-user")
+_USER = re.compile(r"^(?:(?:--user|--proxy-user)=|-[uU])?[^\s:]+:(?=.)")  # curl's `-u name:password`
 
 
 def has_url_password(content):
@@ -117,19 +142,27 @@ def redact_text(text):
 
 def redact_arguments(arguments):
     """Return the argument list without secrets: by value, and by the option or variable that it is the value of."""
-    clean, hide_next = [], False
+    clean, before, is_curl = [], "", False
     for argument in arguments:
         name, equals, value = argument.partition("=")
-        if hide_next and not argument.startswith("-"):
+        if _OPTION.match(before) and not argument.startswith("-"):
             clean.append("<redacted:option>")
+        elif is_curl and _names_password(argument, before):
+            clean.append(_USER.match(argument).group() + "<redacted:user-password>")
         elif equals and _OPTION.match(name) and not _is_harmless(name, value):
             clean.append(name + "=<redacted:option>")
         elif equals and _VARIABLE.match(name) and is_secret(name, value):
             clean.append(name + "=<redacted:variable>")
         else:
             clean.append(redact_text(argument))
-        hide_next = bool(_OPTION.match(argument))
+        before, is_curl = argument, is_curl or argument.rpartition("/")[2] == "curl"
     return clean
+
+
+def _names_password(argument, before):
+    """Tell whether an argument of curl is `name:password`."""
+    is_value = before in _USER_OPTIONS or argument.startswith(("-u", "-U", "--user=", "--proxy-user="))
+    return is_value and _USER.match(argument) is not None
 
 
 def split_environment(environment, allowed=()):

@@ -38,8 +38,12 @@ def complete_output(entry, found):
         entry.setdefault("namespace", found["namespace"])
 
 
-def write(entry, found, identity, parents):
-    """Write the sidecar of an output; `identity` holds prov.job_id and, where known, prov.task_id. Raises OSError."""
+def write(entry, found, identity, parents, clock):
+    """Write the sidecar of an output; `identity` holds prov.job_id and, where known, prov.task_id.
+
+    Raises OSError, and OutOfTimeError where no time is left: on a slow disk thousands take longer than the job may wait.
+    """
+    clock.check()
     marks = dict(identity)
     marks["prov.output"] = entry["name"]
     content = _flat(found, marks) if _is_flat(found) else _metacat(entry, found, marks, parents)

@@ -111,7 +111,7 @@ def encode(value):
     """Return JSON bytes; NUL and lone surrogates, which a record may not hold, are written as visible escapes."""
     import json  # noqa: PLC0415 - loaded while the job runs, not before
 
-    return json.dumps(_clean(value), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    return json.dumps(clean(value), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
 
 def ready(spool):
@@ -119,7 +119,8 @@ def ready(spool):
     _return_stale(spool)
     folder = os.path.join(spool, "ready")
     names = [name for name in os.listdir(folder) if name.endswith(_SUFFIX) and not name.startswith(".")]
-    return [os.path.join(folder, name) for name in sorted(names, key=_age)]
+    paths = (os.path.join(folder, name) for name in sorted(names, key=_age))
+    return [path for path in paths if os.path.isfile(path)]  # a pipe of that name would keep us waiting
 
 
 def claim(path):
@@ -215,13 +216,14 @@ def _information(name):
     return information
 
 
-def _clean(value, is_name=False):
+def clean(value, is_name=False):
+    """Return the value as `encode` writes it; `is_name` for texts in which the service takes no control characters."""
     if isinstance(value, str):
         return _clean_text(value, _UNSAFE_IN_NAMES if is_name else _UNSAFE)
     if isinstance(value, dict):
-        return {_clean_text(str(key), _UNSAFE): _clean(item, key in _NAMES) for key, item in value.items()}
+        return {_clean_text(str(key), _UNSAFE): clean(item, key in _NAMES) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_clean(item) for item in value]
+        return [clean(item) for item in value]
     return value
 
 

@@ -4,10 +4,10 @@ Source: the calls and JSON keys of the public client (metacat.webapi), MQL as Me
 dotted; parents and children are file ids, which are asked for by batch.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from provenance.catalogs import said
 from provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Source
 from provenance.catalogs.http import Access, Transport
 from provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
@@ -37,6 +37,8 @@ class MetaCat:
         for count, file in enumerate(_records(lines), 1):
             if count > MOST_NAMES:
                 raise LimitError(f"The query selects more than {MOST_NAMES} files.", MOST_NAMES)
+            if not _has_name(file):
+                raise UnreachableError(f"MetaCat lists something that has no name of a file: {_name(file)[:100]!r}.")
             yield _name(file)
 
     def source_query(self, source: Source) -> str:
@@ -100,7 +102,7 @@ class MetaCat:
             part = lookups[start : start + _AT_ONCE]
             path = "/data/files?with_metadata=yes&with_provenance=yes"
             body = self._transport.post(path, what=f"{len(part)} files", json=part)
-            found += _records(iter(body.decode("utf-8", "replace").split("\n")))
+            found += filter(_has_name, _records(iter(body.decode("utf-8", "replace").split("\n"))))
         return found
 
 
@@ -118,14 +120,15 @@ def _records(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
 
 
 def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise UnreachableError("MetaCat answers with something that is no JSON.") from None
+    return said.parsed(text, "MetaCat", "files")
 
 
 def _name(file: dict[str, Any]) -> str:
     return f"{file.get('namespace')}:{file.get('name')}"
+
+
+def _has_name(file: dict[str, Any]) -> bool:
+    return None not in (said.word(file.get("namespace")), said.word(file.get("name")))
 
 
 def _lookup(name: str) -> dict[str, str]:
@@ -133,31 +136,30 @@ def _lookup(name: str) -> dict[str, str]:
     return {"namespace": namespace, "name": bare}
 
 
-def _ids(said: Any) -> list[str]:
+def _ids(found: Any) -> list[str]:
     """Return file ids: MetaCat gives them as text, older servers as `{"fid": …}`."""
-    return [each["fid"] if isinstance(each, dict) else str(each) for each in said or ()]
+    ids = [each.get("fid") if isinstance(each, dict) else each for each in said.entries(found)]
+    return [each for each in ids if isinstance(each, str)]
 
 
 def _file(file: dict[str, Any], names: Mapping[Any, str]) -> CatalogFile:
-    metadata = file.get("metadata") or {}
-    checksums = file.get("checksums") or {}
-    process = metadata.get("core.process_id")
+    metadata, checksums = said.members(file.get("metadata")), said.members(file.get("checksums"))
     task = next((metadata[key] for key in _TASK_KEYS if metadata.get(key) not in (None, "")), None)
     return CatalogFile(
         _name(file),
-        size if isinstance(size := file.get("size"), int) else None,
-        tuple(sorted(f"{kind}:{value}" for kind, value in checksums.items())),
+        said.whole(file.get("size")),
+        said.checksums([f"{kind}:{value}" for kind, value in checksums.items()]),
         tuple(names[fid] for fid in _ids(file.get("parents")) if fid in names),
-        process if isinstance(process, int) else None,
-        None if task is None else str(task),
-        job if isinstance(job := metadata.get("prov.job_id"), str) else None,
-        born if isinstance(born := metadata.get("prov.output"), str) else None,
+        said.whole(metadata.get("core.process_id")),
+        None if task is None else said.word(str(task)),
+        said.word(metadata.get("prov.job_id")),
+        said.word(metadata.get("prov.output")),
         bool(file.get("retired")),
     )
 
 
 def _is_like(file: dict[str, Any], outputs: Mapping[str, str]) -> bool:
-    metadata = file.get("metadata") or {}
+    metadata = said.members(file.get("metadata"))
     return all(str(metadata.get(name)) == value for name, value in outputs.items())
 
 

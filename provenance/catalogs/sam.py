@@ -5,12 +5,12 @@ Source: the calls, parameters and JSON keys of the public clients (samweb_client
 """
 
 import getpass
-import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from provenance.catalogs import said
 from provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Process, ProjectSummary, Source
 from provenance.catalogs.http import Access, Transport
 from provenance.catalogs.sam_dimensions import dimension, files_dimension
@@ -42,7 +42,7 @@ class Sam:
                 count += 1
                 if count > MOST_NAMES:
                     raise LimitError(f"The dimension selects more than {MOST_NAMES} files.", MOST_NAMES)
-                yield line.strip()
+                yield said.file_name(line.strip())
 
     def count_files(self, query: str) -> int:
         """Return how many files a dimension selects."""
@@ -97,7 +97,9 @@ class Sam:
         if direction not in LINEAGES:
             raise BadInputError(f"direction: one of {', '.join(LINEAGES)}.", {"direction": ["unknown"]})
         path = f"/files/name/{quote(name, safe='')}/lineage/{direction}"
-        return list(dict.fromkeys(_nested(_parsed(self._transport.get(path, what=f"the lineage of {name}"), name))))
+        return list(
+            dict.fromkeys(_nested(said.parsed(self._transport.get(path, what=f"the lineage of {name}"), "SAM", name)))
+        )
 
     def read_definition(self, name: str) -> dict[str, Any]:
         """Return what SAM describes a definition with: `dimensions`, `username`, `create_date` and more."""
@@ -110,12 +112,12 @@ class Sam:
         summary = _object(self._transport.get(path, what=what, format="json", process_limit=0), what)
         counts = summary.get("file_counts")
         return ProjectSummary(
-            summary.get("dataset_def_name"),
-            summary.get("files_in_snapshot"),
+            said.word(summary.get("dataset_def_name")),
+            said.whole(summary.get("files_in_snapshot")),
             {name: count for name, count in counts.items() if isinstance(count, int)}
             if isinstance(counts, dict)
             else {},
-            tuple(filter(None, map(_process, summary.get("processes") or ()))),
+            tuple(filter(None, map(_process, said.entries(summary.get("processes"))))),
         )
 
     def read_inputs(self, process_id: int) -> list[str]:
@@ -137,8 +139,10 @@ class Sam:
     def _metadata(self, names: Sequence[str]) -> list[dict[str, Any]]:
         form = [("file_name", name) for name in names]
         body = self._transport.post("/files/metadata", what=f"the metadata of {len(names)} files", data=form)
-        found = _parsed(body, "files")
-        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+        found = said.parsed(body, "SAM", "files")
+        if not isinstance(found, list):
+            raise UnreachableError("SAM answers with something that is no list of metadata.")
+        return [each for each in found if isinstance(each, dict) and said.word(each.get("file_name"))]
 
 
 def _parts(names: Iterable[str]) -> Iterator[list[str]]:
@@ -158,18 +162,19 @@ def _like(outputs: Mapping[str, str]) -> str:
 
 
 def _file(metadata: dict[str, Any]) -> CatalogFile:
-    parents = [parent.get("file_name") for parent in metadata.get("parents") or () if isinstance(parent, dict)]
-    process = metadata.get("process_id")
+    parents = [
+        said.word(parent.get("file_name")) for parent in map(said.members, said.entries(metadata.get("parents")))
+    ]
     task = next((metadata[key] for key in _TASK_KEYS if metadata.get(key) not in (None, "")), None)
     return CatalogFile(
-        str(metadata.get("file_name")),
-        size if isinstance(size := metadata.get("file_size"), int) else None,
+        metadata["file_name"],
+        said.whole(metadata.get("file_size")),
         _checksums(metadata),
-        tuple(name for name in parents if isinstance(name, str)),
-        process if isinstance(process, int) else None,
-        None if task is None else str(task),
-        job if isinstance(job := metadata.get("prov.job_id"), str) else None,
-        born if isinstance(born := metadata.get("prov.output"), str) else None,
+        tuple(name for name in parents if name is not None),
+        said.whole(metadata.get("process_id")),
+        None if task is None else said.word(str(task)),
+        said.word(metadata.get("prov.job_id")),
+        said.word(metadata.get("prov.output")),
         bool(metadata.get("retired_date") or metadata.get("retired")),
     )
 
@@ -177,22 +182,21 @@ def _file(metadata: dict[str, Any]) -> CatalogFile:
 def _checksums(metadata: dict[str, Any]) -> tuple[str, ...]:
     found = metadata.get("checksum")
     if isinstance(found, list):
-        return tuple(sorted(word for word in found if isinstance(word, str) and ":" in word))
+        return said.checksums(found)
     crc = metadata.get("crc")  # the older form; "adler 32 crc type" is enstore's sum, which starts at 0
     if isinstance(crc, dict) and crc.get("crc_type") == "adler 32 crc type" and crc.get("crc_value") is not None:
-        return (f"enstore:{crc['crc_value']}",)
+        return said.checksums([f"enstore:{crc['crc_value']}"])
     return ()
 
 
-def _process(said: Any) -> Process | None:
+def _process(found: Any) -> Process | None:
     """Return a process of a summary. No public client reads its id, node and description there: these keys are guessed."""
-    if not isinstance(said, dict):
+    found = said.members(found)
+    number = said.whole(found.get("process_id", found.get("id")))
+    if number is None:
         return None
-    number = said.get("process_id", said.get("id"))
-    if not isinstance(number, int):
-        return None
-    node = said.get("node", said.get("node_name"))
-    return Process(number, said.get("description"), node, said.get("status"))
+    node = found.get("node", found.get("node_name"))
+    return Process(number, said.word(found.get("description")), said.word(node), said.word(found.get("status")))
 
 
 def _nested(found: Any) -> Iterator[str]:
@@ -203,18 +207,11 @@ def _nested(found: Any) -> Iterator[str]:
         if isinstance(entry, dict):
             if isinstance(name := entry.get("file_name"), str):
                 yield name
-            waiting += [*(entry.get("parents") or ()), *(entry.get("children") or ())]
-
-
-def _parsed(body: bytes, what: str) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        raise UnreachableError(f"SAM answers with something that is no JSON: {what}.") from None
+            waiting += [*said.entries(entry.get("parents")), *said.entries(entry.get("children"))]
 
 
 def _object(body: bytes, what: str) -> dict[str, Any]:
-    found = _parsed(body, what)
+    found = said.parsed(body, "SAM", what)
     if not isinstance(found, dict):
         raise UnreachableError(f"SAM answers with something that is no object: {what}.")
     return found

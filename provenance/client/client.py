@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance.client.transport import Transport, part
-from provenance.errors import ProvenanceError
+from provenance.errors import BadInputError, ProvenanceError
 
 
 class Client(Transport):
@@ -236,8 +236,14 @@ class Client(Transport):
     def record(self, body: bytes | Mapping[str, Any]) -> dict[str, Any]:
         """Record a job; bytes are kept exactly as they are. Sending it again is harmless."""
         data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-        job_id = str(json.loads(data).get("job_id", ""))
-        return self._json("PUT", f"/jobs/{part(job_id)}", data=data, headers={"Content-Type": "application/json"})
+        record = json.loads(data)
+        if not isinstance(record, dict):
+            raise BadInputError("A record is one JSON object.")
+        path = f"/jobs/{part(str(record.get('job_id', '')))}"
+        answer = self._json("PUT", path, data=data, headers={"Content-Type": "application/json"})
+        if "job_id" not in answer:  # a portal or proxy that says yes to everything
+            raise self._stranger()
+        return answer
 
     def record_batch(self, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
         """Record up to 1000 jobs; return what became of each, in order."""

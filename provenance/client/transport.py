@@ -1,5 +1,6 @@
 """How calls travel: over a session, with a token. Reads are tried three times, and so are writes that are harmless to repeat."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from provenance.errors import UnreachableError
 TRIES = 3
 _PAUSE_SECONDS = 0.5
 _LATER = (429, 502, 503, 504)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Transport:
@@ -75,14 +77,17 @@ class Transport:
                 return
 
     def _read(self, path: str, **query: Any) -> dict[str, Any]:
-        return self._json("GET", path, params=query)
+        return self._json("GET", path, params={name: _visible(value) for name, value in query.items()})
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer = self._call(method, path, **options)
         try:
             return dict(answer.json())
         except ValueError:
-            raise UnreachableError(f"{self.url} does not answer as jobprov does; is the address right?") from None
+            raise self._stranger() from None
+
+    def _stranger(self) -> UnreachableError:
+        return UnreachableError(f"{self.url} does not answer as jobprov does; is the address right?")
 
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:
         """Return a good answer; only what is harmless to repeat is tried again."""
@@ -104,7 +109,14 @@ class Transport:
 
 def part(text: str) -> str:
     """Return a name as one part of an address."""
-    return quote(text, safe="")
+    return quote(_visible(text), safe="")
+
+
+def _visible(value: Any) -> Any:
+    """Return a text in which bytes that are no UTF-8 are written as the hook records them in names."""
+    if not isinstance(value, str):
+        return value
+    return _SURROGATE.sub(lambda match: f"\\x{ord(match.group()) & 0xFF:02x}", value)
 
 
 def _reason(problem: Exception) -> str:

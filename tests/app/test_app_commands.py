@@ -109,6 +109,34 @@ def test_rerun_refuses_a_folder_that_is_not_empty(live: LiveService, tmp_path: P
     assert live.run("rerun", JOB, "--into", str(tmp_path)).returncode == 2
 
 
+def test_record_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Path) -> None:
+    """Exit code 3 says that the service is not there; 1 that it, or the file, said no."""
+    good, others = tmp_path / "good.json", [tmp_path / "list.json", tmp_path / "bytes.json", tmp_path / "empty.json"]
+    good.write_text(json.dumps(a_record(task={"task_id": "nobody"})))
+    for path, content in zip(others, (b"[1, 2]", b"\xff\xfe", b""), strict=True):
+        path.write_bytes(content)
+
+    unreachable = run_alone("record", str(good), "--url", "http://127.0.0.1:9")
+    refused = live.run("record", *map(str, others))
+
+    assert (unreachable.returncode, "not sent: No jobprov answers" in unreachable.stdout) == (3, True)
+    assert refused.returncode == 1
+    assert [line.partition(": ")[2][:24] for line in refused.stdout.splitlines()] == [
+        "refused: A record is one",
+        "refused: it holds no JSO",
+        "refused: it holds no JSO",
+    ]
+
+
+def test_name_that_is_no_utf_8_is_asked_for_as_the_hook_records_it(live: LiveService) -> None:
+    Client(live.url).record(numbered(77, outputs=[{"name": "odd\\xff.root"}]))
+
+    ended = live.run("lookup", "odd\udcff.root")
+
+    assert ended.returncode == 0
+    assert numbered(77)["job_id"] in ended.stdout
+
+
 def test_records_are_sent_from_files(live: LiveService, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(numbered(5)))

@@ -1,11 +1,13 @@
 """Sending: what arrives, what stays, and what a service that misbehaves does to it."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import time
 import zipfile
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +118,91 @@ def test_answer_lost_after_the_service_took_the_record_makes_no_second_one(runne
 
 
 def test_refused_record_is_put_aside_with_the_reason(runner: Runner, service: Service) -> None:
-    service.faults = [(403, {}, {"title": "Forbidden", "detail": "token is for nova"})]
+    service.faults = [(409, {}, {"title": "Conflict", "detail": "another record is held"})]
 
     done = record_job(runner, service)
 
     assert done.returncode == 0
     entry, reason = runner.entries("rejected")
-    assert "token is for nova" in reason.read_text()
+    assert "another record is held" in reason.read_text()
     assert zipfile.ZipFile(entry).read("record.json")
     assert b"refused" in done.stderr
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 407])
+def test_refusal_of_token_or_address_leaves_the_entry_to_be_sent_with_another(
+    runner: Runner, service: Service, status: int
+) -> None:
+    refusal = (status, {}, {"detail": "token is for nova"})
+    service.faults = [refusal]
+    done = record_job(runner, service)
+    record_job(runner, service, "--url", "http://127.0.0.1:9")
+    assert (done.returncode, len(runner.entries())) == (0, 2)
+    assert b"refused" in done.stderr
+    assert b"`flush` sends it later" in done.stderr
+
+    service.faults = [refusal]
+    first = runner("flush", "--url", service.url)
+    sent = len(service.records)
+    second = runner("flush", "--url", service.url)
+
+    assert (first.returncode, sent) == (3, 1)  # the second entry is not held up by the first
+    assert (second.returncode, len(service.records)) == (0, 2)
+    assert runner.entries() == runner.entries("rejected") == []
+
+
+def test_damaged_entries_are_put_aside_and_hold_up_no_others(runner: Runner, service: Service) -> None:
+    runner("run", "--", "sh", "-c", "echo hello; exit 1")
+    (first,) = runner.entries()
+    whole = first.read_bytes()
+    for place in range(12):  # at many places: in names, in packed bytes, in the directory
+        start = 40 + place * (len(whole) - 60) // 12
+        damaged = whole[:start] + b"\xa5\x5a" * 10 + whole[start + 20 :]
+        first.with_name(f"00000000{place:02d}.0-x{place}.jobprov").write_bytes(damaged)
+    os.mkfifo(first.with_name("0000000100.0-pipe.jobprov"))
+    first.with_name("0000000101.0-folder.jobprov").mkdir()
+
+    done = runner("flush", "--url", service.url)
+
+    assert first.stem.partition("-")[2] in service.records
+    assert sorted(path.name for path in runner.entries()) == [
+        "0000000100.0-pipe.jobprov",
+        "0000000101.0-folder.jobprov",
+    ]
+    assert done.returncode == 3
+    assert b"the spooled entry cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize("body", [{}, {"job_id": "another"}])
+def test_answer_of_whoever_says_yes_to_everything_takes_no_record(
+    runner: Runner, service: Service, body: dict[str, str]
+) -> None:
+    """A portal or a proxy answers 200 with a page of its own."""
+    service.faults = [(200, {}, body)] * 20
+
+    done = record_job(runner, service)
+
+    assert b"it is not jobprov that answered" in done.stderr
+    assert len(runner.entries()) == 1
+
+
+def test_answer_by_drops_ends_with_the_budget(runner: Runner, service: Service) -> None:
+    def drips(handler: BaseHTTPRequestHandler, _usual: object) -> Any:
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\n" * 20:
+                handler.wfile.write(bytes([byte]))
+                handler.wfile.flush()
+                time.sleep(0.2)
+        return "cut", {}, {}
+
+    service.faults = [drips] * 9
+    begun = time.monotonic()
+
+    done = record_job(runner, service, "--budget-seconds", "3")
+
+    assert time.monotonic() - begun < 12
+    assert b"not sent" in done.stderr
+    assert len(runner.entries()) == 1
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -71,7 +72,9 @@ def test_signal_that_ended_the_command_ends_the_hook(runner: Runner, name: str) 
     assert record["state"] == ("failed" if name in ("SEGV", "ABRT") else "killed")
 
 
-@pytest.mark.parametrize("name", ["TERM", *in_full_runs("HUP", "USR1", "USR2")])
+@pytest.mark.parametrize(
+    "name", ["TERM", "ABRT", "RTMIN", *in_full_runs("HUP", "USR1", "USR2", "VTALRM", "PWR", "URG")]
+)
 def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name: str) -> None:
     script = f"trap 'echo parent' {name}; (trap 'echo child; exit 0' {name}; echo ready; while :; do sleep 0.05; done) & wait; wait; exit 9"
     process = start(runner, "sh", "-c", script)
@@ -82,6 +85,21 @@ def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name
 
     assert sorted(out.split()) == [b"child", b"parent"]
     assert process.returncode == 9
+
+
+def test_suspended_job_stands_still_and_goes_on(runner: Runner) -> None:
+    """Batch systems suspend by SIGTSTP; the hook stays awake, since the command may handle it and go on."""
+    process = start(runner, "sh", "-c", "echo $$; sleep 1; exit 7")
+    command = process.stdout.readline().decode().strip()
+
+    process.send_signal(signal.SIGTSTP)
+    time.sleep(0.5)
+    stood_still = Path(f"/proc/{command}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=20)
+
+    assert stood_still == "T"
+    assert process.returncode == 7
 
 
 def test_interrupt_reaches_the_command_once(runner: Runner) -> None:
@@ -141,6 +159,38 @@ def test_command_that_cannot_start_gives_the_shells_code(runner: Runner, words: 
     assert done.returncode == code
     (entry,) = runner.entries()
     assert json.loads(zipfile.ZipFile(entry).read("record.json"))["exit"]["error_class"] == "not started"
+
+
+@pytest.mark.parametrize("most", [5, 6, 8])
+def test_command_runs_alone_where_a_limit_leaves_no_room_for_two(runner: Runner, most: int) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    done = runner("run", "--", "sh", "-c", "echo made; exit 3", preexec_fn=limit)
+
+    assert (done.returncode, done.stdout) == (3, b"made\n")
+    assert b"jobprov: " in done.stderr  # that it is recorded, or that it runs alone
+
+
+def test_command_gets_its_own_streams_where_no_thread_is_to_be_had() -> None:
+    """A limit on processes counts threads: the job ran into a pipe that nobody read, and the hook ended with a traceback."""
+    script = """
+import os, sys, threading
+from provenance.capture import execution
+
+def refuse(_thread):
+    raise RuntimeError("can't start new thread")
+
+threading.Thread.start = refuse
+before = os.listdir("/proc/self/fd")
+outcome = execution.execute(["sh", "-c", "echo made; exit 3"], execution.Signals(), lambda streams: None)
+print(outcome.code, len(os.listdir("/proc/self/fd")) - len(before))
+"""
+    folder = Path(__file__).resolve().parents[3]
+
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, timeout=30, check=False)
+
+    assert done.stdout == b"made\n3 0\n", done.stderr.decode()
 
 
 def test_script_without_interpreter_line_runs_as_in_a_shell(runner: Runner) -> None:

@@ -12,6 +12,8 @@ from capture_runner import Runner
         (["--budget-seconds", "soon"], ["--budget-seconds soon is no number of use and is left out"]),
         (["--rerun-of", "42"], ["--rerun-of 42 is no UUID and is left out"]),
         (["--outptu=ghp_" + "a" * 36], ["unknown option --outptu=<redacted:"]),
+        (["--task-id"], ["--task-id has no value"]),
+        (["--input", "--stage", "reco", "--part"], ["--input has no value", "--part has no value"]),
     ],
 )
 def test_words_that_cannot_be_used_are_said_and_noted(runner: Runner, words: list[str], told: list[str]) -> None:

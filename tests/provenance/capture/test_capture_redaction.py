@@ -38,6 +38,13 @@ BY_VALUE = [
     ("assignment", "export DB_PASSWORD=canary123", "canary123"),
     ("assignment", "aws_secret_access_key='canary/secret/key'", "canary/secret/key"),
     ("assignment", "client_secret=canary4secret", "canary4secret"),
+    ("assignment", "password: canary5word", "canary5word"),
+    ("assignment", "AccountKey=canary6Key==;EndpointSuffix=x", "canary6Key"),
+    ("url-password", "http://robot:%21canarypercent@proxy:3128", "canarypercent"),
+    ("authorization", "-HAuthorization: Basic Y2FuYXJ5OmNhbmFyeXNlY29uZA==", "Y2FuYXJ5OmNhbmFyeXNlY29uZA=="),
+    ("authorization", "curl -H 'X-Authentication-Token: canaryheader01'", "canaryheader01"),
+    ("user-password", "curl -s -u robot:canarycurl https://h/x", "canarycurl"),
+    ("service-token", "https://hooks.slack.com/services/T0CANARY/B0CANARY/canaryhook", "canaryhook"),
 ]
 BY_NAME = [
     "BEARER_TOKEN",
@@ -60,6 +67,14 @@ BY_NAME = [
     "SESSION_ID",
     "HTTP_AUTHORIZATION",
     "KEYSTORE_PASSPHRASE",
+    "GRID_TOKEN2",
+    "PASSWORD1",
+    "oldPasswordOfDb",
+    "SECRETKEY",
+    "accesskey_id",
+    "SSHPASS",
+    "CI_JOB_JWT",
+    "API-KEY",
 ]
 KEPT = {
     "IFDH_TOKEN_ENABLE": "1",
@@ -75,6 +90,10 @@ KEPT = {
     "SETUP_PASSENGER": "passenger v1_0 -f Linux64 -z /products -q e26:prof",
     "PATH": "/usr/bin:/bin",
     "AUTHOR": "me",
+    "COMPASS": "north",
+    "NPASS": "two",
+    "SORT_KEY": "event",
+    "OAUTHLIKE": "no",
     "http_proxy": "http://squid.example.org:3128",
 }
 
@@ -115,6 +134,22 @@ def test_arguments_behind_secret_options_are_taken_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("argv", "clean"),
+    [
+        (["curl", "-u", "me:canary", "-o", "a:b"], ["curl", "-u", "me:<redacted:user-password>", "-o", "a:b"]),
+        (["/usr/bin/curl", "--user=me:canary"], ["/usr/bin/curl", "--user=me:<redacted:user-password>"]),
+        (["docker", "run", "-u", "1000:1000", "x"], ["docker", "run", "-u", "1000:1000", "x"]),
+        (
+            ["p", "--dbPassword", "canary", "--accessKey=canary"],
+            ["p", "--dbPassword", "<redacted:option>", "--accessKey=<redacted:option>"],
+        ),
+    ],
+)
+def test_arguments_of_other_styles(argv: list[str], clean: list[str]) -> None:
+    assert redaction.redact_arguments(argv) == clean
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "password = getpass.getpass()",
@@ -133,6 +168,13 @@ def test_arguments_behind_secret_options_are_taken_out() -> None:
         "module_type: TokenPasser",
         "token=$(cat file)",
         "sig=3.5 sigma",
+        "password: required, 8 characters",
+        "access_token: 2026-11-26T10:00:00Z",
+        "private_key: /etc/grid-security/host1key.pem",
+        "postgres://user:%(password1)s@host/db",
+        "postgres://user:%s@host/db",
+        "curl -u $USER:$PASSWORD https://h/x",
+        "curl https://h/x -o a; chown -u robot:robots x",
     ],
 )
 def test_what_only_looks_like_a_secret_is_kept(text: str) -> None:
