@@ -132,6 +132,13 @@ def test_bytes_of_a_record_are_sent_as_they_are(peer: Peer) -> None:
     assert peer.requests[0][:3] == ("PUT", f"/api/v1/jobs/{JOB}", body)
 
 
+def test_answer_that_says_nothing_of_the_record_is_none_of_jobprovs(peer: Peer) -> None:
+    peer.answers = [(200, {"status": "ok"})]
+
+    with pytest.raises(UnreachableError, match="does not answer as jobprov does"):
+        Client(peer.url).record({"job_id": JOB})
+
+
 def test_lists_are_read_to_their_end(peer: Peer) -> None:
     peer.answers = [(200, {"jobs": [1], "next": "7"}), (200, {"jobs": [2], "next": None})]
 
