@@ -3,7 +3,7 @@
 What needs bytes (configurations, the text of fcl files and scripts) is in `compare_jobs`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +21,7 @@ from provenance.services.differences import (
     keyed,
     shortened,
 )
+from provenance.services.paired_files import bytes_of, paired, unlike_bytes
 
 Record = Mapping[str, Any]
 Facts = dict[str, Any]
@@ -214,15 +215,15 @@ def _inputs(before: Record, after: Record) -> Facet:
     """Return how the inputs differ: the same bytes under another name are the same input."""
     old, new = list(before.get("inputs") or ()), list(after.get("inputs") or ())
     found = []
-    for mine, other in _paired(old, new, lambda file: str(file.get("role") or "input")):
+    for mine, other in paired(old, new, lambda file: str(file.get("role") or "input")):
         if mine is None or other is None:
             file = mine or other or {}
             kind = "removed" if other is None else "added"
-            shown = [None if each is None else _bytes_of(each) for each in (mine, other)]
+            shown = [None if each is None else bytes_of(each) for each in (mine, other)]
             found.append(Difference(kind, file["name"], before=shown[0], after=shown[1], **_pages(mine, other)))
-        elif _bytes_of(mine) != _bytes_of(other):
+        elif (unlike := unlike_bytes(mine, other)) is not None:
             named = mine["name"] != other["name"]
-            shown = [each["name"] if named else _bytes_of(each) for each in (mine, other)]
+            shown = [mine["name"], other["name"]] if named else list(unlike)
             key = str(mine.get("role") or "input") if named else mine["name"]
             found.append(Difference("changed", key, before=shown[0], after=shown[1], **_pages(mine, other)))
         elif (mine.get("role") in PARENT_ROLES) != (other.get("role") in PARENT_ROLES):
@@ -234,7 +235,7 @@ def _outputs(before: Record, after: Record) -> Facet:
     """Return how the outputs differ. Outputs of siblings have names of their own; they are paired by stream and tier."""
     old, new = list(before.get("outputs") or ()), list(after.get("outputs") or ())
     found: list[Difference] = []
-    for mine, other in _paired(old, new, _stream):
+    for mine, other in paired(old, new, _stream):
         if mine is None or other is None:
             kind = "removed" if other is None else "added"
             shown = [None if each is None else each.get("status") or "written" for each in (mine, other)]
@@ -265,38 +266,5 @@ def _stream(file: Record) -> str:
     return " ".join(str(file.get(part) or "") for part in ("step", "data_tier", "data_stream", "file_format"))
 
 
-def _bytes_of(file: Record) -> str:
-    """Return what names the bytes of a file: digest, else checksum and size, else its name."""
-    if file.get("sha256"):
-        return str(file["sha256"])
-    if file.get("checksums"):
-        return f"{file['checksums'][0]}, {file.get('size_bytes', '?')} bytes"
-    return str(file["name"])
-
-
 def _pages(before: Record | None, after: Record | None) -> dict[str, Any]:
     return {"url_before": (before or {}).get("url"), "url_after": (after or {}).get("url")}
-
-
-def _paired(
-    old: Sequence[Record], new: Sequence[Record], sort: Callable[[Record], str]
-) -> Iterator[tuple[Record | None, Record | None]]:
-    """Yield files of the same bytes or name, then those of the same sort in order, then what is left alone."""
-    left_old, left_new = list(old), list(new)
-    for same in (_bytes_of, lambda file: str(file["name"]), sort):
-        waiting: dict[str, list[Record]] = {}
-        for file in reversed(left_new):
-            waiting.setdefault(same(file), []).append(file)
-        rest: list[Record] = []
-        taken: set[int] = set()
-        for file in left_old:
-            partners = waiting.get(same(file))
-            if partners:
-                partner = partners.pop()
-                taken.add(id(partner))
-                yield file, partner
-            else:
-                rest.append(file)
-        left_old, left_new = rest, [file for file in left_new if id(file) not in taken]
-    yield from ((file, None) for file in left_old)
-    yield from ((None, file) for file in left_new)

@@ -192,6 +192,29 @@ def test_each_facet_tells_its_difference(
     assert found["is_same"] == (facets(found)[facet]["matters"] == "circumstance")
 
 
+SUMS = ["adler32:00000007", "md5:" + "a" * 32]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"checksums": SUMS[::-1]}, []),
+        ({"checksums": SUMS[1:], "size_bytes": None}, []),
+        ({"checksums": SUMS[:1], "sha256": sha(b"x")}, []),
+        ({"checksums": [SUMS[0], "md5:" + "b" * 32]}, [(SUMS[1], "md5:" + "b" * 32)]),
+        ({"checksums": SUMS, "size_bytes": 71}, [(f"{SUMS[0]}, 70 bytes", f"{SUMS[0]}, 71 bytes")]),
+    ],
+)
+def test_inputs_are_the_same_by_whatever_checksum_both_records_name(
+    filled: Production, one: int, more: dict[str, Any], told: list[tuple[str, str]]
+) -> None:
+    read = file_entry("in.root", size=70, role="primary", checksums=SUMS)
+
+    found = compared(filled, a_job(one, inputs=[read]), a_job(one + 1, inputs=[{**read, **more}]))
+
+    assert [(row["before"], row["after"]) for row in facets(found)["inputs"]["differences"]] == told
+
+
 def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(filled: Production, one: int) -> None:
     """Jobs of two recipes were said to be the same, since what made them two was nowhere compared."""
 
