@@ -159,9 +159,14 @@ class StepOfSession(OneCommand):
 
     def open(self):
         """Find the session, and add what was seen."""
-        from provenance.capture import job, session, spool
+        from provenance.capture import spool
 
         self.spool = spool.find(self.options, self.environment)
+        self._take_up()
+
+    def _take_up(self):
+        from provenance.capture import job, session
+
         self.session = session.find(self.spool, self.options.job_id)
         if self.session is None:
             raise RuntimeError("no record is open for this job script: call start first")
@@ -172,7 +177,18 @@ class StepOfSession(OneCommand):
     def after(self, before, others, outcome, _speaker):
         """Gather what the command left, and keep it until `end`."""
         self._settle(before, others)
+        logs = list(outcome.logs)
         self.record(outcome)
+        with self.session.locked():
+            if self.session.is_outdated():  # by a step beside this one: what it kept must stay
+                outcome.logs = logs
+                self._take_up()
+                self.job.meanwhile()
+                self.record(outcome)
+            self._keep(outcome)
+        self.spooled.set()
+
+    def _keep(self, outcome):
         self.session.state["last"] = outcome.code
         self.session.state["is_told"] = self.session.state["is_told"] or outcome.was_told
         if outcome.code and "failed" not in self.session.state:
@@ -188,7 +204,6 @@ class StepOfSession(OneCommand):
                 message,
             ]
         self.session.save()
-        self.spooled.set()
 
 
 def open_session(options, environment):

@@ -4,6 +4,7 @@
 among their own ancestors, so that several jobs of one user, or steps in a subshell, do not mix.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,8 +23,23 @@ class Session:
         state: what is remembered and never sent: owner, last exit code, options given at `start`.
     """
 
-    def __init__(self, folder, draft, state):
+    def __init__(self, folder, draft, state, stamp=None):
         self.folder, self.draft, self.state = folder, draft, state
+        self._stamp = stamp
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Hold off other steps of the job script that end now; where the file system has no locks, they are not."""
+        import fcntl  # noqa: PLC0415 - while the job runs
+
+        with open(os.path.join(self.folder, "lock"), "wb") as stream:
+            with contextlib.suppress(OSError):
+                fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
+            yield
+
+    def is_outdated(self):
+        """Tell whether another step has kept something since this was read."""
+        return _stamp(self.folder) != self._stamp
 
     def save(self):
         """Keep everything; whole or not at all."""
@@ -69,15 +85,25 @@ def find(spool, job_id=None):
 
 def _load(folder):
     try:
+        stamp = _stamp(folder)
         with open(os.path.join(folder, "state.json"), encoding="utf-8") as stream:
             content = json.load(stream)
         blobs = os.path.join(folder, "blobs")
         draft = Draft(content["record"], content["notes"])
         draft.blobs = {digest: os.path.join(blobs, digest) for digest in os.listdir(blobs)}
         draft.blobs.update(content["files"])
-        return Session(folder, draft, content["state"])
+        return Session(folder, draft, content["state"], stamp)
     except (OSError, ValueError, KeyError):
         return None
+
+
+def _stamp(folder):
+    """Return what is another one each time that the state is written."""
+    try:
+        status = os.stat(os.path.join(folder, "state.json"))
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _write(path, content):
@@ -90,7 +116,7 @@ def _write(path, content):
 
 
 def _ancestors():
-    found, process = [], os.getppid()
+    found, process = [], os.getpid()  # the job script itself, where it ends by `exec`
     while process > 0 and len(found) < _MOST_ANCESTORS:
         found.append(_identity(process))
         process = _parent(process)

@@ -90,3 +90,40 @@ def test_hook_that_is_killed_itself_leaves_no_record(runner: Runner) -> None:
     process.communicate(timeout=20)
 
     assert runner.entries() == []
+
+
+def run_script(runner: Runner, script: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["sh", "-c", script, "job", runner.python, runner.hook],
+        cwd=runner.folder,
+        env=runner.environment,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_steps_at_once_are_all_recorded(runner: Runner) -> None:
+    script = """
+"$@" start
+for i in 1 2 3 4 5; do
+    "$@" step --name "s$i" --output "o$i.root" -- sh -c "sleep 0.2; echo $i; echo $i > o$i.root" &
+done
+wait
+"$@" end
+"""
+
+    done = run_script(runner, script)
+
+    assert b"not recorded" not in done.stderr
+    record, _ = only_entry(runner)
+    assert sorted(step["name"] for step in record["command"]["steps"]) == ["s1", "s2", "s3", "s4", "s5"]
+    assert sorted(entry["name"] for entry in record["outputs"]) == [f"o{number}.root" for number in range(1, 6)]
+    assert sorted(log["name"] for log in record["logs"]) == [f"s{number}.stdout" for number in range(1, 6)]
+
+
+def test_job_script_may_end_by_exec(runner: Runner) -> None:
+    done = run_script(runner, '"$@" start; "$@" step --name a -- sh -c "exit 3"; exec "$@" end')
+
+    assert done.returncode == 3
+    assert only_entry(runner)[0]["exit"]["code"] == 3
