@@ -1,0 +1,67 @@
+"""Pairs of outputs that look alike and are not: no comparator may call them the same."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import awkward
+import numpy as np
+import pytest
+import uproot
+from uproot.writing.identify import to_TAxis, to_TH1x
+
+from provenance.bundle.comparison import compare
+
+Write = Callable[[Any], None]
+
+
+def level(folder: Path, comparator: str, recorded: Write | str, again: Write | str) -> str:
+    """The level that a comparator tells of two files, ROOT files by what writes them, or texts."""
+    paths = [folder / "recorded", folder / "again"]
+    for path, content in zip(paths, (recorded, again), strict=True):
+        if isinstance(content, str):
+            path.write_text(content)
+            continue
+        with uproot.recreate(path) as file:
+            content(file)
+    sha256 = hashlib.sha256(paths[0].read_bytes()).hexdigest()
+    return compare(str(paths[1]), {"sha256": sha256, "reference": str(paths[0]), "comparator": comparator})[1]
+
+
+def tree(**columns: Any) -> Write:
+    """A file with one tree of these branches: numpy arrays, nested lists, or lists of strings."""
+
+    def write(file: Any) -> None:
+        kinds = {name: "string" if isinstance(column, list) else _kind(column) for name, column in columns.items()}
+        made = file.mktree("t", kinds)
+        if len(next(iter(columns.values()))):
+            made.extend(columns)
+
+    return write
+
+
+def _kind(column: Any) -> Any:
+    return column.dtype if isinstance(column, np.ndarray) else "var * float64"
+
+
+def test_value_does_not_pass_from_one_branch_to_the_next_in_any_order(tmp_path: Path) -> None:
+    """Strings of one length in each entry: without counts "ab", "x" and "a", "bx" are the same letters."""
+    one, other = tree(a=["ab", "cd"], b=["x", "y"]), tree(a=["a", "c"], b=["bx", "dy"])
+
+    assert level(tmp_path, "unordered", one, other) == "R2"
+
+
+def test_other_type_of_the_same_bits_differs_in_any_order(tmp_path: Path) -> None:
+    ones = np.ones(5, "f4")
+
+    assert level(tmp_path, "unordered", tree(a=ones), tree(a=ones.view("i4"))) == "R2"
+    assert level(tmp_path, "unordered", tree(a=np.zeros(0, "f8")), tree(a=np.zeros(0, "i8"))) == "R2"
+
+
+def test_order_of_entries_is_free_also_where_a_chunk_has_lists_of_one_length(tmp_path: Path) -> None:
+    """The last chunk of the one file has lists of one value alone, that of the other has not."""
+    lengths = np.concatenate([np.tile([0, 1, 2], 16_666), np.ones(52, "i8")])
+    lists = awkward.unflatten(np.arange(int(lengths.sum()), dtype="f8"), lengths)
+
+    assert level(tmp_path, "unordered", tree(a=lists), tree(a=lists[::-1])) == "R5~"
