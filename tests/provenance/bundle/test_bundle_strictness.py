@@ -65,3 +65,60 @@ def test_order_of_entries_is_free_also_where_a_chunk_has_lists_of_one_length(tmp
     lists = awkward.unflatten(np.arange(int(lengths.sum()), dtype="f8"), lengths)
 
     assert level(tmp_path, "unordered", tree(a=lists), tree(a=lists[::-1])) == "R5~"
+
+
+def histogram(
+    bins: list[float], edges: list[float], *, errors: list[float] | None = None, title: str = "h", labels: Any = None
+) -> Write:
+    """A file with one histogram; `bins` has under- and overflow, `errors` the squares of the errors."""
+    values, squares = np.array(bins), np.array(bins if errors is None else errors)
+    axis = to_TAxis("xaxis", "", len(edges) - 1, edges[0], edges[-1], fXbins=np.array(edges), fLabels=labels)
+
+    def write(file: Any) -> None:
+        file["h"] = to_TH1x("h", title, values, 10.0, 10.0, 10.0, 1.0, 2.0, squares, axis)
+
+    return write
+
+
+BINS, EDGES = [0.0, 10.0, 20.0, 30.0, 0.0], [0.0, 1.0, 2.0, 3.0]
+
+
+def test_histograms_of_other_edges_are_not_alike(tmp_path: Path) -> None:
+    assert level(tmp_path, "histograms", histogram(BINS, EDGES), histogram(BINS, [0.0, 100.0, 200.0, 3000.0])) == "R2"
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_bin_that_is_no_finite_number_does_not_hide_the_others(tmp_path: Path, number: float) -> None:
+    recorded, again = [0.0, 10.0, 20.0, number, 0.0], [0.0, 1000.0, 20.0, number, 0.0]
+
+    assert level(tmp_path, "histograms", histogram(recorded, EDGES), histogram(again, EDGES)) == "R2"
+    assert level(tmp_path, "histograms", histogram(recorded, EDGES), histogram(recorded, EDGES, title="g")) == "R3"
+
+
+def test_bin_that_became_infinite_is_not_alike(tmp_path: Path) -> None:
+    again = [0.0, 10.0, 20.0, float("inf"), 0.0]
+
+    assert level(tmp_path, "histograms", histogram(BINS, EDGES), histogram(again, EDGES)) == "R2"
+
+
+def test_lists_are_compared_also_where_all_of_one_file_are_equally_long(tmp_path: Path) -> None:
+    chance = np.random.default_rng(1)
+    recorded = awkward.unflatten(chance.normal(size=300), np.ones(300, "i8"))
+    again = awkward.unflatten(chance.normal(size=300) + 50, np.tile([0, 2], 150))
+
+    assert level(tmp_path, "histograms", tree(a=recorded), tree(a=again)) == "R2"
+
+
+def test_branch_that_became_nan_is_not_alike(tmp_path: Path) -> None:
+    chance = np.random.default_rng(1)
+    recorded, again = chance.normal(size=1000), chance.normal(size=1000)
+    again[100:] = np.nan
+
+    assert level(tmp_path, "histograms", tree(a=recorded), tree(a=again)) == "R2"
+    assert level(tmp_path, "histograms", tree(a=again), tree(a=again[::-1])) == "R3"
+
+
+def test_branch_of_another_type_is_not_alike(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(1).normal(size=50)
+
+    assert level(tmp_path, "histograms", tree(a=numbers), tree(a=numbers.astype("i4"))) == "R2"
