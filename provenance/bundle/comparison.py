@@ -85,7 +85,7 @@ def read_comparator(text: str) -> Tuple[str, Dict[str, Any]]:
 
 def _climb_down(path: str, known: Dict[str, str], word: str, rule: Dict[str, Any]) -> Tuple[str, str, str]:
     """Try what a comparator allows, the strictest first; the first that holds gives the level."""
-    if "content" in known:
+    if "content" in known and _may_decide(word, known["content"]):
         is_decided = known["comparator"] == "content" and "reference" not in known
         if is_decided or content_digest(path, known["content"].split(":", 1)[0]) == known["content"]:
             return _compare_content(path, known["content"])
@@ -97,6 +97,11 @@ def _climb_down(path: str, known: Dict[str, str], word: str, rule: Dict[str, Any
         if answer is not None:
             return "EQUIVALENT", answer[0], answer[1]
     return "DIFFERENT", "R2", _tagged(word, rule)
+
+
+def _may_decide(word: str, recorded: str) -> bool:
+    """Whether a recorded digest is as strict as the comparator: `masked` wants more than equal content."""
+    return word != "masked" or recorded.startswith("root-masked-")
 
 
 def _is_root(path: str) -> bool:
