@@ -11,7 +11,7 @@ import pytest
 import uproot
 from uproot.writing.identify import to_TAxis, to_TH1x
 
-from provenance.bundle.comparison import compare
+from provenance.bundle.comparison import UndecidedError, compare, content_digest
 
 Write = Callable[[Any], None]
 
@@ -122,3 +122,45 @@ def test_branch_of_another_type_is_not_alike(tmp_path: Path) -> None:
     numbers = np.random.default_rng(1).normal(size=50)
 
     assert level(tmp_path, "histograms", tree(a=numbers), tree(a=numbers.astype("i4"))) == "R2"
+
+
+def test_title_of_a_histogram_is_no_number(tmp_path: Path) -> None:
+    near = histogram([0.0, 10.0 + 1e-9, 20.0, 30.0, 0.0], EDGES)
+    renamed = histogram([0.0, 10.0 + 1e-9, 20.0, 30.0, 0.0], EDGES, title="another cut")
+
+    assert level(tmp_path, 'numeric {"relative": 1e-6}', histogram(BINS, EDGES), near) == "R4"
+    assert level(tmp_path, 'numeric {"relative": 1e-6}', histogram(BINS, EDGES), renamed) == "R2"
+
+
+def test_type_of_a_branch_counts_in_a_tree_without_entries(tmp_path: Path) -> None:
+    assert level(tmp_path, "numeric", tree(a=np.zeros(0, "f8")), tree(a=np.zeros(0, "i8"))) == "R2"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "again", "found"),
+    [
+        ("event 9007199254740993", "event 9007199254740992", "R2"),  # equal as floating-point numbers
+        ("commit 12e3456", "commit 98e7654", "R2"),  # both past the largest number
+        ("id " + "1" * 400, "id " + "2" * 400, "R2"),
+        ("energy inf", "energy infinity", "R4"),
+        ("event 10", "event 10.0000001", "R4"),
+        ("event 1000000007", "event +1000000007", "R4"),
+    ],
+)
+def test_words_of_a_text_that_look_like_numbers(tmp_path: Path, recorded: str, again: str, found: str) -> None:
+    assert level(tmp_path, 'numeric {"absolute": 1e-6}', recorded, again) == found
+
+
+def test_digest_of_content_does_not_decide_where_bytes_have_to_agree(tmp_path: Path) -> None:
+    """The comparator `masked` accepts R6 and what is above; equal content is R5."""
+    numbers = np.arange(5000) % 7
+    for name, compression in (("recorded", uproot.ZLIB(1)), ("again", uproot.LZMA(1))):
+        with uproot.recreate(tmp_path / name, compression=compression) as file:
+            file.mktree("t", {"a": numbers.dtype}).extend({"a": numbers})
+    path, digest = str(tmp_path / "again"), content_digest(str(tmp_path / "recorded"))
+    known = {"sha256": "0" * 64, "content": digest, "comparator": "masked"}
+
+    assert compare(path, {**known, "reference": str(tmp_path / "recorded")})[1] == "R2"
+    with pytest.raises(UndecidedError, match="masked needs the recorded file"):
+        compare(path, known)
+    assert compare(path, {**known, "content": content_digest(path, "root-masked-1")})[1] == "R6"
