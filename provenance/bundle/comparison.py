@@ -14,7 +14,7 @@ import sys
 import zlib
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from provenance.bundle.root_content import root_content
+from provenance.bundle.root_content import root_content, root_objects
 from provenance.bundle.root_masking import DamagedError, UndecidedError, mask_root
 from provenance.bundle.root_statistics import P_VALUE, likeness
 from provenance.bundle.root_tolerance import is_near_root, is_same_unordered, kept_content
@@ -184,7 +184,7 @@ def _checksum(path: str, algorithm: str) -> str:
 def _compare_reference(path: str, reference: str) -> Tuple[str, str, str]:
     if mask_root(path) == mask_root(reference):
         return "EQUIVALENT", "R6", "root-masked-1"
-    same = root_content(path) == root_content(reference)
+    same = root_objects(path) == root_objects(reference)
     return ("EQUIVALENT", "R5", "root-content-1") if same else ("DIFFERENT", "R2", "root-content-1")
 
 

@@ -10,10 +10,9 @@ Needs uproot; Python 3.6: part of a bundle's verify.py.
 # ruff: noqa: B905, ICN001, PLC0415, UP006, UP031, UP035 - Python 3.6, and read by people who have no linter
 import fnmatch
 import hashlib
-import json
 from typing import Any, Dict, Iterator, List, Tuple
 
-from provenance.bundle.root_content import CHUNK_ENTRIES, open_root, root_content
+from provenance.bundle.root_content import CHUNK_ENTRIES, open_root, root_objects
 
 TREES = ("TTree", "TNtuple", "TNtupleD")
 
@@ -21,7 +20,7 @@ TREES = ("TTree", "TNtuple", "TNtupleD")
 def kept_content(path: str, rule: Dict[str, Any]) -> List[Dict[str, Any]]:
     """The content of a ROOT file, one entry an object, without what the rule ignores."""
     kept = []
-    for item in map(json.loads, root_content(path)):
+    for item in root_objects(path):
         if _is_ignored(item["path"], rule):
             continue
         for part in ("branches", "fields"):

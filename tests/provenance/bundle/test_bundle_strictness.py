@@ -9,7 +9,7 @@ import awkward
 import numpy as np
 import pytest
 import uproot
-from uproot.writing.identify import to_TAxis, to_TH1x
+from uproot.writing.identify import to_TAxis, to_TH1x, to_THashList, to_TObjString
 
 from provenance.bundle.comparison import UndecidedError, compare, content_digest
 
@@ -164,3 +164,43 @@ def test_digest_of_content_does_not_decide_where_bytes_have_to_agree(tmp_path: P
     with pytest.raises(UndecidedError, match="masked needs the recorded file"):
         compare(path, known)
     assert compare(path, {**known, "content": content_digest(path, "root-masked-1")})[1] == "R6"
+
+
+def labelled(*labels: str) -> Write:
+    """A file with one histogram whose two bins have names, as a cut flow has them."""
+    names = [to_TObjString(label) for label in labels]
+    for number, name in enumerate(names, 1):
+        name.bases[0].members["@fUniqueID"] = number
+    return histogram([0.0, 5.0, 3.0, 0.0], [0.0, 1.0, 2.0], labels=to_THashList(names))
+
+
+def test_names_of_bins_count_where_the_recorded_file_is_at_hand(tmp_path: Path) -> None:
+    recorded, again = labelled("all", "muon"), labelled("all", "pion")
+
+    assert level(tmp_path, "root", recorded, again) == "R2"
+    assert level(tmp_path, "numeric", recorded, again) == "R2"
+    assert level(tmp_path, "content", recorded, labelled("all", "muon")) in {"R5", "R6"}
+
+
+def test_bins_of_two_axes_are_not_taken_for_those_of_others(tmp_path: Path) -> None:
+    def grid(file: Any) -> None:
+        file["h"] = (np.zeros((2, 3)), np.arange(3.0), np.arange(3.0, 7.0))
+
+    def other(file: Any) -> None:
+        file["h"] = (np.zeros((3, 2)), np.arange(4.0), np.arange(4.0, 7.0))
+
+    assert level(tmp_path, "root", grid, other) == "R2"
+
+
+@pytest.mark.parametrize(("comparator", "found"), [('numeric {"relative": 1e-6}', "R4"), ("histograms", "R3")])
+def test_order_of_objects_does_not_follow_from_their_content(tmp_path: Path, comparator: str, found: str) -> None:
+    """Eight histograms, each a little other than recorded: they are compared by name, not by the order of their digests."""
+
+    def many(shift: float) -> Write:
+        def write(file: Any) -> None:
+            for number in range(8):
+                file["h%d" % number] = (np.array([10.0 + number + shift, 5.0]), np.arange(3.0))
+
+        return write
+
+    assert level(tmp_path, comparator, many(0.0), many(1e-9)) == found
