@@ -222,3 +222,27 @@ def test_wrong_call_of_verify_is_told_with_exit_code_two(
 
     assert outcome.returncode == 2
     assert outcome.stderr.strip().endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "level"),
+    [
+        ("succeeded", 0, "R7"),
+        ("succeeded", 5, "R1"),
+        ("failed", 0, "R1"),
+        ("failed", 5, "R1="),
+        ("killed", 0, "R1"),
+    ],
+)
+def test_job_whose_code_nobody_recorded_ends_as_its_state_says(
+    toy: Toy, tmp_path: Path, shell: Run, state: str, code: int, level: str
+) -> None:
+    toy.record |= {"state": state, "exit": {}, "outputs": []}
+    toy.record["command"] |= {"argv": ["sh", "-c", f"exit {code}"], "steps": []}
+    bag, out, report = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "report.json"
+
+    shell(bag / "data/run.sh", out)
+    outcome = shell(bag / "data/verify.sh", "--report", report, out)
+
+    assert json.loads(report.read_text())["level"] == level
+    assert outcome.returncode == (1 if level == "R1" else 0), outcome.stderr
