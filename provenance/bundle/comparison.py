@@ -72,6 +72,8 @@ def compare(path: str, wanted: Dict[str, str]) -> Tuple[str, str, str]:
             return _compare_content(path, known["content"])
     except DamagedError:
         return "DIFFERENT", "R2", "root-header"
+    if exact is None:
+        raise UndecidedError("the record has neither a checksum of this output nor a content digest to compare with")
     raise UndecidedError("bytes differ, as they may, and the record has no content digest to compare with")
 
 

@@ -22,11 +22,11 @@ from provenance.software.read_pack import tree_files
 
 TAR_0 = "ceccd0a26c8d42a41a72269c14bd68705c2a49cb7d50c735542db09ad6b1e86a"
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES_1 = "028c9445a94bc2ef12b0833223cb7efd6319ba61cf6cc29099f892b580d747cd"
-FILES_2 = "8360ea99414cedac315999fe21f880f81993751d4b1b0ddc8219d4ac6ac4dcea"
+FILES_1 = "d9f605965816023fccfb60e10ab6635002163f854d581765b080b4ada84159f2"
+FILES_2 = "f75d1274979d7761933979e53d826473bfa3c6a9adc94cf926253d1a61cabdae"
 SCRIPTS = {
     1: "e67a772c86a363433394ed316c7cfae64e34d3b07a07e83c75846fd2ff22f367",
-    2: "bacb34f8d83c05ef5284a24aa5f6e6c806a0081bfa3312246792ac10f230a454",
+    2: "c6bd86b87233ccd3ef28b747c2ad2d05297d0edd9fd03ecebdbbf1dbf741c6fa",
 }
 PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells; run.sh, verify.sh and lib.sh are frozen by edition."""

@@ -357,3 +357,20 @@ def test_scripts_are_clean_for_shellcheck(toy: Toy, tmp_path: Path) -> None:
     )
 
     assert outcome.stdout == ""
+
+
+@pytest.mark.parametrize("program", ["python", "link", "cd"])
+@pytest.mark.parametrize("words", ["dash", "busybox sh", "bash"])
+def test_program_is_no_word_of_the_shell(toy: Toy, tmp_path: Path, bare: Path, program: str, words: str) -> None:
+    """A shell finds its own commands and the words of the lists, `python` among them; a job finds files alone."""
+    toy.record["environment"]["variables"]["PATH"] = ""
+    toy.record["command"] |= {"argv": [program, "-c", "pass"], "steps": []}
+    name, *more = words.split()
+    check = [shutil.which(name) or name, *more, str(toy.unpack(tmp_path / "bag") / "data/run.sh"), "--check"]
+
+    without = subprocess.run(check, env={"PATH": str(bare)}, capture_output=True, text=True, check=False)
+    (bare / program).symlink_to(bare / "cat")
+    found = subprocess.run(check, env={"PATH": str(bare)}, capture_output=True, text=True, check=False)
+
+    assert (without.returncode, found.returncode) == (1, 0)
+    assert f"missing: program {program} " in without.stderr

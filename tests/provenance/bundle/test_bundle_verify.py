@@ -166,7 +166,10 @@ def test_rerun_that_never_ran_is_undecided_and_told_so(toy: Toy, tmp_path: Path,
             {"content_digest": "future-9:00"},
             "UNDECIDED result.txt: the content digest future-9 is not known to this version",
         ),
-        ({}, "UNDECIDED result.txt: bytes differ, as they may, and the record has no content digest to compare with"),
+        (
+            {},
+            "UNDECIDED result.txt: the record has neither a checksum of this output nor a content digest to compare with",
+        ),
     ],
 )
 def test_output_without_sha256_is_compared_by_what_was_recorded(
@@ -246,3 +249,35 @@ def test_job_whose_code_nobody_recorded_ends_as_its_state_says(
 
     assert json.loads(report.read_text())["level"] == level
     assert outcome.returncode == (1 if level == "R1" else 0), outcome.stderr
+
+
+@pytest.mark.parametrize(("size", "answer"), [(2, "UNDECIDED a.txt: the record has neither a checksum"), (3, "DIFFERENT")])
+def test_output_of_which_the_size_alone_was_recorded(
+    toy: Toy, tmp_path: Path, dash: Run, size: int, answer: str
+) -> None:
+    toy.record["command"] |= {"argv": ["sh", "-c", "printf ab >a.txt"], "steps": []}
+    toy.record["outputs"] = [{"name": "a.txt", "status": "written", "size_bytes": size}]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    dash(bag / "data/run.sh", out)
+    outcome = dash(bag / "data/verify.sh", out)
+
+    assert outcome.stdout.startswith(answer)
+    assert outcome.returncode == (1 if size == 3 else 2)
+
+
+def test_python_without_uproot_compares_what_needs_none(toy: Toy, tmp_path: Path, dash: Run, bare: Path) -> None:
+    """There is no program `python`, whatever words the lists have."""
+    (bare / "python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    (bare / "python3").chmod(0o755)
+    toy.record["environment"]["variables"]["PATH"] = ""
+    toy.record["command"] |= {"argv": ["sh", "-c", "printf 'a\\r\\n' >a.txt"], "steps": []}
+    digest = f"text-content-1:{hashlib.sha256(b'a' + bytes([10])).hexdigest()}"
+    toy.record["outputs"] = [{"name": "a.txt", "status": "written", "content_digest": digest}]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+    dash(bag / "data/run.sh", out)
+
+    words = [shutil.which("dash") or "dash", str(bag / "data/verify.sh"), str(out)]
+    outcome = subprocess.run(words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False)
+
+    assert (outcome.returncode, outcome.stdout) == (0, "EQUIVALENT a.txt\n"), outcome.stderr

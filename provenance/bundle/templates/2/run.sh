@@ -248,7 +248,7 @@ fetch_input() { # LOCATION...
 
 program() {
   [ -z "$capsule" ] || return 0 # the capsule's own
-  is_there "$1" && return 0
+  find_program "$1" && return 0
   say "missing: program $1 (looked in $job_path)"
   missing=$((missing + 1))
 }

@@ -150,8 +150,14 @@ compare_content() {
     conclude DIFFERENT R2 sha256 "$name"
     return
   fi
+  if [ "$comparator" = bytes ] && [ "$size" != - ] && [ "$(size_of "$place")" != "$size" ]; then
+    conclude DIFFERENT R2 size "$name"
+    return
+  fi
   if [ -z "$interpreter" ]; then
-    undecided "no Python is here to compare content with; bytes differ from the record"
+    why="no Python is here to compare content with"
+    [ "$sha256" = - ] || [ -z "$sha_tool" ] || why="$why; bytes differ from the record"
+    undecided "$why"
     return
   fi
   [ -z "$reference" ] || reference=$here/$reference
@@ -199,9 +205,9 @@ find_interpreter() {
     while [ -n "$rest" ]; do
       candidate=${rest%%"$nl"*}
       rest=${rest#*"$nl"}
-      candidate=$(PATH=$job_path && command -v "$candidate" 2>/dev/null) || continue
-      if "$candidate" -B -c "$probe" >/dev/null 2>&1 </dev/null; then
-        interpreter=$candidate
+      find_program "$candidate" || continue
+      if "$program_file" -B -c "$probe" >/dev/null 2>&1 </dev/null; then
+        interpreter=$program_file
         return 0
       fi
     done
