@@ -197,7 +197,7 @@ def test_output_without_sha256_is_compared_by_what_was_recorded(
 def test_other_digest_tools_serve_where_sha256sum_is_not(toy: Toy, tmp_path: Path, tool: str) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ["cat", "cp", "chmod", "date", "env", "ln", "ls", "mkdir", "rm", "sh", "uname", "wc", "perl", tool]:
+    for name in ["cat", "cp", "chmod", "date", "env", "ln", "ls", "mkdir", "rm", "sh", "sort", "uname", "uniq", "wc", tool, "perl"]:
         (programs / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is not installed"))
     toy.record["environment"]["variables"]["PATH"] = str(programs)
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
@@ -281,3 +281,20 @@ def test_python_without_uproot_compares_what_needs_none(toy: Toy, tmp_path: Path
     outcome = subprocess.run(words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False)
 
     assert (outcome.returncode, outcome.stdout) == (0, "EQUIVALENT a.txt\n"), outcome.stderr
+
+
+def test_files_of_a_large_release_are_told_apart_in_linear_time(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    """What was laid out is compared line by line with what is there; the fixture ends a shell after a minute."""
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+    shell(bag / "data/run.sh", out)
+    (out / "work/here").touch()
+    (out / "work/two\nlines").touch()
+    (out / "work/more").touch()
+    with (out / "laid-out.txt").open("a") as laid_out:
+        laid_out.writelines(f"products/of/a/release/source/file-{number}.cxx\n" for number in range(60_000))
+        laid_out.write("here\n")
+
+    outcome = shell(bag / "data/verify.sh", out)
+
+    extra = ["EXTRA more", "EXTRA two... (a name of several lines, 1)"]
+    assert outcome.stdout.splitlines() == ["IDENTICAL result.txt", *extra]
