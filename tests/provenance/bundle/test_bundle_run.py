@@ -374,3 +374,27 @@ def test_program_is_no_word_of_the_shell(toy: Toy, tmp_path: Path, bare: Path, p
 
     assert (without.returncode, found.returncode) == (1, 0)
     assert f"missing: program {program} " in without.stderr
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o444])
+def test_input_that_the_job_changes_is_left_alone_where_it_was(
+    toy: Toy, tmp_path: Path, shell: Run, mode: int
+) -> None:
+    """It is an output too. A link to the recorded place would let the rerun write there."""
+    kept = tmp_path / "kept.db"
+    kept.write_text("before\n")
+    kept.chmod(mode)
+    before, after = (hashlib.sha256(text).hexdigest() for text in (b"before\n", b"before\nafter\n"))
+    toy.record["command"] |= {"argv": ["sh", "-c", "echo after >>my.db"], "steps": []}
+    toy.record["inputs"] = [
+        {"name": "my.db", "sha256": before, "size_bytes": 7, "location": str(kept)},
+        {"name": "read.db", "sha256": before, "size_bytes": 7, "location": str(kept)},
+    ]
+    toy.record["outputs"] = [{"name": "my.db", "status": "written", "sha256": after}]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome, verdict = shell(bag / "data/run.sh", out), shell(bag / "data/verify.sh", out)
+
+    assert (outcome.returncode, verdict.stdout) == (0, "IDENTICAL my.db\n"), outcome.stderr
+    assert kept.read_text() == "before\n"
+    assert (out / "work/read.db").is_symlink()

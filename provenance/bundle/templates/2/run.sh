@@ -163,12 +163,24 @@ input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
 }
 
 bring() { # FILE PLACE
-  if [ -n "$capsule" ]; then
+  if is_written "$2"; then
+    # through a link the job would write into the recorded file itself
+    cp "$1" "$2" && chmod u+rw "$2" || cannot_lay_out "$2"
+  elif [ -n "$capsule" ]; then
     # a link would lead out of the capsule
     ln "$1" "$2" 2>/dev/null || cp "$1" "$2" || cannot_lay_out "$2"
   else
     ln -s "$1" "$2" || cannot_lay_out "$2"
   fi
+}
+
+# The word of outputs/expected.sh: where the job writes, as far as that was recorded.
+output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECKSUMS REFERENCE PLACE
+  shift 9
+  output_places=$output_places$1$nl
+}
+is_written() { # PLACE
+  case $output_places in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac
 }
 
 # --- finding inputs by digest -------------------------------------------------------------------
@@ -287,6 +299,9 @@ lay_out() {
   mkdir -p "$src" "$elsewhere" "$out/home" "$out/tmp" || refuse "cannot write in $out."
   [ -z "$job" ] || printf '%s\n' "$job" >"$out/job.txt"
   [ -z "$events$one_input" ] || printf '%s\n' "${events:+--events $events}${one_input:+ --input $one_input}" >"$out/in-part.txt"
+  output_places=$nl section=expected
+  # shellcheck source=/dev/null
+  . "$(list_of outputs/expected)"
   section=layout
   # shellcheck source=/dev/null
   . "$(list_of command/layout)"
