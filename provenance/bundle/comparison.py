@@ -6,11 +6,12 @@ with its line ends made LF. A comparator is a word, and, where it has parameters
 declared for the output.
 """
 
-# ruff: noqa: D417, UP006, UP031, UP035, UP045, PTH123 - Python 3.6, and read by people who have no linter
+# ruff: noqa: BLE001, D417, UP006, UP031, UP035, UP045, PTH123 - Python 3.6, and read by people who have no linter
 import argparse
 import hashlib
 import json
 import sys
+import traceback
 import zlib
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -220,6 +221,10 @@ def main(arguments: List[str]) -> int:
         answer = compare(chosen["file"], chosen)
     except UndecidedError as error:
         sys.stdout.write("%s\n" % error)
+        return 2
+    except Exception as error:  # whatever a damaged file makes uproot raise: verify.sh shows what is printed, and no traceback
+        reason = "".join(traceback.format_exception_only(type(error), error)).split("\n", 1)[0]
+        sys.stdout.write("the comparison failed: %s\n" % reason)
         return 2
     sys.stdout.write("%s %s %s\n" % answer)
     return 0 if answer[0] != "DIFFERENT" else 1

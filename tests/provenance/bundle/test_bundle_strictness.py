@@ -11,7 +11,8 @@ import pytest
 import uproot
 from uproot.writing.identify import to_TAxis, to_TH1x, to_THashList, to_TObjString
 
-from provenance.bundle.comparison import UndecidedError, compare, content_digest
+from provenance.bundle import root_content
+from provenance.bundle.comparison import UndecidedError, compare, content_digest, main
 
 Write = Callable[[Any], None]
 
@@ -204,3 +205,20 @@ def test_order_of_objects_does_not_follow_from_their_content(tmp_path: Path, com
         return write
 
     assert level(tmp_path, comparator, many(0.0), many(1e-9)) == found
+
+
+def test_entries_that_uproot_cannot_read_are_not_equal_by_their_key(tmp_path: Path) -> None:
+    """The key of an RNTuple of ROOT before 6.34 holds places and sizes alone."""
+    with (
+        uproot.recreate(tmp_path / "a.root") as file,
+        pytest.raises(UndecidedError, match="n is a ROOT::Experimental::RNTuple, which uproot cannot read"),
+    ):
+        root_content._describe(file, "n", "ROOT::Experimental::RNTuple")  # noqa: SLF001 - nothing here can write one
+
+
+def test_whatever_fails_is_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a").write_text("x")
+    arguments = ["compare", str(tmp_path / "a"), "--reference", str(tmp_path / "gone"), "--comparator", "text"]
+
+    assert main(arguments) == 2
+    assert capsys.readouterr().out.startswith("the comparison failed: FileNotFoundError: ")
