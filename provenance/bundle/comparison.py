@@ -222,7 +222,9 @@ def main(arguments: List[str]) -> int:
     except UndecidedError as error:
         sys.stdout.write("%s\n" % error)
         return 2
-    except Exception as error:  # whatever a damaged file makes uproot raise: verify.sh shows what is printed, and no traceback
+    except (
+        Exception
+    ) as error:  # whatever a damaged file makes uproot raise: verify.sh shows what is printed, and no traceback
         reason = "".join(traceback.format_exception_only(type(error), error)).split("\n", 1)[0]
         sys.stdout.write("the comparison failed: %s\n" % reason)
         return 2

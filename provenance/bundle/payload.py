@@ -11,7 +11,6 @@ from provenance.bundle.names import NAME_BYTES, Shelf, percent, plain_name
 from provenance.bundle.needs import Needs, tsv
 from provenance.bundle.places import Place, Places, normal, quote
 
-
 _BESIDE = ".modes.tsv"
 
 

@@ -87,7 +87,7 @@ def _branch_chances(tree: Any, recorded: Any, item: Dict[str, Any]) -> List[floa
 
 
 def _kinds(parts: Dict[str, Any]) -> Dict[str, str]:
-    """Whether each level and field holds floating-point numbers, integers, …"""
+    """What kind of number each level and field holds."""
     return {label: values.dtype.kind for label, values in parts.items()}
 
 

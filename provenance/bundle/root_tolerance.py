@@ -133,7 +133,9 @@ def _is_near_object(item: Dict[str, Any], file: Any, recorded: Any, rule: Dict[s
         return True
     tree, reference = file[name], recorded[name]
     for branch in interpreted(item):
-        for start in range(0, max(int(tree.num_entries), 1), CHUNK_ENTRIES):  # once at least: types count in empty trees too
+        for start in range(
+            0, max(int(tree.num_entries), 1), CHUNK_ENTRIES
+        ):  # once at least: types count in empty trees too
             ends = {"entry_start": start, "entry_stop": start + CHUNK_ENTRIES, "library": "ak"}
             if not _is_near_array(tree[branch].array(**ends), reference[branch].array(**ends), rule):
                 return False

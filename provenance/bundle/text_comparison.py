@@ -3,7 +3,7 @@
 Standard library alone, Python 3.6: part of a bundle's verify.py.
 """
 
-# ruff: noqa: UP006, UP035, PTH123 - Python 3.6, and read by people who have no linter
+# ruff: noqa: UP006, UP035, UP045, PTH123 - Python 3.6, and read by people who have no linter
 import math
 import re
 from typing import Any, Dict, List, Optional

@@ -377,9 +377,7 @@ def test_program_is_no_word_of_the_shell(toy: Toy, tmp_path: Path, bare: Path, p
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o444])
-def test_input_that_the_job_changes_is_left_alone_where_it_was(
-    toy: Toy, tmp_path: Path, shell: Run, mode: int
-) -> None:
+def test_input_that_the_job_changes_is_left_alone_where_it_was(toy: Toy, tmp_path: Path, shell: Run, mode: int) -> None:
     """It is an output too. A link to the recorded place would let the rerun write there."""
     kept = tmp_path / "kept.db"
     kept.write_text("before\n")

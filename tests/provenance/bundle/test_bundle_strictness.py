@@ -200,7 +200,7 @@ def test_order_of_objects_does_not_follow_from_their_content(tmp_path: Path, com
     def many(shift: float) -> Write:
         def write(file: Any) -> None:
             for number in range(8):
-                file["h%d" % number] = (np.array([10.0 + number + shift, 5.0]), np.arange(3.0))
+                file[f"h{number}"] = (np.array([10.0 + number + shift, 5.0]), np.arange(3.0))
 
         return write
 
@@ -213,7 +213,7 @@ def test_entries_that_uproot_cannot_read_are_not_equal_by_their_key(tmp_path: Pa
         uproot.recreate(tmp_path / "a.root") as file,
         pytest.raises(UndecidedError, match="n is a ROOT::Experimental::RNTuple, which uproot cannot read"),
     ):
-        root_content._describe(file, "n", "ROOT::Experimental::RNTuple")  # noqa: SLF001 - nothing here can write one
+        root_content._describe(file, "n", "ROOT::Experimental::RNTuple")
 
 
 def test_whatever_fails_is_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -197,7 +197,24 @@ def test_output_without_sha256_is_compared_by_what_was_recorded(
 def test_other_digest_tools_serve_where_sha256sum_is_not(toy: Toy, tmp_path: Path, tool: str) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ["cat", "cp", "chmod", "date", "env", "ln", "ls", "mkdir", "rm", "sh", "sort", "uname", "uniq", "wc", tool, "perl"]:
+    for name in [
+        "cat",
+        "cp",
+        "chmod",
+        "date",
+        "env",
+        "ln",
+        "ls",
+        "mkdir",
+        "rm",
+        "sh",
+        "sort",
+        "uname",
+        "uniq",
+        "wc",
+        tool,
+        "perl",
+    ]:
         (programs / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is not installed"))
     toy.record["environment"]["variables"]["PATH"] = str(programs)
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
@@ -251,7 +268,9 @@ def test_job_whose_code_nobody_recorded_ends_as_its_state_says(
     assert outcome.returncode == (1 if level == "R1" else 0), outcome.stderr
 
 
-@pytest.mark.parametrize(("size", "answer"), [(2, "UNDECIDED a.txt: the record has neither a checksum"), (3, "DIFFERENT")])
+@pytest.mark.parametrize(
+    ("size", "answer"), [(2, "UNDECIDED a.txt: the record has neither a checksum"), (3, "DIFFERENT")]
+)
 def test_output_of_which_the_size_alone_was_recorded(
     toy: Toy, tmp_path: Path, dash: Run, size: int, answer: str
 ) -> None:
