@@ -164,14 +164,21 @@ _TEXT_LADDERS = {"numeric": [_by_text, _by_text_numbers]}  # type: Dict[str, Lis
 
 
 def _compare_bytes(path: str, known: Dict[str, str]) -> Optional[Tuple[str, str, str]]:
-    checksums = dict(item.split(":", 1) for item in known.get("checksums", "").split(",") if ":" in item)
+    checksums = dict(_sum_of(item) for item in known.get("checksums", "").split(",") if ":" in item)
     if "sha256" in known:
         checksums = {"sha256": known["sha256"]}
     for algorithm in ("sha256", "sha512", "sha1", "md5", "adler32"):
         if algorithm in checksums:
-            same = _checksum(path, algorithm) == checksums[algorithm].lower()
+            same = _checksum(path, algorithm) == checksums[algorithm]
             return ("IDENTICAL", "R7", algorithm) if same else ("DIFFERENT", "R2", algorithm)
     return None
+
+
+def _sum_of(item: str) -> Tuple[str, str]:
+    """(algorithm, value) of a catalog's checksum; some write capitals or 0x, and leave the zeros out that adler32 begins with."""
+    algorithm, value = item.lower().split(":", 1)
+    value = value[2:] if value.startswith("0x") else value
+    return algorithm, value.zfill(8) if algorithm == "adler32" else value
 
 
 def _checksum(path: str, algorithm: str) -> str:

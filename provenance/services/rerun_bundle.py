@@ -245,9 +245,8 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
 def _to_be_fetched(root: Path) -> set[str]:
     """The inputs that fetch.txt lists: `URL LENGTH PATH` a line."""
     file = root / "fetch.txt"
-    return {
-        line.split(" ", 2)[-1] for line in (file.read_text("utf-8", "replace").splitlines() if file.is_file() else ())
-    }
+    lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else ()
+    return {line.split(" ", 2)[-1] for line in lines}
 
 
 def _is_last_manifest_whole(root: Path) -> bool:
