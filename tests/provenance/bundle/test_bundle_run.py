@@ -396,3 +396,13 @@ def test_input_that_the_job_changes_is_left_alone_where_it_was(toy: Toy, tmp_pat
     assert (outcome.returncode, verdict.stdout) == (0, "IDENTICAL my.db\n"), outcome.stderr
     assert kept.read_text() == "before\n"
     assert (out / "work/read.db").is_symlink()
+
+
+def test_folder_that_begins_with_a_dash_stands_behind_two(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    bag = toy.unpack(tmp_path / "bag")
+    outcome, verdict = (shell(bag / "data" / name, "--", "-o", cwd=tmp_path) for name in ("run.sh", "verify.sh"))
+    wrong = shell(bag / "data/run.sh", "--", "one", "two", cwd=tmp_path)
+
+    assert (outcome.returncode, verdict.stdout) == (0, "IDENTICAL result.txt\n"), outcome.stderr
+    assert (tmp_path / "-o/work/out/result.txt").is_file()
+    assert (wrong.returncode, wrong.stderr) == (125, "run.sh: give one folder OUT behind --.\n")

@@ -29,7 +29,11 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     -h | --help) usage && exit 0 ;;
-    --) ;;
+    --) # what comes now is OUT, also where it begins with a dash
+      if [ $# -ne 2 ] || [ -n "$out" ]; then give_up "give one folder OUT behind --."; fi
+      case $2 in -*) out=./$2 ;; *) out=$2 ;; esac
+      shift
+      ;;
     -*) usage && give_up "there is no option $1." ;;
     *)
       [ -z "$out" ] || give_up "give one folder OUT, not $out and $1."
