@@ -177,7 +177,7 @@ def _compare_bytes(path: str, known: Dict[str, str]) -> Optional[Tuple[str, str,
 def _sum_of(item: str) -> Tuple[str, str]:
     """(algorithm, value) of a catalog's checksum; some write capitals or 0x, and leave the zeros out that adler32 begins with."""
     algorithm, value = item.lower().split(":", 1)
-    value = value[2:] if value.startswith("0x") else value
+    value = value.removeprefix("0x")
     return algorithm, value.zfill(8) if algorithm == "adler32" else value
 
 
