@@ -6,7 +6,7 @@ with its line ends made LF. A comparator is a word, and, where it has parameters
 declared for the output.
 """
 
-# ruff: noqa: BLE001, D417, UP006, UP031, UP035, UP045, PTH123 - Python 3.6, and read by people who have no linter
+# ruff: noqa: BLE001, D417, FURB188, UP006, UP031, UP035, UP045, PTH123 - Python 3.6, and read by people who have no linter
 import argparse
 import hashlib
 import json
@@ -177,7 +177,7 @@ def _compare_bytes(path: str, known: Dict[str, str]) -> Optional[Tuple[str, str,
 def _sum_of(item: str) -> Tuple[str, str]:
     """(algorithm, value) of a catalog's checksum; some write capitals or 0x, and leave the zeros out that adler32 begins with."""
     algorithm, value = item.lower().split(":", 1)
-    value = value.removeprefix("0x")
+    value = value[2:] if value.startswith("0x") else value
     return algorithm, value.zfill(8) if algorithm == "adler32" else value
 
 
