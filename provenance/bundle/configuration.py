@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from provenance.bundle.fields import digest, number, rows, text, texts
-from provenance.bundle.names import plain_name
+from provenance.bundle.names import NAME_BYTES, plain_name
 from provenance.bundle.payload import Payload
 
 _CLOSURE = ("sha256", "name", "element", "path", "software", "path_in_repository", "stored")
@@ -15,9 +15,15 @@ def add_configurations(payload: Payload) -> None:
     """Write every configuration's files, lay them out where the job found them, map the folders of the search path."""
     configurations = rows(payload.record.get("configurations"))
     for index, configuration in enumerate(configurations):
-        step = plain_name(text(configuration.get("step")), "")
-        folder = "fcl" if len(configurations) == 1 else f"fcl/{index:02d}{'-' + step if step else ''}"
+        folder = "fcl" if len(configurations) == 1 else f"fcl/{_folder_name(configuration, index)}"
         _add_configuration(payload, configuration, index, folder)
+
+
+def _folder_name(configuration: Mapping[str, Any], index: int) -> str:
+    """`NN-step`, or the number alone where the step's name may not be, or leaves no room for it."""
+    step = plain_name(text(configuration.get("step")), "")
+    name = f"{index:02d}-{step}"
+    return name if step and len(name) < NAME_BYTES else f"{index:02d}"  # a folder's name in a tar ends in a slash
 
 
 def _add_configuration(payload: Payload, configuration: Mapping[str, Any], index: int, folder: str) -> None:
@@ -55,7 +61,8 @@ def _store(payload: Payload, file: Mapping[str, Any], folder: str, path: str, sh
         payload.needs.add(1, "configuration", name, "left out: level L0", digest=sha256, place=path)
         return ""
     element = number(file.get("found_in"))
-    shelf = f"{folder}/path/{'main' if element is None else f'{element:02d}'}"
+    # some recorders say -1 of a file that no folder of the search path had
+    shelf = f"{folder}/path/{'main' if element is None or element < 0 else f'{element:02d}'}"
     stored = payload.shelve(shelf, name.lstrip("/"), sha256)
     payload.place(stored, "0644", path)
     return stored

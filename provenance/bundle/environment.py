@@ -61,7 +61,8 @@ def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
     kept = {name: value for name, value in variables.items() if _NAME.match(name) and not _is_per_run(name)}
     if "FHICL_FILE_PATH" not in kept and (search_path := _search_path(payload)):
         kept["FHICL_FILE_PATH"] = search_path
-    job_path = _list_word(payload, kept.pop("PATH")) + ":" if kept.get("PATH") else ""
+    path = kept.pop("PATH", "")  # an empty one too: the caller's counts then
+    job_path = _list_word(payload, path) + ":" if path else ""
     words = {
         name: _list_word(payload, value) if name in _LISTS else payload.places.rewrite(value)
         for name, value in sorted(kept.items())

@@ -1,14 +1,17 @@
 """The one thing that every part of the payload writes into: members, shell lists, places and needs of one bundle."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provenance.bundle.draft import Draft, Fetched
 from provenance.bundle.fields import mapping, text, to_bytes
 from provenance.bundle.ingredients import Ingredients
-from provenance.bundle.names import Shelf, percent, plain_name
+from provenance.bundle.names import NAME_BYTES, Shelf, percent, plain_name
 from provenance.bundle.needs import Needs, tsv
 from provenance.bundle.places import Place, Places, normal, quote
+
+_BESIDE = ".modes.tsv"
 
 
 class Payload:
@@ -73,8 +76,10 @@ class Payload:
         """The folder below `git/` and `src/` for a repository; `key` says what it holds: the same name never holds another thing."""
         name = plain_name(wanted, fallback)
         taken = {known.lower(): held for known, held in self.repositories.items()}
-        if name.endswith((".odd", ".modes.tsv")) or taken.get(name.lower(), key) != key or (not key and name in taken):
+        if name.endswith((".odd", _BESIDE)) or taken.get(name.lower(), key) != key or (not key and name in taken):
             name = fallback
+        if len(name) + len(_BESIDE) > NAME_BYTES:  # what lies beside the folder has a name too
+            name = hashlib.sha256(f"{name} {key}".encode()).hexdigest()
         while self.repositories.get(name, key) != key:
             name += "+"
         self.repositories[name] = key

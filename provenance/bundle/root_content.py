@@ -16,7 +16,21 @@ CHUNK_ENTRIES = 50000
 
 
 def root_content(path: str) -> List[str]:
-    """One line of canonical JSON for each object of a ROOT file, sorted.
+    """One line of canonical JSON for each object of a ROOT file, sorted: what root-content-1 digests.
+
+    Raises:
+        UndecidedError: uproot is not installed, or cannot read the file.
+    """
+    return sorted(json.dumps(item, sort_keys=True) for item in map(_without_axes, root_objects(path)))
+
+
+def _without_axes(item: Dict[str, Any]) -> Dict[str, Any]:
+    """An object as root-content-1 has it: that digest is frozen, and does not know what files are compared by as well."""
+    return {name: value for name, value in item.items() if name != "axes"}
+
+
+def root_objects(path: str) -> List[Dict[str, Any]]:
+    """What each object of a ROOT file holds, sorted by path; more than root-content-1 where both files are at hand.
 
     Raises:
         UndecidedError: uproot is not installed, or cannot read the file.
@@ -25,7 +39,7 @@ def root_content(path: str) -> List[str]:
         check_header(path, file.read(64), file.seek(0, 2))
     try:
         with open_root(path) as file:
-            return sorted(json.dumps(item, sort_keys=True) for item in _objects(file))
+            return list(_objects(file))
     except UndecidedError:
         raise
     except Exception as error:  # uproot raises many kinds for what it cannot read
@@ -61,6 +75,9 @@ def _describe(file: Any, name: str, kind: str) -> Dict[str, Any]:
     if kind == "ROOT::RNTuple":
         tuple_ = file[name]
         return {"entries": int(tuple_.num_entries), "fields": _digests(tuple_.arrays, int(tuple_.num_entries))}
+    if "RNTuple" in kind:
+        # its key says where the data lie, not what they are: by its bytes any two of one shape would be equal
+        raise UndecidedError("%s is a %s, which uproot cannot read" % (name, kind))
     if kind.startswith(("TH1", "TH2", "TH3", "TProfile")):
         return _describe_histogram(file[name])
     key = file.key(name)
@@ -132,4 +149,11 @@ def _describe_histogram(histogram: Any) -> Dict[str, Any]:
     for axis in histogram.axes:
         _update_flat(seen, "edges", numpy.asarray(axis.edges(flow=False)))
     digests = {key: digest.hexdigest() for key, digest in seen.items()}
-    return {"bins": digests, "entries": repr(float(histogram.member("fEntries"))), "title": histogram.title}
+    # the digests tell neither where one axis ends and the next begins, nor the names that bins may have
+    axes = [[len(axis.edges(flow=False)), list(axis.labels() or ())] for axis in histogram.axes]
+    return {
+        "bins": digests,
+        "entries": repr(float(histogram.member("fEntries"))),
+        "title": histogram.title,
+        "axes": axes,
+    }

@@ -21,8 +21,8 @@ class DamagedError(UndecidedError):
     """The file is no whole ROOT file."""
 
 
-def mask_root(path: str) -> bytes:
-    """The bytes of a ROOT file with dates and ids set to zero.
+def mask_root(path: str) -> bytearray:
+    """The bytes of a ROOT file with dates and ids set to zero; in memory once, as outputs may have gigabytes.
 
     Source: ROOT's io/doc/TFile (header.md, datarecord.md, tdirectory.md, keyslist.md).
 
@@ -30,13 +30,15 @@ def mask_root(path: str) -> bytes:
         DamagedError: this is no whole ROOT file.
     """
     with open(path, "rb") as file:
-        data = bytearray(file.read())
+        data = bytearray(file.seek(0, 2))
+        file.seek(0)
+        file.readinto(data)
     check_header(path, bytes(data[:64]), len(data))
     try:
         _mask(data)
     except (struct.error, IndexError) as error:
         raise DamagedError("%s is cut short: %s" % (path, error)) from error
-    return bytes(data)
+    return data
 
 
 def check_header(path: str, head: bytes, size: int) -> None:
@@ -59,7 +61,7 @@ def _mask(data: bytearray) -> None:
     (name_length,) = struct.unpack_from(">i", data, 36 if is_big else 28)
     _blank(data, 57 if is_big else 45, 18)
     # records cannot be walked one by one: writers leave holes without a length; but every key tells its own place
-    for found in _CLASS_NAME.finditer(bytes(data)):
+    for found in _CLASS_NAME.finditer(data):  # what is blanked lies before what was found
         for name_at, form in ((26, ">i"), (34, ">q")):
             at = found.start() - name_at
             if at >= begin and struct.unpack_from(form, data, at + 18)[0] == at:

@@ -44,36 +44,61 @@ def _poisson(one: int, other: int, rule: Dict[str, Any]) -> float:
 
 
 def _chi_square(one: Any, other: Any) -> float:
-    """The p-value of two histograms, every bin with both errors."""
+    """The p-value of two histograms, every bin with both errors; 0 where they have other bins.
+
+    Bins without an error, or with one that is no finite number, have to be equal.
+    """
     import numpy
 
+    if not _has_same_edges(one, other):
+        return 0.0
     left, right = (numpy.asarray(each.values(flow=True)).reshape(-1) for each in (one, other))
     errors = [numpy.asarray(each.variances(flow=True)).reshape(-1) for each in (one, other)]
-    if left.shape != right.shape or any(item is None for item in errors):
-        return 0.0
-    spread = errors[0] + errors[1]
-    used = spread > 0
-    if (left[~used] != right[~used]).any():
+    with numpy.errstate(all="ignore"):
+        spread = errors[0] + errors[1]
+        used = (spread > 0) & numpy.isfinite(left) & numpy.isfinite(right) & numpy.isfinite(spread)
+    if not _is_equal(left[~used], right[~used]):
         return 0.0
     bins = int(used.sum())
     return upper_gamma(bins / 2.0, float(((left[used] - right[used]) ** 2 / spread[used]).sum()) / 2.0) if bins else 1.0
+
+
+def _has_same_edges(one: Any, other: Any) -> bool:
+    """Whether two histograms have the same bins on every axis."""
+    import numpy
+
+    edges = [[numpy.asarray(axis.edges(flow=False)) for axis in each.axes] for each in (one, other)]
+    return len(edges[0]) == len(edges[1]) and all(map(numpy.array_equal, *edges))
+
+
+def _is_equal(left: Any, right: Any) -> bool:
+    """Whether all numbers are equal; every NaN is the same."""
+    return bool(((left == right) | ((left != left) & (right != right))).all())  # noqa: PLR0124 - only a NaN differs from itself
 
 
 def _branch_chances(tree: Any, recorded: Any, item: Dict[str, Any]) -> List[float]:
     chances = []
     for name in interpreted(item):
         left, right = (dict(flat_parts(each[name].array(library="ak"))) for each in (tree, recorded))
-        chances += [
-            _smirnov(left[part], right[part]) for part in left if left[part].dtype.kind == "f" and part in right
-        ]
+        if _kinds(left) != _kinds(right):
+            return [0.0]
+        chances += [_smirnov(left[part], right[part]) for part in left if left[part].dtype.kind == "f"]
     return chances
 
 
+def _kinds(parts: Dict[str, Any]) -> Dict[str, str]:
+    """What kind of number each level and field holds."""
+    return {label: values.dtype.kind for label, values in parts.items()}
+
+
 def _smirnov(one: Any, other: Any) -> float:
-    """The p-value of two samples, by the largest distance of their distributions (asymptotic)."""
+    """The p-value of two samples, by the largest distance of their distributions (asymptotic).
+
+    NaNs count as the largest of all numbers: as many of them belong to a sample as to one that is like it.
+    """
     import numpy
 
-    left, right = (numpy.sort(each.reshape(-1)[~numpy.isnan(each.reshape(-1))]) for each in (one, other))
+    left, right = (numpy.sort(each.reshape(-1)) for each in (one, other))
     if not len(left) or not len(right):
         return float(len(left) == len(right))
     both = numpy.concatenate([left, right])
@@ -93,6 +118,8 @@ def upper_gamma(shape: float, value: float) -> float:
     """
     if value <= 0:
         return 1.0
+    if math.isinf(value):
+        return 0.0
     front = math.exp(shape * math.log(value) - value - math.lgamma(shape))
     if value < shape + 1:
         term = total = 1.0 / shape

@@ -10,10 +10,9 @@ Needs uproot; Python 3.6: part of a bundle's verify.py.
 # ruff: noqa: B905, ICN001, PLC0415, UP006, UP031, UP035 - Python 3.6, and read by people who have no linter
 import fnmatch
 import hashlib
-import json
 from typing import Any, Dict, Iterator, List, Tuple
 
-from provenance.bundle.root_content import CHUNK_ENTRIES, open_root, root_content
+from provenance.bundle.root_content import CHUNK_ENTRIES, open_root, root_objects
 
 TREES = ("TTree", "TNtuple", "TNtupleD")
 
@@ -21,7 +20,7 @@ TREES = ("TTree", "TNtuple", "TNtupleD")
 def kept_content(path: str, rule: Dict[str, Any]) -> List[Dict[str, Any]]:
     """The content of a ROOT file, one entry an object, without what the rule ignores."""
     kept = []
-    for item in map(json.loads, root_content(path)):
+    for item in root_objects(path):
         if _is_ignored(item["path"], rule):
             continue
         for part in ("branches", "fields"):
@@ -62,16 +61,16 @@ def _but_order(item: Dict[str, Any]) -> Dict[str, Any]:
     return dict(item, branches=[sorted(item["branches"]), opaque])
 
 
-def _entry_set(tree: Any, described: Dict[str, Any]) -> str:
-    """A digest of all entries of a tree, whatever their order."""
-    entries = []  # type: List[bytes]
-    total = int(tree.num_entries)
+def _entry_set(tree: Any, described: Dict[str, Any]) -> Tuple[List[Any], str]:
+    """The types of a tree's branches, and a digest of all its entries, whatever their order."""
+    entries, types = [], []  # type: List[bytes], List[Any]
     names = interpreted(described)
-    for start in range(0, total if names else 0, CHUNK_ENTRIES):
+    for start in range(0, max(int(tree.num_entries), 1) if names else 0, CHUNK_ENTRIES):
         ends = {"entry_start": start, "entry_stop": start + CHUNK_ENTRIES, "library": "ak"}
-        columns = [_rows(tree[name].array(**ends)) for name in names]
-        entries += [hashlib.sha256(b"".join(row)).digest() for row in zip(*columns)]
-    return hashlib.sha256(b"".join(sorted(entries))).hexdigest()
+        arrays = [tree[name].array(**ends) for name in names]
+        types = [[(label, canonical(values).dtype.str) for label, values in flat_parts(array)] for array in arrays]
+        entries += [hashlib.sha256(b"".join(row)).digest() for row in zip(*map(_rows, arrays))]
+    return types, hashlib.sha256(b"".join(sorted(entries))).hexdigest()
 
 
 def interpreted(described: Dict[str, Any]) -> List[str]:
@@ -80,26 +79,25 @@ def interpreted(described: Dict[str, Any]) -> List[str]:
 
 
 def _rows(array: Any) -> List[bytes]:
-    """The bytes of each entry of a column, nested levels with their counts, NaNs made one."""
+    """The bytes of each entry of a column, nested levels with their counts, NaNs made one.
+
+    Counts also where all lists of a chunk are equally long: without them a value could pass from one branch to the next.
+    """
     import awkward
 
     if awkward.parameters(array).get("__array__") in ("string", "bytestring"):
         array = awkward.without_parameters(array)
     if awkward.fields(array):
         return [b"".join(parts) for parts in zip(*(_rows(array[field]) for field in sorted(awkward.fields(array))))]
-    try:
+    if array.ndim == 1:
         values = canonical(awkward.to_numpy(array, allow_missing=False))
-        width = values.itemsize * (values.size // len(values) if len(values) else 1)
         data = values.tobytes()
-        return [data[at : at + width] for at in range(0, len(data), width)]
-    except ValueError:
-        counts = [int(count) for count in awkward.num(array, axis=1)]
-        inner = _rows(awkward.flatten(array, axis=1))
-        rows, at = [], 0
-        for count in counts:
-            rows.append(b"%d:" % count + b"".join(inner[at : at + count]))
-            at += count
-        return rows
+        return [data[at : at + values.itemsize] for at in range(0, len(data), values.itemsize)]
+    inner, rows, at = _rows(awkward.flatten(array, axis=1)), [], 0
+    for count in map(int, awkward.num(array, axis=1)):
+        rows.append(b"%d:" % count + b"".join(inner[at : at + count]))
+        at += count
+    return rows
 
 
 def canonical(values: Any) -> Any:
@@ -120,8 +118,10 @@ def is_near_root(path: str, reference: str, rule: Dict[str, Any]) -> bool:
 
 
 def _but_numbers(item: Dict[str, Any]) -> Dict[str, Any]:
-    """An object without the digests of its numbers."""
-    return {"path": item["path"], "class": item["class"]} if "bins" in item else _but_order(item)
+    """An object without the digests of its numbers; what is no number (a histogram's title) stays."""
+    if "bins" in item:
+        return {name: value for name, value in item.items() if name not in ("bins", "entries")}
+    return _but_order(item)
 
 
 def _is_near_object(item: Dict[str, Any], file: Any, recorded: Any, rule: Dict[str, Any]) -> bool:
@@ -133,7 +133,8 @@ def _is_near_object(item: Dict[str, Any], file: Any, recorded: Any, rule: Dict[s
         return True
     tree, reference = file[name], recorded[name]
     for branch in interpreted(item):
-        for start in range(0, int(tree.num_entries), CHUNK_ENTRIES):
+        # once at least: types count in empty trees too
+        for start in range(0, max(int(tree.num_entries), 1), CHUNK_ENTRIES):
             ends = {"entry_start": start, "entry_stop": start + CHUNK_ENTRIES, "library": "ak"}
             if not _is_near_array(tree[branch].array(**ends), reference[branch].array(**ends), rule):
                 return False
@@ -171,7 +172,7 @@ def _is_near_array(one: Any, other: Any, rule: Dict[str, Any]) -> bool:
 
 
 def flat_parts(array: Any, label: str = "") -> Iterator[Tuple[str, Any]]:
-    """(label, flat numpy values) of every level and field of an array, counts included."""
+    """(label, flat numpy values) of every level and field of an array, counts included; labels follow from the type alone."""
     import awkward
     import numpy
 
@@ -185,9 +186,9 @@ def flat_parts(array: Any, label: str = "") -> Iterator[Tuple[str, Any]]:
             for part in flat_parts(array[field], "%s.%s" % (label, field)):
                 yield part
         return
-    try:
+    if array.ndim == 1:
         yield label, awkward.to_numpy(array, allow_missing=False)
-    except ValueError:
-        yield label + "#", awkward.to_numpy(awkward.num(array, axis=1))
-        for part in flat_parts(awkward.flatten(array, axis=1), label + "[]"):
-            yield part
+        return
+    yield label + "#", awkward.to_numpy(awkward.num(array, axis=1))
+    for part in flat_parts(awkward.flatten(array, axis=1), label + "[]"):
+        yield part

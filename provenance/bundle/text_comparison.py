@@ -3,11 +3,12 @@
 Standard library alone, Python 3.6: part of a bundle's verify.py.
 """
 
-# ruff: noqa: UP006, UP035, PTH123 - Python 3.6, and read by people who have no linter
+# ruff: noqa: UP006, UP035, UP045, PTH123 - Python 3.6, and read by people who have no linter
 import math
 import re
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
+_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 _SEPARATOR = re.compile(r"([\s,;:=()\[\]{}<>\"']+)")
 
 
@@ -32,11 +33,24 @@ def is_near_text(one: str, other: str, rule: Dict[str, Any]) -> bool:
 
 
 def _is_near_word(one: str, other: str, rule: Dict[str, Any]) -> bool:
-    try:
-        left, right = float(one), float(other)
-    except ValueError:
+    left, right = _number(one), _number(other)
+    if left is None or right is None:
         return False
     return (math.isnan(left) and math.isnan(right)) or is_near(left, right, rule)
+
+
+def _number(word: str) -> Optional[float]:
+    """The number that a word is; an integer of any length exactly. None for what is none, or has no place among floating-point numbers.
+
+    The latter is no number that was measured but a name that looks like one: 12e345 and 98e765, of two commits, are not both infinite.
+    """
+    try:
+        number = float(word)
+        if math.isinf(number) and any(letter.isdigit() for letter in word):
+            return None
+        return int(word) if _INTEGER.match(word) else number
+    except ValueError:
+        return None
 
 
 def is_near(one: float, recorded: float, rule: Dict[str, Any]) -> bool:

@@ -30,7 +30,8 @@ _CALLERS = Isolation()
 _DECISIONS: dict[int, Decision] = {0: "equal", 1: "differs"}
 _PIECE = 1 << 20
 _MANIFESTS = ("manifest-sha256.txt", "tagmanifest-sha256.txt")
-_UNLISTED = {"tagmanifest-sha256.txt", "tagmanifest-sha512.txt"}
+_LAST_MANIFEST = "tagmanifest-sha512.txt"
+_UNLISTED = {"tagmanifest-sha256.txt", _LAST_MANIFEST}
 _REPORT_BYTES = 16 * 1024 * 1024
 
 
@@ -230,11 +231,31 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
         lines = (root / name).read_text("utf-8", "replace").splitlines()
         listed |= {path: sha256 for sha256, _, path in (line.partition("  ") for line in lines)}
     found = {path: sha256 for path, sha256 in digests.items() if path not in _UNLISTED}
+    for path in _to_be_fetched(root) - found.keys():
+        listed.pop(path, None)  # of a bundle with fetch.txt: run.sh looks for it, or fetches it
     if wrong := sorted(path for path in listed.keys() | found.keys() if listed.get(path) != found.get(path)):
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise BundleError(
             f"{wrong[0]}{more}: not as the bundle's manifests tell; it was changed or damaged, get it again."
         )
+    if "manifest-sha512.txt" in digests and not _is_last_manifest_whole(root):
+        raise BundleError(f"{_LAST_MANIFEST}: missing or damaged, the end of the tar may be cut off; get it again.")
+
+
+def _to_be_fetched(root: Path) -> set[str]:
+    """The inputs that fetch.txt lists: `URL LENGTH PATH` a line."""
+    file = root / "fetch.txt"
+    lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else ()
+    return {line.split(" ", 2)[-1] for line in lines}
+
+
+def _is_last_manifest_whole(root: Path) -> bool:
+    """Whether the list with which a tar ends, and which no other one lists, tells the digests of the lists before it."""
+    last = root / _LAST_MANIFEST
+    lines = last.read_text("utf-8", "replace").splitlines() if last.is_file() else ()
+    told = {name: sha512 for sha512, _, name in (line.partition("  ") for line in lines)}
+    before = [path for path in root.iterdir() if path.is_file() and path.name not in _UNLISTED]
+    return all(told.get(path.name) == hashlib.sha512(path.read_bytes()).hexdigest() for path in before)
 
 
 def _run_script(

@@ -31,7 +31,23 @@ from provenance.services.work import Parts, drain
 
 pytestmark = pytest.mark.slow
 
-COREUTILS = ("cat", "chmod", "cp", "date", "env", "ln", "ls", "mkdir", "rm", "sha256sum", "sha512sum", "uname", "wc")
+COREUTILS = (
+    "cat",
+    "chmod",
+    "cp",
+    "date",
+    "env",
+    "ln",
+    "ls",
+    "mkdir",
+    "rm",
+    "sha256sum",
+    "sha512sum",
+    "sort",
+    "uname",
+    "uniq",
+    "wc",
+)
 REPRODUCED = {"R5", "R6", "R7"}
 
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from provenance.bundle.fields import text
 from provenance.bundle.payload import Payload
 
-EDITION = 2
+EDITION = 3
 _COMPARISON = (
     "root_masking",
     "root_content",

@@ -21,8 +21,10 @@ COREUTILS = [
     "sh",
     "sha256sum",
     "sha512sum",
+    "sort",
     "tr",
     "uname",
+    "uniq",
     "wc",
 ]
 

@@ -357,3 +357,52 @@ def test_scripts_are_clean_for_shellcheck(toy: Toy, tmp_path: Path) -> None:
     )
 
     assert outcome.stdout == ""
+
+
+@pytest.mark.parametrize("program", ["python", "link", "cd"])
+@pytest.mark.parametrize("words", ["dash", "busybox sh", "bash"])
+def test_program_is_no_word_of_the_shell(toy: Toy, tmp_path: Path, bare: Path, program: str, words: str) -> None:
+    """A shell finds its own commands and the words of the lists, `python` among them; a job finds files alone."""
+    toy.record["environment"]["variables"]["PATH"] = ""
+    toy.record["command"] |= {"argv": [program, "-c", "pass"], "steps": []}
+    name, *more = words.split()
+    check = [shutil.which(name) or name, *more, str(toy.unpack(tmp_path / "bag") / "data/run.sh"), "--check"]
+
+    without = subprocess.run(check, env={"PATH": str(bare)}, capture_output=True, text=True, check=False)
+    (bare / program).symlink_to(bare / "cat")
+    found = subprocess.run(check, env={"PATH": str(bare)}, capture_output=True, text=True, check=False)
+
+    assert (without.returncode, found.returncode) == (1, 0)
+    assert f"missing: program {program} " in without.stderr
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o444])
+def test_input_that_the_job_changes_is_left_alone_where_it_was(toy: Toy, tmp_path: Path, shell: Run, mode: int) -> None:
+    """It is an output too. A link to the recorded place would let the rerun write there."""
+    kept = tmp_path / "kept.db"
+    kept.write_text("before\n")
+    kept.chmod(mode)
+    before, after = (hashlib.sha256(text).hexdigest() for text in (b"before\n", b"before\nafter\n"))
+    toy.record["command"] |= {"argv": ["sh", "-c", "echo after >>my.db"], "steps": []}
+    toy.record["inputs"] = [
+        {"name": "my.db", "sha256": before, "size_bytes": 7, "location": str(kept)},
+        {"name": "read.db", "sha256": before, "size_bytes": 7, "location": str(kept)},
+    ]
+    toy.record["outputs"] = [{"name": "my.db", "status": "written", "sha256": after}]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome, verdict = shell(bag / "data/run.sh", out), shell(bag / "data/verify.sh", out)
+
+    assert (outcome.returncode, verdict.stdout) == (0, "IDENTICAL my.db\n"), outcome.stderr
+    assert kept.read_text() == "before\n"
+    assert (out / "work/read.db").is_symlink()
+
+
+def test_folder_that_begins_with_a_dash_stands_behind_two(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    bag = toy.unpack(tmp_path / "bag")
+    outcome, verdict = (shell(bag / "data" / name, "--", "-o", cwd=tmp_path) for name in ("run.sh", "verify.sh"))
+    wrong = shell(bag / "data/run.sh", "--", "one", "two", cwd=tmp_path)
+
+    assert (outcome.returncode, verdict.stdout) == (0, "IDENTICAL result.txt\n"), outcome.stderr
+    assert (tmp_path / "-o/work/out/result.txt").is_file()
+    assert (wrong.returncode, wrong.stderr) == (125, "run.sh: give one folder OUT behind --.\n")

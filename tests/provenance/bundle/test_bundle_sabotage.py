@@ -83,7 +83,9 @@ def test_flipped_bit_of_the_checker_is_named_by_coreutils(bag: Path) -> None:
 def test_damage_is_named_by_whatever_tool_is_there(bag: Path, tmp_path: Path, tool: str) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in {tool, "cat", "wc", "perl"} if tool == "shasum" else {tool, "cat", "wc"}:
+    for name in (
+        {tool, "cat", "sort", "uniq", "wc", "perl"} if tool == "shasum" else {tool, "cat", "sort", "uniq", "wc"}
+    ):
         (programs / name).symlink_to(shutil.which(name, path="/usr/bin:/bin") or pytest.fail(f"{name} is not here"))
     words = [shutil.which("dash") or "dash", str(bag / "data/verify.sh"), "--bundle"]
 

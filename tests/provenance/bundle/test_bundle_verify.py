@@ -166,7 +166,10 @@ def test_rerun_that_never_ran_is_undecided_and_told_so(toy: Toy, tmp_path: Path,
             {"content_digest": "future-9:00"},
             "UNDECIDED result.txt: the content digest future-9 is not known to this version",
         ),
-        ({}, "UNDECIDED result.txt: bytes differ, as they may, and the record has no content digest to compare with"),
+        (
+            {},
+            "UNDECIDED result.txt: the record has neither a checksum of this output nor a content digest to compare with",
+        ),
     ],
 )
 def test_output_without_sha256_is_compared_by_what_was_recorded(
@@ -194,7 +197,24 @@ def test_output_without_sha256_is_compared_by_what_was_recorded(
 def test_other_digest_tools_serve_where_sha256sum_is_not(toy: Toy, tmp_path: Path, tool: str) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ["cat", "cp", "chmod", "date", "env", "ln", "ls", "mkdir", "rm", "sh", "uname", "wc", "perl", tool]:
+    for name in [
+        "cat",
+        "cp",
+        "chmod",
+        "date",
+        "env",
+        "ln",
+        "ls",
+        "mkdir",
+        "rm",
+        "sh",
+        "sort",
+        "uname",
+        "uniq",
+        "wc",
+        tool,
+        "perl",
+    ]:
         (programs / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is not installed"))
     toy.record["environment"]["variables"]["PATH"] = str(programs)
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
@@ -222,3 +242,78 @@ def test_wrong_call_of_verify_is_told_with_exit_code_two(
 
     assert outcome.returncode == 2
     assert outcome.stderr.strip().endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "level"),
+    [
+        ("succeeded", 0, "R7"),
+        ("succeeded", 5, "R1"),
+        ("failed", 0, "R1"),
+        ("failed", 5, "R1="),
+        ("killed", 0, "R1"),
+    ],
+)
+def test_job_whose_code_nobody_recorded_ends_as_its_state_says(
+    toy: Toy, tmp_path: Path, shell: Run, state: str, code: int, level: str
+) -> None:
+    toy.record |= {"state": state, "exit": {}, "outputs": []}
+    toy.record["command"] |= {"argv": ["sh", "-c", f"exit {code}"], "steps": []}
+    bag, out, report = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "report.json"
+
+    shell(bag / "data/run.sh", out)
+    outcome = shell(bag / "data/verify.sh", "--report", report, out)
+
+    assert json.loads(report.read_text())["level"] == level
+    assert outcome.returncode == (1 if level == "R1" else 0), outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("size", "answer"), [(2, "UNDECIDED a.txt: the record has neither a checksum"), (3, "DIFFERENT")]
+)
+def test_output_of_which_the_size_alone_was_recorded(
+    toy: Toy, tmp_path: Path, dash: Run, size: int, answer: str
+) -> None:
+    toy.record["command"] |= {"argv": ["sh", "-c", "printf ab >a.txt"], "steps": []}
+    toy.record["outputs"] = [{"name": "a.txt", "status": "written", "size_bytes": size}]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    dash(bag / "data/run.sh", out)
+    outcome = dash(bag / "data/verify.sh", out)
+
+    assert outcome.stdout.startswith(answer)
+    assert outcome.returncode == (1 if size == 3 else 2)
+
+
+def test_python_without_uproot_compares_what_needs_none(toy: Toy, tmp_path: Path, dash: Run, bare: Path) -> None:
+    """There is no program `python`, whatever words the lists have."""
+    (bare / "python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    (bare / "python3").chmod(0o755)
+    toy.record["environment"]["variables"]["PATH"] = ""
+    toy.record["command"] |= {"argv": ["sh", "-c", "printf 'a\\r\\n' >a.txt"], "steps": []}
+    digest = f"text-content-1:{hashlib.sha256(b'a' + bytes([10])).hexdigest()}"
+    toy.record["outputs"] = [{"name": "a.txt", "status": "written", "content_digest": digest}]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+    dash(bag / "data/run.sh", out)
+
+    words = [shutil.which("dash") or "dash", str(bag / "data/verify.sh"), str(out)]
+    outcome = subprocess.run(words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False)
+
+    assert (outcome.returncode, outcome.stdout) == (0, "EQUIVALENT a.txt\n"), outcome.stderr
+
+
+def test_files_of_a_large_release_are_told_apart_in_linear_time(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    """What was laid out is compared line by line with what is there; the fixture ends a shell after a minute."""
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+    shell(bag / "data/run.sh", out)
+    (out / "work/here").touch()
+    (out / "work/two\nlines").touch()
+    (out / "work/more").touch()
+    with (out / "laid-out.txt").open("a") as laid_out:
+        laid_out.writelines(f"products/of/a/release/source/file-{number}.cxx\n" for number in range(60_000))
+        laid_out.write("here\n")
+
+    outcome = shell(bag / "data/verify.sh", out)
+
+    extra = ["EXTRA more", "EXTRA two... (a name of several lines, 1)"]
+    assert outcome.stdout.splitlines() == ["IDENTICAL result.txt", *extra]

@@ -247,3 +247,29 @@ def test_verdict_is_made_by_this_python_where_the_job_s_has_no_reader(
     (root / "data/verify.sh").write_text('printf \'{"level": "%s"}\' "$JOBPROV_PYTHON" > "$2"\n')
 
     assert json.dumps(verify(root, tmp_path).level) == json.dumps(sys.executable)
+
+
+def test_bundle_whose_inputs_are_to_be_fetched_is_unpacked(toy: Toy, tmp_path: Path) -> None:
+    """Its manifests list inputs that it does not hold; any other file has to be there."""
+    absent = {"name": "big.root", "sha256": "ab" * 32, "size_bytes": 9, "location": "https://data.example.org/big.root"}
+    toy.record["inputs"].append(absent)
+    data = toy.tar_bytes(toy.plan(is_holey=True))
+
+    root = unpack(io.BytesIO(data), tmp_path / "bundle")
+
+    assert "data/inputs/files/big.root" in (root / "manifest-sha256.txt").read_text()
+    assert not (root / "data/inputs/files/big.root").exists()
+
+
+@pytest.mark.parametrize("change", ["cut", "changed"])
+def test_last_list_of_a_tar_counts_too(toy: Toy, tmp_path: Path, change: str) -> None:
+    """No other list lists it, so that a tar that ends before it looked whole."""
+    data = bytearray(toy.tar_bytes())
+    at = data.index(f"{TOP}/tagmanifest-sha512.txt".encode())
+    if change == "cut":
+        data[at:] = bytes(1024)
+    else:
+        data[at + 512] ^= 1  # its first digit
+
+    with pytest.raises(BundleError, match=r"tagmanifest-sha512\.txt: missing or damaged"):
+        unpack(io.BytesIO(bytes(data)), tmp_path / "bundle")

@@ -1,0 +1,134 @@
+# shellcheck shell=sh disable=SC2034,SC2154 # its variables are the including script's too
+# lib.sh - what run.sh and verify.sh share. POSIX sh; of programs only coreutils.
+# Words of the lists in command/ and outputs/ that are the same in both scripts are defined here.
+
+nl='
+'
+say() { printf '%s\n' "$*" >&2; }
+
+# Where the bundle lies: $here. Safe for blanks, a trailing newline, CDPATH.
+find_here() { # SCRIPT
+  case $1 in */*) here=${1%/*} ;; *) here=. ;; esac
+  here=$(unset CDPATH && cd -- "${here:-/}" && pwd -P && printf x) || exit 125
+  here=${here%?x}
+}
+
+# An absolute path for a folder that exists: $absolute.
+find_absolute() { # FOLDER
+  absolute=$(unset CDPATH && cd -- "$1" 2>/dev/null && pwd -P && printf x) || return 1
+  absolute=${absolute%?x}
+}
+
+# An absolute path for a file or folder that exists: $absolute.
+find_absolute_path() { # PATH
+  if [ -d "$1" ]; then find_absolute "$1" && return; fi
+  [ -f "$1" ] || return 1
+  case $1 in */*) find_absolute "${1%/*}/" || return 1 ;; *) find_absolute . || return 1 ;; esac
+  absolute=${absolute%/}/${1##*/}
+}
+
+# The folders of a rerun, as the lists name them.
+name_folders() { # OUT
+  out=$1
+  work=$out/work src=$out/src elsewhere=$out/elsewhere
+}
+
+# The digest tool that is there: $sha_tool, empty if none.
+find_sha_tool() {
+  sha_tool=
+  for tool in sha256sum shasum openssl sha256 busybox; do
+    if command -v "$tool" >/dev/null 2>&1; then
+      sha_tool=$tool
+      [ "$(digest_of 256 /dev/null 2>/dev/null)" != "$sha256_of_nothing" ] || return 0
+    fi
+  done
+  sha_tool=
+  return 1
+}
+sha256_of_nothing=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+
+# Print the digest of a file in lower-case hex: BITS is 256 or 512.
+digest_of() { # BITS FILE
+  case $sha_tool in
+    sha256sum) hex=$("sha${1}sum" <"$2") || return 1 ;;
+    busybox) hex=$(busybox "sha${1}sum" <"$2") || return 1 ;;
+    shasum) hex=$(shasum -a "$1" <"$2") || return 1 ;;
+    openssl)
+      hex=$(openssl dgst "-sha$1" <"$2") || return 1
+      hex=${hex##* }
+      ;;
+    sha256) hex=$("sha$1" -q <"$2") || return 1 ;;
+    *) return 1 ;;
+  esac
+  printf '%s' "${hex%% *}"
+}
+
+size_of() { # FILE
+  bytes=$(wc -c <"$1") || return 1
+  printf '%s' $((bytes))
+}
+
+# Call `visit FILE` for every file and link below a folder, in the order of the shell's patterns.
+walk() { # FOLDER
+  for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    if [ -d "$entry" ] && [ ! -h "$entry" ]; then
+      walk "$entry"
+    elif [ -e "$entry" ] || [ -h "$entry" ]; then
+      visit "$entry"
+    fi
+  done
+}
+
+# A bundle of many jobs has all lists of a job in one file, which looks at $section; a bundle of one job has a file a list.
+list_of() { # LIST
+  if [ -n "$job" ]; then printf '%s' "$here/jobs/$job.sh"; else printf '%s' "$here/$1.sh"; fi
+}
+# Whether the job is in this bundle: $job, empty in a bundle of one; $job_folder, where its own files lie.
+choose_job() { # ID
+  job=$1 job_folder='' job_problem=''
+  if [ ! -d "$here/jobs" ]; then
+    [ -z "$job" ] || job_problem="this is a bundle of one job; leave --job out."
+    job=''
+  elif [ -z "$job" ]; then
+    job_problem="this is a bundle of many jobs; name one by --job ID (sh run.sh --list-jobs says which)."
+  else
+    case $job in *[!A-Za-z0-9._+-]*) job_problem="no job has such an id." && return 1 ;; esac
+    job_folder=jobs/$job/
+    [ -f "$here/jobs/$job.sh" ] || job_problem="job $job is not in this bundle (sh run.sh --list-jobs says which are)."
+  fi
+  [ -z "$job_problem" ]
+}
+list_jobs() {
+  [ -f "$here/jobs.tsv" ] || { say "this is a bundle of one job." && exit 1; }
+  cat "$here/jobs.tsv"
+  exit
+}
+
+# The recorded PATH, then the caller's: $job_path. Sourcing sets it and, in a subshell, nothing else that matters.
+find_job_path() {
+  caller_path=$PATH
+  section=environment
+  # shellcheck source=/dev/null
+  . "$(list_of env/environment)"
+}
+
+# Find a program by the job's PATH: $program_file. Not by `command -v`, which first finds what the shell itself has: its own commands,
+# which no job can start, and the words of these scripts, one of which is `python`.
+find_program() { # PROGRAM
+  case $1 in
+    /*)
+      program_file=$1
+      [ -x "$1" ]
+      return
+      ;;
+    */* | '') return 1 ;;
+  esac
+  path_left=$job_path:
+  while [ -n "$path_left" ]; do
+    program_file=${path_left%%:*}
+    program_file=${program_file:-.}/$1
+    path_left=${path_left#*:}
+    [ -f "$program_file" ] && [ -x "$program_file" ] && return 0
+  done
+  return 1
+}
