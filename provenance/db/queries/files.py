@@ -3,9 +3,10 @@
 import itertools
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, tuple_
+from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from provenance.db.queries.focus import Focus, identities_of
@@ -40,8 +41,6 @@ _FOUND = (
     .join(Experiment, Experiment.id == File.experiment_id)
     .order_by(Experiment.name, File.namespace, File.name)
 )
-_IS_NAMED = File.name == bindparam("name")
-_NAMED = _FOUND.where(_IS_NAMED)
 _IDENTITIES = select(Identity.id).where(Identity.file_id == bindparam("file"))
 _CONSUMER_COUNT = select(func.count(func.distinct(Mention.job_id))).where(Mention.identity_id.in_(_IDENTITIES))
 _CONSUMERS = (
@@ -138,16 +137,24 @@ def find_files(
 
     With `namespace`, '' being none, the name goes before what it could mean besides.
     """
-    query = _NAMED
-    if pairs := splits(name):
-        query = _FOUND.where(or_(_IS_NAMED, tuple_(File.namespace, File.name).in_(pairs)))
-    if experiment is not None:
-        query = query.where(Experiment.name == experiment)
-    if namespace is not None:
-        query = query.where(File.namespace == namespace)
-    found = [FoundFile(*row) for row in connection.execute(query, {"name": name})]
+    pairs = splits(name)
+    query = _named(of_experiment=experiment is not None, of_namespace=namespace is not None, may_be_full=bool(pairs))
+    asked = {"name": name, "experiment": experiment, "namespace": namespace, "pairs": pairs}
+    found = [FoundFile(*row) for row in connection.execute(query, asked)]
     exact = [file for file in found if file.name == name] if namespace is not None else []
     return exact or found
+
+
+@cache
+def _named(*, of_experiment: bool, of_namespace: bool, may_be_full: bool) -> Select[int, str, str, str, bool]:
+    """Return the statement that finds files by name."""
+    is_named = File.name == bindparam("name")
+    if may_be_full:
+        is_named = or_(is_named, tuple_(File.namespace, File.name).in_(bindparam("pairs", expanding=True)))
+    query = _FOUND.where(is_named)
+    if of_experiment:
+        query = query.where(Experiment.name == bindparam("experiment"))
+    return query.where(File.namespace == bindparam("namespace")) if of_namespace else query
 
 
 def nearest_names(connection: Connection, name: str) -> list[str]:

@@ -101,7 +101,7 @@ def job_summaries(connection: Connection, keys: Iterable[int]) -> dict[int, dict
     rows: list[Any] = []
     for part in chunks(sorted(set(keys))):
         rows += connection.execute(_SUMMARIES_OF, {"keys": part}).all()
-    return _summaries(connection, rows)
+    return _summaries(connection, rows) if rows else {}
 
 
 def list_job_rows(

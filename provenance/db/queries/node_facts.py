@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 from sqlalchemy import Connection, bindparam, select
@@ -46,8 +47,13 @@ def campaign_url(name: str, experiment: str, view: str = "", *, kind: str = "cam
 
 def file_url(name: str, experiment: str, namespace: str = "") -> str:
     """Return the path of a file's page. It says of a file without a namespace that it has none: another one may have the name."""
-    query = {"experiment": experiment, "namespace": namespace}
-    return f"/files/{quote(name, safe='')}?{urlencode(query)}"
+    return f"/files/{quote(name, safe='')}?{_file_query(experiment, namespace)}"
+
+
+@lru_cache(maxsize=1024)
+def _file_query(experiment: str, namespace: str) -> str:
+    """Return what says whose file it is: files of a picture have it in common, and quoting it takes as long as the name."""
+    return urlencode({"experiment": experiment, "namespace": namespace})
 
 
 def job_url(job_id: str) -> str:
