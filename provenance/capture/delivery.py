@@ -23,6 +23,7 @@ from provenance.capture.entry import Entry
 _TRIES = 3
 _TAKEN, _REFUSED, _UNUSABLE = 2, 4, 422  # classes of HTTP status, and the one of a blob that may not be kept
 _TOO_LARGE = 413
+_CREATED = 201
 _CONTINUE = 308  # a part of a blob is there
 _LATER = frozenset([408, 425, 429])
 _OF_THE_CALL = frozenset([401, 403, 404, 405, 407])  # they speak of token, address or proxy, not of the record
@@ -256,9 +257,15 @@ def _put_record(entry, service):
     body = gzip_bytes(body)
     path = "/jobs/" + quote(entry.record["job_id"], safe="")
     status, answer = service.call("PUT", path, body, headers)
-    if answer.get("job_id") != entry.record["job_id"]:  # a portal or proxy that says yes to everything
+    if not _is_of_record(status, answer, entry.record["job_id"]):
         raise LaterError("PUT {}: {}, but it is not jobprov that answered".format(path, status))
     return answer
+
+
+def _is_of_record(status, answer, job_id):
+    """Tell whether an answer says what became of the record: portals and proxies say yes to everything, but 201 to nothing."""
+    named = answer.get("job_id")
+    return status == _CREATED if named is None else str(named).lower() == job_id.lower()
 
 
 def gzip_bytes(content):

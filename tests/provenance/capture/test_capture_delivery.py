@@ -186,6 +186,14 @@ def test_answer_of_whoever_says_yes_to_everything_takes_no_record(
     assert len(runner.entries()) == 1
 
 
+def test_service_that_says_created_and_no_more_has_taken_the_record(runner: Runner, service: Service) -> None:
+    service.faults = [(201, {}, {})] * 20
+
+    record_job(runner, service)
+
+    assert runner.entries() == []
+
+
 def test_answer_by_drops_ends_with_the_budget(runner: Runner, service: Service) -> None:
     def drips(handler: BaseHTTPRequestHandler, _usual: object) -> Any:
         with contextlib.suppress(OSError):
