@@ -18,6 +18,17 @@ _LATER = (429, 502, 503, 504)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+class Answer(dict[str, Any]):
+    """What a service answered; where a member is missing that jobprov's answers have, whoever answered is not jobprov."""
+
+    def __init__(self, members: Mapping[str, Any], url: str) -> None:
+        super().__init__(members)
+        self._url = url
+
+    def __missing__(self, name: str) -> Any:
+        raise UnreachableError(f"{self._url} does not answer as jobprov does, without {name!r}; is the address right?")
+
+
 class Transport:
     """A line to a service; see `Client`, which names the calls."""
 
@@ -82,8 +93,8 @@ class Transport:
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer = self._call(method, path, **options)
         try:
-            return dict(answer.json())
-        except ValueError:
+            return Answer(answer.json(), self.url)
+        except (TypeError, ValueError):
             raise self._stranger() from None
 
     def _stranger(self) -> UnreachableError:

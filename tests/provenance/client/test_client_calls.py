@@ -139,6 +139,14 @@ def test_answer_that_says_nothing_of_the_record_is_none_of_jobprovs(peer: Peer) 
         Client(peer.url).record({"job_id": JOB})
 
 
+def test_answer_without_what_jobprov_says_is_a_strangers(peer: Peer) -> None:
+    peer.answers = [(200, {"status": "ok"})] * 2
+
+    with pytest.raises(UnreachableError, match="without 'jobs'; is the address right"):
+        list(Client(peer.url).jobs())
+    assert Client(peer.url).task("t1") == {"status": "ok"}
+
+
 def test_lists_are_read_to_their_end(peer: Peer) -> None:
     peer.answers = [(200, {"jobs": [1], "next": "7"}), (200, {"jobs": [2], "next": None})]
 
