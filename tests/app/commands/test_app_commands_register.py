@@ -71,7 +71,7 @@ def test_job_reports_with_the_ticket_and_the_task_counts_it(live: LiveService, f
     assert ticket.read_text().strip() not in json.dumps(client.job(job["job_id"]))
 
 
-def test_job_of_another_task_is_refused_and_put_aside(live: LiveService, folder: Path) -> None:
+def test_job_of_another_task_is_refused_and_kept_for_another_token(live: LiveService, folder: Path) -> None:
     ticket = live.run("register", "--experiment", "toy", "--task-id", "mine", "--json")
     token = json.loads(ticket.stdout)["settings"]["JOBPROV_TOKEN"]
     environment = {**clean_environment(), "JOBPROV_URL": live.url, "JOBPROV_EXPERIMENT": "toy", "JOBPROV_TOKEN": token}
@@ -98,8 +98,8 @@ def test_job_of_another_task_is_refused_and_put_aside(live: LiveService, folder:
     )
 
     assert done.returncode == 3
-    [reason] = (folder / "spool" / "rejected").glob("*.reason.txt")
-    assert "The ticket is of toy, task mine alone; the record is of toy, task other." in reason.read_text()
+    assert "The ticket is of toy, task mine alone; the record is of toy, task other." in done.stderr
+    assert len(list((folder / "spool" / "ready").glob("*.jobprov"))) == 1
     assert list(Client(live.url).jobs(task_id="other")) == []
 
 
