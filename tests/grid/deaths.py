@@ -76,7 +76,7 @@ DEATHS = {
     "vacate": Death("`condor_vacate_job`, eviction", ONCE, waits=True),
     "starter": Death("`kill -9` of the starter", ONCE, waits=True),
     "node": Death("node lost", {"requirements": "IsDoomed =?= True", "job_lease_duration": "20"}, waits=True),
-    "input": Death("input file that cannot be brought", {"transfer_input_files": "/nonexistent"}),
+    "input": Death("input file that cannot be brought", {"transfer_input_files": "/nonexistent/input.root"}),
     "output": Death("output file that cannot be brought home", {"transfer_output_files": "nothing.root"}),
 }
 WAYS = {"wrapper": "around the program", "postcmd": "PostCmd", "startd": "exit hook", "none": "none"}
