@@ -17,16 +17,13 @@ from provenance.capture import logs
 # All are passed on but those that nobody can catch, those that the system sends to us for what we do ourselves, and those of terminals.
 _OUR_OWN = ["KILL", "STOP", "CHLD", "SEGV", "BUS", "FPE", "ILL", "TRAP", "SYS", "PIPE", "XFSZ", "TTIN", "TTOU"]
 _NOT_PASSED_ON = frozenset(getattr(signal, "SIG" + name) for name in _OUR_OWN)
-_BY_TERMINAL = frozenset(
-    [signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH]
-)  # it sends them to the whole group
-_NO_ENDS = frozenset(
-    [signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH, signal.SIGURG]
-)  # of themselves they end no process
+# a terminal sends these to the whole group
+_BY_TERMINAL = frozenset([signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH])
+# of themselves they end no process
+_NO_ENDS = frozenset([signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH, signal.SIGURG])
 began = []  # commands that were started: from then on nobody else may start them
-_NO_ROOM = frozenset(
-    [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE]
-)  # a limit on processes, memory or open files
+# reached: a limit on processes, memory or open files
+_NO_ROOM = frozenset([errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE])
 _NOTICE_SECONDS = 0.2  # until a signal is passed on, at worst
 _DRAIN_SECONDS = 1.0  # for children that were left behind and still hold the output
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from provenance.db.queries.errors import FACETS, SUMS, CauseRow, cause_rows, place_counts
 from provenance.db.queries.jobs import JobFilters, job_summaries
 from provenance.db.queries.node_facts import code_versions, job_url
-from provenance.db.queries.walking import SECONDS, time_limit
+from provenance.db.time_limits import SECONDS, time_limit
 from provenance.errors import BadInputError
 from provenance.services.classify_jobs import JobClass, classes_of
 from provenance.triage.outliers import Count, Outlier, find_outliers

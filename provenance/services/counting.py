@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.kept_answers import read_answer
-from provenance.db.queries.walking import time_limit
+from provenance.db.time_limits import time_limit
 from provenance.services.count_errors import count_errors
 from provenance.services.estimate import estimate
 from provenance.services.home import campaign_counts

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from provenance.db.queries.costs import Attempt, Yield, attempts, stages_of, yields
 from provenance.db.queries.jobs import JobFilters
-from provenance.db.queries.walking import SECONDS, time_limit
+from provenance.db.time_limits import SECONDS, time_limit
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.estimate_waits import SampledWait, add_waits, sample_waits, stage_waits
 from provenance.services.forecasting import Interval, forecast_sum, hour_of, makespan

@@ -26,7 +26,8 @@ from provenance.db.queries.impact import (
 )
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.node_facts import file_url, job_url
-from provenance.db.queries.walking import time_limit, with_descendants
+from provenance.db.queries.walking import with_descendants
+from provenance.db.time_limits import time_limit
 from provenance.errors import BadInputError, LimitError
 from provenance.services.ask_parameters import read_condition
 from provenance.services.list_jobs import read_cursor

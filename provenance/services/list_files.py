@@ -10,7 +10,7 @@ from provenance.db.queries.file_lists import FileFilters, FileRow, list_file_row
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import file_url
 from provenance.db.queries.versions import Version, versions_of
-from provenance.db.queries.walking import time_limit
+from provenance.db.time_limits import time_limit
 from provenance.errors import BadInputError
 
 MOST = 1000

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.db.queries.jobs import JobFilters, list_job_rows
-from provenance.db.queries.walking import time_limit
+from provenance.db.time_limits import time_limit
 from provenance.errors import BadInputError
 from provenance.services.ask_parameters import read_condition
 from provenance.services.name_files import name_file

@@ -17,7 +17,7 @@ from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import file_url
 from provenance.db.queries.remaking import InputRow, inputs_of, outputs_of
 from provenance.db.queries.versions import versions_of
-from provenance.db.queries.walking import time_limit
+from provenance.db.time_limits import time_limit
 from provenance.errors import BadInputError, LimitError
 from provenance.lineage.cycles import strong_components
 from provenance.services.show_file import find_file

@@ -16,7 +16,7 @@ from provenance.db.queries.files import FoundFile
 from provenance.db.queries.focus import claims_of
 from provenance.db.queries.histories import History, spread
 from provenance.db.queries.node_facts import file_nodes, job_nodes
-from provenance.db.queries.walking import time_limit
+from provenance.db.time_limits import time_limit
 from provenance.errors import BadInputError
 from provenance.lineage.cycles import strong_components
 from provenance.lineage.graph import Node, node_json

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from provenance.db.queries.tasks import FoundTask, declared_tasks, outputs_of_tasks, versions_of_tasks
-from provenance.db.queries.walking import time_limit
 from provenance.db.tables import Experiment
+from provenance.db.time_limits import time_limit
 from provenance.errors import NotFoundError
 from provenance.services.ledger import Documents
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_documents

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.db.queries.job_costs import JobCost, failed_attempts, job_costs, output_bytes
-from provenance.db.queries.walking import time_limit
+from provenance.db.time_limits import time_limit
 from provenance.services.show_file import find_file
 from provenance.services.trace_lineage import find_focus, trace_history
 

@@ -13,8 +13,8 @@ from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.modules import Module, ModuleRow, module_rows, module_sets
 from provenance.db.queries.node_facts import code_versions
 from provenance.db.queries.resources import COLUMNS
-from provenance.db.queries.walking import time_limit
 from provenance.db.recording.module_rows import Costs, unpack_costs
+from provenance.db.time_limits import time_limit
 from provenance.errors import BadInputError, NotFoundError
 
 MOST_GROUPS = 50

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.node_facts import code_versions
 from provenance.db.queries.resources import COLUMNS, JobCost, job_costs
-from provenance.db.queries.walking import SECONDS, time_limit
+from provenance.db.time_limits import SECONDS, time_limit
 from provenance.errors import BadInputError
 
 BINS = 24

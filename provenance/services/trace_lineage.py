@@ -11,9 +11,10 @@ from provenance.db.queries.histories import History, read_history
 from provenance.db.queries.neighbourhood import DIRECTIONS, draw_neighbourhood
 from provenance.db.queries.node_facts import with_writers
 from provenance.db.queries.pasts import changed_since, known_at, was_named
-from provenance.db.queries.walking import WalkedFile, time_limit, walk_ancestors, walk_descendants
+from provenance.db.queries.walking import WalkedFile, walk_ancestors, walk_descendants
 from provenance.db.queries.whole_walks import is_used
 from provenance.db.recording.job_rows import STATES
+from provenance.db.time_limits import time_limit
 from provenance.errors import BadInputError, NotFoundError
 from provenance.lineage.graph import Graph, Node
 from provenance.services.filter_lineage import NodeFilters, filter_history

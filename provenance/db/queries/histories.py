@@ -15,7 +15,7 @@ from provenance.db.driver import Row
 from provenance.db.queries.focus import Focus, identities_of, jobs_of_claims
 from provenance.db.queries.own_inputs import own_inputs
 from provenance.db.queries.shared_inputs import resolve_shared
-from provenance.db.queries.walking import MetIdentity, met_claims, met_identities
+from provenance.db.queries.walking import MetIdentity, met_claims, met_count, met_identities
 from provenance.db.selecting import select_among
 from provenance.lineage.graph import SHARED_ROLES, neighbours, plain_role
 
@@ -145,8 +145,7 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
         for key, is_sure in sources.outside(job, identity):
             history.join(key, f"j{job}", is_sure=is_sure, role=role_of.get((job, identity), ""))
     _add_shared(connection, history, mentions)
-    met = len({row.identity_id for row in rows})
-    history.is_cut |= met >= most or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
+    history.is_cut |= met_count(rows) >= most or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
 
 
 class _Sources:

@@ -8,22 +8,16 @@ JOIN, since SQLite plans a plain JOIN there by scanning the other table (450 tim
 docs/decisions/0003-cross-join-after-recursion.md).
 """
 
-import contextlib
 import json
-import sqlite3
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
-from provenance.db.queries.own_inputs import without_own_outputs
-from provenance.errors import LimitError
+from provenance.db.queries.own_inputs import MetRow, without_own_outputs
+from provenance.db.time_limits import time_limit
 
 MOST_FILES = 100_000
-SECONDS = 5
-_FEWER = "ask for fewer levels with depth=, or one direction"
 
 _STEPS = {
     "identity_id": """
@@ -224,7 +218,7 @@ def walk_descendants(
         return _walk(connection, _DESCENDANT_ROWS, _start(claim, file, most))
 
 
-def met_count(walked: Sequence[WalkedFile]) -> int:
+def met_count(walked: Sequence[MetRow]) -> int:
     """Return how many rows of a walk its limit counts: an identity stands there once for each of perhaps very many jobs that made it."""
     return len({row.identity_id for row in walked if row.identity_id >= 0}) + sum(row.identity_id < 0 for row in walked)
 
@@ -270,35 +264,3 @@ def _start(claim: int | None, file: int | None, most: int) -> dict[str, int]:
 
 def _walk(connection: Connection, statement: str, parameters: dict[str, int]) -> list[WalkedFile]:
     return [WalkedFile(*row) for row in connection.execute(text(statement), parameters).all()]
-
-
-@contextlib.contextmanager
-def time_limit(connection: Connection, advice: str = _FEWER, *, seconds: float = SECONDS) -> Iterator[None]:
-    """End what runs inside after `seconds`, on both databases; `advice` is what to ask instead.
-
-    Raises:
-        LimitError: the time was up.
-    """
-    release = _set_limit(connection, seconds)
-    try:
-        yield
-    except OperationalError as problem:
-        if not _is_time_up(problem):
-            raise
-        raise LimitError(f"The answer took more than {seconds} s; {advice}.", round(seconds)) from None
-    finally:
-        release()
-
-
-def _set_limit(connection: Connection, seconds: float) -> Any:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
-        return lambda: None  # ends with the transaction
-    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-    end = time.monotonic() + seconds
-    driver.set_progress_handler(lambda: int(time.monotonic() > end), 20_000)
-    return lambda: driver.set_progress_handler(None, 0)
-
-
-def _is_time_up(problem: OperationalError) -> bool:
-    return "interrupted" in str(problem.orig) or "statement timeout" in str(problem.orig)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from provenance.db.queries.focus import Focus, identities_of, jobs_of_claims
-from provenance.db.queries.walking import met_claims, met_identities, readers_of_descendants, time_limit
+from provenance.db.queries.walking import met_claims, met_count, met_identities, readers_of_descendants
 from provenance.db.selecting import select_among
+from provenance.db.time_limits import time_limit
 
 _TWO_READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT 2"
 _TWO_MAKERS = """
@@ -67,10 +68,7 @@ def met_above(connection: Connection, focus: Focus, *, most: int) -> Met:
     claims = {row.claim_id for row in rows if row.claim_id is not None}
     makers = {row.job_id for row in rows if row.job_id is not None}
     unclaimed = {row.file_id for row in rows if row.claim_id is None}
-    is_cut = (
-        len({row.identity_id for row in rows}) >= most
-    )  # what the limit counts; each stands there for each of its makers
-    return Met(claims, unclaimed, makers | _maker_of(connection, focus), is_cut)
+    return Met(claims, unclaimed, makers | _maker_of(connection, focus), is_cut=met_count(rows) >= most)
 
 
 def met_below(connection: Connection, focus: Focus, *, most: int) -> Met:

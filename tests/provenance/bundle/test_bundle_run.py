@@ -404,5 +404,5 @@ def test_folder_that_begins_with_a_dash_stands_behind_two(toy: Toy, tmp_path: Pa
     wrong = shell(bag / "data/run.sh", "--", "one", "two", cwd=tmp_path)
 
     assert (outcome.returncode, verdict.stdout) == (0, "IDENTICAL result.txt\n"), outcome.stderr
-    assert (tmp_path / "-o/work/out/result.txt").is_file()
+    assert (tmp_path / "-o" / "work/out/result.txt").is_file()
     assert (wrong.returncode, wrong.stderr) == (125, "run.sh: give one folder OUT behind --.\n")

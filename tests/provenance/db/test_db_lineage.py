@@ -10,8 +10,9 @@ from sqlalchemy import Connection, text
 
 from provenance.db.queries import neighbourhood
 from provenance.db.queries.focus import focus_of
-from provenance.db.queries.walking import time_limit, walk_ancestors, walk_descendants
+from provenance.db.queries.walking import walk_ancestors, walk_descendants
 from provenance.db.queries.whole_walks import met_above, met_below
+from provenance.db.time_limits import time_limit
 from provenance.errors import LimitError
 from provenance.lineage.graph import Graph, Omitted
 from provenance.lineage.words import summary
