@@ -94,7 +94,7 @@ def find_impact(
             page = _page(connection, claims, set(claims), limit)
             return {**_UNCOUNTED, "jobs": jobs, "inferred": inferred_code(connection, filters), **page}
         claims, made = _touched(connection, chosen, is_direct=is_direct)
-        named = [claim for claim in made if not claim.is_alias]
+        named = [claim for claim in made if claim.alias_of is None]
         touched, touched_jobs = (
             (len(named), len({claim.job for claim in named})) if is_direct else count_touched(connection, claims)
         )

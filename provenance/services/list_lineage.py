@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
+from provenance.db.composed import run
 from provenance.db.queries.focus import focus_of
-from provenance.db.queries.parameters import among
 from provenance.db.queries.walking import MOST_FILES, WalkedFile, met_count, walk_ancestors, walk_descendants
 from provenance.db.tables import Experiment, Job
 from provenance.services.show_file import find_file
+
+_JOB_IDS = select(Job.id, Job.uuid).where(Job.id.in_(bindparam("jobs", expanding=True)))
+_EXPERIMENTS = select(Experiment.id, Experiment.name)
 
 
 def list_lineage(
@@ -51,9 +54,8 @@ def list_lineage(
 
 def _listed(connection: Connection, walked: Sequence[WalkedFile]) -> list[dict[str, Any]]:
     made_by = {row.job_id for row in walked if row.job_id is not None}
-    rows = connection.execute(select(Job.id, Job.uuid).where(among(connection, Job.id, sorted(made_by))))
-    job_ids: dict[int | None, str] = {row[0]: row[1] for row in rows}
-    experiments = {row[0]: row[1] for row in connection.execute(select(Experiment.id, Experiment.name))}
+    job_ids: dict[int | None, str] = dict(run(connection, _JOB_IDS, {"jobs": sorted(made_by)}))
+    experiments: dict[int, str] = dict(run(connection, _EXPERIMENTS, {}))
     files = sorted(
         {(row.name, row.namespace, experiments[row.experiment_id], job_ids.get(row.job_id, "")) for row in walked}
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from provenance.db.composed import run
 from provenance.db.queries.files import (
     FoundFile,
     children_of,
@@ -176,4 +177,4 @@ def _aliases(connection: Connection, versions: list[Version]) -> list[str]:
         "births": [version.alias_of for version in versions if version.alias_of is not None],
     }
     queries = [query for word, query in (("claims", _ALIASES), ("births", _BIRTHS)) if asked[word]]
-    return sorted({row[0] for query in queries for row in connection.execute(query, asked)})
+    return sorted({row[0] for query in queries for row in run(connection, query, asked)})

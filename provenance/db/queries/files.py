@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
+from provenance.db.composed import run
 from provenance.db.queries.focus import Focus, identities_of
 from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.queries.patterns import begins
@@ -35,7 +36,6 @@ MOST_MAKERS = 100
 NEAREST = 8
 
 
-# Composed once: to compose a statement takes SQLAlchemy longer than the database takes to answer it, and a file's page needs ten.
 _FOUND = (
     select(File.id, File.name, File.namespace, Experiment.name, File.is_crowded)
     .join(Experiment, Experiment.id == File.experiment_id)
@@ -140,7 +140,9 @@ def find_files(
     pairs = splits(name)
     query = _named(of_experiment=experiment is not None, of_namespace=namespace is not None, may_be_full=bool(pairs))
     asked = {"name": name, "experiment": experiment, "namespace": namespace, "pairs": pairs}
-    found = [FoundFile(*row) for row in connection.execute(query, asked)]
+    # a list of pairs is none of plain values
+    rows = connection.execute(query, asked) if pairs else run(connection, query, asked)
+    found = [FoundFile(*row) for row in rows]
     exact = [file for file in found if file.name == name] if namespace is not None else []
     return exact or found
 
@@ -171,9 +173,9 @@ def nearest_names(connection: Connection, name: str) -> list[str]:
 def consumers(connection: Connection, file: int, *, limit: int = MOST_CONSUMERS) -> tuple[int, list[dict[str, Any]]]:
     """Return how many jobs mention the file, and the first of them; `is_linked` where what they read may be what a job made."""
     asked = {"file": file, "limit": limit}
-    rows = connection.execute(_CONSUMERS, asked).all()
+    rows = run(connection, _CONSUMERS, asked)
     first = {row[0]: row for row in reversed(rows)}  # a job of several steps may read it in each
-    count = len(first) if len(rows) < limit else connection.execute(_CONSUMER_COUNT, asked).scalar_one()
+    count = len(first) if len(rows) < limit else run(connection, _CONSUMER_COUNT, asked)[0][0]
     return count, [
         {
             "job_id": row[0],
@@ -191,7 +193,7 @@ def consumers(connection: Connection, file: int, *, limit: int = MOST_CONSUMERS)
 
 def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[dict[str, Any]]:
     """Return the files that a claim was made from, with the job that made each, where it is recorded; of many makers the last recorded."""
-    rows = connection.execute(_PARENTS, {"claim": claim, "limit": limit})
+    rows = run(connection, _PARENTS, {"claim": claim, "limit": limit})
     found: list[Sequence[Any]] = []
     for _, group in itertools.groupby(rows, key=lambda row: row.identity_id):
         parents = list(group)
@@ -212,7 +214,7 @@ def children_of(connection: Connection, file: int) -> list[dict[str, Any]]:
     is_sure: dict[int, bool] = {}
     for claim, identity in select_among(connection, _CHILDREN, sorted(identities)):
         is_sure[claim] = is_sure.get(claim, False) or identities[identity]
-    rows = connection.execute(_MADE, {"claims": list(is_sure)}) if is_sure else ()
+    rows = run(connection, _MADE, {"claims": list(is_sure)}) if is_sure else ()
     return [_relative((*row[2:5], is_sure[row[0]], row[5])) for row in rows if row[1] != file]
 
 
@@ -230,5 +232,5 @@ def _relative(row: Any) -> dict[str, Any]:
 
 def sightings_of(connection: Connection, file: int) -> list[dict[str, Any]]:
     """Return the catalog sightings of a file, newest first: the documents as they were sent."""
-    rows = connection.execute(_SIGHTINGS, {"file": file})
+    rows = run(connection, _SIGHTINGS, {"file": file})
     return [{**json.loads(row[0]), "seen_at": row[1].isoformat()} for row in rows]

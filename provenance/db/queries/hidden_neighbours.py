@@ -3,14 +3,32 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
+from provenance.db.composed import run
 from provenance.db.keys import chunks
-from provenance.db.tables import Claim, Identity, Job, Mention, Producer
+from provenance.db.selecting import select_among
+from provenance.db.tables import Job, Mention
 from provenance.lineage.graph import SHARED_ROLES, Edge, neighbours
 
 MOST_USES = 10_000
 """Uses of files that are counted; a file that more jobs read is said to have at least so many."""
+_INPUTS = (
+    select(Mention.job_id, func.count(Mention.identity_id.distinct()))
+    .where(Mention.job_id.in_(bindparam("jobs", expanding=True)), func.coalesce(Mention.role, "").not_in(SHARED_ROLES))
+    .group_by(Mention.job_id)
+)
+_OUTPUTS = "SELECT job_id, count(*) FROM claims WHERE job_id {among} AND alias_of IS NULL GROUP BY job_id"
+_OF_CLAIMS = "SELECT identity_id, claim_id FROM producers WHERE claim_id {among}"
+_OF_FILES = "SELECT id, file_id FROM identities WHERE file_id {among}"
+_some = (
+    select(Mention.identity_id)
+    .join(Job, Job.id == Mention.job_id)
+    .where(Mention.identity_id.in_(bindparam("identities", expanding=True)), Job.rerun_of.is_(None))
+    .limit(bindparam("most"))
+    .subquery()
+)
+_USES = select(_some.c.identity_id, func.count()).group_by(_some.c.identity_id)
 
 
 def hidden_inputs(connection: Connection, start: str, edges: Collection[Edge]) -> dict[str, int]:
@@ -20,12 +38,7 @@ def hidden_inputs(connection: Connection, start: str, edges: Collection[Edge]) -
     shown = Counter(edge.target for edge in edges if edge.role not in SHARED_ROLES)
     needed = {key: 1 for key in reached if key[0] == "c"}  # the job that made it
     for part in chunks(_numbers(reached, "j")):
-        query = (
-            select(Mention.job_id, func.count(Mention.identity_id.distinct()))
-            .where(Mention.job_id.in_(part), func.coalesce(Mention.role, "").not_in(SHARED_ROLES))
-            .group_by(Mention.job_id)
-        )
-        needed |= {f"j{job}": count for job, count in connection.execute(query)}
+        needed |= {f"j{job}": count for job, count in run(connection, _INPUTS, {"jobs": part})}
     return _lacking(needed, shown)
 
 
@@ -35,39 +48,20 @@ def hidden_outputs(connection: Connection, start: str, edges: Collection[Edge]) 
     reached = _reached(start, after)
     shown = Counter(edge.source for edge in edges)
     needed: Counter[str] = Counter()
-    for part in chunks(_numbers(reached, "j")):
-        query = (
-            select(Claim.job_id, func.count())
-            .where(Claim.job_id.in_(part), Claim.alias_of.is_(None))
-            .group_by(Claim.job_id)
-        )
-        needed.update({f"j{job}": count for job, count in connection.execute(query)})
+    needed.update({f"j{job}": count for job, count in select_among(connection, _OUTPUTS, _numbers(reached, "j"))})
     needed.update(_uses(connection, reached))
     return _lacking(needed, shown)
 
 
 def _uses(connection: Connection, keys: Iterable[str]) -> Counter[str]:
     """Return how many jobs read each of these files, reruns for comparison apart."""
-    file_of: dict[int, str] = {}
     listed = list(keys)
-    for part in chunks(_numbers(listed, "c")):
-        rows = connection.execute(select(Producer.identity_id, Producer.claim_id).where(Producer.claim_id.in_(part)))
-        file_of.update((identity, f"c{claim}") for identity, claim in rows)
-    for part in chunks(_numbers(listed, "f")):
-        rows = connection.execute(select(Identity.id, Identity.file_id).where(Identity.file_id.in_(part)))
-        file_of.update((identity, f"f{file}") for identity, file in rows)
+    file_of = {row[0]: f"c{row[1]}" for row in select_among(connection, _OF_CLAIMS, _numbers(listed, "c"))}
+    file_of |= {row[0]: f"f{row[1]}" for row in select_among(connection, _OF_FILES, _numbers(listed, "f"))}
     uses: Counter[str] = Counter()
     left = MOST_USES
     for part in chunks(sorted(file_of)):
-        some = (
-            select(Mention.identity_id)
-            .join(Job, Job.id == Mention.job_id)
-            .where(Mention.identity_id.in_(part), Job.rerun_of.is_(None))
-            .limit(left)
-            .subquery()
-        )
-        query = select(some.c.identity_id, func.count()).group_by(some.c.identity_id)
-        for identity, count in connection.execute(query):
+        for identity, count in run(connection, _USES, {"identities": part, "most": left}):
             uses[file_of[identity]] += count
             left -= count
         if left <= 0:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
+from sqlalchemy.orm import aliased
 
 from provenance.db.keys import chunks
 from provenance.db.queries.jobs import JobFilters, by_software, job_conditions, software_conditions
@@ -16,6 +17,7 @@ Conditions = Sequence[ColumnElement[bool]]
 MOST_SEEDS = 100_000
 MOST_FILES = 1_000_000
 MOST_INFERRED = 100
+_rerun = aliased(Job)
 
 
 class TouchedFile(NamedTuple):
@@ -31,11 +33,11 @@ class TouchedFile(NamedTuple):
 
 
 class MadeClaim(NamedTuple):
-    """A claim, the job that made it, and whether it is another name of the same bytes."""
+    """A claim, the job that made it, and of which claim it is another name; None where of none."""
 
     claim: int
     job: int
-    is_alias: bool
+    alias_of: int | None
 
 
 def jobs_that(connection: Connection, filters: JobFilters, condition: ParameterCondition | None) -> Conditions | None:
@@ -81,8 +83,8 @@ def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[
     chosen = _keys(jobs).subquery()
     query = select(Claim.id, Claim.job_id, Claim.alias_of).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
     query = query.where(is_made(chosen.c.state))
-    rows = connection.execute(query.order_by(Claim.id).limit(most))
-    return [MadeClaim(claim, job, alias_of is not None) for claim, job, alias_of in rows]
+    # all at once: one by one takes twice as long
+    return list(map(MadeClaim._make, connection.execute(query.order_by(Claim.id).limit(most)).all()))
 
 
 def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: int) -> list[int]:
@@ -93,7 +95,9 @@ def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: i
 
 
 def _keys(jobs: Conditions) -> Select[int, int]:
-    return select(Job.id.label("id"), Job.state.label("state")).where(*jobs, Job.rerun_of.is_(None))
+    """Return the query for these jobs and their states: by keys, since an index may answer all but which of them are reruns."""
+    reruns = select(_rerun.id).where(_rerun.rerun_of.is_not(None))
+    return select(Job.id.label("id"), Job.state.label("state")).where(*jobs, Job.id.not_in(reruns))
 
 
 def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[TouchedFile]:

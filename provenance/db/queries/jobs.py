@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, union_all
 
+from provenance.db.composed import run
 from provenance.db.keys import chunks
 from provenance.db.queries.node_facts import code_versions, job_url
 from provenance.db.queries.parameters import ParameterCondition, among, configurations_with, newest_that_ran
@@ -100,7 +101,7 @@ def job_summaries(connection: Connection, keys: Iterable[int]) -> dict[int, dict
     """Return what lists show of these jobs, by integer key."""
     rows: list[Any] = []
     for part in chunks(sorted(set(keys))):
-        rows += connection.execute(_SUMMARIES_OF, {"keys": part}).all()
+        rows += run(connection, _SUMMARIES_OF, {"keys": part})
     return _summaries(connection, rows) if rows else {}
 
 

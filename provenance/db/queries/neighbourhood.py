@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, Select, func, select
+from sqlalchemy import Connection, ScalarSelect, Select, bindparam, func, select
 from sqlalchemy.orm import aliased
 
+from provenance.db.composed import run
 from provenance.db.keys import chunks
 from provenance.db.queries.focus import Focus, identities_of, jobs_of_claims
 from provenance.db.queries.hidden_neighbours import hidden_inputs, hidden_outputs
@@ -21,6 +22,57 @@ from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, LeftOu
 MOST_COUNTED = 20_000
 """Files beside a picture that are counted; of more it says that there are at least so many."""
 DIRECTIONS = ("ancestors", "descendants", "both")
+
+
+def _role(used: Select[int], *, is_shared: bool) -> ScalarSelect[Any]:
+    # the mention once more, by its place: else SQLite looks through all that the job read for each of its inputs
+    read = aliased(Mention)
+    condition = read.role.in_(SHARED_ROLES) if is_shared else read.role.not_in(SHARED_ROLES)
+    found = used.where(read.job_id == Mention.job_id, read.position == Mention.position, condition)
+    return found.with_only_columns(func.min(read.role)).scalar_subquery()
+
+
+_child = aliased(Claim)
+_READ = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == _child.job_id)
+_PARENTS = (
+    select(
+        Parent.claim_id.label("child"),
+        Parent.identity_id,
+        Identity.file_id,
+        Producer.claim_id,
+        Producer.is_sure,
+        Claim.job_id.label("producer_job"),
+        _READ.exists().label("is_input"),
+        _role(_READ, is_shared=False).label("role"),
+        _role(_READ, is_shared=True).label("shared_role"),
+    )
+    .join(_child, _child.id == Parent.claim_id)
+    .join(Identity, Identity.id == Parent.identity_id)
+    .outerjoin(Producer, Producer.identity_id == Parent.identity_id)
+    .outerjoin(Claim, Claim.id == Producer.claim_id)
+    .where(Parent.claim_id.in_(bindparam("claims", expanding=True)))
+    .order_by(Parent.claim_id, Parent.identity_id, Producer.claim_id)
+    .limit(bindparam("most"))
+)
+_CONSUMERS = (
+    select(Mention.identity_id, Mention.job_id, Mention.role)
+    .where(Mention.identity_id.in_(bindparam("identities", expanding=True)))
+    .order_by(Mention.identity_id, Mention.job_id)
+    .limit(bindparam("most"))
+)
+_USED = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == Claim.job_id)
+_CHILDREN = (
+    select(Parent.identity_id, Parent.claim_id, Claim.job_id, _USED.exists().label("is_input"))
+    .join(Claim, Claim.id == Parent.claim_id)
+    .where(Parent.identity_id.in_(bindparam("identities", expanding=True)))
+    .order_by(Parent.identity_id, Parent.claim_id)
+    .limit(bindparam("most"))
+)
+_SHARED = (
+    select(Mention.job_id, Mention.identity_id, Mention.role)
+    .where(Mention.job_id.in_(bindparam("jobs", expanding=True)), Mention.role.in_(SHARED_ROLES))
+    .order_by(Mention.job_id, Mention.position)
+)
 
 
 @dataclass
@@ -160,37 +212,7 @@ def _parents_of(connection: Connection, claims: Sequence[int], most: int) -> Seq
     A row is (child, identity_id, file_id, claim_id, is_sure, producer_job, is_input, role, shared_role): `is_input` is whether the job
     of the child read it, and did not only declare it as a parent; the roles are those in which it did.
     """
-    child = aliased(Claim)
-    used = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == child.job_id)
-    query = (
-        select(
-            Parent.claim_id.label("child"),
-            Parent.identity_id,
-            Identity.file_id,
-            Producer.claim_id,
-            Producer.is_sure,
-            Claim.job_id.label("producer_job"),
-            used.exists().label("is_input"),
-            _role(used, is_shared=False).label("role"),
-            _role(used, is_shared=True).label("shared_role"),
-        )
-        .join(child, child.id == Parent.claim_id)
-        .join(Identity, Identity.id == Parent.identity_id)
-        .outerjoin(Producer, Producer.identity_id == Parent.identity_id)
-        .outerjoin(Claim, Claim.id == Producer.claim_id)
-        .where(Parent.claim_id.in_(claims))
-        .order_by(Parent.claim_id, Parent.identity_id, Producer.claim_id)
-        .limit(most)
-    )
-    return connection.execute(query).all()
-
-
-def _role(used: Select[int], *, is_shared: bool) -> ScalarSelect[Any]:
-    # the mention once more, by its place: else SQLite looks through all that the job read for each of its inputs
-    read = aliased(Mention)
-    condition = read.role.in_(SHARED_ROLES) if is_shared else read.role.not_in(SHARED_ROLES)
-    found = used.where(read.job_id == Mention.job_id, read.position == Mention.position, condition)
-    return found.with_only_columns(func.min(read.role)).scalar_subquery()
+    return run(connection, _PARENTS, {"claims": claims, "most": most})
 
 
 def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[str], focus: Focus) -> list[str]:
@@ -236,38 +258,19 @@ def _identities_of(connection: Connection, keys: Sequence[str], focus: Focus) ->
 
 def _consumers_of(connection: Connection, identities: Sequence[int], limit: int) -> Iterable[Any]:
     """Return (identity_id, job_id, role) of the jobs that mention these identities, those of no output among them."""
-    query = (
-        select(Mention.identity_id, Mention.job_id, Mention.role)
-        .where(Mention.identity_id.in_(identities))
-        .order_by(Mention.identity_id, Mention.job_id)
-        .limit(4 * limit)
-    )
-    return connection.execute(query)
+    return run(connection, _CONSUMERS, {"identities": identities, "most": 4 * limit})
 
 
 def _children_of(connection: Connection, identities: Sequence[int], limit: int) -> Iterable[Any]:
     """Return (identity_id, claim_id, job_id, is_input) of what was made from these identities; see `_parents_of`."""
-    used = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == Claim.job_id)
-    query = (
-        select(Parent.identity_id, Parent.claim_id, Claim.job_id, used.exists().label("is_input"))
-        .join(Claim, Claim.id == Parent.claim_id)
-        .where(Parent.identity_id.in_(identities))
-        .order_by(Parent.identity_id, Parent.claim_id)
-        .limit(4 * limit)
-    )
-    return connection.execute(query)
+    return run(connection, _CHILDREN, {"identities": identities, "most": 4 * limit})
 
 
 def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
     """Add what jobs of the picture shared with many others (calibration, geometry) where there is room."""
     jobs = [int(key[1:]) for key in picture.order if key[0] == "j"]
     for part in chunks(jobs):
-        query = (
-            select(Mention.job_id, Mention.identity_id, Mention.role)
-            .where(Mention.job_id.in_(part), Mention.role.in_(SHARED_ROLES))
-            .order_by(Mention.job_id, Mention.position)
-        )
-        for key, job, role, is_sure in resolve_shared(connection, connection.execute(query).all()):
+        for key, job, role, is_sure in resolve_shared(connection, run(connection, _SHARED, {"jobs": part})):
             if picture.add(key):
                 picture.join(key, job, is_sure=is_sure, role=role)
 

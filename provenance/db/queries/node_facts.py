@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from sqlalchemy import Connection, bindparam, select
 
+from provenance.db.composed import run
 from provenance.db.keys import chunks
 from provenance.db.queries.versions import Version, last_tries, versions_of
 from provenance.db.recording.edges import CROWD
@@ -16,7 +17,6 @@ from provenance.db.tables import Claim, Experiment, File, Identity, Job, Softwar
 from provenance.lineage.graph import FileNode, JobNode
 from provenance.lineage.writers import Writer
 
-# composed once: to compose it takes longer than to answer it
 _SOFTWARE = (
     select(SoftwareSetMember.software_set_id, SoftwareRow.name, SoftwareRow.requested_ref, SoftwareRow.revision)
     .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
@@ -34,6 +34,22 @@ _CLAIMED = (
     .join(Job, Job.id == Claim.job_id)
     .where(Claim.id.in_(bindparam("claims", expanding=True)))
 )  # fmt: skip
+_JOBS = (
+    select(
+        Job.id, Job.uuid, Job.batch_id, Job.state, Stage.name, TaskRow.task_id, Stage.campaign,
+        Job.software_set_id, Job.started_at, Job.ended_at, Job.received_at, Experiment.name,
+    )
+    .join(Experiment, Experiment.id == Job.experiment_id)
+    .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+    .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+    .where(Job.id.in_(bindparam("jobs", expanding=True)))
+)  # fmt: skip
+_WRITERS = select(Job.id, Job.uuid, Job.batch_id, Job.state).where(Job.id.in_(bindparam("jobs", expanding=True)))
+_PLACEHOLDERS = (
+    select(File.id, File.name, File.namespace, Experiment.name)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .where(File.id.in_(bindparam("files", expanding=True)))
+)
 _SUCCEEDED = STATES.index("succeeded")
 
 
@@ -66,7 +82,7 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
     listed = list(keys)
     nodes = []
     for part in chunks([int(key[1:]) for key in listed if key[0] == "c"]):
-        rows = connection.execute(_CLAIMED, {"claims": part}).all()
+        rows = run(connection, _CLAIMED, {"claims": part})
         versions = versions_of(connection, sorted({row[1] for row in rows}))
         numbers = {found.claim_id: found.number for some in versions.values() for found in some}
         for claim, file, name, namespace, experiment, size, tier, uuid, batch, state in rows:
@@ -110,8 +126,7 @@ def _writers(connection: Connection, jobs: Mapping[int, int], made: Collection[i
     """Return the writer of each file, by the jobs that wrote them; those of `made` made another version."""
     facts: dict[int, tuple[str, str | None, int]] = {}
     for part in chunks(sorted(set(jobs.values()))):
-        rows = connection.execute(select(Job.id, Job.uuid, Job.batch_id, Job.state).where(Job.id.in_(part)))
-        facts.update((row[0], (row[1], row[2], row[3])) for row in rows)
+        facts.update((row[0], row[1:]) for row in run(connection, _WRITERS, {"jobs": part}))
     found = {}
     for file, job in jobs.items():
         uuid, batch, state = facts[job]
@@ -122,12 +137,7 @@ def _writers(connection: Connection, jobs: Mapping[int, int], made: Collection[i
 def _placeholders(connection: Connection, files: Sequence[int]) -> list[FileNode]:
     nodes = []
     for part in chunks(files):
-        query = (
-            select(File.id, File.name, File.namespace, Experiment.name)
-            .join(Experiment, Experiment.id == File.experiment_id)
-            .where(File.id.in_(part))
-        )
-        for file, name, namespace, experiment in connection.execute(query):
+        for file, name, namespace, experiment in run(connection, _PLACEHOLDERS, {"files": part}):
             url = file_url(name, experiment, namespace)
             nodes.append(FileNode(f"f{file}", name, namespace, experiment, is_placeholder=True, url=url))
     return nodes
@@ -137,17 +147,7 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
     """Return the job nodes among `keys` (`j3`)."""
     nodes = []
     for part in chunks([int(key[1:]) for key in keys if key[0] == "j"]):
-        query = (
-            select(
-                Job.id, Job.uuid, Job.batch_id, Job.state, Stage.name, TaskRow.task_id, Stage.campaign,
-                Job.software_set_id, Job.started_at, Job.ended_at, Job.received_at, Experiment.name,
-            )
-            .join(Experiment, Experiment.id == Job.experiment_id)
-            .outerjoin(TaskRow, TaskRow.id == Job.task_id)
-            .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-            .where(Job.id.in_(part))
-        )  # fmt: skip
-        rows = connection.execute(query).all()
+        rows = run(connection, _JOBS, {"jobs": part})
         code = code_versions(connection, {row[7] for row in rows if row[7] is not None})
         for key, uuid, batch, state, stage, task, campaign, software, started, ended, received, experiment in rows:
             version = code.get(software) if software is not None else None
@@ -181,7 +181,7 @@ def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[
     """Return what people call the code of each software list: name and asked ref of its first entry."""
     found: dict[int, str] = {}
     for part in chunks(sorted(software_sets)):
-        for software_set, name, ref, revision in connection.execute(_SOFTWARE, {"sets": part}):
+        for software_set, name, ref, revision in run(connection, _SOFTWARE, {"sets": part}):
             words = [word for word in (name, ref or (revision or "")[:12]) if word]
             found.setdefault(software_set, " ".join(words))
     return found

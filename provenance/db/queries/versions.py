@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists,
 from sqlalchemy.orm import aliased
 
 from provenance.db.base import EPOCH
+from provenance.db.composed import run
 from provenance.db.keys import chunks
 from provenance.db.recording.job_rows import STATES
 from provenance.db.selecting import select_among
@@ -22,7 +23,6 @@ _SUCCEEDED = STATES.index("succeeded")
 MOST_VERSIONS = 1000
 
 
-# composed once: to compose it takes longer than to answer it
 _IS_LINKED = (
     exists()
     .where(Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.identity_id == Producer.identity_id)
@@ -97,8 +97,8 @@ def versions_of(connection: Connection, files: Sequence[int]) -> dict[int, list[
     """Return the versions of each file, oldest first, of a crowded name the last thousand; files without one are left out."""
     found: dict[int, list[tuple[object, ...]]] = {}
     for part in chunks(files):
-        for row in connection.execute(_CLAIMS, {"files": part}):
-            found.setdefault(row[0], []).append(tuple(row[1:]))
+        for row in run(connection, _CLAIMS, {"files": part}):
+            found.setdefault(row[0], []).append(row[1:])
     return {file: _numbered(rows) for file, rows in found.items()}
 
 
@@ -106,7 +106,7 @@ def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:
     """Return the job that last wrote each file without success, by file; reruns claim nothing."""
     found: dict[int, int] = {}
     for part in chunks(files):
-        newest = connection.execute(_TRIES, {"files": part}).all()
+        newest = run(connection, _TRIES, {"files": part})
         job_of: dict[int, int] = dict(select_among(connection, _JOBS, [row[1] for row in newest]))
         found.update((row[0], job_of[row[1]]) for row in newest)
     return found

@@ -12,8 +12,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
+from provenance.db.composed import run
 from provenance.db.queries.own_inputs import MetRow, without_own_outputs
 from provenance.db.time_limits import time_limit
 
@@ -94,7 +95,7 @@ _DESCENDANTS = _walk_from(
 
 _LISTED = {"sqlite": "SELECT value FROM json_each(:seeds)", "postgresql": "SELECT unnest(CAST(:seeds AS bigint[]))"}
 
-_ANCESTOR_ROWS = (
+_ANCESTOR_ROWS = text(
     _ANCESTORS  # noqa: S608 - texts of this module
     + """
 SELECT f.id AS file_id, f.name, f.namespace, f.experiment_id, r.claim_id, c.job_id, up.identity_id,
@@ -112,10 +113,10 @@ WHERE i.id = up.identity_id AND f.id = i.file_id
 """
 )
 
-_DESCENDANT_ROWS = (
+_DESCENDANT_ROWS = text(
     _DESCENDANTS
     + """
-SELECT f.id AS file_id, f.name, f.namespace, f.experiment_id, c.id AS claim_id, c.job_id
+SELECT f.id AS file_id, f.name, f.namespace, f.experiment_id, c.id AS claim_id, c.job_id, -1, false
 FROM down
 CROSS JOIN claims AS c
 CROSS JOIN files AS f
@@ -124,7 +125,7 @@ WHERE c.id = down.claim_id AND f.id = c.file_id
 )
 
 # `CROSS JOIN ... LEFT JOIN`: an identity that nobody claims is a placeholder, and stays
-_ANCESTOR_EDGES = (
+_ANCESTOR_EDGES = text(
     _ANCESTORS  # noqa: S608 - texts of this module
     + """
 SELECT up.identity_id, i.file_id, r.claim_id, r.is_sure, c.job_id,
@@ -141,14 +142,14 @@ WHERE i.id = up.identity_id
 """
 )
 
-_DESCENDANT_CLAIMS = (
+_DESCENDANT_CLAIMS = text(
     _DESCENDANTS
     + """
 SELECT down.claim_id, c.job_id FROM down CROSS JOIN claims AS c WHERE c.id = down.claim_id
 """
 )
 
-_READERS = (
+_READERS = text(
     _DESCENDANTS
     + """
 SELECT DISTINCT m.job_id
@@ -225,8 +226,7 @@ def met_count(walked: Sequence[MetRow]) -> int:
 
 def met_identities(connection: Connection, claim: int, *, most: int = MOST_FILES) -> list[MetIdentity]:
     """Return every identity that the claim was made from, at any depth, once for each claim that it resolves to."""
-    # all at once: one by one takes half as long again
-    rows = connection.execute(text(_ANCESTOR_EDGES), {"claim": claim, "most": most}).all()
+    rows = run(connection, _ANCESTOR_EDGES, {"claim": claim, "most": most})
     return without_own_outputs(connection, claim, list(map(MetIdentity._make, rows)))
 
 
@@ -234,15 +234,14 @@ def met_claims(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int = MOST_FILES
 ) -> dict[int, int]:
     """Return the job of every claim that was made from the claim, or from any content of a `file`, at any depth."""
-    rows = connection.execute(text(_DESCENDANT_CLAIMS), _start(claim, file, most)).all()
-    return {row[0]: row[1] for row in rows}
+    return dict(run(connection, _DESCENDANT_CLAIMS, _start(claim, file, most)))
 
 
 def readers_of_descendants(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int
 ) -> set[int]:
     """Return the jobs that read what `met_claims` returns, those without an output among them; at most `most`."""
-    return {row[0] for row in connection.execute(text(_READERS), _start(claim, file, most))}
+    return {row[0] for row in run(connection, _READERS, _start(claim, file, most))}
 
 
 def with_descendants(connection: Connection, claims: Sequence[int], *, most: int) -> list[int]:
@@ -262,5 +261,5 @@ def _start(claim: int | None, file: int | None, most: int) -> dict[str, int]:
     }
 
 
-def _walk(connection: Connection, statement: str, parameters: dict[str, int]) -> list[WalkedFile]:
-    return [WalkedFile(*row) for row in connection.execute(text(statement), parameters).all()]
+def _walk(connection: Connection, statement: TextClause, parameters: dict[str, int]) -> list[WalkedFile]:
+    return list(map(WalkedFile._make, run(connection, statement, parameters)))

@@ -139,7 +139,7 @@ class Job(Base):
         Index("ix_jobs_task_id_state", "task_id", "state"),
         Index("ix_jobs_batch_id", "batch_id"),
         Index("ix_jobs_host_id_experiment_id_state", "host_id", "experiment_id", "state"),
-        Index("ix_jobs_software_set_id", "software_set_id"),
+        Index("ix_jobs_software_set_id_experiment_id_state", "software_set_id", "experiment_id", "state"),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from production_samples import Production, chain, file_entry, job
-from sqlalchemy import Connection, event, func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from provenance.db.queries import (
     file_lists,
@@ -24,6 +24,9 @@ from provenance.db.queries import (
 )
 from provenance.db.queries.jobs import JobFilters, job_conditions
 from provenance.db.tables import Job
+from provenance.services.list_lineage import list_lineage
+from provenance.services.show_file import show_file
+from provenance.services.trace_lineage import trace_lineage
 
 JOBS = 2000
 LOOK_UPS = [
@@ -36,6 +39,13 @@ LOOK_UPS = [
     *(statement.format(most=5, among="{among}") for statement in file_lists._CONSUMERS.values()),
 ]
 """Statements for many keys at once."""
+WALKS = [
+    str(statement)
+    for statement in (
+        *(walking._ANCESTOR_ROWS, walking._DESCENDANT_ROWS, walking._ANCESTOR_EDGES, walking._DESCENDANT_CLAIMS),
+        walking._READERS,
+    )
+]
 
 
 @pytest.fixture
@@ -61,13 +71,40 @@ def plan(production: Production, statement: str) -> list[str]:
         return [row[3] for row in connection.execute(text(f"EXPLAIN QUERY PLAN {statement}"), used)]
 
 
+def plans_of(production: Production, ask: Callable[[Connection], object]) -> list[list[str]]:
+    """Return how SQLite plans each statement of a question, as it was run."""
+    told: list[str] = []
+    with production.database.reading.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.set_trace_callback(told.append)
+        ask(connection)
+        driver.set_trace_callback(None)
+        asked = [statement for statement in told if re.match(r"\s*(SELECT|WITH)", statement)]
+        return [[row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")] for statement in asked]
+
+
+QUESTIONS: dict[str, Callable[[Connection], object]] = {
+    "a file": lambda connection: show_file(connection, "f9"),
+    "a picture": lambda connection: trace_lineage(connection, "f9", depth=1),
+    "a large picture": lambda connection: trace_lineage(connection, "f9"),
+    "ancestors": lambda connection: list_lineage(connection, "f9"),
+    "descendants": lambda connection: list_lineage(connection, "f9", descendants=True),
+}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS.keys())
+def test_statements_of_pages_go_from_keys_to_tables(analysed: Production, ask: Callable[[Connection], object]) -> None:
+    plans = plans_of(analysed, ask)
+
+    assert plans
+    scans = r"SCAN (?!(json_each|met|up|down|seeds?|parent|looked_at|experiments|few|anon_1)\b|\()"
+    assert not [steps for steps in plans if any(re.match(scans, step) for step in steps)]
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_walks_scan_no_table(analysed: Production) -> None:
-    statements = [
-        *(walking._ANCESTOR_ROWS, walking._DESCENDANT_ROWS, walking._ANCESTOR_EDGES, walking._DESCENDANT_CLAIMS),
-        walking._READERS,
-    ]
-    for statement in statements:
+    for statement in WALKS:
         steps = plan(analysed, statement)
         scans = [step for step in steps if re.match(r"SCAN (?!met|up|down|seed|\(subquery)", step)]
         assert not scans, steps
@@ -99,14 +136,8 @@ def test_how_a_job_read_a_file_is_looked_up_without_the_others_that_it_read(
 ) -> None:
     """A job may read thirty thousand files: to look through all of them for each took a minute."""
     production.record(*chain("a", "b"))
-    told: list[tuple[str, Any]] = []
-    engine = production.database.reading
-    event.listen(engine, "before_cursor_execute", lambda *said: told.append((said[2], said[3])))
 
-    with engine.connect() as connection:
-        ask(connection)
-        statement, parameters = told[-1]
-        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    (steps,) = plans_of(production, ask)[-1:]
 
     assert [step for step in steps if "mentions" in step]
     assert not [step for step in steps if "mentions" in step and step.endswith("USING PRIMARY KEY (job_id=?)")], steps
@@ -115,12 +146,8 @@ def test_how_a_job_read_a_file_is_looked_up_without_the_others_that_it_read(
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_postgresql_has_an_index_for_each_look_up_and_walk(production: Production) -> None:
     """Where an index serves, the planner takes it once scans are made dear; on the million rows of a production they are."""
-    walks = [
-        *(walking._ANCESTOR_ROWS, walking._DESCENDANT_ROWS, walking._ANCESTOR_EDGES, walking._DESCENDANT_CLAIMS),
-        walking._READERS,
-    ]
     statements = [statement.format(among="= ANY('{1,2}'::bigint[])") for statement in LOOK_UPS]
-    statements += [re.sub(r":(claim|file|most)", "1", walk) for walk in walks]
+    statements += [re.sub(r":(claim|file|most)", "1", walk) for walk in WALKS]
     with production.database.reading.connect() as connection:
         connection.execute(text("SET LOCAL enable_seqscan = off"))
         for statement in statements:
@@ -129,7 +156,7 @@ def test_postgresql_has_an_index_for_each_look_up_and_walk(production: Productio
 
 
 COUNTED_BY = {
-    "ix_jobs_software_set_id": JobFilters(revision="1" * 40),
+    "ix_jobs_software_set_id_experiment_id_state": JobFilters(revision="1" * 40),
     "ix_jobs_host_id_experiment_id_state": JobFilters(host="wn1"),
     "ix_jobs_task_id_state": JobFilters(campaign="c", stage="s"),
 }
