@@ -75,7 +75,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared_data() -> Path:
     """Return the folder of shared test data, or skip, loudly: without it the reference's answers are not compared."""
     folder = Path(os.environ.get("JOBPROV_SHARED", Path(__file__).parents[2] / "shared"))
-    if not folder.is_dir():
+    if not folder.is_dir() or not any(folder.iterdir()):
         pytest.skip(f"NO SHARED TEST DATA at {folder}: the answers of the reference implementations are not compared")
     return folder
 
