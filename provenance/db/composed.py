@@ -2,7 +2,7 @@
 
 Of what SQLAlchemy takes to run a statement (100 to 300 us) the database takes a tenth, and a page of lineage needs a dozen. Here it
 composes and compiles each once; afterwards values go straight to the driver, a list as one of them, and rows come back as named
-tuples. What a statement asks for is therefore bound, never written into it.
+tuples. What a statement asks for is therefore bound, never written into it. See docs/decisions/0016-statements-composed-once.md.
 """
 
 import json
