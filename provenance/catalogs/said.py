@@ -20,7 +20,10 @@ def parsed(text: str | bytes, kind: str, what: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise UnreachableError(f"{kind} answers with something that is no JSON: {what}.") from None
+        shown = (text if isinstance(text, str) else text.decode("utf-8", "replace"))[:_SHOWN]
+        raise UnreachableError(
+            f"{kind} answers with something that is no JSON: {what}. It begins {shown!r}; is the catalog's address right?"
+        ) from None
 
 
 def whole(value: Any) -> int | None:
