@@ -157,7 +157,7 @@ def _file(file: dict[str, Any], names: Mapping[Any, str]) -> CatalogFile:
     return CatalogFile(
         _name(file),
         said.whole(file.get("size")),
-        said.checksums([f"{kind}:{value}" for kind, value in checksums.items()]),
+        said.checksums([f"{kind}:{value}" for kind, value in checksums.items() if isinstance(value, str | int)]),
         tuple(names[fid] for fid in _ids(file.get("parents")) if fid in names),
         said.whole(metadata.get("core.process_id")),
         None if task is None else said.word(str(task)),

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from provenance.errors import UnreachableError
+from provenance.records.checks import checksum_problem
 
 _MOST = 2**63 - 1
 _LONGEST = 1000
@@ -48,9 +49,8 @@ def file_name(line: str) -> str:
 
 
 def checksums(words: Any) -> tuple[str, ...]:
-    """Return `algorithm:value` words, sorted, without those that are none."""
-    found = words if isinstance(words, list) else []
-    return tuple(sorted(each for each in found if word(each) and ":" in each and " " not in each))
+    """Return `algorithm:value` words, sorted, without those that a sighting may not hold."""
+    return tuple(sorted(each for each in entries(words) if word(each) and checksum_problem(each) is None))
 
 
 def members(value: Any) -> dict[str, Any]:
