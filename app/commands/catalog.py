@@ -181,7 +181,7 @@ def _difference_lines(found: Mapping[str, Any]) -> Iterator[str]:
     of = "" if units["expected"] is None else f" of {number(units['expected'])}"
     yield f"The catalog knows outputs of {number(units['in_catalog'])}{of} units, as of {found['synced_at'][:16]} UTC."
     if found["problem"]:
-        yield f"It was not reached since: {found['problem']}"
+        yield f"What it could not be asked since: {found['problem']}"
     for kind in found["differences"]:
         yield f"{number(kind['count']):>7}  {kind['kind']}: {kind['meaning']}"
         for file in kind["files"][:_LISTED]:

@@ -5,10 +5,11 @@ POMS's, justIN's and SAM's variables. The ads are preferred to the environment.
 """
 
 import hashlib
+import math
 import os
 import re
 
-from provenance.capture.draft import moment, without_empty
+from provenance.capture.draft import moment_if_kept, without_empty
 
 NAMESPACE = bytes.fromhex("6f2a0c1e5b7d5e0a9c3f23518a16f001")  # of job ids that every witness can make
 _LINE = re.compile(r"^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
@@ -33,9 +34,13 @@ def _ad_value(text):
         return text.lower() == "true"
     for kind in (int, float):
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
             continue
+        if kind is int or math.isfinite(
+            value
+        ):  # what HTCondor means by `inf` is an attribute of that name, and JSON has no such number
+            return value
     return text
 
 
@@ -86,7 +91,7 @@ def _condor(environment, ad):
             "attempt": ad["NumShadowStarts"] if isinstance(ad.get("NumShadowStarts"), int) else 1,
             "dag": str(dag) if dag else None,
             "section": environment.get("JOBSUBJOBSECTION") or None,
-            "queued_at": moment(ad["QDate"]) if isinstance(ad.get("QDate"), int) else None,
+            "queued_at": moment_if_kept(ad.get("QDate")),
         }
     )
 

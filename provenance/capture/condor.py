@@ -12,7 +12,7 @@ import time
 
 from provenance.capture import VERSION, batch, flushing, logs, redaction, surroundings
 from provenance.capture import spool as spools
-from provenance.capture.draft import Draft, moment, now, without_empty
+from provenance.capture.draft import Draft, moment_if_kept, now, without_empty
 from provenance.capture.options import Options
 
 _NAMING = ("experiment", "task-id", "campaign", "stage", "unit", "project", "submitted-by")
@@ -137,10 +137,11 @@ def command_of(ad):
 
 def _started(ad):
     for name in ("JobCurrentStartExecutingDate", "JobCurrentStartDate", "JobStartDate"):
-        if isinstance(ad.get(name), int):
-            return moment(ad[name])
+        started = moment_if_kept(ad.get(name))
+        if started:
+            return started
     duration = ad.get("JobDuration")
-    return moment(time.time() - duration) if isinstance(duration, (int, float)) else now()
+    return (moment_if_kept(time.time() - duration) if isinstance(duration, (int, float)) else None) or now()
 
 
 def _resources(ad):

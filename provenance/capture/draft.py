@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from provenance.capture import redaction
 
 _MOST_NOTES = 200
+_YEAR_2200 = 7258118400
 
 
 def now():
@@ -17,6 +18,12 @@ def now():
 def moment(seconds):
     """Return seconds since 1970 as RFC 3339 text in UTC."""
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment_if_kept(value):
+    """Return seconds since 1970 as `moment` does; None for what is no number, or outside the years that a record may name."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return moment(value) if is_number and 0 <= value < _YEAR_2200 else None
 
 
 def without_empty(fields):

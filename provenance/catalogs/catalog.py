@@ -72,6 +72,12 @@ class Catalog(Protocol):
 
     kind: str
 
+    def split(self, name: str) -> tuple[str, str]:
+        """Return a name of the catalog as (namespace, bare name); '' for no namespace. A bare name may hold colons."""
+
+    def join(self, namespace: str, name: str) -> str:
+        """Return the catalog's name of a file."""
+
     def list_names(self, query: str) -> Iterator[str]:
         """Yield the names that a query in the catalog's language selects.
 

@@ -5,10 +5,13 @@ Redirects are refused, so that a token goes nowhere but to the server that it is
 
 import random
 import time
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import requests
+import urllib3
 
 from provenance.errors import (
     BadInputError,
@@ -24,6 +27,8 @@ _RETRIED = frozenset({429, 500, 502, 503, 504})
 _LONGEST_PAUSE = 30.0
 _PIECE = 1 << 16
 _SHOWN = 300
+_GZIP = 31  # zlib's number of the form
+_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 class Access(NamedTuple):
@@ -65,7 +70,7 @@ class Transport:
         self._url = access.url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False  # no .netrc: its password would go out instead of the token
-        self._session.headers.update(headers)
+        self._session.headers.update({"Accept-Encoding": "gzip", **headers})
         self._session.verify = access.ca or True
         if access.certificate:
             self._session.cert = (access.certificate, access.key) if access.key else access.certificate
@@ -76,12 +81,15 @@ class Transport:
 
     def lines(self, method: str, path: str, *, what: str, **options: Any) -> Iterator[str]:
         """Yield the lines of an answer as they come, at most 256 MB."""
-        rest = b""
+        rest: list[bytes] = []  # pieces of the line that goes on: a list of a million files may be one line
         for piece in self._ask(method, path, what, **options):
-            *whole, rest = (rest + piece).split(b"\n")
-            yield from (line.decode("utf-8", "replace") for line in whole)
-        if rest:
-            yield rest.decode("utf-8", "replace")
+            first, *others = piece.split(b"\n")
+            rest.append(first)
+            for other in others:
+                yield b"".join(rest).decode("utf-8", "replace")
+                rest = [other]
+        if last := b"".join(rest):
+            yield last.decode("utf-8", "replace")
 
     def post(self, path: str, *, what: str, **options: Any) -> bytes:
         """Return the body of an answer to a form (`data`) or a document (`json`)."""
@@ -94,7 +102,7 @@ class Transport:
         size = 0
         with answer:
             try:
-                for piece in answer.iter_content(_PIECE):
+                for piece in _pieces(answer):
                     size += len(piece)
                     if size > MOST_BYTES:
                         raise LimitError(
@@ -103,7 +111,7 @@ class Transport:
                     if time.monotonic() > until:
                         raise UnreachableError(self._slow(what))
                     yield piece
-            except requests.RequestException as problem:
+            except _BROKEN as problem:
                 raise UnreachableError(
                     f"The catalog at {self._url} broke off its answer to {what}: {type(problem).__name__}."
                 ) from None
@@ -126,23 +134,23 @@ class Transport:
                     stream=True,
                     **options,
                 )
-            except requests.RequestException as problem:
+            except _BROKEN as problem:
                 trouble = type(problem).__name__
                 continue
             if answer.status_code not in _RETRIED:
-                return self._checked(answer, what)
+                return self._checked(answer, what, until)
             trouble, asked = f"status {answer.status_code}", answer.headers.get("Retry-After", "")
-            pause = max(pause, min(_LONGEST_PAUSE, float(asked))) if asked.isdigit() else pause
+            pause = max(pause, min(_LONGEST_PAUSE, float(asked))) if asked.isdecimal() else pause
             answer.close()
         raise UnreachableError(
             f"The catalog at {self._url} does not answer ({trouble}, {self._access.attempts} attempts); asked for {what}."
         )
 
-    def _checked(self, answer: requests.Response, what: str) -> requests.Response:
+    def _checked(self, answer: requests.Response, what: str, until: float) -> requests.Response:
         if answer.status_code == requests.codes.ok:
             return answer
         with answer:
-            said = answer.raw.read(_SHOWN * 4, decode_content=True).decode("utf-8", "replace").strip()[:_SHOWN]
+            said = _beginning(answer, until)
         raise self._error(answer.status_code, said, what)
 
     def _error(self, status: int, said: str, what: str) -> ProvenanceError:
@@ -159,3 +167,37 @@ class Transport:
 
     def _slow(self, what: str) -> str:
         return f"The catalog at {self._url} took more than {self._access.patience:g} seconds for {what}."
+
+
+def _pieces(answer: requests.Response) -> Iterator[bytes]:
+    """Yield what comes when it comes: a piece of a length that somebody chose may take hours where each second brings a byte."""
+    pieces = iter(lambda: answer.raw.read1(_PIECE, decode_content=False), b"")
+    return _unpacked(pieces) if "gzip" in answer.headers.get("Content-Encoding", "").lower() else pieces
+
+
+def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield what is in a gzip; raises DecodeError also where its end is missing, which the library takes for a shorter list."""
+    unpacking = zlib.decompressobj(_GZIP)
+    try:
+        for piece in pieces:
+            rest = piece
+            while rest:
+                if unpacking.eof:
+                    unpacking = zlib.decompressobj(_GZIP)
+                yield unpacking.decompress(rest)
+                rest = unpacking.unused_data
+    except zlib.error as problem:
+        raise urllib3.exceptions.DecodeError(str(problem)) from None
+    if not unpacking.eof:
+        raise urllib3.exceptions.DecodeError("its end is missing")
+
+
+def _beginning(answer: requests.Response, until: float) -> str:
+    """Return what an error says first, as far as it can be read: its status tells enough."""
+    said = b""
+    with suppress(*_BROKEN):
+        for piece in _pieces(answer):
+            said += piece
+            if len(said) >= _SHOWN * 4 or time.monotonic() > until:
+                break
+    return said.decode("utf-8", "replace").strip()[:_SHOWN]

@@ -29,6 +29,15 @@ class MetaCat:
             headers["X-Authentication-Token"] = access.token
         self._transport = Transport(access, headers)
 
+    def split(self, name: str) -> tuple[str, str]:
+        """Return a namespace, which holds no colon, and the name in it."""
+        namespace, _, bare = name.partition(":")
+        return namespace, bare
+
+    def join(self, namespace: str, name: str) -> str:
+        """Return `namespace:name`; the name as it is where no namespace is known, since it may hold one."""
+        return f"{namespace}:{name}" if namespace else name
+
     def list_names(self, query: str) -> Iterator[str]:
         """Yield the names, `namespace:name`, that an MQL query selects."""
         what = f"the query {query[:200]!r}"
@@ -148,7 +157,7 @@ def _file(file: dict[str, Any], names: Mapping[Any, str]) -> CatalogFile:
     return CatalogFile(
         _name(file),
         said.whole(file.get("size")),
-        said.checksums([f"{kind}:{value}" for kind, value in checksums.items()]),
+        said.checksums([f"{kind}:{value}" for kind, value in checksums.items() if isinstance(value, str | int)]),
         tuple(names[fid] for fid in _ids(file.get("parents")) if fid in names),
         said.whole(metadata.get("core.process_id")),
         None if task is None else said.word(str(task)),

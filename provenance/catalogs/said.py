@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from provenance.errors import UnreachableError
+from provenance.records.checks import checksum_problem
 
 _MOST = 2**63 - 1
 _LONGEST = 1000
@@ -20,7 +21,10 @@ def parsed(text: str | bytes, kind: str, what: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise UnreachableError(f"{kind} answers with something that is no JSON: {what}.") from None
+        shown = (text if isinstance(text, str) else text.decode("utf-8", "replace"))[:_SHOWN]
+        raise UnreachableError(
+            f"{kind} answers with something that is no JSON: {what}. It begins {shown!r}; is the catalog's address right?"
+        ) from None
 
 
 def whole(value: Any) -> int | None:
@@ -45,9 +49,8 @@ def file_name(line: str) -> str:
 
 
 def checksums(words: Any) -> tuple[str, ...]:
-    """Return `algorithm:value` words, sorted, without those that are none."""
-    found = words if isinstance(words, list) else []
-    return tuple(sorted(each for each in found if word(each) and ":" in each and " " not in each))
+    """Return `algorithm:value` words, sorted, without those that a sighting may not hold."""
+    return tuple(sorted(each for each in entries(words) if word(each) and checksum_problem(each) is None))
 
 
 def members(value: Any) -> dict[str, Any]:

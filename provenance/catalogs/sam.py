@@ -13,8 +13,8 @@ from urllib.parse import quote
 from provenance.catalogs import said
 from provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Process, ProjectSummary, Source
 from provenance.catalogs.http import Access, Transport
-from provenance.catalogs.sam_dimensions import dimension, files_dimension
-from provenance.errors import BadInputError, LimitError, UnreachableError
+from provenance.catalogs.sam_dimensions import dimension, files_dimension, is_sayable
+from provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
 
 _LONGEST_QUERY = 1024
 """Characters of a dimension in an address; longer ones go in a form, as samweb_client does."""
@@ -33,6 +33,14 @@ class Sam:
         if access.token:
             headers["Authorization"] = f"Bearer {access.token}"
         self._transport = Transport(access, headers)
+
+    def split(self, name: str) -> tuple[str, str]:
+        """Return ('', the name): SAM has no namespaces, and a colon in a name is one of its characters."""
+        return "", name
+
+    def join(self, namespace: str, name: str) -> str:  # noqa: ARG002 - as every catalog's
+        """Return the name."""
+        return name
 
     def list_names(self, query: str) -> Iterator[str]:
         """Yield the names that a dimension selects."""
@@ -79,13 +87,27 @@ class Sam:
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
         """Return the children of these files that are like this."""
         found: dict[str, CatalogFile] = {}
-        for part in _parts(names):
-            query = f"ischildof: ( {files_dimension(part)} )" + (f" and {_like(outputs)}" if outputs else "")
-            for child in self.read_files(self.list_names(query)):
-                held = found.get(child.name)
-                parents = {*child.parents} & {*names} if held is None else {*held.parents}
-                found[child.name] = child._replace(parents=tuple(sorted(parents)))
+        for child in self._children(names, outputs):
+            held = found.get(child.name)
+            parents = {*child.parents} & {*names} if held is None else {*held.parents}
+            found[child.name] = child._replace(parents=tuple(sorted(parents)))
         return list(found.values())
+
+    def _children(self, names: Sequence[str], outputs: Mapping[str, str]) -> Iterator[CatalogFile]:
+        """Yield children, one more than once; by its lineage those of a file that cannot be said in a dimension."""
+        for part in _parts(name for name in names if is_sayable(name)):
+            query = f"ischildof: ( {files_dimension(part)} )" + (f" and {_like(outputs)}" if outputs else "")
+            yield from self.read_files(self.list_names(query))
+        for name in names:
+            if is_sayable(name):
+                continue
+            try:
+                children = self.read_lineage(name, "children")
+            except NotFoundError:
+                continue
+            told = [metadata for part in _parts(children) for metadata in self._metadata(part)]
+            files = [_file(metadata) for metadata in told if _is_like(metadata, outputs)]
+            yield from (file for file in files if not file.is_retired)
 
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return a file's metadata, parameters among the fields as SAM has them."""
@@ -159,6 +181,14 @@ def _parts(names: Iterable[str]) -> Iterator[list[str]]:
 def _like(outputs: Mapping[str, str]) -> str:
     """Return the dimension of files with these metadata; all that are there for none."""
     return " and ".join(dimension(name, value) for name, value in outputs.items()) or "file_id > 0"
+
+
+def _is_like(metadata: dict[str, Any], outputs: Mapping[str, str]) -> bool:
+    """Return whether metadata are what a dimension of `outputs` selects."""
+    flat = {
+        f"application.{name}": value for name, value in said.members(metadata.get("application")).items()
+    } | metadata
+    return all(str(flat.get(name)) == value for name, value in outputs.items())
 
 
 def _file(metadata: dict[str, Any]) -> CatalogFile:

@@ -13,6 +13,11 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]{0,99}:?")
 _DIMENSIONS = {"application.family": "family", "application.name": "appl_name", "application.version": "version"}
 
 
+def is_sayable(text: str) -> bool:
+    """Return whether a name or value can be said in a dimension."""
+    return not _UNSAYABLE & set(text)
+
+
 def files_dimension(names: Iterable[str]) -> str:
     """Return the dimension that selects exactly these files; `file_id 0`, which selects none, for no names.
 

@@ -5,10 +5,11 @@ An attempt is (GlobalJobId, NumShadowStarts). A source says one ad of it; only a
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from provenance.errors import LimitError
 from provenance.launchers.condor_ads import Ad
+from provenance.records.times import LATEST
 
 Source = Literal["epochs", "history", "queue", "events"]
 SOURCES: tuple[Source, ...] = ("epochs", "history", "queue", "events")
@@ -16,6 +17,8 @@ SOURCES: tuple[Source, ...] = ("epochs", "history", "queue", "events")
 
 MOST_ATTEMPTS = 300_000
 """Held in memory at once, about 3 kB each."""
+
+_LATEST = LATEST.timestamp()
 
 IDLE, RUNNING, REMOVED, COMPLETED, HELD = 1, 2, 3, 4, 5  # JobStatus
 
@@ -50,14 +53,18 @@ class Attempt:
                     return ad[name]
         return None
 
-    def number_of(self, *names: str) -> float | None:
+    def number_of(self, *names: str, below: float = 2**63) -> float | None:
         """Return the first of these attributes that is a number above zero: the ad's zeros mean that nobody measured."""
         for source in SOURCES:
             for name in names:
                 value = self.ads.get(source, {}).get(name)
-                if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+                if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < below:
                     return value
         return None
+
+    def moment_of(self, *names: str) -> float | None:
+        """Return the first of these attributes that is a moment that records may name; seconds since 1970."""
+        return self.number_of(*names, below=_LATEST)
 
 
 @dataclass
@@ -93,13 +100,29 @@ class Collection:
         identity, number = ad.get("GlobalJobId"), ad.get("NumShadowStarts")
         if not isinstance(identity, str) or not identity:
             self.unnamed += 1
-        elif not isinstance(number, int) or number < 1:
+        elif not is_whole(number) or number < 1:
             self.never_started += 1
         elif source == "queue" and ad.get("JobStatus") not in (IDLE, HELD, COMPLETED, REMOVED):
             self.running += 1
         else:
+            identity = _encodable(identity)
             attempt = self.attempts.setdefault((identity, number), Attempt(identity, number))
-            attempt.ads[source] = {name: value for name, value in ad.items() if _is_kept(name)}
+            attempt.ads[source] = {name: _encodable(value) for name, value in ad.items() if _is_kept(name)}
+
+
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Return whether a value is a whole number that a record may hold; `true` is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def is_moment(value: Any) -> TypeGuard[float]:
+    """Return whether a value is a number of seconds since 1970 that a record may name as a time."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LATEST
+
+
+def _encodable(value: Any) -> Any:
+    """Return a text without the halves of characters that an escape in JSON may leave; anything else as it is."""
+    return value if not isinstance(value, str) or value.isascii() else value.encode(errors="replace").decode()
 
 
 def _is_kept(name: str) -> bool:

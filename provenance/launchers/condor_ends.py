@@ -8,7 +8,16 @@ the status before it, says that it belongs to this attempt.
 from typing import Any, NamedTuple
 
 from provenance.capture.condor import state_of
-from provenance.launchers.condor_attempts import COMPLETED, HELD, REMOVED, RUNNING, SOURCES, Attempt
+from provenance.launchers.condor_attempts import (
+    COMPLETED,
+    HELD,
+    REMOVED,
+    RUNNING,
+    SOURCES,
+    Attempt,
+    is_moment,
+    is_whole,
+)
 
 REASONS = {
     1: "UserRequest",
@@ -52,6 +61,7 @@ REASONS = {
 _LOST = frozenset({1002, 1007, 1008, 1012})
 _AFTER_THE_END = ("held: TransferOutputError", "held: MaxTransferOutputSizeExceeded")
 _HAS_OWN_END = 0
+_END_DATES = ("LastVacateTime", "CompletionDate", "EpochWriteDate")
 
 
 class End(NamedTuple):
@@ -85,38 +95,48 @@ def end_of(attempt: Attempt) -> End:
         state = state_of(code, number, False)  # type: ignore[no-untyped-call]  # noqa: FBT003 - as the hook's are called
         if state == "succeeded" and error_class and error_class.startswith("held"):
             state = "failed"  # it did its work, and its output did not get home
-        message = message or (attempt.fact("ExitReason") if number else None)
+        message = message or (_said(attempt, "ExitReason") if number else None)
         return End(state, code, number, error_class, message, at)
-    if attempt.fact("VacateReasonCode") in _LOST and not error_class:
-        reason = _reason(attempt.fact("VacateReasonCode"))
-        return End("lost", None, None, f"lost: {reason}", attempt.fact("VacateReason"), at)
+    code = attempt.fact("VacateReasonCode")
+    if is_whole(code) and code in _LOST and not error_class:
+        return End("lost", None, None, f"lost: {_reason(code)}", _said(attempt, "VacateReason"), at)
     if error_class in _AFTER_THE_END:
         return End("failed", None, None, error_class, message, at)
     number = _signal(attempt, ticket)
-    message = message or attempt.fact("VacateReason") or (attempt.fact("ExitReason") if number else None)
+    message = message or _said(attempt, "VacateReason") or (_said(attempt, "ExitReason") if number else None)
     return End("killed", 128 + number if number else None, number, error_class or _eviction(attempt), message, at)
 
 
 def started_at(attempt: Attempt) -> float | None:
     """Return when the attempt's program started, else when its machine was claimed; seconds since 1970."""
-    claimed = attempt.number_of("JobCurrentStartDate", "JobStartDate")
-    executing = attempt.number_of("JobCurrentStartExecutingDate")
+    claimed = attempt.moment_of("JobCurrentStartDate", "JobStartDate")
+    executing = attempt.moment_of("JobCurrentStartExecutingDate")
     if executing is not None and (claimed is None or executing >= claimed):
         return executing
     return claimed
+
+
+def last_seen_at(attempt: Attempt) -> float | None:
+    """Return the last moment that any source tells of what became of the attempt, also where clocks say that it was before the start."""
+    tickets = (ad.get("ToE") for ad in attempt.ads.values())
+    told = [ticket.get("When") for ticket in tickets if isinstance(ticket, dict)]
+    told += [attempt.moment_of(name) for name in (*_END_DATES, "EnteredCurrentStatus")]
+    return max(filter(is_moment, told), default=None)
 
 
 def _ticket(attempt: Attempt) -> dict[str, Any]:
     for source in SOURCES:
         ad = attempt.ads.get(source, {})
         ticket = ad.get("ToE")
-        if isinstance(ticket, dict) and _belongs(ticket.get("When"), ad.get("JobCurrentStartDate")):
+        # of these it is this attempt's own, also where clocks were put back between the start and the end
+        is_own = source == "events" or (source == "history" and ad.get("JobStatus") == COMPLETED)
+        if isinstance(ticket, dict) and (is_own or _belongs(ticket.get("When"), ad.get("JobCurrentStartDate"))):
             return ticket
     return {}
 
 
 def _belongs(moment: Any, start: Any) -> bool:
-    return isinstance(moment, int) and (not isinstance(start, int) or moment >= start)
+    return is_whole(moment) and (not isinstance(start, int) or moment >= start)
 
 
 def _own_end(attempt: Attempt, ticket: dict[str, Any]) -> tuple[int, int | None] | None:
@@ -126,9 +146,10 @@ def _own_end(attempt: Attempt, ticket: dict[str, Any]) -> tuple[int, int | None]
     else:  # HTCondor before 9.0 writes none
         ad = attempt.ads.get("history", {})
         told = ad if ad.get("JobStatus") == COMPLETED else {}
-    if told.get("ExitBySignal") is True and isinstance(told.get("ExitSignal"), int):
-        return 128 + told["ExitSignal"], told["ExitSignal"]
-    return (told["ExitCode"], None) if isinstance(told.get("ExitCode"), int) else None
+    number, code = told.get("ExitSignal"), told.get("ExitCode")
+    if told.get("ExitBySignal") is True and is_whole(number):
+        return 128 + number, number
+    return (code, None) if is_whole(code) else None
 
 
 def _act(attempt: Attempt) -> tuple[str | None, str | None]:
@@ -157,18 +178,19 @@ def _eviction(attempt: Attempt) -> str:
     return f"evicted: {_reason(code)}" if code else "evicted"
 
 
+def _said(attempt: Attempt, name: str) -> str | None:
+    """Return a sentence of the ads, None where there is none."""
+    text = attempt.fact(name)
+    return text if isinstance(text, str) else None
+
+
 def _reason(code: Any) -> str:
     return REASONS.get(code, f"code {code}") if isinstance(code, int) else "no code"
 
 
 def _ended_at(attempt: Attempt, ticket: dict[str, Any]) -> float | None:
     start = started_at(attempt)
-    for moment in (
-        ticket.get("When"),
-        attempt.number_of("LastVacateTime"),
-        attempt.number_of("CompletionDate"),
-        attempt.number_of("EpochWriteDate"),
-    ):
-        if isinstance(moment, int | float) and (start is None or moment >= start):
+    for moment in (ticket.get("When"), *(attempt.moment_of(name) for name in _END_DATES)):
+        if is_moment(moment) and (start is None or moment >= start):
             return moment
     return None

@@ -4,13 +4,15 @@ The ads name what happened as the batch history does, so that one reading serves
 where the submit file asked for it (`job_ad_information_attrs = GlobalJobId, NumShadowStarts`), else counted; its
 GlobalJobId is taken from there too, else made from the schedd's name, the job's number and the moment of submission.
 
-Source: HTCondor manual, "Job Event Log Codes": each event is `NNN (cluster.proc.subproc) DATE TIME text`, lines, and `...`.
+Source: HTCondor manual, "Job Event Log Codes": each event is `NNN (cluster.proc.subproc) DATE TIME text`, lines, and `...`. Events of
+a whole cluster, which is materialized late, have process -1. A time ends in `Z` where the pool writes UTC.
 """
 
 import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from provenance.capture.batch import parse_ad
@@ -21,9 +23,16 @@ SUBMIT, EXECUTE, EVICTED, TERMINATED, IMAGE_SIZE, SHADOW_EXCEPTION = 0, 1, 4, 5,
 ABORTED, HELD, RECONNECT_FAILED, STARTER_ERROR, AD_INFORMATION, TRANSFER = 9, 12, 24, 21, 28, 40
 RECONNECT_FAILED_CODE, SHADOW_EXCEPTION_CODE = 1008, 1002  # VacateReasonCode
 
-_HEAD = re.compile(r"^(\d{3}) \((\d+)\.(\d+)\.\d+\) (?:(\d{4})-)?(\d\d)[-/](\d\d)[ T](\d\d):(\d\d):(\d\d)\S*\s*(.*)$")
+_HEAD = re.compile(
+    r"^(\d{3}) \((-?\d+)\.(-?\d+)\.-?\d+\) (?:(\d{4})-)?(\d\d)[-/](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z?)\S*\s*(.*)$"
+)
 _LARGEST_EVENT_LINES = 2000
 _ONE_ACT_SECONDS = 10  # an eviction and the hold or removal that caused it are logged one after the other
+_REQUEUED = (
+    "Job terminated and was requeued"  # an eviction in name only: the program ended by itself, and is to run again
+)
+_DAY = 86400
+_LEAP_YEARS_APART = 8  # at most, around 1900 and 2100
 
 
 @dataclass
@@ -43,6 +52,7 @@ class _Attempt:
 
     ad: Ad = field(default_factory=dict)
     is_over: bool = False
+    is_requeued: bool = False
 
     def end(self, at: int, **facts: Any) -> None:
         """Note why it is over; what was noted before stays."""
@@ -68,7 +78,7 @@ def read_events(lines: Iterable[str], name: str, year: int | None = None) -> Ite
     Args:
         lines: of the log.
         name: of the file, for errors.
-        year: of dates that have none; this year where left out.
+        year: of dates that have none; where left out the last one in which they are not to come.
 
     Raises:
         BadInputError: a line that should begin an event does not; names file and line.
@@ -89,11 +99,26 @@ def _event(block: list[str], name: str, end: int, year: int | None) -> Event:
     match = _HEAD.match(block[0])
     if match is None:
         raise BadInputError(f"{name}, line {end - len(block)}: {block[0][:60]!r} begins no event of a user event log.")
-    number, cluster, process, its_year, *clock, first = match.groups()
-    month, day, hour, minute, second = map(int, clock)
-    years = int(its_year or year or time.localtime().tm_year)
-    at = int(time.mktime((years, month, day, hour, minute, second, 0, 0, -1)))
+    number, cluster, process, its_year, *clock, zone, first = match.groups()
+    at = _seconds(int(its_year) if its_year else year, [int(part) for part in clock], is_utc=zone == "Z")
+    if at is None:
+        raise BadInputError(f"{name}, line {end - len(block)}: {block[0][:60]!r} has a date that no calendar has.")
     return Event(int(number), (int(cluster), int(process)), at, [first, *block[1:]], "\n".join([*block, "...", ""]))
+
+
+def _seconds(year: int | None, clock: list[int], *, is_utc: bool) -> int | None:
+    """Return seconds since 1970 of (month, day, hour, minute, second), in this machine's zone or UTC; None where there is no such time."""
+    month, day, hour, minute, second = clock
+    last = time.localtime().tm_year
+    for guess in [year] if year is not None else range(last, last - _LEAP_YEARS_APART - 1, -1):
+        try:
+            moment = datetime(guess, month, day, hour, minute, min(second, 59), tzinfo=UTC if is_utc else None)
+            at = int(moment.timestamp())
+        except (ValueError, OverflowError):
+            continue
+        if year is not None or at <= time.time() + _DAY:  # December's events are read in January too
+            return at
+    return None
 
 
 def attempts_of(events: Iterable[Event], schedd: str | None = None) -> list[Ad]:
@@ -103,11 +128,8 @@ def attempts_of(events: Iterable[Event], schedd: str | None = None) -> list[Ad]:
         events: of one log.
         schedd: name of the schedd, as it stands in GlobalJobId, for jobs whose log does not tell it.
     """
-    jobs: dict[tuple[int, int], _Job] = {}
-    for event in events:
-        _take(jobs.setdefault(event.job, _Job()), event)
     found = []
-    for (cluster, process), job in jobs.items():
+    for (cluster, process), job in _jobs_of(events):
         identity = job.identity
         if identity is None and schedd and job.submitted_at is not None:
             identity = f"{schedd}#{cluster}.{process}#{job.submitted_at}"
@@ -115,6 +137,21 @@ def attempts_of(events: Iterable[Event], schedd: str | None = None) -> list[Ad]:
             if attempt.is_over:
                 known = {"ClusterId": cluster, "ProcId": process, "QDate": job.submitted_at, "GlobalJobId": identity}
                 found.append({"NumShadowStarts": place, **_known(known), **attempt.ad})
+    return found
+
+
+def _jobs_of(events: Iterable[Event]) -> list[tuple[tuple[int, int], _Job]]:
+    """Return the jobs of a log with their numbers; a number that is submitted again, as after a schedd lost its queue, is another job."""
+    found: list[tuple[tuple[int, int], _Job]] = []
+    last: dict[tuple[int, int], _Job] = {}
+    for event in events:
+        if min(event.job) < 0:
+            continue  # of a whole cluster
+        job = last.get(event.job)
+        if job is None or (event.number == SUBMIT and (job.attempts or job.submitted_at != event.at)):
+            job = last[event.job] = _Job()
+            found.append((event.job, job))
+        _take(job, event)
     return found
 
 
@@ -162,21 +199,27 @@ def _go_on(attempt: _Attempt, event: Event) -> None:
         if found := re.search(r"(\d+)\s+-\s+ResidentSetSize", event.text):
             attempt.ad["ResidentSetSize"] = int(found.group(1))
     elif event.number == HELD:
-        if "ToE" in attempt.ad or attempt.ended_just_now(event.at):
-            code = re.search(r"Code (\d+) Subcode", event.text)
-            facts = {"HoldReasonCode": int(code.group(1))} if code else {}
-            attempt.end(event.at, HoldReason=reason, JobStatus=5, **facts)
+        _hold(attempt, event, reason)
     elif event.number == ABORTED and attempt.ended_just_now(event.at):
         attempt.end(event.at, RemoveReason=reason, JobStatus=3)
     elif attempt.is_over:
         return
-    elif event.number == TERMINATED:
+    elif event.number == TERMINATED or (event.number == EVICTED and _REQUEUED in event.text):
+        attempt.is_requeued = event.number == EVICTED
         _terminate(attempt, event)
     elif event.number in {RECONNECT_FAILED, SHADOW_EXCEPTION}:
         code_of = {RECONNECT_FAILED: RECONNECT_FAILED_CODE, SHADOW_EXCEPTION: SHADOW_EXCEPTION_CODE}
         attempt.end(event.at, VacateReason=reason, VacateReasonCode=code_of[event.number])
     elif event.number == EVICTED:
         attempt.end(event.at)
+
+
+def _hold(attempt: _Attempt, event: Event, reason: str) -> None:
+    """Note what ended the attempt; one that was requeued was held while it waited to run again."""
+    if not attempt.is_requeued and ("ToE" in attempt.ad or attempt.ended_just_now(event.at)):
+        code = re.search(r"Code (\d+) Subcode", event.text)
+        facts = {"HoldReasonCode": int(code.group(1))} if code else {}
+        attempt.end(event.at, HoldReason=reason, JobStatus=5, **facts)
 
 
 def _terminate(attempt: _Attempt, event: Event) -> None:

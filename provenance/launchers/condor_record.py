@@ -1,7 +1,7 @@
 """The job record of one attempt, as the batch system tells it: the witness `history`.
 
 The same sources give the same bytes, so that sending twice is harmless. What the ad has as zero (CPU, memory) was not
-measured and stays out.
+measured and stays out. A value that no record may hold costs that value alone: it is left out, and a word is cut, with a note.
 
 Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Site` and its like.
 """
@@ -9,12 +9,12 @@ Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Sit
 import uuid
 from typing import Any
 
-from provenance.capture import batch, redaction
+from provenance.capture import accepting, batch, redaction, spool
 from provenance.capture.condor import command_of, job_variables
-from provenance.capture.draft import moment
+from provenance.capture.draft import Draft, moment
 from provenance.capture.options import Options
-from provenance.launchers.condor_attempts import Attempt
-from provenance.launchers.condor_ends import End, end_of, started_at
+from provenance.launchers.condor_attempts import Attempt, is_whole
+from provenance.launchers.condor_ends import End, end_of, last_seen_at, started_at
 
 _MIB = 1024 * 1024
 _LONGEST_MESSAGE = 2000
@@ -25,7 +25,8 @@ def experiment_of(attempt: Attempt) -> str | None:
     """Return the experiment that the job's ad names, or None."""
     ad = _whole_ad(attempt)
     variables = job_variables(ad)  # type: ignore[no-untyped-call]
-    return batch.name_experiment(Options([], variables), variables, ad) or None  # type: ignore[no-untyped-call]
+    named = batch.name_experiment(Options([], variables), variables, ad)  # type: ignore[no-untyped-call]
+    return str(named) if named else None
 
 
 def job_id_of(attempt: Attempt) -> str:
@@ -38,7 +39,7 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
     ad, end = _whole_ad(attempt), end_of(attempt)
     start, described = started_at(attempt), _batch(ad)
     variables = job_variables(ad)  # type: ignore[no-untyped-call]
-    return _known(
+    record = _known(
         {
             "schema_version": 1,
             "job_id": batch.name_job(described),  # type: ignore[no-untyped-call]
@@ -48,7 +49,7 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "task": _task(ad, variables),
             "retry_of": _retry_of(variables),
             "batch": described,
-            "started_at": _moment(start),
+            "started_at": _moment(_begun(attempt, start, end)),
             "ended_at": _moment(end.at),
             "command": {"argv": redaction.redact_arguments(command_of(ad))} if ad.get("Cmd") else None,  # type: ignore[no-untyped-call]
             "exit": _exit(end),
@@ -58,6 +59,25 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "extra": {"batch_history": _history(attempt)},
         }
     )
+    return _acceptable(record)
+
+
+def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record without what the service would refuse all of it for; notes in `extra.batch_history` say what was cut."""
+    draft = Draft(record)  # type: ignore[no-untyped-call]
+    accepting.mend_task_id(draft)  # type: ignore[no-untyped-call]
+    accepting.mend(draft)  # type: ignore[no-untyped-call]
+    if draft.notes:
+        record["extra"]["batch_history"]["notes"] = draft.notes
+    cleaned: dict[str, Any] = spool.clean(record)  # type: ignore[no-untyped-call]
+    return cleaned
+
+
+def _begun(attempt: Attempt, start: float | None, end: End) -> float | None:
+    """Return when the attempt started; where no source tells, and its state needs one, the first moment that is known after it."""
+    if start is not None or end.state in ("killed", "lost"):
+        return start
+    return end.at if end.at is not None else last_seen_at(attempt) or attempt.moment_of("QDate")
 
 
 def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
@@ -121,14 +141,14 @@ def _resources(attempt: Attempt, start: float | None, end: End) -> dict[str, Any
 
 def _history(attempt: Attempt) -> dict[str, Any]:
     ticket = attempt.fact("ToE")
-    return _known(
-        {
-            "program_starts": attempt.fact("NumJobStarts"),
-            "hold_reason_code": attempt.fact("HoldReasonCode", "LastHoldReasonCode"),
-            "vacate_reason_code": attempt.number_of("VacateReasonCode"),
-            "ended_by": ticket.get("How") if isinstance(ticket, dict) else None,
-        }
-    )
+    how = ticket.get("How") if isinstance(ticket, dict) else None
+    numbers = {
+        "program_starts": attempt.fact("NumJobStarts"),
+        "hold_reason_code": attempt.fact("HoldReasonCode", "LastHoldReasonCode"),
+        "vacate_reason_code": attempt.number_of("VacateReasonCode"),
+    }
+    told = {name: value for name, value in numbers.items() if is_whole(value)}
+    return {**told, "ended_by": how} if isinstance(how, str) else told
 
 
 def _moment(seconds: float | None) -> str | None:

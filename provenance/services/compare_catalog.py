@@ -4,7 +4,7 @@ Source: the catalog as `jobprov catalog sync` found it; nothing is asked of it h
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -133,7 +133,7 @@ class _Difference(NamedTuple):
 
 
 def _differences(
-    task: FoundTask, claims: Iterable[ClaimedOutput], known: Iterable[CatalogedOutput], *, is_listed: bool
+    task: FoundTask, claims: Iterable[ClaimedOutput], known: Sequence[CatalogedOutput], *, is_listed: bool
 ) -> Iterator[_Difference]:
     in_catalog: dict[str, list[CatalogedOutput]] = defaultdict(list)
     for output in known:
@@ -141,28 +141,50 @@ def _differences(
     born: dict[int, list[ClaimedOutput]] = defaultdict(list)
     for claim in claims:
         born[claim.origin].append(claim)
-    made: set[str] = set()
+    made: set[tuple[str, str]] = set()
     for names in born.values():
-        found = next((output for claim in names for output in in_catalog.get(claim.name, ())), None)
         if not names[0].is_done:
             continue
-        made.update(claim.name for claim in names)
-        if found is None:
-            yield _Difference("not-in-catalog", names[0], None)
+        likest = (_likest(task, claim, in_catalog.get(claim.name, ())) for claim in names)
+        found = [output for output in likest if output is not None]
+        made.update((output.namespace, output.name) for output in found)
+        if found:
+            yield from _contradictions(task, names[0], found[0])
         else:
-            yield from _contradictions(task, names[0], found)
-    for name, outputs in in_catalog.items():
-        if name not in made:
+            yield _Difference("not-in-catalog", names[0], None)
+    files: dict[tuple[str, str], list[CatalogedOutput]] = defaultdict(list)
+    for output in known:
+        files[output.namespace, output.name].append(output)
+    for file, outputs in files.items():
+        if file not in made:
             yield _Difference("no-job", None, outputs[0])
         if is_listed and not any(output.unit for output in outputs):
             yield _Difference("no-parent", None, outputs[0])
 
 
-def _contradictions(task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput) -> Iterator[_Difference]:
-    if None not in (claim.size_bytes, output.size_bytes) and claim.size_bytes != output.size_bytes:
-        yield _Difference("size-differs", claim, output)
+def _likest(task: FoundTask, claim: ClaimedOutput, outputs: Iterable[CatalogedOutput]) -> CatalogedOutput | None:
+    """Return the file that a claim is of; of a name in several namespaces, where the claim says none, one that nothing contradicts."""
+
+    def unlikeness(output: CatalogedOutput) -> tuple[bool, bool, str]:
+        is_other = _has_other_size(claim, output) or _has_other_sum(claim, output)
+        return is_other, output.task_id != task.task_id, output.namespace
+
+    return min(filter(claim.may_be, outputs), key=unlikeness, default=None)
+
+
+def _has_other_size(claim: ClaimedOutput, output: CatalogedOutput) -> bool:
+    return None not in (claim.size_bytes, output.size_bytes) and claim.size_bytes != output.size_bytes
+
+
+def _has_other_sum(claim: ClaimedOutput, output: CatalogedOutput) -> bool:
     mine, its = _sums(claim.checksums), _sums(output.checksums)
-    if any(mine[kind] != its[kind] for kind in mine.keys() & its.keys()):
+    return any(mine[kind] != its[kind] for kind in mine.keys() & its.keys())
+
+
+def _contradictions(task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput) -> Iterator[_Difference]:
+    if _has_other_size(claim, output):
+        yield _Difference("size-differs", claim, output)
+    if _has_other_sum(claim, output):
         yield _Difference("checksum-differs", claim, output)
     if output.task_id != task.task_id:
         yield _Difference("task-id-lost", claim, output)

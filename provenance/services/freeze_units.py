@@ -60,12 +60,12 @@ def fetch_units(catalog: Catalog, source: UnitSource, *, may_be_empty: bool = Fa
     if not names or len(names) > MOST_UNITS:
         words = f"{said} selects {len(names)} files, which are too many" if names else f"{said} selects no file"
         raise BadInputError(f"units: {words}.", {"units": [words]})
-    namespaces = {name.rpartition(":")[0] for name in names}
+    split = [catalog.split(name) for name in names]
+    namespaces = {namespace for namespace, _ in split}
     if len(namespaces) > 1:
         words = (
             f"{said} selects files of several namespaces ({', '.join(sorted(namespaces)[:3])}): declare a task for each"
         )
         raise BadInputError(f"units: {words}.", {"units": [words]})
     [namespace] = namespaces
-    units = [name.rpartition(":")[2] for name in names]
-    return {"units": units, "units_from": said, **({"namespace": namespace} if namespace else {})}
+    return {"units": [bare for _, bare in split], "units_from": said, **({"namespace": namespace} if namespace else {})}

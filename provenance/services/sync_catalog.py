@@ -5,6 +5,7 @@ are not asked about again, unless everything is to be looked at.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -18,10 +19,10 @@ from provenance.db.engines import Database
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.queries.catalogs import (
+    CatalogedOutput,
     cataloged_outputs,
     claimed_outputs,
     declared_tasks,
-    plain_name,
     sync_state,
     units_in_catalog,
     used_units,
@@ -30,7 +31,7 @@ from provenance.db.queries.tasks import FoundTask
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import CatalogFileRow, CatalogOutput, CatalogProcess, CatalogSync, CatalogUse
 from provenance.db.writer import Writer
-from provenance.errors import BadInputError, ProvenanceError
+from provenance.errors import BadInputError, ForbiddenError, NotFoundError, ProvenanceError, UnreachableError
 from provenance.services.ledger import Documents
 from provenance.services.record_sighting import read_sighting, record_sighting
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_document
@@ -43,6 +44,8 @@ _SIGHTINGS_AT_ONCE = 20
 """In one transaction: some 0.1 s, so that no record waits longer behind it."""
 
 _DONE = ("completed", "finished")
+_OVER = (*_DONE, "bad")
+"""Statuses of processes that are given no more files."""
 
 
 class TaskSync(NamedTuple):
@@ -99,7 +102,7 @@ def sync_experiment(
     """Compare the declared tasks of an experiment with its catalog, or one of them; return what was done, a task each.
 
     Those come first that were not asked about for the longest time. It ends when the seconds are over, or where the catalog cannot
-    be reached.
+    be reached; one that refuses a query is asked about the other tasks.
 
     Raises:
         NotFoundError: no catalog of the experiment is named, or no such task is declared.
@@ -114,14 +117,16 @@ def sync_experiment(
             document = read_task_document(connection, store, task)
         declaration = read_declaration(document) if document else Declaration(experiment=experiment)
         place = _Place(database, writer, catalog, task, declaration, lambda: time.monotonic() > until)
-        done.append(_sync(place, everything=everything))
-        if place.is_over() or done[-1].problem:
+        found, is_away = _sync(place, everything=everything)
+        done.append(found)
+        if place.is_over() or is_away:
             break
     return done
 
 
-def _sync(place: _Place, *, everything: bool) -> TaskSync:
-    found = TaskSync(place.task.task_id)
+def _sync(place: _Place, *, everything: bool) -> tuple[TaskSync, bool]:
+    """Compare a task; return what was done, and whether the catalog is away."""
+    found, is_away = TaskSync(place.task.task_id), False
     try:
         found = _sync_units(place, found, everything=everything)
         if found.is_whole:
@@ -132,8 +137,9 @@ def _sync(place: _Place, *, everything: bool) -> TaskSync:
         ProvenanceError
     ) as problem:  # not reached, or it refuses a query, which only the declaration's author can mend
         found = found._replace(problem=str(problem), is_whole=False)
+        is_away = isinstance(problem, (UnreachableError, ForbiddenError))
     place.writer.run(lambda connection, _known: _note_end(connection, place.task.key, found))
-    return found
+    return found, is_away
 
 
 def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync:
@@ -168,10 +174,13 @@ def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
         claims = claimed_outputs(connection, place.task.key)
         cataloged = cataloged_outputs(connection, place.task.key)
     is_listed = place.declaration.listed_units() is not None
-    known_names = {output.name for output in cataloged if output.unit or not is_listed}
-    known_origins = {claim.origin for claim in claims if claim.name in known_names}
+    known: dict[str, list[CatalogedOutput]] = defaultdict(list)
+    for output in cataloged:
+        if output.unit or not is_listed:
+            known[output.name].append(output)
+    known_origins = {claim.origin for claim in claims if any(map(claim.may_be, known.get(claim.name, ())))}
     lacking = [claim for claim in claims if claim.is_done and claim.origin not in known_origins]
-    names = dict.fromkeys(plain_name(claim.namespace or place.namespace, claim.name) for claim in lacking)
+    names = dict.fromkeys(place.catalog.join(claim.namespace or place.namespace, claim.name) for claim in lacking)
     files: list[CatalogFile] = []
     for part in chunks(list(names), UNITS_AT_ONCE):
         if place.is_over():
@@ -188,26 +197,31 @@ def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
     if catalog.kind != "sam":
         return found
     projects: ProjectCatalog = catalog
-    processes = projects.read_project(project).processes
+    try:
+        processes = projects.read_project(project).processes
+    except NotFoundError as problem:  # not started yet, most likely: outputs were compared all the same
+        return found._replace(problem=str(problem))
     with place.database.reading.connect() as connection:
-        asked = {use.process_id for use in used_units(connection, place.task.key)}
+        uses = used_units(connection, place.task.key)
+    asked = {use.process_id for use in uses}
+    settled = {use.process_id for use in uses if use.status in _OVER}  # one that went on may have got more since
     inputs: dict[int, list[str]] = {}
-    wanted = [each for each in processes if each.process_id not in asked]
-    for process in sorted(wanted, key=lambda each: each.status in _DONE)[:MOST_INPUT_CALLS]:
+    wanted = [each for each in processes if each.process_id not in settled]
+    for process in sorted(wanted, key=lambda each: (each.process_id in asked, each.status in _DONE))[:MOST_INPUT_CALLS]:
         if place.is_over():
             break
         inputs[process.process_id] = projects.read_inputs(process.process_id)
     place.writer.run(lambda connection, _known: _write_processes(connection, place.task.key, processes, inputs))
-    left = [each for each in wanted if each.status not in _DONE and each.process_id not in inputs]
+    left = [each for each in wanted if each.status not in _DONE and each.process_id not in {*inputs, *asked}]
     return found._replace(processes=len(processes), is_whole=found.is_whole and not left)
 
 
 def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
     """Join files that got another name on the way to the jobs that made them, as `POST /files` does."""
     documents = [
-        _sighting(place.declaration.experiment, file)
+        _sighting(place, file)
         for file in files
-        if file.job_id and file.born_as and file.born_as != _split(file.name)[1]
+        if file.job_id and file.born_as and file.born_as != place.catalog.split(file.name)[1]
     ]
     for part in chunks(documents, _SIGHTINGS_AT_ONCE):
         place.writer.run(partial(_record_sightings, documents=part))
@@ -223,11 +237,11 @@ def _record_sightings(connection: Connection, known: KnownKeys, *, documents: Se
         record_sighting(connection, known, document, received_at=now, submitter="catalog sync")
 
 
-def _sighting(experiment: str, file: CatalogFile) -> dict[str, Any]:
-    namespace, name = _split(file.name)
+def _sighting(place: _Place, file: CatalogFile) -> dict[str, Any]:
+    namespace, name = place.catalog.split(file.name)
     told = {"prov.job_id": file.job_id, "prov.output": file.born_as, "prov.task_id": file.task_id}
     return {
-        "experiment": experiment,
+        "experiment": place.declaration.experiment,
         "name": name,
         **({"namespace": namespace} if namespace else {}),
         **({"size_bytes": file.size_bytes} if file.size_bytes is not None else {}),
@@ -237,7 +251,9 @@ def _sighting(experiment: str, file: CatalogFile) -> dict[str, Any]:
 
 
 def _full(place: _Place, unit: str) -> str:
-    return unit if ":" in unit or not place.namespace else f"{place.namespace}:{unit}"
+    """Return what the catalog calls a unit; a list that was not made from the catalog may name units with their namespaces."""
+    is_full = ":" in unit and place.declaration.units_from is None
+    return unit if is_full else place.catalog.join(place.namespace, unit)
 
 
 def _write_part(
@@ -260,7 +276,7 @@ def _write_outputs(
     table, task = table_of(CatalogOutput), place.task.key
     for part in chunks(units):
         connection.execute(delete(table).where(table.c.task_id == task, table.c.unit.in_(part)))
-    keys = _intern_files(connection, known, place.task.experiment_key, files)
+    keys = _intern_files(connection, known, place, files)
     mine = {_full(place, unit): unit for unit in units if unit}
     rows = {
         (unit, keys[file.name]): {"task_id": task, "unit": unit, "file_id": keys[file.name]}
@@ -271,13 +287,14 @@ def _write_outputs(
 
 
 def _intern_files(
-    connection: Connection, known: KnownKeys, experiment: int, files: Iterable[CatalogFile]
+    connection: Connection, known: KnownKeys, place: _Place, files: Iterable[CatalogFile]
 ) -> dict[str, int]:
     """Return the key of each file by name, its row brought up to date."""
-    table, now = table_of(CatalogFileRow), datetime.now(UTC)
-    rows = {}
+    table, now, experiment = table_of(CatalogFileRow), datetime.now(UTC), place.task.experiment_key
+    rows, names = {}, {}
     for file in files:
-        namespace, name = _split(file.name)
+        namespace, name = place.catalog.split(file.name)
+        names[file.name] = (name, namespace, experiment)
         rows[name, namespace, experiment] = {
             "name": name,
             "namespace": namespace,
@@ -291,7 +308,7 @@ def _intern_files(
         }
     found = known.intern(connection, table, ["name", "namespace", "experiment_id"], rows)
     _bring_up_to_date(connection, {found[key]: row for key, row in rows.items()})
-    return {plain_name(namespace, name): number for (name, namespace, _), number in found.items()}
+    return {name: found[key] for name, key in names.items()}
 
 
 def _bring_up_to_date(connection: Connection, rows: Mapping[int, dict[str, Any]]) -> None:
@@ -303,11 +320,6 @@ def _bring_up_to_date(connection: Connection, rows: Mapping[int, dict[str, Any]]
             values = {name: rows[held["id"]][name] for name in (*told, "seen_at")}
             if any(held[name] != values[name] for name in told):
                 connection.execute(update(table).where(table.c.id == held["id"]).values(**values))
-
-
-def _split(name: str) -> tuple[str, str]:
-    namespace, _, bare = name.rpartition(":")
-    return namespace, bare
 
 
 def _write_processes(

@@ -13,7 +13,7 @@ from provenance.capture.delivery import LaterError, RefusedError
 from provenance.client import Client
 from provenance.errors import BadInputError
 from provenance.launchers.condor_attempts import Attempt, Collection
-from provenance.launchers.condor_ends import end_of
+from provenance.launchers.condor_ends import end_of, last_seen_at
 from provenance.launchers.condor_leftovers import Leftovers
 from provenance.launchers.condor_logs import kept_logs
 from provenance.launchers.condor_record import experiment_of, job_id_of, record_of
@@ -21,6 +21,8 @@ from provenance.services.witness_state import WitnessState
 
 _BATCH_RECORDS = 100
 _CONFLICT = 409
+_SKEW_SECONDS = 3600
+"""By how much the clock of a schedd may be before ours; what ended later than that has a date that is wrong, and is not waited for."""
 _UNUSABLE = 422  # saying it again would not help; the service keeps the body as a dead letter
 
 
@@ -108,12 +110,12 @@ def _choose(collection: Collection, state: WitnessState, telling: Telling, repor
     for attempt in collection.attempts.values():
         named = experiment_of(attempt)
         experiment = named or telling.experiment
-        at = end_of(attempt).at or float(telling.now)
+        at = end_of(attempt).at or last_seen_at(attempt) or 0.0  # without any date it could be waited for for ever
         if experiment is None or telling.experiment not in (None, experiment):
             report.elsewhere += 1
         elif state.was_told(job_id_of(attempt)):
             report.told_before += 1
-        elif at > telling.now - telling.settle_seconds:
+        elif telling.now - telling.settle_seconds < at <= telling.now + _SKEW_SECONDS:
             report.waiting += 1
             _hold_back(report, at)
         else:

@@ -42,6 +42,11 @@ class ClaimedOutput(NamedTuple):
         """Whether its job succeeded."""
         return self.state == STATES.index("succeeded")
 
+    def may_be(self, output: "CatalogedOutput") -> bool:
+        """Return whether a file of the catalog may be this one: names alike, and namespaces where both say one."""
+        is_open = not self.namespace or not output.namespace
+        return self.name == output.name and (is_open or self.namespace == output.namespace)
+
 
 class CatalogedOutput(NamedTuple):
     """An output of a task as its catalog knows it, with the process that wrote it; `unit` is '' where no parent is a unit."""

@@ -15,10 +15,8 @@ from provenance.db.base import EPOCH
 from provenance.db.composed import run
 from provenance.db.keys import chunks
 from provenance.db.recording.job_rows import STATES
-from provenance.db.selecting import select_among
 from provenance.db.tables import Claim, File, Identity, Job, Mention, Producer
 
-_JOBS = "SELECT id, job_id FROM claims WHERE id {among}"
 _SUCCEEDED = STATES.index("succeeded")
 MOST_VERSIONS = 1000
 
@@ -58,12 +56,18 @@ _CLAIMS = (
 )  # fmt: skip
 
 
-_TRIES = (
-    select(Claim.file_id, func.max(Claim.id))
+_last_first = (func.coalesce(Job.ended_at, EPOCH).desc(), Job.uuid.desc())  # whichever was recorded first
+_ranked = (
+    select(
+        Claim.file_id,
+        Claim.job_id,
+        func.row_number().over(partition_by=Claim.file_id, order_by=_last_first).label("place"),
+    )
     .join(Job, Job.id == Claim.job_id)
     .where(Claim.file_id.in_(bindparam("files", expanding=True)), Job.rerun_of.is_(None), Job.state != _SUCCEEDED)
-    .group_by(Claim.file_id)
+    .subquery()
 )
+_TRIES = select(_ranked.c.file_id, _ranked.c.job_id).where(_ranked.c.place == 1)
 
 
 def is_made(state: Any) -> ColumnElement[bool]:
@@ -106,9 +110,7 @@ def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:
     """Return the job that last wrote each file without success, by file; reruns claim nothing."""
     found: dict[int, int] = {}
     for part in chunks(files):
-        newest = run(connection, _TRIES, {"files": part})
-        job_of: dict[int, int] = dict(select_among(connection, _JOBS, [row[1] for row in newest]))
-        found.update((row[0], job_of[row[1]]) for row in newest)
+        found.update(run(connection, _TRIES, {"files": part}))
     return found
 
 

@@ -54,6 +54,17 @@ def test_exit_hook_records_the_end_that_the_ad_tells(
     assert not any(b"canary" in body for body in service.received + list(service.records.values()))
 
 
+@pytest.mark.parametrize("moment", ["-5", "99999999999999999999", "inf", "nan"])
+def test_date_that_is_none_costs_no_record(runner: Runner, service: Service, moment: str) -> None:
+    ad = AD.replace("1700000100", moment) + f"QDate = {moment}\nJobDuration = {moment}\nExitCode = 3\n"
+
+    runner("condor-exit", "exit", "--url", service.url, input=ad.encode())
+
+    record = service.only_record()
+    assert (record["state"], record["started_at"][:2]) == ("failed", "20")
+    assert "queued_at" not in record["batch"]
+
+
 def test_post_command_takes_the_scratch_folders_ad_and_the_exit_code_variable(runner: Runner, service: Service) -> None:
     (runner.folder / ".job.ad").write_text(AD)
 

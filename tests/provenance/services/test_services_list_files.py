@@ -140,3 +140,19 @@ def test_a_parent_that_very_many_jobs_made_takes_no_room_from_the_other_parents(
     assert [row["job_id"] for row in parents if row["name"] == "other.root"] == [job_id(5000)]
     logs = [row["job_id"] for row in parents if row["name"] == "empty.log"]
     assert logs == [job_id(number) for number in range(1100 - MOST_MAKERS + 1, 1101)]
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_job_that_last_wrote_a_file_without_success_is_the_one_that_ended_last(
+    production: Production, order: tuple[int, ...]
+) -> None:
+    """Whichever was recorded first."""
+    ends = {1: "2026-01-01T05:00:00Z", 2: "2026-01-01T04:00:00Z"}
+    for number in order:
+        production.record(job(number, outputs=[file_entry("half.root", 1)], state="failed", ended_at=ends[number]))
+
+    with production.database.reading.connect() as connection:
+        found = show_file(connection, "half.root")
+
+    assert found["is_placeholder"]
+    assert found["written_by"]["job_id"] == job_id(1)

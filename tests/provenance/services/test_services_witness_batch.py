@@ -30,6 +30,28 @@ def test_what_ended_just_now_waits_and_is_looked_at_again(state: WitnessState) -
     assert (sum(report.states.values()), report.waiting, report.reached) == (1, 1, NOW - 5)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"ToE": None, "CompletionDate": 0, "JobStatus": 4},
+        {"CompletionDate": NOW - 2000, "JobStatus": 4, "ToE": None},
+        {"ToE": {"HowCode": 0, "When": NOW + 10**8, "ExitBySignal": False, "ExitCode": 0}},
+    ],
+    ids=["no date", "before the start", "years ahead"],
+)
+def test_attempt_whose_end_has_no_date_to_wait_for_is_told(state: WitnessState, odd: dict[str, Any]) -> None:
+    """It waited until the date came, or for ever."""
+    service = Service()
+
+    report = tell(service, state, [attempt(1, **odd)])
+
+    assert (report.waiting, report.new, tell(service, state, [attempt(1, **odd)]).told_before) == (0, 1, 1)
+
+
+def test_clock_of_the_schedd_that_is_a_little_ahead_is_waited_for(state: WitnessState) -> None:
+    assert tell(Service(), state, [attempt(1, ended=NOW + 300)]).waiting == 1
+
+
 def test_limit_tells_the_oldest_first_and_the_next_run_goes_on(state: WitnessState) -> None:
     service, ads = Service(), [attempt(number, ended=NOW - 1000 + number) for number in range(5)]
 

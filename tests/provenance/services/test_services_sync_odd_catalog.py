@@ -1,0 +1,238 @@
+"""Catalogs with odd names, names in two namespaces, projects that change: a task beside them is compared all the same."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catalog_server import CatalogServer, MetaCatServer, SamServer
+from catalog_shelf import Shelf, ShelfProcess
+from ledger_story import Production, job_id, record_of
+
+from archive.opening import open_store
+from provenance.catalogs.opening import CatalogSettings, open_catalog
+from provenance.db.engines import Database
+from provenance.services.compare_catalog import compare_catalog, list_draining
+from provenance.services.freeze_units import freeze_units
+from provenance.services.show_file import show_file
+from provenance.services.sync_catalog import TaskSync, sync_experiment
+from provenance.services.tasks import find_task
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+UNITS = ["plain.root", "run:1.root", ":2.root", "it's.root", "50%.root", "a?b.root", "back\\slash.root"]
+
+
+class Site:
+    """A production beside a catalog in which UNITS lie, frozen as the units of task t1."""
+
+    def __init__(self, production: Production, kind: str) -> None:
+        self.production, self.kind, self.shelf = production, kind, Shelf()
+        self.prefix, self.tier = ("", "data_tier") if kind == "sam" else ("dune:", "core.data_tier")
+        for unit in UNITS:
+            self.shelf.add(self.prefix + unit)
+        self.shelf.lists[f"{self.prefix}raw"] = [self.prefix + unit for unit in UNITS]
+        self.server: CatalogServer = SamServer(self.shelf) if kind == "sam" else MetaCatServer(self.shelf)
+        self.catalogs = {"nova": CatalogSettings(kind=kind, url=self.server.url, attempts=1)}  # type: ignore[arg-type]
+
+    def declare(self, **more: Any) -> dict[str, Any]:
+        """Declare task t1 from the catalog's raw files."""
+        units = {"definition": "raw"} if self.kind == "sam" else {"dataset": "dune:raw"}
+        document = {"experiment": "nova", "units": units, "output_metadata": {self.tier: "reco"}, **more}
+        frozen = freeze_units(document, None, lambda name: open_catalog(self.catalogs, name))
+        self.production.declare("t1", **{name: value for name, value in frozen.items() if name != "experiment"})
+        return frozen
+
+    def made(self, name: str, *units: str, **more: Any) -> None:
+        """Put the output of some units into the catalog; a name with a namespace is whole."""
+        metadata = {self.tier: "reco", "prov.task_id": "t1", **more.pop("metadata", {})}
+        parents = [self.prefix + unit for unit in units]
+        self.shelf.add(name, parents=parents, metadata=metadata, **{"size_bytes": 1, **more})
+
+    def ran(self, number: int, name: str, **output: Any) -> None:
+        """Record a job."""
+        task = {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": UNITS[0]}
+        self.production.record(record_of(number, task=task, outputs=[{"name": name, "size_bytes": 1, **output}]))
+
+    def sync(self, task_id: str | None = "t1", **how: Any) -> list[TaskSync]:
+        """Compare with the catalog."""
+        place = self.production
+        return sync_experiment(
+            place.database, place.writer, place.store, self.catalogs, "nova", seconds=60, task_id=task_id, **how
+        )
+
+    def compared(self) -> dict[str, Any]:
+        """Return what the comparison of task t1 says."""
+        with self.production.database.reading.connect() as connection:
+            return compare_catalog(connection, self.production.store, find_task(connection, "t1"))
+
+    def differences(self) -> dict[str, list[str]]:
+        """Return the names of the files by the kind of difference."""
+        return {each["kind"]: [file["name"] for file in each["files"]] for each in self.compared()["differences"]}
+
+    def draining(self) -> list[str]:
+        """Return what is still to be processed."""
+        with self.production.database.reading.connect() as connection:
+            return list_draining(connection, self.production.store, find_task(connection, "t1"))
+
+
+@pytest.fixture
+def open_site(database: Database, tmp_path: Path) -> Iterator[Any]:
+    """Return what opens a site of a kind."""
+    production = Production(database, open_store("memory:"), tmp_path)
+    opened: list[Site] = []
+
+    def start(kind: str) -> Site:
+        opened.append(Site(production, kind))
+        return opened[-1]
+
+    yield start
+    for site in opened:
+        site.server.close()
+    production.close()
+
+
+@pytest.fixture(params=["sam", "metacat"])
+def site(request: pytest.FixtureRequest, open_site: Any) -> Site:
+    found: Site = open_site(request.param)
+    return found
+
+
+@pytest.fixture
+def sam(open_site: Any) -> Site:
+    found: Site = open_site("sam")
+    return found
+
+
+def test_names_with_colons_are_whole_in_units_and_outputs(site: Site) -> None:
+    """What stood before the last colon was taken for a namespace."""
+    frozen = site.declare()
+    site.ran(1, "out:1:2.root")
+    site.made(f"{site.prefix}out:1:2.root", "run:1.root", ":2.root")
+
+    [done] = site.sync()
+
+    assert frozen["units"] == sorted(UNITS)
+    assert frozen.get("namespace", "") == site.prefix.removesuffix(":")
+    assert (done.problem, site.differences()) == (None, {})
+    assert sorted(site.draining()) == sorted({*UNITS} - {"run:1.root", ":2.root"})
+
+
+def test_renamed_file_with_a_colon_is_known_by_its_whole_name(site: Site) -> None:
+    site.declare()
+    site.ran(1, "b.root")
+    site.made(f"{site.prefix}new:b.root", UNITS[0], metadata={"prov.job_id": job_id(1), "prov.output": "b.root"})
+    site.sync()
+
+    with site.production.database.reading.connect() as connection:
+        found = show_file(connection, "new:b.root", experiment="nova", namespace=site.prefix.removesuffix(":"))
+
+    assert found["producer"]["job_id"] == job_id(1)
+
+
+@pytest.mark.parametrize("unit", UNITS[3:])
+def test_unit_that_no_dimension_can_say_is_asked_about_by_its_lineage(sam: Site, unit: str) -> None:
+    """It kept the whole task from being compared."""
+    sam.declare()
+    sam.made("b.root", unit)
+    sam.made("retired.root", UNITS[0], is_retired=True)
+    sam.made("histogram.root", UNITS[3], UNITS[4], metadata={"data_tier": "hist"})
+
+    [done] = sam.sync()
+
+    assert (done.problem, done.outputs) == (None, 1)
+    assert sam.draining() == sorted({*UNITS} - {unit})
+
+
+def test_unit_that_neither_a_dimension_can_say_nor_the_catalog_knows_is_left_out(sam: Site) -> None:
+    sam.production.declare("t1", units=["who's this.root", *UNITS[:1]])
+    sam.made("b.root", UNITS[0])
+
+    [done] = sam.sync()
+
+    assert (done.problem, sam.draining()) == (None, ["who's this.root"])
+
+
+def test_query_that_is_refused_keeps_no_other_task_from_being_compared(sam: Site) -> None:
+    sam.production.declare("t0", units=3, output_metadata={"data tier": "reco"})
+    sam.production.declare("t%1", units=["x.root"], output_metadata={"no name": "reco"})
+    sam.declare()
+
+    done = sam.sync(task_id=None)
+
+    assert [(each.task_id, each.problem is None) for each in done] == [("t0", True), ("t%1", False), ("t1", True)]
+
+
+def test_catalog_that_is_away_is_not_asked_about_the_next_task(sam: Site) -> None:
+    sam.declare()
+    sam.production.declare("t2", units=["x.root"])
+    sam.server.faults = [500, 500]
+
+    assert [each.task_id for each in sam.sync(task_id=None)] == ["t1"]
+
+
+def test_project_that_is_not_there_yet_is_told_and_the_outputs_are_compared(sam: Site) -> None:
+    sam.declare(project="later")
+
+    [done] = sam.sync()
+
+    assert done.problem is not None
+    assert "does not know project later" in done.problem
+    assert done.is_whole
+    assert sam.draining() == sorted(UNITS)
+
+
+def test_process_that_went_on_is_asked_again_for_its_inputs(sam: Site) -> None:
+    process = ShelfProcess(7, "81.0@sched", "wn1", "active", {UNITS[0]: "delivered"})
+    sam.shelf.projects["p1"] = (71, [process])
+    sam.shelf.snapshots[71] = list(UNITS)
+    sam.declare(project="p1")
+    sam.sync()
+    process.files[UNITS[1]] = "delivered"
+    process.status = "bad"
+
+    sam.sync()
+    sam.server.asked.clear()
+    sam.sync()
+
+    assert [each["unit"] for each in sam.compared()["silent"]] == sorted(UNITS[:2])
+    assert sam.server.asked.count("GET /sam/nova/api/files/list") == 1, "the units alone: the process is over"
+
+
+@pytest.fixture
+def metacat(open_site: Any) -> Site:
+    found: Site = open_site("metacat")
+    return found
+
+
+def test_files_of_one_name_in_two_namespaces_are_two(metacat: Site) -> None:
+    """The one that came first by its name was compared with the job, and nobody heard of the other."""
+    metacat.declare()
+    metacat.ran(1, "b.root", namespace="mc")
+    metacat.made("data:b.root", UNITS[0], size_bytes=9)
+    metacat.made("mc:b.root", UNITS[0])
+
+    metacat.sync()
+
+    assert metacat.differences() == {"no-job": ["data:b.root"]}
+
+
+def test_job_that_says_no_namespace_wrote_the_file_that_nothing_contradicts(metacat: Site) -> None:
+    metacat.declare()
+    metacat.ran(1, "b.root")
+    metacat.made("data:b.root", UNITS[0], size_bytes=9)
+    metacat.made("mc:b.root", UNITS[0])
+
+    metacat.sync()
+
+    assert metacat.differences() == {"no-job": ["data:b.root"]}
+
+
+def test_file_of_another_namespace_is_not_the_one_that_a_job_wrote(metacat: Site) -> None:
+    metacat.declare()
+    metacat.ran(1, "b.root", namespace="mc")
+    metacat.made("data:b.root", UNITS[0])
+    metacat.made("mc:b.root")
+
+    metacat.sync()
+
+    assert metacat.differences() == {"no-job": ["data:b.root"], "no-parent": ["mc:b.root"]}
