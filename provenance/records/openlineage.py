@@ -23,6 +23,8 @@ from provenance.records.repairing import parse_object
 WITNESS = "import"
 MOST_EVENTS = 500
 ENDS = {"COMPLETE": "succeeded", "FAIL": "failed", "ABORT": "killed"}
+END_OF = {state: kind for kind, state in ENDS.items()} | {"lost": "FAIL"}
+"""Which event tells that a job ended so; none for one that runs."""
 _RANKS = ("START", "RUNNING", "OTHER", None, "ABORT", "FAIL", "COMPLETE")
 _PLACES = {
     "started_at": "eventTime",
