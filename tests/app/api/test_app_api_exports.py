@@ -18,7 +18,12 @@ def exported(client: FlaskClient, form: str, **fields: Any) -> str:
 
 @pytest.mark.parametrize(
     ("state", "kinds"),
-    [("running", ["START"]), ("failed", ["START", "FAIL"]), ("killed", ["START", "ABORT"]), ("lost", ["START", "FAIL"])],
+    [
+        ("running", ["START"]),
+        ("failed", ["START", "FAIL"]),
+        ("killed", ["START", "ABORT"]),
+        ("lost", ["START", "FAIL"]),
+    ],
 )
 def test_events_of_a_job_have_an_end_only_where_it_ended(client: FlaskClient, state: str, kinds: list[str]) -> None:
     told = exported(client, "openlineage", state=state).splitlines()
