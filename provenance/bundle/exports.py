@@ -15,6 +15,8 @@ from provenance.bundle.fields import canonical_json, digest, mapping, number, re
 from provenance.bundle.names import percent
 from provenance.bundle.payload import Payload
 from provenance.bundle.provn import provn
+from provenance.records.openlineage import END_OF
+from provenance.records.openlineage_datasets import with_slash
 from provenance.records.times import read_time
 
 _PREFIXES = {"job": "urn:uuid:", "file": "urn:jobprov:file:", "code": "urn:jobprov:code:", "jobprov": "urn:jobprov:"}
@@ -119,12 +121,14 @@ def _openlineage(payload: Payload, mtime: int) -> list[dict[str, Any]]:
     start = common | {"eventType": "START", "eventTime": started, "inputs": inputs, "outputs": []}
     if state == "running":
         return [start]
-    ended = "COMPLETE" if state == "succeeded" else "FAIL"
+    ended = END_OF.get(state, "FAIL")
     return [start, common | {"eventType": ended, "eventTime": end, "inputs": inputs, "outputs": outputs}]
 
 
 def _dataset(experiment: str, file: Mapping[str, Any]) -> dict[str, str]:
-    return {"namespace": text(file.get("namespace")) or experiment, "name": text(file.get("name"))}
+    """Return a file as `POST /api/v1/lineage` takes it, and as the events of a history name it."""
+    namespace = with_slash(text(file.get("namespace"))) or text(file.get("experiment")) or experiment
+    return {"namespace": namespace, "name": text(file.get("name"))}
 
 
 def _statement(payload: Payload) -> dict[str, Any]:

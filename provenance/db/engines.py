@@ -22,7 +22,11 @@ _WRITING_STATEMENTS = 512
 
 
 class Database(NamedTuple):
-    """Two engines on one database: readers never wait for the writer, and the writer takes its lock at once."""
+    """Two engines on one database: readers never wait for the writer, and the writer takes its lock at once.
+
+    A reading connection sees one state of the database until it commits: an answer takes several statements, and rows of files are
+    written anew, under new keys, whenever somebody tells more of a job.
+    """
 
     reading: Engine
     writing: Engine
@@ -54,7 +58,9 @@ def open_database(url: str) -> Database:
         return _open_sqlite(url, parsed.database)
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-        reading = create_engine(parsed, pool_size=12, max_overflow=8, pool_pre_ping=True)
+        reading = create_engine(
+            parsed, pool_size=12, max_overflow=8, pool_pre_ping=True, isolation_level="REPEATABLE READ"
+        )
         # its own: a connection that somebody rolled back has forgotten every statement that it prepared
         writing = create_engine(parsed, pool_size=1, max_overflow=4, pool_pre_ping=True)
         for engine in (reading, writing):

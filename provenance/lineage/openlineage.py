@@ -12,11 +12,11 @@ from typing import Any
 
 from provenance.lineage.graph import FileNode, Graph, JobNode
 from provenance.lineage.past import utc_text
+from provenance.records.openlineage import END_OF
 from provenance.records.openlineage_datasets import with_slash
 
 RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _PRODUCER = "urn:jobprov:lineage:1"
-_ENDS = {"succeeded": "COMPLETE", "failed": "FAIL", "lost": "FAIL", "killed": "ABORT"}
 
 
 def to_openlineage(graph: Graph) -> str:
@@ -43,7 +43,7 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
         if job.started_at is not None:
             start = {"eventType": "START", "eventTime": utc_text(job.started_at), "inputs": inputs, "outputs": []}
             yield common | start
-        if (kind := _ENDS.get(job.state)) and (moment := _end(job)):
+        if (kind := END_OF.get(job.state)) and (moment := _end(job)):
             yield common | {"eventType": kind, "eventTime": utc_text(moment), "inputs": inputs, "outputs": outputs}
 
 

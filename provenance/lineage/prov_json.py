@@ -7,6 +7,7 @@ notation" (30 April 2013), section 3.7.1 for the characters of qualified names.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -51,7 +52,7 @@ def prov_document(graph: Graph) -> dict[str, Any]:
         "used": {},
         "wasGeneratedBy": {},
     }
-    for relation, edges in _relations(graph):
+    for relation, edges in _relations(graph, names):
         document[relation.name] = {
             f"_:{relation.letter}{index}": {
                 relation.target: names[edge.target],
@@ -71,7 +72,7 @@ def to_prov_n(graph: Graph) -> str:
     lines += sorted(f"  activity({names[job.key]}, {_start(job)}, -{_attributes(_rest(job))})" for job in graph.jobs())
     lines += [
         f"  {relation.name}({names[edge.target]}, {names[edge.source]}{relation.rest}{_attributes(_edge_facts(edge))})"
-        for relation, edges in _relations(graph)
+        for relation, edges in _relations(graph, names)
         for edge in edges
     ]
     return "\n".join(["document", *lines, "endDocument"]) + "\n"
@@ -104,11 +105,14 @@ def _local(text: str) -> str:
     return encoded[:-1] + "%2E" if encoded.endswith(".") else encoded
 
 
-def _relations(graph: Graph) -> list[tuple[_Relation, list[Edge]]]:
-    """The edges by what they say in PROV, each sorted; the first two kinds may be empty, the others are left out then."""
+def _relations(graph: Graph, names: Mapping[str, str]) -> list[tuple[_Relation, list[Edge]]]:
+    """The edges by what they say in PROV, each sorted by names; the first two kinds may be empty, the others are left out then.
+
+    Keys are those of a database: in another one, or one that was rebuilt, they count otherwise.
+    """
     nodes = graph.by_key()
     found: dict[tuple[bool, bool], list[Edge]] = {kind: [] for kind in list(_RELATIONS)[:2]}
-    for edge in sorted(graph.inner_edges(), key=lambda edge: (edge.source, edge.target)):
+    for edge in sorted(graph.inner_edges(), key=lambda edge: (names[edge.source], names[edge.target])):
         kind = (isinstance(nodes[edge.source], JobNode), isinstance(nodes[edge.target], JobNode))
         found.setdefault(kind, []).append(edge)
     return [(relation, found[kind]) for kind, relation in _RELATIONS.items() if kind in found]

@@ -17,12 +17,23 @@ from msgspec import Struct
 
 from provenance.errors import BadInputError, LimitError, RecordError
 from provenance.records.job_record import Instant
-from provenance.records.openlineage_datasets import Dataset, Text, converted, file_of, text_of, without_slash
+from provenance.records.openlineage_datasets import (
+    Dataset,
+    Facets,
+    Text,
+    converted,
+    file_of,
+    place_of,
+    text_of,
+    without_slash,
+)
 from provenance.records.repairing import parse_object
 
 WITNESS = "import"
 MOST_EVENTS = 500
 ENDS = {"COMPLETE": "succeeded", "FAIL": "failed", "ABORT": "killed"}
+END_OF = {state: kind for kind, state in ENDS.items()} | {"lost": "FAIL"}
+"""Which event tells that a job ended so; none for one that runs."""
 _RANKS = ("START", "RUNNING", "OTHER", None, "ABORT", "FAIL", "COMPLETE")
 _PLACES = {
     "started_at": "eventTime",
@@ -37,7 +48,7 @@ class Run(Struct):
     """One execution."""
 
     runId: str  # noqa: N815 - OpenLineage's word
-    facets: dict[str, Any] = {}
+    facets: Facets = None
 
 
 class Job(Struct):
@@ -45,7 +56,7 @@ class Job(Struct):
 
     namespace: Text
     name: Text
-    facets: dict[str, Any] = {}
+    facets: Facets = None
 
 
 class RunEvent(Struct):
@@ -173,9 +184,9 @@ def in_words_of_events(problem: RecordError) -> BadInputError:
     return BadInputError(f"{field}: {messages[0]}.", named)
 
 
-def _merged(facets: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _merged(facets: Iterable[Facets]) -> dict[str, Any]:
     """Return facets by name, the latest of each; what is no object is none."""
-    return {name: facet for some in facets for name, facet in some.items() if isinstance(facet, dict)}
+    return {name: facet for some in facets for name, facet in (some or {}).items() if isinstance(facet, dict)}
 
 
 def _task(job: Job, facets: dict[str, Any]) -> dict[str, str]:
@@ -234,15 +245,15 @@ def _environment(facets: dict[str, Any]) -> dict[str, Any]:
 
 def _files(kind: str, events: Sequence[RunEvent], experiment: str) -> list[dict[str, Any]]:
     """Return the datasets as inputs or outputs."""
-    found = _datasets(getattr(event, kind) for event in events)
+    found = _datasets((getattr(event, kind) for event in events), experiment)
     return [file_of(dataset, experiment, f"{kind}[{place}]") for place, dataset in found]
 
 
-def _datasets(lists: Iterable[Sequence[Dataset] | None]) -> list[tuple[int, Dataset]]:
-    """Return each dataset once, with the latest of each of its facets, and its place in the latest event that names it."""
+def _datasets(lists: Iterable[Sequence[Dataset] | None], experiment: str) -> list[tuple[int, Dataset]]:
+    """Return each file once, as the latest event spells it, with the latest of each of its facets, and its place in that event."""
     found: dict[tuple[str, str], tuple[int, Dataset]] = {}
     for place, dataset in (pair for some in lists for pair in enumerate(some or ())):
-        key = (dataset.namespace, dataset.name)
+        key = place_of(dataset, experiment)
         held = found[key][1].facets if key in found else {}
-        found[key] = place, Dataset(*key, _merged([held, dataset.facets]))
+        found[key] = place, Dataset(dataset.namespace, dataset.name, _merged([held, dataset.facets]))
     return list(found.values())

@@ -18,6 +18,8 @@ from provenance.records.repairing import split_message
 _Said = TypeVar("_Said")
 _LONGEST = 1000
 Text = Annotated[str, Meta(min_length=1, max_length=_LONGEST)]
+Facets = dict[str, Any] | None
+"""By name; null says nothing, as everywhere in a record."""
 _VERSION = re.compile(r"[^\s\x00-\x1f]{1,200}")
 
 
@@ -26,7 +28,7 @@ class Dataset(Struct):
 
     namespace: Text
     name: Text
-    facets: dict[str, Any] = {}
+    facets: Facets = None
 
 
 class _File(Struct):
@@ -80,9 +82,8 @@ def file_of(dataset: Dataset, experiment: str, place: str) -> dict[str, Any]:
     Raises:
         BadInputError: it is none that a file can be; `place` says which dataset it is.
     """
-    folder, slash, name = dataset.name.rstrip("/").rpartition("/")
-    outer = "" if dataset.namespace == experiment else dataset.namespace.rstrip("/")
-    namespace = without_slash(f"{outer}/{folder.lstrip('/')}".rstrip("/") if slash else outer)
+    outer = _outer(dataset, experiment)
+    namespace, name = place_of(dataset, experiment)
     is_outer = _problem(without_slash(outer) or "-") is not None
     refuse({f"{place}.name": _problem(name) if name else "no last part"})
     refuse({f"{place}.{'namespace' if is_outer else 'name'}": _problem(namespace or "-")})
@@ -97,6 +98,17 @@ def file_of(dataset: Dataset, experiment: str, place: str) -> dict[str, Any]:
         "location": f"{outer}/{dataset.name.lstrip('/')}" if "://" in outer else None,
     }
     return {key: value for key, value in file.items() if value not in (None, "", [])}
+
+
+def place_of(dataset: Dataset, experiment: str) -> tuple[str, str]:
+    """Return namespace and name of the file that a dataset is, '' where it has none: several spellings may be one file."""
+    outer = _outer(dataset, experiment)
+    folder, slash, name = dataset.name.rstrip("/").rpartition("/")
+    return without_slash(f"{outer}/{folder.lstrip('/')}".rstrip("/") if slash else outer), name
+
+
+def _outer(dataset: Dataset, experiment: str) -> str:
+    return "" if dataset.namespace == experiment else dataset.namespace.rstrip("/")
 
 
 def _problem(name: str) -> str | None:
@@ -115,7 +127,7 @@ def _known_file(dataset: Dataset, place: str) -> _File:
 
 def _facet(dataset: Dataset, name: str) -> dict[str, Any]:
     """Return a facet, empty where there is none: null takes one away, and what is no object is none."""
-    found = dataset.facets.get(name)
+    found = (dataset.facets or {}).get(name)
     return found if isinstance(found, dict) else {}
 
 

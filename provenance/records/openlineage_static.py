@@ -94,4 +94,4 @@ def _sighting(
 
 
 def _plain(dataset: Dataset) -> dict[str, Any]:
-    return {"namespace": dataset.namespace, "name": dataset.name, "facets": dataset.facets}
+    return {"namespace": dataset.namespace, "name": dataset.name, "facets": dataset.facets or {}}

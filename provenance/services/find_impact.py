@@ -18,6 +18,7 @@ from provenance.db.queries.impact import (
     TouchedFile,
     count_jobs,
     count_touched,
+    in_order,
     inferred_code,
     jobs_that,
     made_claims,
@@ -98,6 +99,7 @@ def find_impact(
         touched, touched_jobs = (
             (len(named), len({claim.job for claim in named})) if is_direct else count_touched(connection, claims)
         )
+        listed = in_order(connection, claims, after=after, most=limit + 1)
     return {
         "jobs": jobs,
         "made": len(named),
@@ -105,7 +107,7 @@ def find_impact(
         "touched": touched,
         "is_truncated": len(claims) >= MOST_FILES,
         "inferred": inferred_code(connection, filters),
-        **_page(connection, [claim for claim in claims if claim > after], {claim.claim for claim in made}, limit),
+        **_page(connection, listed, {claim.claim for claim in made}, limit),
     }
 
 
@@ -113,7 +115,7 @@ def _page(connection: Connection, claims: Sequence[int], direct: AbstractSet[int
     shown = list(islice(touched_files(connection, claims), limit + 1))
     return {
         "files": [_file(file, is_direct=file.claim in direct) for file in shown[:limit]],
-        "next": str(shown[limit - 1].claim) if len(shown) > limit else None,
+        "next": str(shown[limit - 1].place) if len(shown) > limit else None,
     }
 
 
@@ -132,15 +134,16 @@ def stream_impact(connection: Connection, filters: JobFilters, *, is_direct: boo
     if chosen is not None and is_wide:
         for file in _made_by_many(connection, chosen):
             yield _file(file, is_direct=True)
-    for file in touched_files(connection, claims):
+    for file in touched_files(connection, in_order(connection, claims)):
         yield _file(file, is_direct=file.claim in direct)
 
 
 def _made_by_many(connection: Connection, chosen: Conditions) -> Iterator[TouchedFile]:
     after = 0
     while claims := next_claims(connection, chosen, after=after, most=_STRETCH):
-        yield from touched_files(connection, claims)
-        after = claims[-1]
+        for file in touched_files(connection, claims):
+            yield file
+            after = file.place
 
 
 def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:

@@ -3,12 +3,14 @@
 Source: http.md, `GET /files/{name}/roots`, `/files/{name}/leaves` and `/lineage/orphans`.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
+from provenance.db.queries.claim_places import node_places
 from provenance.db.queries.file_lists import list_unmade
 from provenance.db.queries.histories import History, spread
 from provenance.db.queries.node_facts import file_nodes, file_url, states_of, with_writers
@@ -103,9 +105,11 @@ def _readers(connection: Connection, history: History) -> dict[str, Any]:
 def _page(
     connection: Connection, history: History, ends: Iterable[str], limit: int, cursor: str | None, *, is_past: bool
 ) -> dict[str, Any]:
-    """Return a page in the order of keys; the cursor is how many stood before it."""
-    ordered = sorted(ends, key=lambda key: (key[0], int(key[1:])))
-    start = read_cursor(cursor) or 0
+    """Return a page in the order of places; the cursor is the last place before it, since ends come and go between two pages."""
+    places = node_places(connection, list(ends))
+    ordered = sorted(places, key=places.__getitem__)
+    last = read_cursor(cursor)
+    start = 0 if last is None else bisect_right(ordered, last, key=places.__getitem__)
     page = ordered[start : start + limit]
     nodes = file_nodes(connection, page)
     facts = {node.key: node_json(node) for node in (nodes if is_past else with_writers(connection, nodes))}
@@ -113,7 +117,7 @@ def _page(
         "count": len(ordered),
         "files": [facts[key] for key in page if key in facts],
         "is_truncated": history.is_cut,
-        "next": str(start + limit) if start + limit < len(ordered) else None,
+        "next": str(places[page[-1]]) if start + limit < len(ordered) else None,
     }
 
 

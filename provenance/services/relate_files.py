@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from provenance.db.queries.claim_places import node_places
 from provenance.db.queries.file_lists import count_consumers
 from provenance.db.queries.files import FoundFile
 from provenance.db.queries.focus import claims_of
@@ -179,7 +180,8 @@ def find_common(
     with time_limit(connection, "ask for files that have less behind them"):
         consumers = count_consumers(connection, common, most=hub + 1)
     hubs = {key for key in common if consumers[key] > hub or any(_is_shared(history, key) for history in histories)}
-    kept = sorted(common.keys() - hubs, key=lambda key: (common[key], key[0], int(key[1:])))
+    places = node_places(connection, common)
+    kept = sorted(common.keys() - hubs, key=lambda key: (common[key], places[key]))
     start = read_cursor(cursor) or 0
     page = kept[start : start + limit]
     distances = {key: (met[0][key] // 2, met[1][key] // 2) for key in page}
@@ -198,7 +200,7 @@ def find_common(
             for row in _files(connection, page)
         ],
         "hub_count": len(hubs),
-        "hubs": _files(connection, sorted(hubs)[:MOST_PATHS]),
+        "hubs": _files(connection, sorted(hubs, key=places.__getitem__)[:MOST_PATHS]),
         "is_truncated": any(history.is_cut for history in histories),
         "next": str(start + limit) if start + limit < len(kept) else None,
     }

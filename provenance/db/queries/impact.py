@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 from sqlalchemy.orm import aliased
 
 from provenance.db.keys import chunks
+from provenance.db.queries.claim_places import IN_ORDER, PLACE, behind
 from provenance.db.queries.jobs import JobFilters, by_software, job_conditions, software_conditions
 from provenance.db.queries.parameters import ParameterCondition, among, closures_with, ran_closures
 from provenance.db.queries.versions import is_made
@@ -21,9 +22,10 @@ _rerun = aliased(Job)
 
 
 class TouchedFile(NamedTuple):
-    """A file that jobs made; the job and task that made it."""
+    """A file that jobs made; the job and task that made it, and the place of the claim in lists."""
 
     claim: int
+    place: int
     name: str
     namespace: str
     experiment: str
@@ -88,10 +90,17 @@ def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[
 
 
 def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: int) -> list[int]:
-    """Return the first claims of these jobs behind one, other names apart; for so many jobs that these are soon met."""
+    """Return the first claims of these jobs behind a place, other names apart; for so many jobs that these are soon met."""
     is_chosen = exists(_keys(jobs).where(Job.id == Claim.job_id, is_made(Job.state)).correlate(Claim))
-    query = select(Claim.id).where(Claim.id > after, Claim.alias_of.is_(None), is_chosen)
-    return [row[0] for row in connection.execute(query.order_by(Claim.id).limit(most))]
+    query = select(Claim.id).where(behind(after), Claim.alias_of.is_(None), is_chosen)
+    return [row[0] for row in connection.execute(query.order_by(*IN_ORDER).limit(most))]
+
+
+def in_order(connection: Connection, claims: Sequence[int], *, after: int = 0, most: int | None = None) -> list[int]:
+    """Return those of these claims that count as made, other names apart, behind a place and in the order of places; at most `most`."""
+    query = select(Claim.id).join(Job, Job.id == Claim.job_id).where(among(connection, Claim.id, claims))
+    query = query.where(behind(after), Claim.alias_of.is_(None), is_made(Job.state))
+    return [row[0] for row in connection.execute(query.order_by(*IN_ORDER).limit(most))]
 
 
 def _keys(jobs: Conditions) -> Select[int, int]:
@@ -101,17 +110,17 @@ def _keys(jobs: Conditions) -> Select[int, int]:
 
 
 def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[TouchedFile]:
-    """Yield the files of claims in their order; other names of the same bytes are left out."""
+    """Yield the files of claims that are in the order of places; other names of the same bytes are left out."""
     for part in chunks(claims):
         query = (
-            select(Claim.id, File.name, File.namespace, Experiment.name, Job.uuid, TaskRow.task_id, Stage.name)
+            select(Claim.id, PLACE, File.name, File.namespace, Experiment.name, Job.uuid, TaskRow.task_id, Stage.name)
             .join(File, File.id == Claim.file_id)
             .join(Experiment, Experiment.id == File.experiment_id)
             .join(Job, Job.id == Claim.job_id)
             .outerjoin(TaskRow, TaskRow.id == Job.task_id)
             .outerjoin(Stage, Stage.id == TaskRow.stage_id)
             .where(Claim.id.in_(part), Claim.alias_of.is_(None), is_made(Job.state))
-            .order_by(Claim.id)
+            .order_by(*IN_ORDER)
         )
         yield from (TouchedFile(*row) for row in connection.execute(query))
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, func, or_, select
 
 from provenance.db.keys import chunks
+from provenance.db.queries.claim_places import IN_ORDER
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (
     Claim,
@@ -132,7 +133,7 @@ def made_files(connection: Connection, task: int) -> list[MadeFile]:
         .join(Claim, Claim.job_id == first.c.id)
         .join(File, File.id == Claim.file_id)
         .where(Claim.alias_of.is_(None), func.coalesce(Claim.status, "written") == "written")
-        .order_by(Claim.id)
+        .order_by(*IN_ORDER)
     )
     return [
         MadeFile(f"{row[0]}:{row[1]}" if row[0] else row[1], row[2], row[3]) for row in connection.execute(query).all()

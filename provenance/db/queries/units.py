@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Text, and_, case, cast, func, literal, select
 
+from provenance.db.queries.claim_places import IN_ORDER, PLACE, behind
 from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (
@@ -83,14 +84,14 @@ def entry_times(connection: Connection, entries: list[int]) -> dict[int, str]:
 
 
 def ready_files(connection: Connection, task: int, *, after: int, limit: int) -> list[tuple[int, dict[str, Any]]]:
-    """Return files that jobs of a task made and that no other job has read, runs on or has done with, the oldest claim first.
+    """Return files that jobs of a task made and that no other job has read, runs on or has done with, those of the oldest job first.
 
     A rerun for comparison counts on neither side. `failed_attempts` are the jobs that read the file and did not succeed.
 
     Args:
         connection: where from.
         task: its key.
-        after: the claim after which to go on.
+        after: the place after which to go on.
         limit: how many at most.
     """
     consumer = Job.__table__.alias("consumer")
@@ -110,7 +111,7 @@ def ready_files(connection: Connection, task: int, *, after: int, limit: int) ->
 
     query = (
         select(
-            Claim.id, File.name, File.namespace, Experiment.name, Identity.size_bytes, Identity.checksums,
+            PLACE, File.name, File.namespace, Experiment.name, Identity.size_bytes, Identity.checksums,
             Claim.data_tier, Claim.event_count, Job.uuid, Job.unit, Job.ended_at,
             number_of(consumer.c.state.not_in(_TAKEN)),
         )
@@ -120,7 +121,7 @@ def ready_files(connection: Connection, task: int, *, after: int, limit: int) ->
         .join(Experiment, Experiment.id == File.experiment_id)
         .join(Identity, Identity.id == Claim.identity_id)
         .where(
-            Claim.id > after,
+            behind(after),
             Claim.alias_of.is_(None),
             func.coalesce(Claim.status, "written") == "written",
             Job.state == STATES.index("succeeded"),
@@ -128,7 +129,7 @@ def ready_files(connection: Connection, task: int, *, after: int, limit: int) ->
             # a number, not NOT EXISTS: PostgreSQL looks it up for each claim of the task, and joins no whole tables
             number_of(consumer.c.state.in_(_TAKEN)) == 0,
         )
-        .order_by(Claim.id)
+        .order_by(*IN_ORDER)
         .limit(limit)
     )  # fmt: skip
     return [(row[0], _ready(row)) for row in connection.execute(query)]

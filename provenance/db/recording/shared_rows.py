@@ -153,10 +153,11 @@ def _base_of(
 
 
 def _shared_variables(connection: Connection, known: KnownKeys, base: int) -> SharedVariables:
-    note = ("environment", base)
-    if note not in known.notes:
-        known.notes[note] = SharedVariables(fetch(connection, _BASE, (base,))[0][0])
-    shared: SharedVariables = known.notes[note]
+    """Return what jobs share; read again each time, since another process may have erased something in it."""
+    note, packed = ("environment", base), bytes(fetch(connection, _BASE, (base,))[0][0])
+    if known.notes.get(note, (None,))[0] != packed:
+        known.notes[note] = packed, SharedVariables(packed)
+    shared: SharedVariables = known.notes[note][1]
     return shared
 
 

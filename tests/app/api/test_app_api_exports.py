@@ -16,11 +16,33 @@ def exported(client: FlaskClient, form: str, **fields: Any) -> str:
     return answer.text
 
 
-@pytest.mark.parametrize(("state", "kinds"), [("running", ["START"]), ("failed", ["START", "FAIL"])])
+@pytest.mark.parametrize(
+    ("state", "kinds"),
+    [
+        ("running", ["START"]),
+        ("failed", ["START", "FAIL"]),
+        ("killed", ["START", "ABORT"]),
+        ("lost", ["START", "FAIL"]),
+    ],
+)
 def test_events_of_a_job_have_an_end_only_where_it_ended(client: FlaskClient, state: str, kinds: list[str]) -> None:
     told = exported(client, "openlineage", state=state).splitlines()
 
     assert [json.loads(event)["eventType"] for event in told] == kinds
+
+
+def test_events_of_a_job_name_files_as_the_service_takes_them(client: FlaskClient) -> None:
+    """A namespace that is an address, as of a dataset of OpenLineage, and a file of another experiment stay what they are."""
+    inputs = [{"name": "a", "namespace": "s3:%2F%2Fbucket%2F100%25"}, {"name": "flux", "experiment": "beam"}]
+
+    told = exported(client, "openlineage", inputs=inputs, outputs=[{"name": "made"}]).splitlines()
+
+    end = json.loads(told[1])
+    assert [(file["namespace"], file["name"]) for file in end["inputs"] + end["outputs"]] == [
+        ("s3://bucket/100%", "a"),
+        ("beam", "flux"),
+        ("nova", "made"),
+    ]
 
 
 def test_names_that_begin_or_end_with_marks_are_escaped_in_prov_n(client: FlaskClient) -> None:

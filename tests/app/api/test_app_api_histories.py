@@ -155,7 +155,9 @@ def test_limit_of_a_file_with_very_many_parents(client: FlaskClient) -> None:
     shown = read(client, "/files/wide/lineage?direction=ancestors")
     assert (len(shown["nodes"]), shown["is_truncated"], shown["omitted"]["by_kind"]["file"]) == (200, True, 2802)
     roots = read(client, "/files/wide/roots?limit=5")
-    assert (roots["count"], len(roots["files"]), roots["next"]) == (3000, 5, "5")
+    assert (roots["count"], len(roots["files"])) == (3000, 5)
+    more = read(client, f"/files/wide/roots?limit=5&cursor={roots['next']}")
+    assert len({file["name"] for file in roots["files"] + more["files"]}) == 10
 
 
 def test_questions_are_asked_of_a_version_and_say_of_which(recorded: FlaskClient) -> None:

@@ -102,3 +102,15 @@ def test_keys_rise_and_none_is_given_twice(database: Database) -> None:
 
     assert len(given) == 175
     assert given == sorted(set(given))
+
+
+def test_who_reads_sees_one_state_however_many_statements_it_takes(database: Database) -> None:
+    """PostgreSQL shows each statement what was committed before it, unless told otherwise: an answer lost what was written anew meanwhile."""
+    with database.reading.connect() as reading:
+        assert fetch(reading, "SELECT count(*) FROM files") == [(0,)]
+        with database.writing.begin() as connection:
+            name_files(connection, ["a.root"])
+
+        assert fetch(reading, "SELECT count(*) FROM files") == [(0,)]
+        reading.commit()
+        assert fetch(reading, "SELECT count(*) FROM files") == [(1,)]

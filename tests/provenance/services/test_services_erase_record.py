@@ -359,6 +359,22 @@ def test_plan_says_who_else_holds_it(production: Production) -> None:
     assert holders.others == {"sighting": 1}
 
 
+def test_job_that_a_running_service_takes_after_an_erasure_keeps_its_variables(
+    production: Production, tmp_path: Path
+) -> None:
+    """The command that erases is another process than the one that records, which knew what the jobs of the stage shared."""
+    production.record(secret_record(), record_of(2))
+    command = Production(production.database, production.store, tmp_path)
+    command.now = production.tick()
+    erase(command)
+    command.close()
+    production.now = command.now
+
+    production.record(record_of(3, environment={"variables": {"SHARED": "same", "DOOR": SECRET + " of another"}}))
+
+    assert rebuilt(production, tmp_path) == []
+
+
 def test_shared_variables_are_masked_and_other_jobs_keep_theirs(production: Production) -> None:
     long = {f"PATH_{number}": f"/cvmfs/{SECRET}/{number}" for number in range(50)}
     production.record(record_of(1, environment={"variables": {"DOOR": SECRET}}))

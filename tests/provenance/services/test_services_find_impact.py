@@ -189,3 +189,19 @@ def test_output_of_a_job_that_did_not_succeed_counts_where_something_was_surely_
 def test_question_without_any_filter_is_refused(production: Production) -> None:
     with pytest.raises(BadInputError, match="Say which jobs"):
         found(production, JobFilters())
+
+
+def test_pages_go_on_where_they_were_while_more_is_told_of_the_jobs(production: Production) -> None:
+    """Their claims are written anew then, under other keys."""
+    expected = names(found(production, JobFilters(file="flux")))
+    listed, cursor = [], None
+    for seen in range(1, 10):
+        page = found(production, JobFilters(file="flux"), limit=1, cursor=cursor)
+        listed += names(page)
+        cursor = page["next"]
+        if cursor is None:
+            break
+        told = record_of(1, witness="history", batch={"id": f"{seen}.0@s"})
+        production.record({name: told[name] for name in told if name not in ("inputs", "outputs")})
+
+    assert sorted(listed) == expected

@@ -86,6 +86,18 @@ def test_ends_come_page_by_page(diamond: Production) -> None:
         asked(diamond, list_leaves, "raw", limit=0)
 
 
+def test_no_end_is_passed_over_when_more_was_told_of_one_that_was_listed(diamond: Production) -> None:
+    """Claims are written anew then, under other keys; and where the end is one no longer, one less stands before the next page."""
+    first = asked(diamond, list_leaves, "raw", limit=1)
+    assert names(first["files"]) == ["plot"]
+
+    diamond.record({**job(6), "witness": "history", "inputs": None, "outputs": None})
+    assert names(asked(diamond, list_leaves, "raw", limit=1, cursor=first["next"])["files"]) == ["skim"]
+    diamond.record(job(9, inputs=[file_entry("plot", 7)], outputs=[file_entry("talk", 9)]))
+    rest = asked(diamond, list_leaves, "raw", cursor=first["next"])
+    assert (names(rest["files"]), rest["count"]) == (["skim", "talk"], 2)
+
+
 def test_paths_go_from_the_older_file_to_the_younger_shortest_first(diamond: Production) -> None:
     for first, second, older in (("raw", "plot", "a"), ("plot", "raw", "b")):
         found = asked(diamond, find_paths, first, second)

@@ -159,6 +159,26 @@ def test_datasets_are_files_of_their_namespace() -> None:
     assert openlineage_datasets.with_slash(files[2]["namespace"]) == "s3://bucket/deep"
 
 
+def test_file_is_one_however_its_datasets_are_spelled() -> None:
+    """A job names its folder with and without the last slash: one file, of which the last event says most."""
+    told = [
+        event("START", outputs=[dataset("out/", "s3://bucket/", version={"datasetVersion": "1"})]),
+        event("COMPLETE", 1, outputs=[dataset("/out", "s3://bucket", version={"datasetVersion": "2"})]),
+    ]
+    [file] = record_of_run(map(read, told), "nova")["outputs"]
+
+    assert (file["namespace"], file["name"]) == ("s3:%2F%2Fbucket", "out")
+    assert file["checksums"] == ["openlineage-version:2"]
+
+
+def test_facets_that_are_null_say_nothing() -> None:
+    nothing: dict[str, Any] = {"facets": None}
+    files = [{"namespace": "nova", "name": "a.root", **nothing}]
+    record = record_of_run([read(event("START", run_more=nothing, job_more=nothing, inputs=files))], "nova")
+
+    assert record["inputs"] == [{"name": "a.root", "role": "primary"}]
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
