@@ -2,7 +2,7 @@
 
 import os.path
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provenance.bundle.fields import digest, mapping, number, rows, text, texts
@@ -22,11 +22,17 @@ _KILLED = "137"
 
 @dataclass(frozen=True)
 class Step:
-    """One program to replay; `expected` is the exit code that a shell sees, `-` where none was recorded."""
+    """One program to replay.
+
+    Attributes:
+        expected: the exit code that a shell sees, `-` where none was recorded.
+        stdin: digest of what it read from standard input, where that is told of the step itself; empty for nothing.
+    """
 
     name: str
     argv: list[str]
     expected: str
+    stdin: str = ""
 
 
 def payload_steps(record: Mapping[str, Any]) -> list[Step]:
@@ -34,13 +40,18 @@ def payload_steps(record: Mapping[str, Any]) -> list[Step]:
     command, outcome = mapping(record.get("command")), mapping(record.get("exit"))
     chosen = [step for step in rows(command.get("steps")) if step.get("role") == "payload" and texts(step.get("argv"))]
     steps = [
-        Step(text(step.get("name")) or f"step-{index}", texts(step.get("argv")), _code(step, "exit_code"))
+        Step(
+            text(step.get("name")) or f"step-{index}",
+            texts(step.get("argv")),
+            _code(step, "exit_code"),
+            digest(step.get("stdin_sha256")),
+        )
         for index, step in enumerate(chosen)
     ]
     if not steps and texts(command.get("argv")):
         steps = [Step("job", texts(command.get("argv")), _code(outcome, "code"))]
     if len(steps) == 1 and steps[0].expected == "-":
-        steps = [Step(steps[0].name, steps[0].argv, _code(outcome, "code"))]
+        steps = [replace(steps[0], expected=_code(outcome, "code"))]
     return steps
 
 
@@ -56,15 +67,8 @@ def add_command(payload: Payload) -> None:
     steps = payload_steps(payload.record)
     payload.write("command/argv.txt", _argv_text(steps))
     payload.write("command/cwd.txt", f"{percent(text(payload.command.get('working_directory')))}\n".encode())
-    payload.shell("command/steps.sh", [*_settings(payload), *(_step_line(payload, step) for step in steps)])
+    payload.shell("command/steps.sh", [*_settings(payload), *_step_lines(payload, steps)])
     payload.shell("command/programs.sh", _program_lines(payload, steps))
-    stdin = digest(payload.command.get("stdin_sha256"))
-    if stdin:
-        payload.write("command/stdin.sha256", f"{stdin}\n".encode())
-        if payload.has(stdin) and payload.level >= 2:  # noqa: PLR2004 - L2
-            payload.keep("command/stdin", stdin)
-        else:
-            payload.needs.add(2, "input", "standard input", "what the job read from standard input", digest=stdin)
     if not steps:
         payload.needs.add(1, "code", "command", "the command of the job was not recorded")
     payload.shell(
@@ -93,6 +97,36 @@ def _settings(payload: Payload) -> list[str]:
             # a job that ran into its limit must run into it again: at the soft one the kernel warns, at the hard one it kills
             lines.append(f"ulimit {'' if is_killed else '-S '}-{option} {value // unit} 2>/dev/null || :")
     return lines
+
+
+def _step_lines(payload: Payload, steps: list[Step]) -> list[str]:
+    """The steps, and before each what it reads: its own standard input where steps have one, else all that of the job."""
+    if not any(step.stdin for step in steps):
+        return [*_standard_input(payload, "stdin", _of_job(payload)), *(_step_line(payload, step) for step in steps)]
+    lines: list[str] = []
+    for index, step in enumerate(steps, 1):
+        lines += _standard_input(payload, f"stdin-{index}", step.stdin) or ["stdin=/dev/null"]
+        lines.append(_step_line(payload, step))
+    return lines
+
+
+def _of_job(payload: Payload) -> str:
+    return digest(payload.command.get("stdin_sha256"))
+
+
+def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
+    """Write what is read from standard input, else have run.sh look for it; the line that names it to run.sh."""
+    if not sha256:
+        return []
+    payload.write(f"command/{name}.sha256", f"{sha256}\n".encode())
+    if payload.has(sha256) and payload.level >= 2:  # noqa: PLR2004 - L2
+        payload.keep(f"command/{name}", sha256)
+        # of the job's own, run.sh knows the name
+        return [] if name == "stdin" else [f'stdin="$here/${{job_folder}}command/{name}"']
+    payload.needs.add(2, "input", "standard input", "what the job read from standard input", digest=sha256)
+    place = Place("out", f"/{name}")
+    payload.lay_out("input", "standard input", sha256, "-", "", place)
+    return [f"stdin={place.word()}"]
 
 
 def _step_line(payload: Payload, step: Step) -> str:

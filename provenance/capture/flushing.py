@@ -108,7 +108,7 @@ def summary(answer):
 
 def announce(record, options, environment):
     """Send a `running` record at once, once, and unspooled: only the end of a job is a promise."""
-    from provenance.capture.job import redact_strings  # noqa: PLC0415 - loaded by then
+    from provenance.capture.redaction import redact_strings  # noqa: PLC0415 - loaded by then
 
     if not options.url:
         return

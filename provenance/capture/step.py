@@ -22,6 +22,8 @@ class Step:
         line: what its command line tells.
         candidates: [(argument, signature before)] that may be files.
         inputs: its input entries.
+        standard_input: what it will read there, or None.
+        stdin_digest: of what it found on its standard input, or None.
         began: seconds since 1970.
     """
 
@@ -29,7 +31,7 @@ class Step:
         self.argv, self.line, self.candidates, self.began = seen.argv, seen.line, seen.candidates, seen.began
         self.name = name or _usual_name(self.argv)
         self.role = role or _STAGES.get(self.name, "payload")
-        self.inputs = []
+        self.inputs, self.standard_input, self.stdin_digest = [], seen.standard_input, None
 
     def describe(self, outcome):
         """Return the record's entry of this step."""
@@ -38,6 +40,7 @@ class Step:
                 "name": self.name,
                 "role": self.role,
                 "argv": redaction.redact_arguments(self.argv),
+                "stdin_sha256": self.stdin_digest,
                 "exit_code": outcome.code,
                 "signal": outcome.signal,
                 "started_at": moment(outcome.began),

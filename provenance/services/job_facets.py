@@ -199,7 +199,11 @@ def _around_arguments(record: Record) -> Facts:
     command = record.get("command") or {}
     steps = keyed(command.get("steps"), lambda step: f"step {step.get('name')}")
     return flat(
-        {"standard input": command.get("stdin_sha256"), **{f"{name}, role": steps[name].get("role") for name in steps}}
+        {
+            "standard input": command.get("stdin_sha256"),
+            **{f"{name}, role": step.get("role") for name, step in steps.items()},
+            **{f"{name}, standard input": step.get("stdin_sha256") for name, step in steps.items()},
+        }
     )
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from toy_job import Run, Toy
 
+from provenance.bundle.campaign import make_campaign
+
 
 def _lock(folder: Path) -> None:
     """Take every write and execute bit away, as a read-only medium or a careless copy does."""
@@ -406,3 +408,55 @@ def test_folder_that_begins_with_a_dash_stands_behind_two(toy: Toy, tmp_path: Pa
     assert (outcome.returncode, verdict.stdout) == (0, "IDENTICAL result.txt\n"), outcome.stderr
     assert (tmp_path / "-o" / "work/out/result.txt").is_file()
     assert (wrong.returncode, wrong.stderr) == (125, "run.sh: give one folder OUT behind --.\n")
+
+
+def _reading_steps(toy: Toy) -> list[bytes]:
+    """Give the job three steps that copy their standard input, two of them with one; return what they read."""
+    read = [b"1 first\n", b"2 second\n"]
+    digests = [toy.blobs.write(content) for content in read]
+    toy.record["outputs"] = []
+    toy.record["command"]["steps"] = [
+        {"name": name, "role": "payload", "argv": ["sh", "-c", f"cat > {name}.txt"], "exit_code": 0}
+        | ({"stdin_sha256": sha256} if sha256 else {})
+        for name, sha256 in (("one", digests[0]), ("none", None), ("two", digests[1]))
+    ]
+    return read
+
+
+@pytest.mark.parametrize("jobs", ["one", "many"])
+def test_each_step_reads_its_own_standard_input(toy: Toy, tmp_path: Path, shell: Run, jobs: str) -> None:
+    read = _reading_steps(toy)
+    plan, words = toy.plan(), []
+    if jobs == "many":
+        plan = make_campaign([toy.ingredients()], toy.blobs, toy.blobs.write, name=jobs)
+        words = ["--job", toy.record["job_id"]]
+
+    outcome = shell(toy.unpack(tmp_path / "bag", plan) / "data/run.sh", *words, tmp_path / "out")
+
+    assert outcome.returncode == 0, outcome.stderr
+    found = [(tmp_path / "out/work" / f"{name}.txt").read_bytes() for name in ("one", "none", "two")]
+    assert found == [read[0], b"", read[1]]
+
+
+@pytest.mark.parametrize("whose", ["step", "job"])
+def test_standard_input_that_is_not_here_is_asked_for_and_found_by_digest(
+    toy: Toy, tmp_path: Path, shell: Run, whose: str
+) -> None:
+    large = b"3 large\n"
+    _reading_steps(toy)
+    steps, sha256 = toy.record["command"]["steps"], hashlib.sha256(large).hexdigest()
+    for step in steps:
+        step.pop("stdin_sha256", None)
+    (steps[0] if whose == "step" else toy.record["command"])["stdin_sha256"] = sha256
+    run, elsewhere = toy.unpack(tmp_path / "bag") / "data/run.sh", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "whatever").write_bytes(large)
+
+    checked, refused = shell(run, "--check"), shell(run, tmp_path / "without")
+    outcome = shell(run, "--input-dir", elsewhere, tmp_path / "out")
+
+    assert (checked.returncode, refused.returncode) == (1, 125)
+    assert f"missing: input standard input (sha256 {sha256}" in checked.stderr
+    assert outcome.returncode == 0, outcome.stderr
+    found = [(tmp_path / "out/work" / f"{name}.txt").read_bytes() for name in ("one", "two")]
+    assert found == [large, b"" if whose == "step" else large]

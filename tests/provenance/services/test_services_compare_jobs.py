@@ -230,6 +230,21 @@ def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(fille
     assert not found["is_same"]
 
 
+def test_what_a_step_read_from_standard_input_is_told(filled: Production, one: int) -> None:
+    jobs = [
+        a_job(
+            one + place,
+            command={"steps": [{"name": "s", "role": "payload", "argv": ["cat"], "stdin_sha256": sha(read)}]},
+        )
+        for place, read in enumerate((b"a", b"b"))
+    ]
+
+    found = compared(filled, *jobs)
+
+    told = {row["key"]: (row.get("before"), row.get("after")) for row in facets(found)["command"]["differences"]}
+    assert told == {"step s, standard input": (sha(b"a"), sha(b"b"))}
+
+
 def test_lines_of_a_changed_script_are_shown(filled: Production, one: int) -> None:
     found = compared(filled, a_job(one), a_job(one + 1, scripts=[{"name": "run.sh", "sha256": sha(NEW_SCRIPT)}]))
 
