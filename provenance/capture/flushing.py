@@ -1,6 +1,7 @@
 """From a finished draft to the service: kept in the spool first, sent second; and the leftovers of earlier jobs."""
 
 import io
+import itertools
 import os
 
 from provenance.capture import accepting, delivery, fitting, homing
@@ -11,16 +12,20 @@ _BUDGET_SECONDS = 20.0
 _LOST = "lost, since no spool can be written"
 
 
-def keep(spool, draft, options):
-    """Return the path of the spooled entry; the entry itself, in memory, where no spool can be written."""
+def keep(spool, draft, options, environment):
+    """Return the path of the spooled entry, in the next place where the spool takes none; the entry itself, in memory, where no place does."""
     instructions = {"url": options.url}
     draft.attempt("names, times and lengths", accepting.mend, draft)
     draft.attempt("cutting long lists", fitting.fit, draft)
-    if spool is not None:
+    tried = set()
+    for place in itertools.chain([spool] if spool else [], spools.usable(options, environment)):
+        if place in tried:
+            continue
+        tried.add(place)
         try:
-            return spools.keep(spool, draft, instructions)
+            return spools.keep(place, draft, instructions)
         except OSError as error:
-            draft.note("the spool cannot be written: {}".format(error.strerror))
+            draft.note("the spool {} cannot be written: {}".format(place, error.strerror))
     buffer = io.BytesIO()
     spools.write(buffer, draft, instructions)
     return buffer
@@ -29,8 +34,8 @@ def keep(spool, draft, options):
 class Sender:
     """Sends one entry, and says in one line what became of it; it stays in the spool where that fails."""
 
-    def __init__(self, spool, options, environment, speaker):
-        self.spool, self.options, self.environment, self.speaker = spool, options, environment, speaker
+    def __init__(self, options, environment, speaker):
+        self.options, self.environment, self.speaker = options, environment, speaker
 
     def send(self, path, draft):
         """Send what `keep` returned."""
@@ -38,7 +43,7 @@ class Sender:
             self.speaker.detail(note)
         job_id = draft.record["job_id"]
         is_kept = not isinstance(path, io.BytesIO)
-        where = "kept in {}".format(self.spool) if is_kept else _LOST
+        where = self._where(path) if is_kept else _LOST
         home = homing.lay_out(path, job_id, self.environment) if is_kept else None
         if home:
             where += ", and goes home with the output as {}".format(os.path.basename(home))
@@ -50,6 +55,12 @@ class Sender:
             self.speaker.say("recorded {} (another process is sending it)".format(job_id))
         else:
             self._try(owned, job_id, is_kept, where, home)
+
+    def _where(self, path):
+        spool, asked = spools.of_entry(path), self.options.spool
+        if asked and os.path.abspath(asked) != spool:
+            return "kept in {}, since {} cannot be written".format(spool, asked)
+        return "kept in {}".format(spool)
 
     def _try(self, owned, job_id, is_kept, where, home):
         clock = Clock(self.options.number("budget-seconds", _BUDGET_SECONDS))
@@ -72,7 +83,7 @@ class Sender:
         if is_refused and error.is_for_good():
             if is_kept:
                 spools.reject(owned, str(error))
-                where = "kept in {}/rejected".format(self.spool)
+                where = "kept in {}/rejected".format(spools.of_entry(owned))
             self.speaker.say("{} {}: {} ({})".format(verb, job_id, error, where))
             return
         where = self._carry(owned, job_id) or where
@@ -139,17 +150,35 @@ def flush(options, environment, speaker):
 
     A service that does not answer ends it at once; a refused entry does not hold up the next ones.
     """
-    log = options.words[0] if options.words and os.path.isfile(options.words[0]) else None
-    if options.words and log is None:
-        options.values["spool"] = homing.gather(options.words[0])
-    spool = spools.find(options, environment)
+    spool = _spool_to_send(options, environment, speaker)
     if spool is None:
         speaker.say("no spool to send from")
         return 3
-    if log is not None:
+    sent, refused, problem = _send_all(spool, options, environment, speaker)
+    left = len(spools.ready(spool))
+    speaker.say(
+        "sent {}, refused {}, left {}{}".format(sent, refused, left, " ({})".format(problem) if problem else "")
+    )
+    if not options.words:
+        _tell_others(options, environment, spool, speaker)
+    return 3 if left or refused or problem else 0
+
+
+def _spool_to_send(options, environment, speaker):
+    """Return the spool of the folder that was named, else the usual one, with what a log that was named holds."""
+    if options.words and not os.path.isfile(options.words[0]):
+        return spools.open_at(homing.gather(options.words[0]))
+    spool = spools.find(options, environment)
+    if options.words and spool is not None:
         from provenance.capture import leftovers  # noqa: PLC0415
 
+        log = options.words[0]
         speaker.say("found {} in {}".format(leftovers.unpack(log, os.path.join(spool, "ready")), log))
+    return spool
+
+
+def _send_all(spool, options, environment, speaker):
+    """Send what a spool holds, and return how many entries were sent, how many refused, and the trouble that there was."""
     sent = refused = 0
     problem = None
     for path in spools.ready(spool):
@@ -175,11 +204,15 @@ def flush(options, environment, speaker):
         except Exception as error:  # this one's trouble, as far as anybody can tell
             spools.release(owned)
             problem = error
-    left = len(spools.ready(spool))
-    speaker.say(
-        "sent {}, refused {}, left {}{}".format(sent, refused, left, " ({})".format(problem) if problem else "")
-    )
-    return 3 if left or refused or problem else 0
+    return sent, refused, problem
+
+
+def _tell_others(options, environment, spool, speaker):
+    """Say which of the places that a record goes to where its spool cannot be written hold some."""
+    for other in spools.there(options, environment):
+        count = len(spools.ready(other)) if other != spool else 0
+        if count:
+            speaker.say("{} more in {}: send them by `flush {}`".format(count, other, other))
 
 
 def _address(owned):

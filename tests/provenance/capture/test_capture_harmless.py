@@ -22,13 +22,14 @@ def test_no_home_and_no_spool_still_sends(runner: Runner, service: Service) -> N
     blocked = runner.folder / "file"
     blocked.write_text("not a folder")
 
-    job(runner, "--url", service.url, environment={"JOBPROV_SPOOL": str(blocked / "spool"), "HOME": None})
+    blockers = {"JOBPROV_SPOOL": str(blocked / "spool"), "HOME": None, "TMPDIR": str(blocked)}
+    job(runner, "--url", service.url, environment=blockers)
 
     assert len(service.records) == 1
 
 
 def test_no_spool_and_no_service_only_says_so(runner: Runner) -> None:
-    done, _ = job(runner, environment={"JOBPROV_SPOOL": "/proc/spool", "HOME": None})
+    done, _ = job(runner, environment={"JOBPROV_SPOOL": "/proc/spool", "HOME": None, "TMPDIR": "/proc"})
 
     assert b"lost" in done.stderr
     assert b"flush" not in done.stderr, "nothing is left to be sent"
