@@ -3,6 +3,7 @@
 import io
 import itertools
 import os
+import sys
 
 from provenance.capture import accepting, delivery, fitting, homing
 from provenance.capture import spool as spools
@@ -146,25 +147,30 @@ def announce(record, options, environment):
 
 
 def flush(options, environment, speaker):
-    """Send everything in a spool, oldest first; return 0 when nothing is left, 3 otherwise.
+    """Send everything in a spool, oldest first; return 0 when nothing is left, 3 otherwise. With --json say on stdout what came of it.
 
     A service that does not answer ends it at once; a refused entry does not hold up the next ones.
     """
-    spool = _spool_to_send(options, environment, speaker)
+    found = {"spool": None, "found": None, "sent": 0, "refused": 0, "left": None, "problem": None, "is_answered": True}
+    spool = found["spool"] = _spool_to_send(options, environment, found)
     if spool is None:
-        speaker.say("no spool to send from")
-        return 3
-    sent, refused, problem = _send_all(spool, options, environment, speaker)
-    left = len(spools.ready(spool))
-    speaker.say(
-        "sent {}, refused {}, left {}{}".format(sent, refused, left, " ({})".format(problem) if problem else "")
-    )
-    if not options.words:
-        _tell_others(options, environment, spool, speaker)
-    return 3 if left or refused or problem else 0
+        found["problem"] = "no spool to send from"
+        speaker.say(found["problem"])
+    else:
+        if found["found"] is not None:
+            speaker.say("found {} in {}".format(found["found"], options.words[0]))
+        _send_all(found, options, environment, speaker)
+        found["left"] = len(spools.ready(spool))
+        why = " ({problem})".format(**found) if found["problem"] else ""
+        speaker.say("sent {sent}, refused {refused}, left {left}{}".format(why, **found))
+        if not options.words:
+            _tell_others(options, environment, spool, speaker)
+    if options.json:
+        sys.stdout.write(spools.encode(found).decode("utf-8") + "\n")
+    return 3 if found["left"] or found["refused"] or found["problem"] else 0
 
 
-def _spool_to_send(options, environment, speaker):
+def _spool_to_send(options, environment, found):
     """Return the spool of the folder that was named, else the usual one, with what a log that was named holds."""
     if options.words and not os.path.isfile(options.words[0]):
         return spools.open_at(homing.gather(options.words[0]))
@@ -172,16 +178,13 @@ def _spool_to_send(options, environment, speaker):
     if options.words and spool is not None:
         from provenance.capture import leftovers  # noqa: PLC0415
 
-        log = options.words[0]
-        speaker.say("found {} in {}".format(leftovers.unpack(log, os.path.join(spool, "ready")), log))
+        found["found"] = leftovers.unpack(options.words[0], os.path.join(spool, "ready"))
     return spool
 
 
-def _send_all(spool, options, environment, speaker):
-    """Send what a spool holds, and return how many entries were sent, how many refused, and the trouble that there was."""
-    sent = refused = 0
-    problem = None
-    for path in spools.ready(spool):
+def _send_all(found, options, environment, speaker):
+    """Send what a spool holds, and count what came of it: `is_answered` where the service took or refused each one."""
+    for path in spools.ready(found["spool"]):
         owned = spools.claim(path)
         if owned is None:
             continue
@@ -189,22 +192,21 @@ def _send_all(spool, options, environment, speaker):
             clock = Clock(options.number("budget-seconds", _BUDGET_SECONDS))
             deliver(owned, options, environment, clock, None if options.url else _address(owned))
             os.unlink(owned)
-            sent += 1
+            found["sent"] += 1
         except delivery.RefusedError as error:
             if error.is_for_good():
                 spools.reject(owned, str(error))
             else:  # another experiment's, perhaps: the next ones may be taken
                 spools.release(owned)
             speaker.say("refused {}: {}".format(os.path.basename(path), error))
-            refused += 1
+            found["refused"] += 1
         except delivery.LaterError as error:
             spools.release(owned)
-            problem = error
+            found["problem"], found["is_answered"] = str(error), False
             break
         except Exception as error:  # this one's trouble, as far as anybody can tell
             spools.release(owned)
-            problem = error
-    return sent, refused, problem
+            found["problem"] = str(error) or type(error).__name__
 
 
 def _tell_others(options, environment, spool, speaker):
