@@ -11,7 +11,8 @@ from provenance.bundle.payload import Payload
 from provenance.bundle.places import Place, quote
 
 _NOT_FOUND = frozenset({"126", "127"})  # the shell's own codes for a program that could not be started
-_SIGNALLED = 128
+_SIGNALLED, _CODES = 128, 256
+_SIGNALS = range(-64, -1)
 _LIMITS = (
     ("s", "stack_bytes", 1024),
     ("t", "cpu_seconds", 1),
@@ -59,7 +60,19 @@ def _code(outcome: Mapping[str, Any], field: str) -> str:
     signal, code = number(outcome.get("signal")), number(outcome.get(field))
     if signal:
         return str(_SIGNALLED + signal)
-    return "-" if code is None else str(code)
+    return "-" if code is None else _shown(code)
+
+
+def _shown(code: int) -> str:
+    """What a shell sees of a code as a program told it: codes of its own come out modulo 256.
+
+    Multiples of 256 are the status that `system()` and `wait()` hand on; -2 to -64 signals, as Python's subprocess tells them.
+    """
+    if code in _SIGNALS:
+        return str(_SIGNALLED - code)
+    if code and code % _CODES == 0:
+        return str(code // _CODES) if 0 < code // _CODES < _CODES else "-"
+    return str(code % _CODES)
 
 
 def add_command(payload: Payload) -> None:

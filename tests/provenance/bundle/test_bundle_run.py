@@ -410,6 +410,30 @@ def test_folder_that_begins_with_a_dash_stands_behind_two(toy: Toy, tmp_path: Pa
     assert (wrong.returncode, wrong.stderr) == (125, "run.sh: give one folder OUT behind --.\n")
 
 
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [(8021, 85), (256, 1), (65280, 255), (-11, 139), (-9, 137), (-1, 255), (-256, None), (1 << 40, None)],
+)
+def test_code_that_no_shell_shows_is_compared_with_what_it_sees_of_it(
+    toy: Toy, tmp_path: Path, shell: Run, recorded: int, shown: int | None
+) -> None:
+    """The framework's own code was never equal to the rerun's, which ended there, before the next step."""
+    ending = f"exit {shown or 7}"
+    toy.record["state"], toy.record["outputs"] = "failed", []
+    toy.record["command"]["steps"] = [
+        {"name": "one", "role": "payload", "argv": ["sh", "-c", ending], "exit_code": recorded},
+        {"name": "two", "role": "payload", "argv": ["sh", "-c", "echo two >log"], "exit_code": 0},
+    ]
+    bag = toy.unpack(tmp_path / "bag")
+
+    outcome = shell(bag / "data/run.sh", tmp_path / "out")
+    verdict = shell(bag / "data/verify.sh", tmp_path / "out")
+
+    assert outcome.returncode == (shown or 7), outcome.stderr
+    assert (tmp_path / "out/work/log").exists() == (shown is not None)
+    assert ("as recorded" in verdict.stderr) == (shown is not None)
+
+
 def _reading_steps(toy: Toy) -> list[bytes]:
     """Give the job three steps that copy their standard input, two of them with one; return what they read."""
     read = [b"1 first\n", b"2 second\n"]
