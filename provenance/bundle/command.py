@@ -1,6 +1,7 @@
 """The command in a bundle: `command/`, the payload steps that run.sh replays, and the programs that they need."""
 
 import os.path
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,25 @@ from provenance.bundle.payload import Payload
 from provenance.bundle.places import Place, quote
 
 _NOT_FOUND = frozenset({"126", "127"})  # the shell's own codes for a program that could not be started
+_OUR_OWN = frozenset(
+    [
+        "elsewhere",
+        "exit-codes.txt",
+        "git",
+        "home",
+        "in-part.txt",
+        "input",
+        "job.txt",
+        "laid-out.txt",
+        "root",
+        "run.log",
+        "src",
+        "stdin",
+        "tmp",
+        "work",
+    ]
+)
+"""Names that run.sh itself makes in OUT."""
 _SIGNALLED, _CODES = 128, 256
 _SIGNALS = range(-64, -1)
 _LIMITS = (
@@ -84,10 +104,33 @@ def add_command(payload: Payload) -> None:
     payload.shell("command/programs.sh", _program_lines(payload, steps))
     if not steps:
         payload.needs.add(1, "code", "command", "the command of the job was not recorded")
+    _link_beside(payload)
     payload.shell(
         "command/layout.sh",
         payload.layout + [f"link {quote(target)} {place.word()}" for target, place in payload.links],
     )
+
+
+def _link_beside(payload: Payload) -> None:
+    """Let scripts find by `../NAME` what the job used beside its working directory: arguments are rewritten, scripts are not.
+
+    In a copy of a checkout the folders lie as they did; further up than OUT nothing can lie.
+    """
+    if not payload.places.working_directory or any(line.startswith("work_inside ") for line in payload.layout):
+        return
+    files = [file for name in ("inputs", "outputs", "scripts") for file in rows(payload.record.get(name))]
+    names = {posixpath.normpath(text(file.get("path"))).split("/")[:2][-1] for file in files if _is_beside(file)}
+    for name in sorted(names.difference(_OUR_OWN)):
+        if name.startswith("stdin-"):
+            continue  # run.sh's own, too
+        beside = payload.places.absolute(f"../{name}")
+        place = payload.places.locate(beside) or Place("elsewhere", beside)
+        payload.links.append((f"{place.variable}{place.rest}", Place("out", f"/{name}")))
+
+
+def _is_beside(file: Mapping[str, Any]) -> bool:
+    parts = posixpath.normpath(text(file.get("path"))).split("/")
+    return len(parts) > 1 and parts[0] == ".." and parts[1] != ".."
 
 
 def _argv_text(steps: list[Step]) -> bytes:

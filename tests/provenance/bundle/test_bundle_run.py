@@ -434,6 +434,35 @@ def test_code_that_no_shell_shows_is_compared_with_what_it_sees_of_it(
     assert ("as recorded" in verdict.stderr) == (shown is not None)
 
 
+def test_scripts_find_and_write_files_beside_the_working_directory(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    """A script names `../calib/x.txt` in its text, where nothing is rewritten."""
+    table, card = toy.blobs.write(b"constants\n"), toy.blobs.write(b"card\n")
+    text = "cat ../calib/x.txt ../card.txt > ../made.txt; cat ../calib/x.txt > ../made/y.txt; cat '../job 17/own.txt'"
+    toy.record["command"]["steps"] = [
+        {"name": "one", "role": "payload", "argv": ["sh", "-c", text], "exit_code": 0},
+    ]
+    toy.record["inputs"] = [
+        {"name": "x.txt", "path": "../calib/x.txt", "sha256": table, "size_bytes": 10},
+        {"name": "card.txt", "path": "../card.txt", "sha256": card, "size_bytes": 5},
+        {"name": "own.txt", "path": "../job 17/own.txt", "sha256": card, "size_bytes": 5},
+        {"name": "up.txt", "path": "../../up.txt", "sha256": card, "size_bytes": 5},
+    ]
+    toy.record["outputs"] = [
+        {"name": name, "path": f"../{path}", "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+        for name, path, content in (
+            ("made.txt", "made.txt", b"constants\ncard\n"),
+            ("y.txt", "made/y.txt", b"constants\n"),
+        )
+    ]
+    bag = toy.unpack(tmp_path / "bag")
+
+    outcome = shell(bag / "data/run.sh", tmp_path / "out")
+    verdict = shell(bag / "data/verify.sh", tmp_path / "out")
+
+    assert outcome.returncode == 0, (outcome.stderr, (tmp_path / "out/run.log").read_text())
+    assert (verdict.returncode, verdict.stdout) == (0, "IDENTICAL made.txt\nIDENTICAL y.txt\n"), verdict.stderr
+
+
 def _reading_steps(toy: Toy) -> list[bytes]:
     """Give the job three steps that copy their standard input, two of them with one; return what they read."""
     read = [b"1 first\n", b"2 second\n"]
