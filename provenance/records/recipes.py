@@ -18,6 +18,7 @@ _SCHEMES = {_STRONG: "r1", _WEAK: "r1w"}
 _DIGEST_BYTES = 16  # of a thousand million recipes no two are alike by accident
 _TAG_BYTES = 4
 _ALGORITHMS = (
+    "root-content-2",
     "root-content-1",
     "root-masked-1",
     "text-content-1",

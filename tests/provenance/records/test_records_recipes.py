@@ -175,6 +175,8 @@ def test_result_is_named_by_its_algorithm_and_knows_no_names() -> None:
     renamed = result(outputs=[{"name": "other.root", "content_digest": f"root-content-1:{D}", "sha256": B}])
 
     assert str(result()).startswith("root-content-1:")
+    newer = str(result(outputs=[{"name": "out1.root", "content_digest": f"root-content-2:{D}"}]))
+    assert newer.startswith("root-content-2:")
     assert renamed == result()
     assert result(outputs=[{"name": "out1.root", "content_digest": f"root-content-1:{A}"}]) != result()
 
