@@ -8,6 +8,7 @@ from typing import Any
 
 from provenance.bundle.fields import digest, mapping, number, rows, text, texts
 from provenance.bundle.names import percent
+from provenance.bundle.odd_words import exact_words
 from provenance.bundle.payload import Payload
 from provenance.bundle.places import Place, quote
 
@@ -48,12 +49,14 @@ class Step:
     Attributes:
         expected: the exit code that a shell sees, `-` where none was recorded.
         stdin: digest of what it read from standard input, where that is told of the step itself; empty for nothing.
+        words: the arguments as they were, where they are no UTF-8.
     """
 
     name: str
     argv: list[str]
     expected: str
     stdin: str = ""
+    words: tuple[str, ...] = ()
 
 
 def payload_steps(record: Mapping[str, Any]) -> list[Step]:
@@ -66,11 +69,13 @@ def payload_steps(record: Mapping[str, Any]) -> list[Step]:
             texts(step.get("argv")),
             _code(step, "exit_code"),
             digest(step.get("stdin_sha256")),
+            tuple(exact_words(step)),
         )
         for index, step in enumerate(chosen)
     ]
     if not steps and texts(command.get("argv")):
-        steps = [Step("job", texts(command.get("argv")), _code(outcome, "code"))]
+        argv = texts(command.get("argv"))
+        steps = [Step("job", argv, _code(outcome, "code"), words=tuple(argv))]
     if len(steps) == 1 and steps[0].expected == "-":
         steps = [replace(steps[0], expected=_code(outcome, "code"))]
     return steps
@@ -135,7 +140,7 @@ def _is_beside(file: Mapping[str, Any]) -> bool:
 
 def _argv_text(steps: list[Step]) -> bytes:
     """One argument a line, percent-encoded; an empty line between steps."""
-    return "\n".join("".join(f"{percent(argument)}\n" for argument in step.argv) for step in steps).encode(
+    return "\n".join("".join(f"{percent(argument)}\n" for argument in step.words) for step in steps).encode(
         "utf-8", "replace"
     )
 
@@ -186,7 +191,7 @@ def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
 
 
 def _step_line(payload: Payload, step: Step) -> str:
-    program, *arguments = step.argv
+    program, *arguments = step.words
     words = [_program_word(payload, program), *(payload.places.rewrite(argument) for argument in arguments)]
     if "=" in program or program.startswith("-"):
         # env would take it for a variable or an option
@@ -215,7 +220,7 @@ def _scripts_that_ran(payload: Payload, steps: list[Step]) -> set[Place]:
     """Every recorded script, and every program of a step, that has an interpreter."""
     paths = [text(script.get("path")) or text(script.get("name")) for script in rows(payload.record.get("scripts"))]
     ran = {_place_of(payload, f"./{path}" if "/" not in path else path) for path in paths}
-    ran |= {_place_of(payload, step.argv[0]) for step in steps}
+    ran |= {_place_of(payload, step.words[0]) for step in steps}
     return {place for place in ran if place is not None and place in payload.shebangs}
 
 
@@ -224,7 +229,7 @@ def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
     path = text(mapping(mapping(payload.record.get("environment")).get("variables")).get("PATH"))
     wanted: dict[str, str] = {}
     for step in steps:
-        program = step.argv[0]
+        program = step.words[0]
         if _is_outside(payload, program) and step.expected not in _NOT_FOUND:
             wanted.setdefault(program, f"step {step.name}")
     for place in sorted(_scripts_that_ran(payload, steps), key=lambda place: (place.variable, place.rest)):

@@ -463,6 +463,39 @@ def test_scripts_find_and_write_files_beside_the_working_directory(toy: Toy, tmp
     assert (verdict.returncode, verdict.stdout) == (0, "IDENTICAL made.txt\nIDENTICAL y.txt\n"), verdict.stderr
 
 
+def test_arguments_and_names_that_are_no_utf_8_are_the_recorded_bytes(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    r"""The program got the letters `\xff`, since that is how a record, which is text, writes a byte."""
+    text = 'printf "%s\\n" "$1" >title.txt; cat "$2" >"${3#--out=}"; printf "%s" "$4" >literal.txt'
+    argv = ["sh", "-c", text, "sh", "caf\\xe9 100%", "in-\\xff.dat", "--out=out-\\xfe.txt", "\\xe9"]
+    encoded = {
+        "4": "caf%E9 100%25",
+        "5": "in-%FF.dat",
+        "6": "--out=out-%FE.txt",
+        "7": "secret",
+        "x": "%FF",
+        "99": "%FF",
+    }
+    toy.record["command"]["steps"] = [
+        {"name": "one", "role": "payload", "argv": argv, "argv_encoded": encoded, "exit_code": 0}
+    ]
+    content = b"events\n"
+    file = {"sha256": toy.blobs.write(content), "size_bytes": len(content)}
+    toy.record["inputs"] = [{"name": "in-\\xff.dat", "path": "in-\\xff.dat", **file}]
+    toy.record["outputs"] = [{"name": "out-\\xfe.txt", "path": "out-\\xfe.txt", **file}]
+    bag = toy.unpack(tmp_path / "bag")
+
+    outcome = shell(bag / "data/run.sh", tmp_path / "out")
+    verdict = shell(bag / "data/verify.sh", tmp_path / "out")
+
+    assert outcome.returncode == 0, (outcome.stderr, (tmp_path / "out/run.log").read_bytes())
+    assert (tmp_path / "out/work/title.txt").read_bytes() == b"caf\xe9 100%\n"
+    assert (tmp_path / "out/work/literal.txt").read_bytes() == b"\\xe9", "what argv says otherwise is not taken"
+    assert {b"in-\xff.dat", b"out-\xfe.txt"} < {os.fsencode(path.name) for path in (tmp_path / "out/work").iterdir()}
+    assert verdict.returncode == 0, verdict.stderr
+    assert verdict.stdout.startswith("IDENTICAL out-\\xfe.txt\nEXTRA literal.txt\n")
+    assert "caf%E9 100%25" in (bag / "data/command/argv.txt").read_text().splitlines()
+
+
 def _reading_steps(toy: Toy) -> list[bytes]:
     """Give the job three steps that copy their standard input, two of them with one; return what they read."""
     read = [b"1 first\n", b"2 second\n"]

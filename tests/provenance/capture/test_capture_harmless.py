@@ -160,15 +160,31 @@ def test_names_that_are_no_unicode_are_kept_as_escapes(runner: Runner, service: 
     (runner.folder / os.fsdecode(name)).write_bytes(b"x")
 
     done = subprocess.run(
-        [runner.python, runner.hook, "run", "--url", service.url, "--input", name, "--", "sh", "-c", b"exit 3 # \xfe"],
-        env=runner.environment,
+        [
+            runner.python,
+            runner.hook,
+            "run",
+            "--url",
+            service.url,
+            "--input",
+            name,
+            "--",
+            "sh",
+            "-c",
+            b"exit 3 # 1% \xfe",
+        ],
+        env={**runner.environment, "ODD": b"caf\xe9"},
         cwd=runner.folder,
         capture_output=True,
         check=False,
     )
 
     assert done.returncode == 3
-    assert service.only_record()["inputs"][0]["name"] == "in-\\xff.dat"
+    record = service.only_record()
+    (step,) = record["command"]["steps"]
+    assert record["inputs"][0]["name"] == "in-\\xff.dat"
+    assert (step["argv"][2], step["argv_encoded"]) == ("exit 3 # 1% \\xfe", {"2": "exit 3 # 1%25 %FE"})
+    assert any(note.endswith("a rerun gets these letters: variable ODD") for note in record["extra"]["hook_notes"])
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["run"], ["run", "--"], ["step", "--name", "x"]])
