@@ -1,5 +1,6 @@
 """`jobprov record`: send records, or a spool of the hook, by hand."""
 
+import json
 import os
 import sys
 import tempfile
@@ -56,11 +57,27 @@ def _flush(path: Path, url: str | None) -> dict[str, object]:
         build(str(hook))  # type: ignore[no-untyped-call]
         environment = {**os.environ, **({"JOBPROV_TOKEN": settings.token} if settings.token else {})}
         spool = [] if path.is_dir() else ["--spool", str(Path(folder) / "spool")]
-        words = [sys.executable, str(hook), "flush", *spool, "--url", settings.url, str(path)]
+        words = [sys.executable, str(hook), "flush", "--json", *spool, "--url", settings.url, str(path)]
         ended = subprocess.run(words, env=environment, capture_output=True, text=True, errors="replace", check=False)
-    outcome = (ended.stdout + ended.stderr).strip()
+    said = _said(ended.stdout)
+    outcome = ended.stderr.strip()
+    if said.get("found") == 0:
+        return {
+            "path": str(path),
+            "is_taken": False,
+            "outcome": "it holds no whole record: what it has of one was cut or changed",
+        }
     result: dict[str, object] = {"path": str(path), "is_taken": ended.returncode == 0, "outcome": outcome}
-    return {**result, "is_unreachable": True} if ended.returncode and " refused 0," in outcome else result
+    return result if said.get("is_answered", True) else {**result, "is_unreachable": True}
+
+
+def _said(text: str) -> dict[str, object]:
+    """Return what the hook says of a flush; nothing where it could not say it."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 COMMANDS = {"record": record}

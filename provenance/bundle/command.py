@@ -1,17 +1,39 @@
 """The command in a bundle: `command/`, the payload steps that run.sh replays, and the programs that they need."""
 
 import os.path
+import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provenance.bundle.fields import digest, mapping, number, rows, text, texts
 from provenance.bundle.names import percent
+from provenance.bundle.odd_words import exact_words
 from provenance.bundle.payload import Payload
 from provenance.bundle.places import Place, quote
 
 _NOT_FOUND = frozenset({"126", "127"})  # the shell's own codes for a program that could not be started
-_SIGNALLED = 128
+_OUR_OWN = frozenset(
+    [
+        "elsewhere",
+        "exit-codes.txt",
+        "git",
+        "home",
+        "in-part.txt",
+        "input",
+        "job.txt",
+        "laid-out.txt",
+        "root",
+        "run.log",
+        "src",
+        "stdin",
+        "tmp",
+        "work",
+    ]
+)
+"""Names that run.sh itself makes in OUT."""
+_SIGNALLED, _CODES = 128, 256
+_SIGNALS = range(-64, -1)
 _LIMITS = (
     ("s", "stack_bytes", 1024),
     ("t", "cpu_seconds", 1),
@@ -22,11 +44,19 @@ _KILLED = "137"
 
 @dataclass(frozen=True)
 class Step:
-    """One program to replay; `expected` is the exit code that a shell sees, `-` where none was recorded."""
+    """One program to replay.
+
+    Attributes:
+        expected: the exit code that a shell sees, `-` where none was recorded.
+        stdin: digest of what it read from standard input, where that is told of the step itself; empty for nothing.
+        words: the arguments as they were, where they are no UTF-8.
+    """
 
     name: str
     argv: list[str]
     expected: str
+    stdin: str = ""
+    words: tuple[str, ...] = ()
 
 
 def payload_steps(record: Mapping[str, Any]) -> list[Step]:
@@ -34,13 +64,20 @@ def payload_steps(record: Mapping[str, Any]) -> list[Step]:
     command, outcome = mapping(record.get("command")), mapping(record.get("exit"))
     chosen = [step for step in rows(command.get("steps")) if step.get("role") == "payload" and texts(step.get("argv"))]
     steps = [
-        Step(text(step.get("name")) or f"step-{index}", texts(step.get("argv")), _code(step, "exit_code"))
+        Step(
+            text(step.get("name")) or f"step-{index}",
+            texts(step.get("argv")),
+            _code(step, "exit_code"),
+            digest(step.get("stdin_sha256")),
+            tuple(exact_words(step)),
+        )
         for index, step in enumerate(chosen)
     ]
     if not steps and texts(command.get("argv")):
-        steps = [Step("job", texts(command.get("argv")), _code(outcome, "code"))]
+        argv = texts(command.get("argv"))
+        steps = [Step("job", argv, _code(outcome, "code"), words=tuple(argv))]
     if len(steps) == 1 and steps[0].expected == "-":
-        steps = [Step(steps[0].name, steps[0].argv, _code(outcome, "code"))]
+        steps = [replace(steps[0], expected=_code(outcome, "code"))]
     return steps
 
 
@@ -48,7 +85,19 @@ def _code(outcome: Mapping[str, Any], field: str) -> str:
     signal, code = number(outcome.get("signal")), number(outcome.get(field))
     if signal:
         return str(_SIGNALLED + signal)
-    return "-" if code is None else str(code)
+    return "-" if code is None else _shown(code)
+
+
+def _shown(code: int) -> str:
+    """What a shell sees of a code as a program told it: codes of its own come out modulo 256.
+
+    Multiples of 256 are the status that `system()` and `wait()` hand on; -2 to -64 signals, as Python's subprocess tells them.
+    """
+    if code in _SIGNALS:
+        return str(_SIGNALLED - code)
+    if code and code % _CODES == 0:
+        return str(code // _CODES) if 0 < code // _CODES < _CODES else "-"
+    return str(code % _CODES)
 
 
 def add_command(payload: Payload) -> None:
@@ -56,26 +105,42 @@ def add_command(payload: Payload) -> None:
     steps = payload_steps(payload.record)
     payload.write("command/argv.txt", _argv_text(steps))
     payload.write("command/cwd.txt", f"{percent(text(payload.command.get('working_directory')))}\n".encode())
-    payload.shell("command/steps.sh", [*_settings(payload), *(_step_line(payload, step) for step in steps)])
+    payload.shell("command/steps.sh", [*_settings(payload), *_step_lines(payload, steps)])
     payload.shell("command/programs.sh", _program_lines(payload, steps))
-    stdin = digest(payload.command.get("stdin_sha256"))
-    if stdin:
-        payload.write("command/stdin.sha256", f"{stdin}\n".encode())
-        if payload.has(stdin) and payload.level >= 2:  # noqa: PLR2004 - L2
-            payload.keep("command/stdin", stdin)
-        else:
-            payload.needs.add(2, "input", "standard input", "what the job read from standard input", digest=stdin)
     if not steps:
         payload.needs.add(1, "code", "command", "the command of the job was not recorded")
+    _link_beside(payload)
     payload.shell(
         "command/layout.sh",
         payload.layout + [f"link {quote(target)} {place.word()}" for target, place in payload.links],
     )
 
 
+def _link_beside(payload: Payload) -> None:
+    """Let scripts find by `../NAME` what the job used beside its working directory: arguments are rewritten, scripts are not.
+
+    In a copy of a checkout the folders lie as they did; further up than OUT nothing can lie.
+    """
+    if not payload.places.working_directory or any(line.startswith("work_inside ") for line in payload.layout):
+        return
+    files = [file for name in ("inputs", "outputs", "scripts") for file in rows(payload.record.get(name))]
+    names = {posixpath.normpath(text(file.get("path"))).split("/")[:2][-1] for file in files if _is_beside(file)}
+    for name in sorted(names.difference(_OUR_OWN)):
+        if name.startswith("stdin-"):
+            continue  # run.sh's own, too
+        beside = payload.places.absolute(f"../{name}")
+        place = payload.places.locate(beside) or Place("elsewhere", beside)
+        payload.links.append((f"{place.variable}{place.rest}", Place("out", f"/{name}")))
+
+
+def _is_beside(file: Mapping[str, Any]) -> bool:
+    parts = posixpath.normpath(text(file.get("path"))).split("/")
+    return len(parts) > 1 and parts[0] == ".." and parts[1] != ".."
+
+
 def _argv_text(steps: list[Step]) -> bytes:
     """One argument a line, percent-encoded; an empty line between steps."""
-    return "\n".join("".join(f"{percent(argument)}\n" for argument in step.argv) for step in steps).encode(
+    return "\n".join("".join(f"{percent(argument)}\n" for argument in step.words) for step in steps).encode(
         "utf-8", "replace"
     )
 
@@ -95,8 +160,38 @@ def _settings(payload: Payload) -> list[str]:
     return lines
 
 
+def _step_lines(payload: Payload, steps: list[Step]) -> list[str]:
+    """The steps, and before each what it reads: its own standard input where steps have one, else all that of the job."""
+    if not any(step.stdin for step in steps):
+        return [*_standard_input(payload, "stdin", _of_job(payload)), *(_step_line(payload, step) for step in steps)]
+    lines: list[str] = []
+    for index, step in enumerate(steps, 1):
+        lines += _standard_input(payload, f"stdin-{index}", step.stdin) or ["stdin=/dev/null"]
+        lines.append(_step_line(payload, step))
+    return lines
+
+
+def _of_job(payload: Payload) -> str:
+    return digest(payload.command.get("stdin_sha256"))
+
+
+def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
+    """Write what is read from standard input, else have run.sh look for it; the line that names it to run.sh."""
+    if not sha256:
+        return []
+    payload.write(f"command/{name}.sha256", f"{sha256}\n".encode())
+    if payload.has(sha256) and payload.level >= 2:  # noqa: PLR2004 - L2
+        payload.keep(f"command/{name}", sha256)
+        # of the job's own, run.sh knows the name
+        return [] if name == "stdin" else [f'stdin="$here/${{job_folder}}command/{name}"']
+    payload.needs.add(2, "input", "standard input", "what the job read from standard input", digest=sha256)
+    place = Place("out", f"/{name}")
+    payload.lay_out("input", "standard input", sha256, "-", "", place)
+    return [f"stdin={place.word()}"]
+
+
 def _step_line(payload: Payload, step: Step) -> str:
-    program, *arguments = step.argv
+    program, *arguments = step.words
     words = [_program_word(payload, program), *(payload.places.rewrite(argument) for argument in arguments)]
     if "=" in program or program.startswith("-"):
         # env would take it for a variable or an option
@@ -125,7 +220,7 @@ def _scripts_that_ran(payload: Payload, steps: list[Step]) -> set[Place]:
     """Every recorded script, and every program of a step, that has an interpreter."""
     paths = [text(script.get("path")) or text(script.get("name")) for script in rows(payload.record.get("scripts"))]
     ran = {_place_of(payload, f"./{path}" if "/" not in path else path) for path in paths}
-    ran |= {_place_of(payload, step.argv[0]) for step in steps}
+    ran |= {_place_of(payload, step.words[0]) for step in steps}
     return {place for place in ran if place is not None and place in payload.shebangs}
 
 
@@ -134,7 +229,7 @@ def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
     path = text(mapping(mapping(payload.record.get("environment")).get("variables")).get("PATH"))
     wanted: dict[str, str] = {}
     for step in steps:
-        program = step.argv[0]
+        program = step.words[0]
         if _is_outside(payload, program) and step.expected not in _NOT_FOUND:
             wanted.setdefault(program, f"step {step.name}")
     for place in sorted(_scripts_that_ran(payload, steps), key=lambda place: (place.variable, place.rest)):

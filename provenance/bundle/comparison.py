@@ -1,9 +1,9 @@
 """Content digests of outputs, and their comparison: what verify.py in a bundle and the package itself both run.
 
 verify.py is this module with the others that it imports before it (see templates): the standard library alone, uproot where that
-is at hand, Python 3.6. Digests are `name-version:hex` (SHA-256): root-content-1, root-masked-1, and text-content-1, which is text
-with its line ends made LF. A comparator is a word, and, where it has parameters, these as JSON after a blank: what the experiment
-declared for the output.
+is at hand, Python 3.6. Digests are `name-version:hex` (SHA-256): root-content-2 (root-content-1 of older records),
+root-masked-1, and text-content-1, which is text with its line ends made LF. A comparator is a word, and, where it
+has parameters, these as JSON after a blank: what the experiment declared for the output.
 """
 
 # ruff: noqa: BLE001, D417, FURB188, UP006, UP031, UP035, UP045, PTH123 - Python 3.6, and read by people who have no linter
@@ -29,14 +29,14 @@ _Answer = Optional[Tuple[str, str]]
 _Step = Callable[[str, str, Dict[str, Any]], _Answer]
 
 
-def content_digest(path: str, algorithm: str = "root-content-1") -> str:
+def content_digest(path: str, algorithm: str = "root-content-2") -> str:
     """The content digest of a file, `algorithm:hex`.
 
     Raises:
         UndecidedError: the algorithm is unknown, its library is not installed, or the file is not of its kind.
     """
-    if algorithm == "root-content-1":
-        text = "".join(line + "\n" for line in root_content(path))
+    if algorithm in ("root-content-1", "root-content-2"):
+        text = "".join(line + "\n" for line in root_content(path, int(algorithm[-1])))
         return _named(algorithm, hashlib.sha256(text.encode("utf-8")))
     if algorithm == "root-masked-1":
         return _named(algorithm, hashlib.sha256(mask_root(path)))
@@ -88,7 +88,7 @@ def read_comparator(text: str) -> Tuple[str, Dict[str, Any]]:
 
 def _climb_down(path: str, known: Dict[str, str], word: str, rule: Dict[str, Any]) -> Tuple[str, str, str]:
     """Try what a comparator allows, the strictest first; the first that holds gives the level."""
-    if "content" in known and _may_decide(word, known["content"]):
+    if "content" in known and _may_decide(word, known):
         is_decided = known["comparator"] == "content" and "reference" not in known
         if is_decided or content_digest(path, known["content"].split(":", 1)[0]) == known["content"]:
             return _compare_content(path, known["content"])
@@ -102,9 +102,11 @@ def _climb_down(path: str, known: Dict[str, str], word: str, rule: Dict[str, Any
     return "DIFFERENT", "R2", _tagged(word, rule)
 
 
-def _may_decide(word: str, recorded: str) -> bool:
-    """Whether a recorded digest is as strict as the comparator: `masked` wants more than equal content."""
-    return word != "masked" or recorded.startswith("root-masked-")
+def _may_decide(word: str, known: Dict[str, str]) -> bool:
+    """Whether a recorded digest is as strict as the comparator, and as the file: `masked` wants more than equal content."""
+    if known["content"].startswith("root-content-1:") and "reference" in known:
+        return False  # the file tells more
+    return word != "masked" or known["content"].startswith("root-masked-")
 
 
 def _is_root(path: str) -> bool:
@@ -123,7 +125,7 @@ def _by_mask(path: str, reference: str, _rule: Dict[str, Any]) -> _Answer:
 
 def _by_content(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
     same = kept_content(path, rule) == kept_content(reference, rule)
-    return ("R5", _tagged("root-content", rule) if rule.get("ignore") else "root-content-1") if same else None
+    return ("R5", _tagged("root-content", rule) if rule.get("ignore") else "root-content-2") if same else None
 
 
 def _by_entries(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
@@ -195,7 +197,7 @@ def _compare_reference(path: str, reference: str) -> Tuple[str, str, str]:
     if mask_root(path) == mask_root(reference):
         return "EQUIVALENT", "R6", "root-masked-1"
     same = root_objects(path) == root_objects(reference)
-    return ("EQUIVALENT", "R5", "root-content-1") if same else ("DIFFERENT", "R2", "root-content-1")
+    return ("EQUIVALENT", "R5", "root-content-2") if same else ("DIFFERENT", "R2", "root-content-2")
 
 
 def _compare_content(path: str, recorded: str) -> Tuple[str, str, str]:
@@ -203,7 +205,7 @@ def _compare_content(path: str, recorded: str) -> Tuple[str, str, str]:
     same = content_digest(path, algorithm) == recorded
     if algorithm == "root-masked-1" and not same:
         raise UndecidedError(
-            "more than dates and ids differs, and the record has no root-content-1 digest to compare with"
+            "more than dates and ids differs, and the record has no root-content-2 digest to compare with"
         )
     return (
         ("EQUIVALENT", "R6" if algorithm == "root-masked-1" else "R5", algorithm)
@@ -219,7 +221,7 @@ def main(arguments: List[str]) -> int:
     parser.add_argument("file")
     for option in ("sha256", "content", "checksums", "reference", "comparator"):
         parser.add_argument("--" + option, default="-")
-    parser.add_argument("--algorithm", default="root-content-1")
+    parser.add_argument("--algorithm", default="root-content-2")
     chosen = vars(parser.parse_args(arguments))
     try:
         if chosen["act"] == "digest":

@@ -9,6 +9,7 @@ from provenance.bundle.fields import mapping, text, to_bytes
 from provenance.bundle.ingredients import Ingredients
 from provenance.bundle.names import NAME_BYTES, Shelf, percent, plain_name
 from provenance.bundle.needs import Needs, tsv
+from provenance.bundle.odd_words import odd_names
 from provenance.bundle.places import Place, Places, normal, quote
 
 _BESIDE = ".modes.tsv"
@@ -38,7 +39,7 @@ class Payload:
         self.repositories: dict[str, str] = {}
         self.needs = Needs()
         self.command = mapping(self.record.get("command"))
-        self.places = Places(text(self.command.get("working_directory")))
+        self.places = Places(text(self.command.get("working_directory")), odd_names(self.record))
         self.layout: list[str] = []
         self.links: list[tuple[str, Place]] = []
         self.laid_out: set[Place] = set()

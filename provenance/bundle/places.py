@@ -7,6 +7,7 @@ repositories) and `$elsewhere` (a mirror of the root folder, for files that the 
 
 import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 # a path starts after a blank, a separator, a scheme or a one-letter option such as -I
@@ -36,9 +37,10 @@ def quote(string: str) -> str:
 
 
 class Places:
-    """Maps the paths that the job used to the places of a rerun."""
+    """Maps the paths that the job used to the places of a rerun; `odd` says what paths were that are no UTF-8, by how they are recorded."""
 
-    def __init__(self, working_directory: str) -> None:
+    def __init__(self, working_directory: str, odd: Mapping[str, str] | None = None) -> None:
+        self._odd = odd or {}
         self.working_directory = normal(working_directory) if working_directory.startswith("/") else ""
         self._prefixes: dict[str, Place] = {}
         self._exact: dict[str, Place] = {}
@@ -62,13 +64,14 @@ class Places:
 
     def absolute(self, path: str) -> str:
         """The path as an absolute one where the working directory is known, else as it is, without `.` and `..`."""
-        return normal(posixpath.join(self.working_directory, path))
+        return normal(posixpath.join(self.working_directory, self._odd.get(path, path)))
 
     def settle(self, path: str) -> Place | None:
         """The place where a file that the job used by this path is laid out; strings that name it will be rewritten.
 
         None for an empty path, and for a relative one that leaves a working directory which nobody recorded.
         """
+        path = self._odd.get(path, path)
         if "://" in path:
             return self._settle_exact(
                 path, Place("elsewhere", "/" + posixpath.normpath("/" + path.split("://", 1)[1]).lstrip("/"))

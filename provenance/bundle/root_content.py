@@ -1,8 +1,9 @@
-"""root-content-1: what a ROOT file holds, whatever its compression, basket size, dates and ids.
+"""root-content-2: what a ROOT file holds, whatever its compression, basket size, dates and ids.
 
 One line of JSON an object (latest cycle; sorted): path, class, and for trees every branch: values (flattened, little-endian,
 NaNs made one), counts of each nested level, number of entries. Branches and objects that uproot cannot interpret count by
-their decompressed bytes and are marked opaque. Python 3.6: part of a bundle's verify.py.
+their decompressed bytes and are marked opaque. root-content-1, of older records, has neither the names of bins nor where one axis
+ends and the next begins. Both are frozen: what is to be told besides needs another number. Python 3.6: part of a bundle's verify.py.
 """
 
 # ruff: noqa: BLE001, ICN001, UP006, UP031, UP035, PTH123 - Python 3.6, and read by people who have no linter
@@ -15,22 +16,25 @@ from provenance.bundle.root_masking import UndecidedError, check_header
 CHUNK_ENTRIES = 50000
 
 
-def root_content(path: str) -> List[str]:
-    """One line of canonical JSON for each object of a ROOT file, sorted: what root-content-1 digests.
+def root_content(path: str, version: int) -> List[str]:
+    """One line of canonical JSON for each object of a ROOT file, sorted: what root-content-1 or root-content-2 digests.
 
     Raises:
         UndecidedError: uproot is not installed, or cannot read the file.
     """
-    return sorted(json.dumps(item, sort_keys=True) for item in map(_without_axes, root_objects(path)))
+    objects = root_objects(path)
+    if version == 1:
+        objects = [_without_axes(item) for item in objects]
+    return sorted(json.dumps(item, sort_keys=True) for item in objects)
 
 
 def _without_axes(item: Dict[str, Any]) -> Dict[str, Any]:
-    """An object as root-content-1 has it: that digest is frozen, and does not know what files are compared by as well."""
+    """An object as root-content-1 has it."""
     return {name: value for name, value in item.items() if name != "axes"}
 
 
 def root_objects(path: str) -> List[Dict[str, Any]]:
-    """What each object of a ROOT file holds, sorted by path; more than root-content-1 where both files are at hand.
+    """What each object of a ROOT file holds, sorted by path.
 
     Raises:
         UndecidedError: uproot is not installed, or cannot read the file.
@@ -149,7 +153,7 @@ def _describe_histogram(histogram: Any) -> Dict[str, Any]:
     for axis in histogram.axes:
         _update_flat(seen, "edges", numpy.asarray(axis.edges(flow=False)))
     digests = {key: digest.hexdigest() for key, digest in seen.items()}
-    # the digests tell neither where one axis ends and the next begins, nor the names that bins may have
+    # these digests tell neither where one axis ends and the next begins, nor the names that bins may have
     axes = [[len(axis.edges(flow=False)), list(axis.labels() or ())] for axis in histogram.axes]
     return {
         "bins": digests,

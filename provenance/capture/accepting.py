@@ -3,8 +3,11 @@
 Source: record.md, its rules on names, times and lengths. The experiment is left as it is: without it nobody would find the record.
 """
 
+import re
+
 from provenance.capture import spool
 
+_BYTE = re.compile("[\udc80-\udcff]")  # as Python smuggles what it cannot decode (PEP 383)
 _LONGEST, _MOST_BYTES = 1000, 3000  # characters of words and names; bytes of names
 _FIRST_YEAR, _LAST_YEAR = "1970", "2199"
 _OF_FILES = ("step", "status", "role", "times_from", "data_tier", "file_format", "file_type", "data_stream")
@@ -38,6 +41,19 @@ def mend(draft):
             _drop_times(draft, part, path, names)
     for kind in ("inputs", "outputs"):
         _drop_nameless(draft, kind)
+    _note_bytes(draft)
+
+
+def _note_bytes(draft):
+    """Say of what no field tells exactly that its escapes stand for bytes."""
+    variables = draft.record.get("environment", {}).get("variables", {})
+    odd = ["variable " + name for name in sorted(variables) if _BYTE.search(name + variables[name])]
+    if _BYTE.search(draft.record.get("command", {}).get("working_directory") or ""):
+        odd.append("the working directory")
+    if odd:
+        draft.note(
+            "no UTF-8, so that \\xNN in the record stands for a byte, and a rerun gets these letters: " + ", ".join(odd)
+        )
 
 
 def _parts(record, path):

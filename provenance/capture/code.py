@@ -3,7 +3,7 @@
 import os
 
 from provenance.capture.draft import without_empty
-from provenance.capture.glance import SMALL_BYTES
+from provenance.capture.hashing import SMALL_BYTES
 
 
 def keep_scripts(draft, scripts, repositories):

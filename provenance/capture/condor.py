@@ -55,8 +55,8 @@ def record_exit(options, environment, text, speaker):
     )
     draft.record["sent_at"] = now()
     spool = spools.find(options, environment)
-    path = flushing.keep(spool, draft, options)
-    flushing.Sender(spool, options, environment, speaker).send(path, draft)
+    path = flushing.keep(spool, draft, options, environment)
+    flushing.Sender(options, environment, speaker).send(path, draft)
 
 
 def _own_ad(environment):

@@ -11,8 +11,7 @@ from provenance.capture import content
 from provenance.capture.arguments import as_glob
 from provenance.capture.draft import moment, without_empty
 from provenance.capture.fitting import MOST_FILES
-from provenance.capture.glance import SMALL_BYTES
-from provenance.capture.hashing import OutOfTimeError, hash_file
+from provenance.capture.hashing import SMALL_BYTES, OutOfTimeError, hash_file
 
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _TYPED = ("data_tier", "file_format", "file_type", "data_stream")

@@ -1,7 +1,9 @@
 """From a finished draft to the service: kept in the spool first, sent second; and the leftovers of earlier jobs."""
 
 import io
+import itertools
 import os
+import sys
 
 from provenance.capture import accepting, delivery, fitting, homing
 from provenance.capture import spool as spools
@@ -11,16 +13,20 @@ _BUDGET_SECONDS = 20.0
 _LOST = "lost, since no spool can be written"
 
 
-def keep(spool, draft, options):
-    """Return the path of the spooled entry; the entry itself, in memory, where no spool can be written."""
+def keep(spool, draft, options, environment):
+    """Return the path of the spooled entry, in the next place where the spool takes none; the entry itself, in memory, where no place does."""
     instructions = {"url": options.url}
     draft.attempt("names, times and lengths", accepting.mend, draft)
     draft.attempt("cutting long lists", fitting.fit, draft)
-    if spool is not None:
+    tried = set()
+    for place in itertools.chain([spool] if spool else [], spools.usable(options, environment)):
+        if place in tried:
+            continue
+        tried.add(place)
         try:
-            return spools.keep(spool, draft, instructions)
+            return spools.keep(place, draft, instructions)
         except OSError as error:
-            draft.note("the spool cannot be written: {}".format(error.strerror))
+            draft.note("the spool {} cannot be written: {}".format(place, error.strerror))
     buffer = io.BytesIO()
     spools.write(buffer, draft, instructions)
     return buffer
@@ -29,8 +35,8 @@ def keep(spool, draft, options):
 class Sender:
     """Sends one entry, and says in one line what became of it; it stays in the spool where that fails."""
 
-    def __init__(self, spool, options, environment, speaker):
-        self.spool, self.options, self.environment, self.speaker = spool, options, environment, speaker
+    def __init__(self, options, environment, speaker):
+        self.options, self.environment, self.speaker = options, environment, speaker
 
     def send(self, path, draft):
         """Send what `keep` returned."""
@@ -38,7 +44,7 @@ class Sender:
             self.speaker.detail(note)
         job_id = draft.record["job_id"]
         is_kept = not isinstance(path, io.BytesIO)
-        where = "kept in {}".format(self.spool) if is_kept else _LOST
+        where = self._where(path) if is_kept else _LOST
         home = homing.lay_out(path, job_id, self.environment) if is_kept else None
         if home:
             where += ", and goes home with the output as {}".format(os.path.basename(home))
@@ -50,6 +56,12 @@ class Sender:
             self.speaker.say("recorded {} (another process is sending it)".format(job_id))
         else:
             self._try(owned, job_id, is_kept, where, home)
+
+    def _where(self, path):
+        spool, asked = spools.of_entry(path), self.options.spool
+        if asked and os.path.abspath(asked) != spool:
+            return "kept in {}, since {} cannot be written".format(spool, asked)
+        return "kept in {}".format(spool)
 
     def _try(self, owned, job_id, is_kept, where, home):
         clock = Clock(self.options.number("budget-seconds", _BUDGET_SECONDS))
@@ -72,7 +84,7 @@ class Sender:
         if is_refused and error.is_for_good():
             if is_kept:
                 spools.reject(owned, str(error))
-                where = "kept in {}/rejected".format(self.spool)
+                where = "kept in {}/rejected".format(spools.of_entry(owned))
             self.speaker.say("{} {}: {} ({})".format(verb, job_id, error, where))
             return
         where = self._carry(owned, job_id) or where
@@ -108,7 +120,7 @@ def summary(answer):
 
 def announce(record, options, environment):
     """Send a `running` record at once, once, and unspooled: only the end of a job is a promise."""
-    from provenance.capture.job import redact_strings  # noqa: PLC0415 - loaded by then
+    from provenance.capture.redaction import redact_strings  # noqa: PLC0415 - loaded by then
 
     if not options.url:
         return
@@ -135,24 +147,44 @@ def announce(record, options, environment):
 
 
 def flush(options, environment, speaker):
-    """Send everything in a spool, oldest first; return 0 when nothing is left, 3 otherwise.
+    """Send everything in a spool, oldest first; return 0 when nothing is left, 3 otherwise. With --json say on stdout what came of it.
 
     A service that does not answer ends it at once; a refused entry does not hold up the next ones.
     """
-    log = options.words[0] if options.words and os.path.isfile(options.words[0]) else None
-    if options.words and log is None:
-        options.values["spool"] = homing.gather(options.words[0])
-    spool = spools.find(options, environment)
+    found = {"spool": None, "found": None, "sent": 0, "refused": 0, "left": None, "problem": None, "is_answered": True}
+    spool = found["spool"] = _spool_to_send(options, environment, found)
     if spool is None:
-        speaker.say("no spool to send from")
-        return 3
-    if log is not None:
+        found["problem"] = "no spool to send from"
+        speaker.say(found["problem"])
+    else:
+        if found["found"] is not None:
+            speaker.say("found {} in {}".format(found["found"], options.words[0]))
+        _send_all(found, options, environment, speaker)
+        found["left"] = len(spools.ready(spool))
+        why = " ({problem})".format(**found) if found["problem"] else ""
+        speaker.say("sent {sent}, refused {refused}, left {left}{}".format(why, **found))
+        if not options.words:
+            _tell_others(options, environment, spool, speaker)
+    if options.json:
+        sys.stdout.write(spools.encode(found).decode("utf-8") + "\n")
+    return 3 if found["left"] or found["refused"] or found["problem"] else 0
+
+
+def _spool_to_send(options, environment, found):
+    """Return the spool of the folder that was named, else the usual one, with what a log that was named holds."""
+    if options.words and not os.path.isfile(options.words[0]):
+        return spools.open_at(homing.gather(options.words[0]))
+    spool = spools.find(options, environment)
+    if options.words and spool is not None:
         from provenance.capture import leftovers  # noqa: PLC0415
 
-        speaker.say("found {} in {}".format(leftovers.unpack(log, os.path.join(spool, "ready")), log))
-    sent = refused = 0
-    problem = None
-    for path in spools.ready(spool):
+        found["found"] = leftovers.unpack(options.words[0], os.path.join(spool, "ready"))
+    return spool
+
+
+def _send_all(found, options, environment, speaker):
+    """Send what a spool holds, and count what came of it: `is_answered` where the service took or refused each one."""
+    for path in spools.ready(found["spool"]):
         owned = spools.claim(path)
         if owned is None:
             continue
@@ -160,26 +192,29 @@ def flush(options, environment, speaker):
             clock = Clock(options.number("budget-seconds", _BUDGET_SECONDS))
             deliver(owned, options, environment, clock, None if options.url else _address(owned))
             os.unlink(owned)
-            sent += 1
+            found["sent"] += 1
         except delivery.RefusedError as error:
             if error.is_for_good():
                 spools.reject(owned, str(error))
             else:  # another experiment's, perhaps: the next ones may be taken
                 spools.release(owned)
             speaker.say("refused {}: {}".format(os.path.basename(path), error))
-            refused += 1
+            found["refused"] += 1
         except delivery.LaterError as error:
             spools.release(owned)
-            problem = error
+            found["problem"], found["is_answered"] = str(error), False
             break
         except Exception as error:  # this one's trouble, as far as anybody can tell
             spools.release(owned)
-            problem = error
-    left = len(spools.ready(spool))
-    speaker.say(
-        "sent {}, refused {}, left {}{}".format(sent, refused, left, " ({})".format(problem) if problem else "")
-    )
-    return 3 if left or refused or problem else 0
+            found["problem"] = str(error) or type(error).__name__
+
+
+def _tell_others(options, environment, spool, speaker):
+    """Say which of the places that a record goes to where its spool cannot be written hold some."""
+    for other in spools.there(options, environment):
+        count = len(spools.ready(other)) if other != spool else 0
+        if count:
+            speaker.say("{} more in {}: send them by `flush {}`".format(count, other, other))
 
 
 def _address(owned):

@@ -9,10 +9,9 @@ import re
 import stat
 import time
 
-from provenance.capture import arguments, closure
-from provenance.capture.hashing import Clock, OutOfTimeError, hash_file, signature
+from provenance.capture import arguments, closure, standard_input
+from provenance.capture.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file, signature
 
-SMALL_BYTES = 16 * 1024 * 1024  # bundle.md: a file up to here travels with the record
 _SECONDS = 5.0  # for hashing small inputs while the command waits
 _LONGEST_NAME = 1000
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -30,6 +29,7 @@ class Glance:
         named: [(path, role)] of the inputs.
         candidates: [(argument, signature)] that may be files.
         hashed: {path: (size, SHA-256, checksum)} of small inputs.
+        standard_input: what the command will read there, or None.
         tops: top folders of the git checkouts that scripts and fcl lie in.
         notes: sentences about what could not be looked at.
     """
@@ -39,6 +39,8 @@ class Glance:
         self.scripts, self.closures, self.named, self.candidates = [], [], [], []
         self.hashed, self.tops, self.notes, self._folders = {}, set(), [], {}
         self.working_directory = self._try("working folder", os.getcwd)
+        self.standard_input, why = self._try("standard input", standard_input.look, argv) or (None, None)
+        self.notes += [why] if why else []
         self._look_at_scripts(options.script)
         self._look_at_configurations(options.config, environment)
         self._name_inputs(options)

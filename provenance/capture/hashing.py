@@ -3,6 +3,7 @@
 import os
 import time
 
+SMALL_BYTES = 16 * 1024 * 1024  # bundle.md: a file up to here travels with the record
 _CHUNK = 64 * 1024
 
 

@@ -25,11 +25,6 @@ _MOST_LINKS = 40
 _READABLE = 0o004
 _SEARCHED_BYTES = 8 * 1024 * 1024  # of text; the service searches as much
 _ASKED = 5000  # digests in one question
-_SECRET = re.compile(
-    r"^(?:x509up_u.*|bt_u.*|\.?netrc|\.git-credentials|g?shadow-?|sudoers|krb5cc.*|.*\.(?:keytab|p12|pfx)|id_(?:rsa|dsa|ecdsa|ed25519).*)$"
-    r"|(?:^|[_.-])(?:token|proxy|credentials?|secrets?|passwords?|(?:host|user|private)-?key)(?:\.(?:txt|json|pem|jwt|key))?$",
-    re.IGNORECASE,
-)
 _BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
@@ -95,7 +90,7 @@ class Inventory:
 
     def _may_leave(self, path, status):
         """Tell whether everybody may read a file, it lies in no hidden folder of a home, and it holds no secret by name or rule."""
-        if not status.st_mode & _READABLE or path.startswith(self._hidden) or _SECRET.search(os.path.basename(path)):
+        if not status.st_mode & _READABLE or path.startswith(self._hidden) or redaction.names_secret(path):
             return False
         with open(path, "rb") as stream:
             head = stream.read(8192)

@@ -5,12 +5,11 @@ import sys
 
 from provenance.capture import VERSION, accepting, batch, code, execution, files, logs, redaction, repositories
 from provenance.capture import spool as spools
+from provenance.capture import standard_input as stdin
 from provenance.capture.background import budget
 from provenance.capture.draft import Draft, moment, now, without_empty
 from provenance.capture.hashing import Clock
 from provenance.capture.step import Step
-
-_SHORTEST_SECRET = 12  # in characters; what is shorter no rule finds
 
 
 class Job:
@@ -80,6 +79,7 @@ class Job:
         code.keep_configurations(draft, step, seen.closures, self.repositories)
         if str(step.line.sam_process_id or "").isdigit():
             draft.record.setdefault("task", {})["sam_process_id"] = int(step.line.sam_process_id)
+        stdin.take(self, step)
         step.inputs = files.describe_inputs(step.name, seen.named)
         rest = files.hash_inputs(draft, step.inputs, None, seen.hashed)
         if rest:
@@ -99,6 +99,7 @@ class Job:
         from provenance.capture import findings, times  # noqa: PLC0415 - when the command has ended
 
         draft, record = self.draft, self.draft.record
+        draft.attempt("standard input", stdin.note_change, draft, step.standard_input)
         record.setdefault("command", {}).setdefault("steps", []).append(step.describe(outcome))
         draft.attempt("configuration as run", code.capture_final_configuration, draft, step)
         databases, log_files = findings.named_in_configuration(draft, step)
@@ -144,6 +145,7 @@ class Job:
         """Complete the record of a job that is one command."""
         from provenance.capture import failure  # noqa: PLC0415
 
+        stdin.of_whole_job(self.draft.record["command"])
         failed = None
         if state != "succeeded":
             names = [step["name"] for step in self.draft.record["command"].get("steps", ()) if step.get("exit_code")]
@@ -183,7 +185,7 @@ class Job:
         if unit is not None and record.get("task", {}).get("task_id"):
             record["task"]["unit"] = unit
         record["sent_at"] = now()
-        self.draft.record = redact_strings(record)
+        self.draft.record = redaction.redact_strings(record)
 
     def add_inputs(self, named):
         """Record inputs of the whole job, of no particular step."""
@@ -286,14 +288,3 @@ def add_usage(record, outcome, ad):
         totals["max_rss_bytes"] = max(totals.get("max_rss_bytes", 0), outcome.usage.ru_maxrss * scale)
     if isinstance(ad.get("RequestMemory"), int):
         totals["requested_memory_bytes"] = ad["RequestMemory"] * 1024 * 1024
-
-
-def redact_strings(value):
-    """Return the value with secrets taken out of every string in it: nothing leaves that a rule knows."""
-    if isinstance(value, str):
-        return redaction.redact_text(value) if len(value) >= _SHORTEST_SECRET else value
-    if isinstance(value, dict):
-        return {redact_strings(key): redact_strings(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [redact_strings(item) for item in value]
-    return value

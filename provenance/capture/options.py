@@ -44,7 +44,7 @@ MANY = [
     "seed",
     "keep-variable",
 ]
-FLAGS = ["no-sidecar", "announce", "trace", "verbose"]
+FLAGS = ["no-sidecar", "announce", "trace", "json", "verbose"]
 _NUMBERS = ("part", "budget-seconds", "hash-seconds", "tail-seconds", "trace-bytes")
 
 _NAMES = frozenset(ONE + MANY + FLAGS)

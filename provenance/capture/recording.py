@@ -109,12 +109,14 @@ class OneCommand:
         """Gather what the command left, spool the record, and send it."""
         self._settle(before, others)
         self.record(outcome)
-        from provenance.capture import failure, flushing
+        from provenance.capture import failure, flushing, spool
 
         self.job.finish(outcome, failure.name_state(outcome, outcome.was_told))
-        path = flushing.keep(self.spool, self.job.draft, self.options)
-        self.spooled.set()
-        flushing.Sender(self.spool, self.options, self.environment, speaker).send(path, self.job.draft)
+        path = flushing.keep(self.spool, self.job.draft, self.options, self.environment)
+        if isinstance(path, str):
+            self.spool = spool.of_entry(path)
+            self.spooled.set()
+        flushing.Sender(self.options, self.environment, speaker).send(path, self.job.draft)
 
     def record(self, outcome):
         """Add the command's step, files and usage to the record."""
@@ -159,15 +161,12 @@ class StepOfSession(OneCommand):
 
     def open(self):
         """Find the session, and add what was seen."""
-        from provenance.capture import spool
-
-        self.spool = spool.find(self.options, self.environment)
         self._take_up()
 
     def _take_up(self):
-        from provenance.capture import job, session
+        from provenance.capture import job
 
-        self.session = session.find(self.spool, self.options.job_id)
+        self.spool, self.session = _find_session(self.options, self.environment)
         if self.session is None:
             raise RuntimeError("no record is open for this job script: call start first")
         self.job = job.Job(self.options, self.environment, self.spool, self.session.draft)
@@ -208,7 +207,7 @@ class StepOfSession(OneCommand):
 
 def open_session(options, environment):
     """Open a record for the calling job script; raises RuntimeError where no spool can be written."""
-    from provenance.capture import code, flushing, job, session, spool
+    from provenance.capture import code, flushing, job, spool
 
     folder = spool.find(options, environment)
     if folder is None:
@@ -221,19 +220,16 @@ def open_session(options, environment):
     opened.add_inputs(named)
     opened.later.append(opened.repositories.finish)
     opened.meanwhile()
-    kept = session.create(folder, opened.draft)
-    kept.state["options"] = {name: options.values[name] for name in _CARRIED}
-    kept.save()
+    _keep_session(opened.draft, options, environment)
     if options.announce:
         opened.draft.attempt("announcing", flushing.announce, opened.draft.record, options, environment)
 
 
 def close_session(options, environment, code, speaker):
     """Close, spool and send the record of the calling job script; return the exit code of its last step."""
-    from provenance.capture import execution, flushing, job, session, spool
+    from provenance.capture import execution, flushing, job
 
-    folder = spool.find(options, environment)
-    kept = session.find(folder, options.job_id)
+    folder, kept = _find_session(options, environment)
     if kept is None:
         raise RuntimeError("no record is open for this job script: call start first")
     for name, words in kept.state["options"].items():
@@ -245,10 +241,39 @@ def close_session(options, environment, code, speaker):
     outcome.code = code if code is not None else (failed[2] if failed else 0)
     closing.add_outputs(None, options.output, outcome.code == 0, kept.draft.record.get("inputs", ()))
     closing.close(outcome, failed, kept.state["is_told"])
-    path = flushing.keep(folder, kept.draft, options)
+    path = flushing.keep(folder, kept.draft, options, environment)
     kept.forget()
-    flushing.Sender(folder, options, environment, speaker).send(path, kept.draft)
+    flushing.Sender(options, environment, speaker).send(path, kept.draft)
     return kept.state["last"]
+
+
+def _keep_session(draft, options, environment):
+    """Keep what was opened in the first spool that takes it; raises RuntimeError where none does."""
+    from provenance.capture import session, spool
+
+    problem = None
+    for folder in spool.usable(options, environment):
+        try:
+            kept = session.create(folder, draft)
+            kept.state["options"] = {name: options.values[name] for name in _CARRIED}
+            kept.save()
+        except OSError as error:
+            problem = "the spool {} cannot be written: {}".format(folder, error.strerror)
+            draft.note(problem)
+        else:
+            return
+    raise RuntimeError(problem)
+
+
+def _find_session(options, environment):
+    """Return (the spool, the session of this job script), from whichever spool `start` could write; (None, None) where there is none."""
+    from provenance.capture import session, spool
+
+    for folder in spool.there(options, environment):
+        found = session.find(folder, options.job_id)
+        if found is not None:
+            return folder, found
+    return None, None
 
 
 def _caller_command():

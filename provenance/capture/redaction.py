@@ -18,6 +18,11 @@ _NAME = re.compile(
 # These name a place, not a secret: the path is kept where the value is one.
 _PLACE_NAME = re.compile(r"(?:_FILE|_PATH|_DIR|_PROXY|CCNAME)$", re.IGNORECASE)
 _PLACE_VALUE = re.compile(r"^(?:(?:FILE|DIR):)?[./~][^\s]*$")
+_SECRET_FILE = re.compile(
+    r"^(?:x509up_u.*|bt_u.*|\.?netrc|\.git-credentials|g?shadow-?|sudoers|krb5cc.*|.*\.(?:keytab|p12|pfx)|id_(?:rsa|dsa|ecdsa|ed25519).*)$"
+    r"|(?:^|[_.-])(?:token|proxy|credentials?|secrets?|passwords?|(?:host|user|private)-?key)(?:\.(?:txt|json|pem|jwt|key))?$",
+    re.IGNORECASE,
+)
 _HARMLESS_NAMES = frozenset(["PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "DESKTOP_SESSION"])
 _HARMLESS_VALUES = frozenset(["", "0", "1", "true", "false", "yes", "no", "on", "off"])
 
@@ -102,6 +107,7 @@ _SIGNS = {
     "assignment": _WORDS.split(),
 }
 RARE_SIGNS = sorted({sign for name in _SIGNS if name != "url-password" for sign in _SIGNS[name]})
+_SHORTEST_SECRET = 12  # in characters; what is shorter no rule finds
 _compiled = {}  # pattern -> compiled, as they are first needed
 _VARIABLE = re.compile(r"^(?:-e)?[A-Za-z_]\w*$")  # `env NAME=value`, and jobsub's `-eNAME=value`
 _OPTION = re.compile(
@@ -138,6 +144,17 @@ def _pattern(pattern):
 def redact_text(text):
     """Return the text without secrets; undecodable bytes, as the system hands them on, survive."""
     return redact(text.encode("utf-8", "surrogateescape"))[0].decode("utf-8", "surrogateescape")
+
+
+def redact_strings(value):
+    """Return the value with secrets taken out of every string in it: nothing leaves that a rule knows."""
+    if isinstance(value, str):
+        return redact_text(value) if len(value) >= _SHORTEST_SECRET else value
+    if isinstance(value, dict):
+        return {redact_strings(key): redact_strings(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [redact_strings(item) for item in value]
+    return value
 
 
 def redact_arguments(arguments):
@@ -208,6 +225,11 @@ def is_secret(name, value):
     if _NAME.search(name) and not _is_harmless(name, value):
         return True
     return bool(redact(value.encode("utf-8", "surrogateescape"))[1])
+
+
+def names_secret(path):
+    """Tell whether a file is called as files with proxies, tokens, keys and passwords are."""
+    return _SECRET_FILE.search(path.rpartition("/")[2]) is not None
 
 
 def _is_harmless(name, value):

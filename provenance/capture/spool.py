@@ -15,6 +15,7 @@ import re
 import time
 
 _SUFFIX = ".jobprov"
+_FOLDERS = ("ready", "claimed", "rejected", "open", "parts")
 _STALE_SECONDS = 3600
 _LAST_RESORT = "/tmp"  # noqa: S108 - a folder of our own in it, used only where it is ours
 _NAMES = frozenset(["name", "namespace", "task_id", "campaign", "stage", "unit"])  # the service refuses more in these
@@ -25,21 +26,46 @@ _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def find(options, environment):
-    """Return the folder of the spool: the one asked for, else the first that can be written; None where none can."""
-    places = [options.spool] if options.spool else _usual_places(environment)
-    for place in places:
-        try:
-            for name in ("ready", "claimed", "rejected", "open", "parts"):
-                os.makedirs(os.path.join(place, name), mode=0o700, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(os.path.join(place, "ready"), os.W_OK) and os.stat(place).st_uid in (os.geteuid(), 0):
-            return os.path.abspath(place)
-    return None
+    """Return the folder of the spool: the first that can be written; None where none can."""
+    return next(usable(options, environment), None)
 
 
-def _usual_places(environment):
-    places = []
+def usable(options, environment):
+    """Yield the folders that can be written: the one asked for, the job's scratch, the home, the temporary folder."""
+    for place in _places(options, environment):
+        opened = open_at(place)
+        if opened is not None:
+            yield opened
+
+
+def there(options, environment):
+    """Return those of the folders that are spools of ours already."""
+    return [os.path.abspath(place) for place in _places(options, environment) if _is_spool(place)]
+
+
+def open_at(place):
+    """Return a folder as an absolute path, made a spool; None where it cannot be written."""
+    try:
+        for name in _FOLDERS:
+            os.makedirs(os.path.join(place, name), mode=0o700, exist_ok=True)
+        is_ours = os.access(os.path.join(place, "ready"), os.W_OK) and os.stat(place).st_uid in (os.geteuid(), 0)
+    except (OSError, ValueError):
+        return None
+    return os.path.abspath(place) if is_ours else None
+
+
+def of_entry(path):
+    """Return the spool that an entry lies in."""
+    return os.path.dirname(os.path.dirname(path))
+
+
+def _is_spool(place):
+    is_whole = all(os.path.isdir(os.path.join(place, name)) for name in _FOLDERS)
+    return is_whole and os.stat(place).st_uid in (os.geteuid(), 0)
+
+
+def _places(options, environment):
+    places = [options.spool] if options.spool else []
     scratch, home = environment.get("_CONDOR_SCRATCH_DIR"), environment.get("HOME")
     if scratch and os.path.isdir(scratch):
         places.append(os.path.join(scratch, "jobprov-spool"))
@@ -126,7 +152,7 @@ def ready(spool):
 def claim(path):
     """Return the path under which this process owns the entry, or None where another one was faster."""
     owned = "{}.{}-{}".format(path, os.uname().nodename, os.getpid())
-    owned = os.path.join(os.path.dirname(os.path.dirname(path)), "claimed", os.path.basename(owned))
+    owned = os.path.join(of_entry(path), "claimed", os.path.basename(owned))
     try:
         os.rename(path, owned)
         os.utime(owned, None)
@@ -151,7 +177,7 @@ def reject(owned, reason):
 def _place(owned, folder):
     name = os.path.basename(owned)
     name = name[: name.index(_SUFFIX) + len(_SUFFIX)]
-    return os.path.join(os.path.dirname(os.path.dirname(owned)), folder, name)
+    return os.path.join(of_entry(owned), folder, name)
 
 
 def _return_stale(spool):

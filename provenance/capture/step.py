@@ -1,11 +1,14 @@
 """One command of a job: its name and role, and the files that its command line turns out to name."""
 
 import os
+import re
 
 from provenance.capture import arguments, redaction
 from provenance.capture.draft import moment, without_empty
 from provenance.capture.hashing import signature
 
+_SMUGGLED = re.compile("[\udc80-\udcff]")  # bytes that Python could not decode (PEP 383)
+_PLAIN = frozenset(map(chr, range(0x20, 0x7F))) - {"%"}
 _STAGES = {
     "setup": "setup",
     "copy_in": "stage_in",
@@ -22,6 +25,8 @@ class Step:
         line: what its command line tells.
         candidates: [(argument, signature before)] that may be files.
         inputs: its input entries.
+        standard_input: what it will read there, or None.
+        stdin_digest: of what it found on its standard input, or None.
         began: seconds since 1970.
     """
 
@@ -29,15 +34,18 @@ class Step:
         self.argv, self.line, self.candidates, self.began = seen.argv, seen.line, seen.candidates, seen.began
         self.name = name or _usual_name(self.argv)
         self.role = role or _STAGES.get(self.name, "payload")
-        self.inputs = []
+        self.inputs, self.standard_input, self.stdin_digest = [], seen.standard_input, None
 
     def describe(self, outcome):
         """Return the record's entry of this step."""
+        argv = redaction.redact_arguments(self.argv)
         return without_empty(
             {
                 "name": self.name,
                 "role": self.role,
-                "argv": redaction.redact_arguments(self.argv),
+                "argv": argv,
+                "argv_encoded": _encoded(argv),
+                "stdin_sha256": self.stdin_digest,
                 "exit_code": outcome.code,
                 "signal": outcome.signal,
                 "started_at": moment(outcome.began),
@@ -64,6 +72,16 @@ class Step:
                 if value.isdigit():
                     found.append({"step": self.name, "seed": int(value), "source": "command line"})
         return found
+
+
+def _encoded(argv):
+    """Return arguments that are no UTF-8, by position, `%XX` for each byte but printable ASCII; None without any."""
+    odd = {str(place): word for place, word in enumerate(argv) if _SMUGGLED.search(word)}
+    return {place: _percent(word.encode("utf-8", "surrogateescape")) for place, word in odd.items()} or None
+
+
+def _percent(content):
+    return "".join(chr(byte) if chr(byte) in _PLAIN else "%{:02X}".format(byte) for byte in content)
 
 
 def _usual_name(argv):

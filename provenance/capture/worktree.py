@@ -13,7 +13,7 @@ import os
 from provenance.capture import redaction
 from provenance.capture.arguments import DATA_SUFFIXES
 from provenance.capture.git import git, text
-from provenance.capture.glance import SMALL_BYTES
+from provenance.capture.hashing import SMALL_BYTES
 
 _UNTRACKED_BYTES = 1024 * 1024  # an untracked file above is data rather than code
 

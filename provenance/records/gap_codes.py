@@ -23,7 +23,10 @@ GAPS: dict[str, tuple[int, str]] = {
         1,
         "Upload the objects of the changed files (`objects_sha256`), or commit and push before the next job.",
     ),
-    "input-missing": (2, "Upload the small input: the hook does up to 16 MiB a file."),
+    "input-missing": (
+        2,
+        "Upload the small input: the hook does up to 16 MiB a file, also of standard input (`< FILE`).",
+    ),
     "input-without-checksum": (2, "Send `checksums` or `sha256` of the input; the hook hashes what it can read."),
     "conditions-missing": (2, "Send `payload_sha256` of each conditions database, and upload the payload."),
     "input-checksum-short": (

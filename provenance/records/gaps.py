@@ -15,7 +15,7 @@ import msgspec
 
 from provenance.records.gap_codes import GAPS as GAPS  # noqa: PLC0414 - part of this module's interface
 from provenance.records.identity import WITNESSES
-from provenance.records.inputs import may_be_small, needed_inputs
+from provenance.records.inputs import may_be_small, needed_inputs, standard_inputs
 from provenance.records.job_record import JobRecord, Log, Software, SourceFile
 from provenance.records.parents import MOST_PARENTS, has_too_many_parents
 
@@ -201,8 +201,7 @@ def _erased_gaps(record: JobRecord, erased: AbstractSet[str]) -> Iterator[tuple[
     sources |= {digest: f"listing of {what}" for what, digest in _listings(record)}
     inputs = {file.sha256: str(file.name) for file in needed_inputs(record)}
     inputs |= {each.payload_sha256: f"conditions of {each.database}" for each in record.conditions or ()}
-    if record.command is not None:
-        inputs[record.command.stdin_sha256] = "standard input"
+    inputs |= dict.fromkeys(standard_inputs(record), "standard input")
     logs = {log.sha256: f"log {log.name}" for log in record.logs or ()}
     for digest in sorted(erased):
         code, names = ("source-erased", sources) if digest in sources else ("input-erased", inputs)
@@ -214,7 +213,7 @@ def _told_apart(record: JobRecord) -> set[str | None]:
     """Return the digests whose absence is a gap of its own."""
     fcl = {file.sha256 for configuration in record.configurations or () for file in configuration.files or ()}
     changed = {software.objects_sha256 for software in record.software or () if software.is_dirty}
-    listings = {digest for _, digest in _listings(record)} | {record.command.stdin_sha256 if record.command else None}
+    listings = {digest for _, digest in _listings(record)} | set(standard_inputs(record))
     conditions = {condition.payload_sha256 for condition in record.conditions or ()}
     return (
         fcl
@@ -279,8 +278,7 @@ def _environment_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[s
 
 
 def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
-    stdin = record.command.stdin_sha256 if record.command else None
-    if stdin and stdin in findings.missing_blobs:
+    if any(digest in findings.missing_blobs for digest in standard_inputs(record)):
         yield "input-missing", "What the job read from standard input is not here."
     for file in needed_inputs(record):
         is_missing = may_be_small(file) and (not file.sha256 or file.sha256 in findings.unheld_inputs)

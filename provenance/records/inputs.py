@@ -17,6 +17,15 @@ def all_inputs(record: JobRecord) -> set[str]:
     return {file.sha256 for file in record.inputs or () if file.sha256}
 
 
+def standard_inputs(record: JobRecord) -> list[str]:
+    """Return the digests of what the payload read from standard input: of the job as a whole, or step by step."""
+    command = record.command
+    if command is None:
+        return []
+    read = [command.stdin_sha256, *(step.stdin_sha256 for step in command.steps or () if step.role == "payload")]
+    return [digest for digest in read if digest]
+
+
 def may_be_small(file: Input) -> bool:
     """Return whether a bundle of level 2 holds the input: one of unknown size may be small."""
     return file.size_bytes is None or file.size_bytes <= SMALL_INPUT_BYTES

@@ -63,6 +63,8 @@ class Step(Struct, kw_only=True):
     name: Word
     role: Word | None = None
     argv: list[str] | None = None
+    argv_encoded: dict[str, str] | None = None
+    stdin_sha256: Digest | None = None
     exit_code: Integer | None = None
     signal: Integer | None = None
     started_at: Instant | None = None

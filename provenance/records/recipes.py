@@ -18,6 +18,7 @@ _SCHEMES = {_STRONG: "r1", _WEAK: "r1w"}
 _DIGEST_BYTES = 16  # of a thousand million recipes no two are alike by accident
 _TAG_BYTES = 4
 _ALGORITHMS = (
+    "root-content-2",
     "root-content-1",
     "root-masked-1",
     "text-content-1",
@@ -203,21 +204,26 @@ def _output(output: Output) -> _Part:
 
 
 def _steps(record: JobRecord) -> list[_Part]:
-    """Return the argument lists of the payload, declared paths replaced by what they stand for."""
+    """Return the argument lists of the payload, declared paths replaced by what they stand for, and what it read from standard input."""
     command = record.command
     if command is None:
         return [None]
-    argvs = [step.argv for step in command.steps or () if step.role == "payload" and step.argv]
-    if not argvs and command.argv:
-        argvs = [command.argv]
-    if not argvs:
+    steps = [(step.argv, step.stdin_sha256) for step in command.steps or () if step.role == "payload" and step.argv]
+    if not steps and command.argv:
+        steps = [(command.argv, None)]
+    if not steps:
         return [None]
     paths = _Paths(record)
     parts: list[_Part] = []
-    for argv in argvs:
+    for argv, stdin in steps:
         parts.append("step")
         parts += [paths.word(word) for word in argv]
-    return parts
+        parts += _read_from(stdin)
+    return [*parts, *_read_from(command.stdin_sha256)]
+
+
+def _read_from(stdin: str | None) -> list[_Part]:
+    return ["standard input", stdin] if stdin else []
 
 
 class _Paths:

@@ -199,7 +199,11 @@ def _around_arguments(record: Record) -> Facts:
     command = record.get("command") or {}
     steps = keyed(command.get("steps"), lambda step: f"step {step.get('name')}")
     return flat(
-        {"standard input": command.get("stdin_sha256"), **{f"{name}, role": steps[name].get("role") for name in steps}}
+        {
+            "standard input": command.get("stdin_sha256"),
+            **{f"{name}, role": step.get("role") for name, step in steps.items()},
+            **{f"{name}, standard input": step.get("stdin_sha256") for name, step in steps.items()},
+        }
     )
 
 
@@ -251,8 +255,9 @@ def _outputs(before: Record, after: Record) -> Facet:
 
 
 def _output(file: Record, other: Record) -> Facts:
-    """Return what is compared of an output: its content where both tell that, else its bytes."""
-    digest = "content_digest" if file.get("content_digest") and other.get("content_digest") else "sha256"
+    """Return what is compared of an output: its content where both tell that by one algorithm, else its bytes."""
+    algorithms = {str(each.get("content_digest") or "").partition(":")[0] for each in (file, other)}
+    digest = "content_digest" if len(algorithms) == 1 and "" not in algorithms else "sha256"
     facts = flat({field: file.get(field) for field in _OUTPUT_FIELDS})
     facts = {key: value for key, value in facts.items() if key.removeprefix("metadata.") not in _NO_DIFFERENCE}
     if file.get(digest) and other.get(digest):

@@ -5,6 +5,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +16,9 @@ from app_records import JOB, a_record, numbered
 from live_service import LiveService, run_alone
 
 from app.cli import COMMANDS, exit_code, jobprov
+from provenance.capture import spool
+from provenance.capture.draft import Draft
+from provenance.capture.leftovers import encode_block
 from provenance.client import Client
 from provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
 
@@ -126,6 +130,42 @@ def test_record_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Pa
         "refused: it holds no JSO",
         "refused: it holds no JSO",
     ]
+
+
+def _spooled(folder: Path, record: dict[str, Any]) -> Path:
+    """Return a spool of the hook that holds a record."""
+    spool.open_at(str(folder))
+    spool.keep(str(folder), Draft(record), {"url": None})
+    return folder
+
+
+def test_spool_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Path) -> None:
+    """What the hook says of its own is told apart by what it found out, not by the words in which it says so."""
+    good = _spooled(tmp_path / "refused 0, left", numbered(81))
+    bad = _spooled(tmp_path / "bad", numbered(82))
+    next((bad / "ready").iterdir()).write_bytes(b"damaged")
+
+    unreachable = run_alone("record", str(good), "--url", "http://127.0.0.1:9", JOBPROV_BUDGET_SECONDS="1")
+    refused = live.run("record", str(bad))
+    without_token = live.run("record", str(good), JOBPROV_TOKEN_FILE=str(tmp_path / "nowhere"))
+    taken = live.run("record", str(good))
+
+    assert [ended.returncode for ended in (unreachable, refused, without_token, taken)] == [3, 1, 1, 0]
+    assert "refused 1, left 0" in refused.stdout
+    assert "sent 1, refused 0, left 0" in taken.stdout
+
+
+def test_record_that_was_cut_out_of_a_log_is_not_said_to_be_taken(live: LiveService, tmp_path: Path) -> None:
+    entry = next((_spooled(tmp_path / "spool", numbered(83)) / "ready").iterdir()).read_bytes()
+    block = encode_block(entry, "job.jobprov")
+    whole, cut = tmp_path / "whole.err", tmp_path / "cut.err"
+    whole.write_bytes(b"said\n" + block)
+    cut.write_bytes(block[: len(block) // 2])
+
+    ended = [live.run("record", str(path)) for path in (cut, whole)]
+
+    assert [each.returncode for each in ended] == [1, 0]
+    assert "holds no whole record" in ended[0].stdout
 
 
 def test_name_that_is_no_utf_8_is_asked_for_as_the_hook_records_it(live: LiveService) -> None:

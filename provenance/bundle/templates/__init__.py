@@ -9,7 +9,10 @@ from importlib.resources import files
 from provenance.bundle.fields import text
 from provenance.bundle.payload import Payload
 
-EDITION = 3
+EDITION = 4
+_COMPARISON_FROZEN = (
+    3  # verify.py of editions up to this one lies in its folder; that of later ones is made of the modules
+)
 _COMPARISON = (
     "root_masking",
     "root_content",
@@ -26,7 +29,7 @@ def add_programs(payload: Payload, *, edition: int) -> None:
     """Write run.sh, verify.sh, lib.sh, verify.py, the record's schema and the JSON-LD contexts."""
     for name, mode in _SCRIPTS.items():
         payload.write_shared(name, template(edition, name), mode=mode)
-    payload.write_shared("verify.py", comparison_program())
+    payload.write_shared("verify.py", comparison_program(edition))
     for name in _CONTEXTS:
         payload.write_shared(f"context/{name}", template(edition, name))
     if payload.ingredients.schema:
@@ -55,8 +58,10 @@ def template(edition: int, name: str) -> bytes:
 
 
 @cache
-def comparison_program() -> bytes:
+def comparison_program(edition: int = EDITION) -> bytes:
     """The text of verify.py: the comparison and the modules that it imports, in one file without imports of ours."""
+    if edition <= _COMPARISON_FROZEN:
+        return template(_COMPARISON_FROZEN, "verify.py.txt")
     parts = [(files("provenance.bundle") / f"{name}.py").read_text(encoding="utf-8") for name in _COMPARISON]
     lines = [line for part in parts for line in part.splitlines() if not line.startswith("from provenance.")]
     return "".join(line + "\n" for line in lines).encode()

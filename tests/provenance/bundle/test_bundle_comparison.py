@@ -86,7 +86,7 @@ def test_moved_boundary_between_nested_lists_is_another_content(tmp_path: Path) 
 def test_strings_and_tuples_are_read(tmp_path: Path) -> None:
     with uproot.recreate(tmp_path / "a") as file:
         file.mkrntuple("n", {"name": ["x", "yz"], "at": awkward.Array([[[1, 2], []], [[3]]])})
-    lines = comparison.root_content(str(tmp_path / "a"))
+    lines = comparison.root_content(str(tmp_path / "a"), 2)
 
     assert len(lines) == 1
     assert '"opaque"' not in lines[0]
@@ -107,7 +107,7 @@ def test_what_uproot_cannot_interpret_counts_by_its_bytes(tmp_path: Path) -> Non
     for name, note in (("a", "same"), ("b", "same"), ("c", "else")):
         with uproot.recreate(tmp_path / name) as file:
             file["s"] = note
-    lines = comparison.root_content(str(tmp_path / "a"))
+    lines = comparison.root_content(str(tmp_path / "a"), 2)
 
     assert '"opaque"' in lines[0]
     assert (
@@ -124,7 +124,7 @@ def test_root_content_digest_is_frozen(tmp_path: Path) -> None:
         )
 
     assert (
-        content_digest(str(tmp_path / "a"))
+        content_digest(str(tmp_path / "a"), "root-content-1")
         == "root-content-1:64b834fc3832a5291f156edf2e9cd694c558d0613f594a419c078eec4d27071a"
     )
 
@@ -183,10 +183,10 @@ def test_verdicts_name_their_level(one: Path, again: Path, tmp_path: Path) -> No
     wanted = {"sha256": "0" * 64, "comparator": "root"}
 
     assert compare(str(again), {**wanted, "content": masked}) == ("EQUIVALENT", "R6", "root-masked-1")
-    assert compare(str(again), {**wanted, "content": content}) == ("EQUIVALENT", "R5", "root-content-1")
+    assert compare(str(again), {**wanted, "content": content}) == ("EQUIVALENT", "R5", "root-content-2")
     assert compare(str(again), {**wanted, "reference": str(one)}) == ("EQUIVALENT", "R6", "root-masked-1")
-    assert compare(str(other), {**wanted, "content": content}) == ("DIFFERENT", "R2", "root-content-1")
-    assert compare(str(other), {**wanted, "reference": str(one)}) == ("DIFFERENT", "R2", "root-content-1")
+    assert compare(str(other), {**wanted, "content": content}) == ("DIFFERENT", "R2", "root-content-2")
+    assert compare(str(other), {**wanted, "reference": str(one)}) == ("DIFFERENT", "R2", "root-content-2")
     with pytest.raises(UndecidedError, match="more than dates and ids"):
         compare(str(other), {**wanted, "content": masked})
 

@@ -17,7 +17,7 @@ from toy_job import Toy, packed
 
 from provenance.bundle import tar
 from provenance.bundle.plan import Plan, make_plan
-from provenance.bundle.templates import EDITION, template
+from provenance.bundle.templates import EDITION, comparison_program, template
 from provenance.software.read_pack import tree_files
 
 TAR_0 = "ceccd0a26c8d42a41a72269c14bd68705c2a49cb7d50c735542db09ad6b1e86a"
@@ -26,11 +26,13 @@ FILES = {
     1: "a75e730b563767b566dfa24445f2f0bf2578bfde9218d4dfa4b595bf6bebbce1",
     2: "0d3e051aa11f0c8f361e55fb47b415d1eb752515f447f29bc9a039cb90400313",
     3: "9dea516522d28fce62810059bf8492e19abb43de1649a731a35cbeca39945a96",
+    4: "3e8966e54b8156ca7cd604f4e617080a8bbe5e7cebb77fe86b747203cfd72d24",
 }
 SCRIPTS = {
     1: "e67a772c86a363433394ed316c7cfae64e34d3b07a07e83c75846fd2ff22f367",
     2: "d7cbe633676d855d8bc47901352c4a40f337ab90678828d6fe1835206237decf",
     3: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878",
+    4: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878",
 }
 PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells; run.sh, verify.sh and lib.sh are frozen by edition."""
@@ -135,6 +137,12 @@ def test_files_of_specification_1_are_what_they_were(toy: Toy, edition: int) -> 
 @pytest.mark.parametrize("edition", SCRIPTS)
 def test_scripts_of_an_edition_are_what_they_were(edition: int) -> None:
     assert digest_of_scripts(edition) == SCRIPTS[edition]
+
+
+def test_comparison_of_earlier_editions_is_what_it_was() -> None:
+    earlier = {hashlib.sha256(comparison_program(edition)).hexdigest() for edition in (1, 2, 3)}
+
+    assert earlier == {"ab0280d18ed872a7ef00033c672a691f008f26500de547485b7e8a4267fdd014"}
 
 
 def test_plan_that_was_stored_with_earlier_scripts_keeps_them(toy: Toy) -> None:

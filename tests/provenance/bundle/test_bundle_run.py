@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from toy_job import Run, Toy
 
+from provenance.bundle.campaign import make_campaign
+
 
 def _lock(folder: Path) -> None:
     """Take every write and execute bit away, as a read-only medium or a careless copy does."""
@@ -406,3 +408,141 @@ def test_folder_that_begins_with_a_dash_stands_behind_two(toy: Toy, tmp_path: Pa
     assert (outcome.returncode, verdict.stdout) == (0, "IDENTICAL result.txt\n"), outcome.stderr
     assert (tmp_path / "-o" / "work/out/result.txt").is_file()
     assert (wrong.returncode, wrong.stderr) == (125, "run.sh: give one folder OUT behind --.\n")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [(8021, 85), (256, 1), (65280, 255), (-11, 139), (-9, 137), (-1, 255), (-256, None), (1 << 40, None)],
+)
+def test_code_that_no_shell_shows_is_compared_with_what_it_sees_of_it(
+    toy: Toy, tmp_path: Path, shell: Run, recorded: int, shown: int | None
+) -> None:
+    """The framework's own code was never equal to the rerun's, which ended there, before the next step."""
+    ending = f"exit {shown or 7}"
+    toy.record["state"], toy.record["outputs"] = "failed", []
+    toy.record["command"]["steps"] = [
+        {"name": "one", "role": "payload", "argv": ["sh", "-c", ending], "exit_code": recorded},
+        {"name": "two", "role": "payload", "argv": ["sh", "-c", "echo two >log"], "exit_code": 0},
+    ]
+    bag = toy.unpack(tmp_path / "bag")
+
+    outcome = shell(bag / "data/run.sh", tmp_path / "out")
+    verdict = shell(bag / "data/verify.sh", tmp_path / "out")
+
+    assert outcome.returncode == (shown or 7), outcome.stderr
+    assert (tmp_path / "out/work/log").exists() == (shown is not None)
+    assert ("as recorded" in verdict.stderr) == (shown is not None)
+
+
+def test_scripts_find_and_write_files_beside_the_working_directory(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    """A script names `../calib/x.txt` in its text, where nothing is rewritten."""
+    table, card = toy.blobs.write(b"constants\n"), toy.blobs.write(b"card\n")
+    text = "cat ../calib/x.txt ../card.txt > ../made.txt; cat ../calib/x.txt > ../made/y.txt; cat '../job 17/own.txt'"
+    toy.record["command"]["steps"] = [
+        {"name": "one", "role": "payload", "argv": ["sh", "-c", text], "exit_code": 0},
+    ]
+    toy.record["inputs"] = [
+        {"name": "x.txt", "path": "../calib/x.txt", "sha256": table, "size_bytes": 10},
+        {"name": "card.txt", "path": "../card.txt", "sha256": card, "size_bytes": 5},
+        {"name": "own.txt", "path": "../job 17/own.txt", "sha256": card, "size_bytes": 5},
+        {"name": "up.txt", "path": "../../up.txt", "sha256": card, "size_bytes": 5},
+    ]
+    toy.record["outputs"] = [
+        {"name": name, "path": f"../{path}", "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+        for name, path, content in (
+            ("made.txt", "made.txt", b"constants\ncard\n"),
+            ("y.txt", "made/y.txt", b"constants\n"),
+        )
+    ]
+    bag = toy.unpack(tmp_path / "bag")
+
+    outcome = shell(bag / "data/run.sh", tmp_path / "out")
+    verdict = shell(bag / "data/verify.sh", tmp_path / "out")
+
+    assert outcome.returncode == 0, (outcome.stderr, (tmp_path / "out/run.log").read_text())
+    assert (verdict.returncode, verdict.stdout) == (0, "IDENTICAL made.txt\nIDENTICAL y.txt\n"), verdict.stderr
+
+
+def test_arguments_and_names_that_are_no_utf_8_are_the_recorded_bytes(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    r"""The program got the letters `\xff`, since that is how a record, which is text, writes a byte."""
+    text = 'printf "%s\\n" "$1" >title.txt; cat "$2" >"${3#--out=}"; printf "%s" "$4" >literal.txt'
+    argv = ["sh", "-c", text, "sh", "caf\\xe9 100%", "in-\\xff.dat", "--out=out-\\xfe.txt", "\\xe9"]
+    encoded = {
+        "4": "caf%E9 100%25",
+        "5": "in-%FF.dat",
+        "6": "--out=out-%FE.txt",
+        "7": "secret",
+        "x": "%FF",
+        "99": "%FF",
+    }
+    toy.record["command"]["steps"] = [
+        {"name": "one", "role": "payload", "argv": argv, "argv_encoded": encoded, "exit_code": 0}
+    ]
+    content = b"events\n"
+    file = {"sha256": toy.blobs.write(content), "size_bytes": len(content)}
+    toy.record["inputs"] = [{"name": "in-\\xff.dat", "path": "in-\\xff.dat", **file}]
+    toy.record["outputs"] = [{"name": "out-\\xfe.txt", "path": "out-\\xfe.txt", **file}]
+    bag = toy.unpack(tmp_path / "bag")
+
+    outcome = shell(bag / "data/run.sh", tmp_path / "out")
+    verdict = shell(bag / "data/verify.sh", tmp_path / "out")
+
+    assert outcome.returncode == 0, (outcome.stderr, (tmp_path / "out/run.log").read_bytes())
+    assert (tmp_path / "out/work/title.txt").read_bytes() == b"caf\xe9 100%\n"
+    assert (tmp_path / "out/work/literal.txt").read_bytes() == b"\\xe9", "what argv says otherwise is not taken"
+    assert {b"in-\xff.dat", b"out-\xfe.txt"} < {os.fsencode(path.name) for path in (tmp_path / "out/work").iterdir()}
+    assert verdict.returncode == 0, verdict.stderr
+    assert verdict.stdout.startswith("IDENTICAL out-\\xfe.txt\nEXTRA literal.txt\n")
+    assert "caf%E9 100%25" in (bag / "data/command/argv.txt").read_text().splitlines()
+
+
+def _reading_steps(toy: Toy) -> list[bytes]:
+    """Give the job three steps that copy their standard input, two of them with one; return what they read."""
+    read = [b"1 first\n", b"2 second\n"]
+    digests = [toy.blobs.write(content) for content in read]
+    toy.record["outputs"] = []
+    toy.record["command"]["steps"] = [
+        {"name": name, "role": "payload", "argv": ["sh", "-c", f"cat > {name}.txt"], "exit_code": 0}
+        | ({"stdin_sha256": sha256} if sha256 else {})
+        for name, sha256 in (("one", digests[0]), ("none", None), ("two", digests[1]))
+    ]
+    return read
+
+
+@pytest.mark.parametrize("jobs", ["one", "many"])
+def test_each_step_reads_its_own_standard_input(toy: Toy, tmp_path: Path, shell: Run, jobs: str) -> None:
+    read = _reading_steps(toy)
+    plan, words = toy.plan(), []
+    if jobs == "many":
+        plan = make_campaign([toy.ingredients()], toy.blobs, toy.blobs.write, name=jobs)
+        words = ["--job", toy.record["job_id"]]
+
+    outcome = shell(toy.unpack(tmp_path / "bag", plan) / "data/run.sh", *words, tmp_path / "out")
+
+    assert outcome.returncode == 0, outcome.stderr
+    found = [(tmp_path / "out/work" / f"{name}.txt").read_bytes() for name in ("one", "none", "two")]
+    assert found == [read[0], b"", read[1]]
+
+
+@pytest.mark.parametrize("whose", ["step", "job"])
+def test_standard_input_that_is_not_here_is_asked_for_and_found_by_digest(
+    toy: Toy, tmp_path: Path, shell: Run, whose: str
+) -> None:
+    large = b"3 large\n"
+    _reading_steps(toy)
+    steps, sha256 = toy.record["command"]["steps"], hashlib.sha256(large).hexdigest()
+    for step in steps:
+        step.pop("stdin_sha256", None)
+    (steps[0] if whose == "step" else toy.record["command"])["stdin_sha256"] = sha256
+    run, elsewhere = toy.unpack(tmp_path / "bag") / "data/run.sh", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "whatever").write_bytes(large)
+
+    checked, refused = shell(run, "--check"), shell(run, tmp_path / "without")
+    outcome = shell(run, "--input-dir", elsewhere, tmp_path / "out")
+
+    assert (checked.returncode, refused.returncode) == (1, 125)
+    assert f"missing: input standard input (sha256 {sha256}" in checked.stderr
+    assert outcome.returncode == 0, outcome.stderr
+    found = [(tmp_path / "out/work" / f"{name}.txt").read_bytes() for name in ("one", "two")]
+    assert found == [large, b"" if whose == "step" else large]

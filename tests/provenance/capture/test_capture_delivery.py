@@ -240,6 +240,18 @@ def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(runner: R
 
 
 @pytest.mark.slow
+def test_flush_says_in_json_what_came_of_it(runner: Runner, service: Service) -> None:
+    runner("run", "--", "true")
+    words = ("flush", "--json", "--budget-seconds", "1", "--url")
+
+    left, sent = [json.loads(runner(*words, url).stdout) for url in ("http://127.0.0.1:9", service.url)]
+
+    assert left.pop("problem").startswith("POST /blobs/missing: ")
+    place = {"spool": str(runner.spool), "found": None}
+    assert left == {**place, "sent": 0, "refused": 0, "left": 1, "is_answered": False}
+    assert sent == {**place, "sent": 1, "refused": 0, "left": 0, "is_answered": True, "problem": None}
+
+
 def test_two_flushes_at_once_send_each_entry_once(runner: Runner, service: Service) -> None:
     for number in range(12):
         runner("run", "--", "sh", "-c", f"echo {number}")

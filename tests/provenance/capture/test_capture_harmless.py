@@ -22,13 +22,14 @@ def test_no_home_and_no_spool_still_sends(runner: Runner, service: Service) -> N
     blocked = runner.folder / "file"
     blocked.write_text("not a folder")
 
-    job(runner, "--url", service.url, environment={"JOBPROV_SPOOL": str(blocked / "spool"), "HOME": None})
+    blockers = {"JOBPROV_SPOOL": str(blocked / "spool"), "HOME": None, "TMPDIR": str(blocked)}
+    job(runner, "--url", service.url, environment=blockers)
 
     assert len(service.records) == 1
 
 
 def test_no_spool_and_no_service_only_says_so(runner: Runner) -> None:
-    done, _ = job(runner, environment={"JOBPROV_SPOOL": "/proc/spool", "HOME": None})
+    done, _ = job(runner, environment={"JOBPROV_SPOOL": "/proc/spool", "HOME": None, "TMPDIR": "/proc"})
 
     assert b"lost" in done.stderr
     assert b"flush" not in done.stderr, "nothing is left to be sent"
@@ -159,15 +160,31 @@ def test_names_that_are_no_unicode_are_kept_as_escapes(runner: Runner, service: 
     (runner.folder / os.fsdecode(name)).write_bytes(b"x")
 
     done = subprocess.run(
-        [runner.python, runner.hook, "run", "--url", service.url, "--input", name, "--", "sh", "-c", b"exit 3 # \xfe"],
-        env=runner.environment,
+        [
+            runner.python,
+            runner.hook,
+            "run",
+            "--url",
+            service.url,
+            "--input",
+            name,
+            "--",
+            "sh",
+            "-c",
+            b"exit 3 # 1% \xfe",
+        ],
+        env={**runner.environment, "ODD": b"caf\xe9"},
         cwd=runner.folder,
         capture_output=True,
         check=False,
     )
 
     assert done.returncode == 3
-    assert service.only_record()["inputs"][0]["name"] == "in-\\xff.dat"
+    record = service.only_record()
+    (step,) = record["command"]["steps"]
+    assert record["inputs"][0]["name"] == "in-\\xff.dat"
+    assert (step["argv"][2], step["argv_encoded"]) == ("exit 3 # 1% \\xfe", {"2": "exit 3 # 1%25 %FE"})
+    assert any(note.endswith("a rerun gets these letters: variable ODD") for note in record["extra"]["hook_notes"])
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["run"], ["run", "--"], ["step", "--name", "x"]])

@@ -39,7 +39,7 @@ def test_jobsub_jobs_do_so_unasked_and_others_do_not(runner: Runner) -> None:
 
 
 def test_record_that_no_spool_takes_goes_home_too(runner: Runner) -> None:
-    environment = {"JOBPROV_SPOOL": "/proc/spool", "HOME": None}
+    environment = {"JOBPROV_SPOOL": "/proc/spool", "HOME": None, "TMPDIR": "/proc"}
 
     done = runner("run", "--url", DEAD, "--budget-seconds", "1", "--leftovers", "stderr", *JOB, environment=environment)
 

@@ -13,7 +13,7 @@ MODULES = {
     "tailing": "Tailer",
     "delivery": "read_token",
     "flushing": "flush",
-    "job": "redact_strings",
+    "job": "add_usage",
     "logs": "read_log",
     "watching": "list_tree",
     "spool": "encode",

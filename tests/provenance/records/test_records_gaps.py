@@ -43,6 +43,7 @@ MADE = {"name": "b.root", "sha256": digest(2)}
 BY_MD5 = {"name": "a", "checksums": ["md5:1"]}
 LISTED = {"environment": {"variables": {}, "packages_sha256": digest(9)}}
 READING = {"command": {"argv": ["run"], "stdin_sha256": digest(9)}}
+READING_STEP = {"command": {"steps": [{"name": "s", "role": "payload", "argv": ["x"], "stdin_sha256": digest(9)}]}}
 MANY = [{"name": "x", "namespace": str(number)} for number in range(1500)]
 UNHELD = Findings(unheld_inputs=frozenset({digest(2)}), has_capsule=True)
 
@@ -76,6 +77,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("source-erased", (ERASED, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}), (None, {"software": [DIRTY]})),
     ("source-erased", (ERASED, LISTED), (None, LISTED)),
     ("input-erased", (ERASED, READING), (None, READING)),
+    ("input-erased", (ERASED, READING_STEP), (None, READING_STEP)),
     ("input-erased", (ERASED, {"conditions": [{"tag": "v1", "payload_sha256": digest(9)}]}), (ERASED, {})),
     ("blob-erased", (ERASED, {"logs": [file()]}), (None, {"logs": [file()]})),
     ("blob-erased", (ERASED, {}), (ERASED, {"scripts": [file()]})),
@@ -97,6 +99,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("input-missing", (UNHELD, {}), (UNHELD, {"inputs": LARGE})),
     ("input-missing", (None, {"inputs": [BY_MD5]}), (None, {"inputs": [{**BY_MD5, "size_bytes": 7 << 30}]})),
     ("input-missing", (MISSING, READING), (None, READING)),
+    ("input-missing", (MISSING, READING_STEP), (None, READING_STEP)),
     ("input-missing", (UNHELD, {}), (UNHELD, {"inputs": [MADE], "outputs": [MADE]})),
     ("input-without-checksum", (None, {"inputs": [{"name": "a"}]}), (None, {"inputs": [{"name": "a", "status": "skipped"}]})),
     ("input-without-checksum", (None, {"inputs": [{"name": "a"}]}), (None, {"inputs": [{"name": "a", "checksums": ["md5:1"]}]})),

@@ -109,6 +109,7 @@ def test_recipe_leaves_out_names_places_and_times() -> None:
         {"inputs": [{"name": "in.root", "sha256": D, "size_bytes": 3}]},
         {"inputs": [{"name": "in.root", "sha256": C}, {"name": "flux.root", "sha256": D, "role": "shared"}]},
         {"command": argv("art", "-c", "reco.fcl", "-s", "in.root", "-o", "out1.root", "-n", "5")},
+        {"command": {**argv("art", "-c", "reco.fcl", "-s", "in.root", "-o", "out1.root"), "stdin_sha256": D}},
     ],
 )
 def test_whatever_decides_what_comes_out_changes_the_recipe(changed: dict[str, Any]) -> None:
@@ -174,6 +175,8 @@ def test_result_is_named_by_its_algorithm_and_knows_no_names() -> None:
     renamed = result(outputs=[{"name": "other.root", "content_digest": f"root-content-1:{D}", "sha256": B}])
 
     assert str(result()).startswith("root-content-1:")
+    newer = str(result(outputs=[{"name": "out1.root", "content_digest": f"root-content-2:{D}"}]))
+    assert newer.startswith("root-content-2:")
     assert renamed == result()
     assert result(outputs=[{"name": "out1.root", "content_digest": f"root-content-1:{A}"}]) != result()
 
@@ -208,3 +211,13 @@ def test_results_of_two_algorithms_are_not_compared() -> None:
     assert other
     assert not is_comparable(content, text)
     assert is_comparable(other, text)
+
+
+def test_which_step_reads_from_standard_input_changes_the_recipe() -> None:
+    def read(*digests: str | None) -> bytes | None:
+        steps = [{"name": "s", "role": "payload", "argv": ["x"], "stdin_sha256": digest} for digest in digests]
+        return recipe(command={"steps": steps})
+
+    assert None not in (read(A, None), read(None, None))
+    assert len({read(A, None), read(None, A), read(A, A), read(None, None), read(B, None)}) == 5
+    assert read(A) == recipe(command={"steps": [{"name": "s", "role": "payload", "argv": ["x"]}], "stdin_sha256": A})

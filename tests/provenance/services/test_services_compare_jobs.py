@@ -230,6 +230,33 @@ def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(fille
     assert not found["is_same"]
 
 
+def test_contents_by_two_algorithms_are_not_said_to_differ(filled: Production, one: int) -> None:
+    def job(number: int, version: int, data: bytes) -> dict[str, Any]:
+        entry = file_entry("o.root", content_digest=f"root-content-{version}:{sha(data)}")
+        return a_job(number, outputs=[{**entry, "sha256": sha(b"bytes")}])
+
+    same = compared(filled, job(one, 1, b"a"), job(one + 1, 2, b"b"))
+    other = compared(filled, job(one + 2, 2, b"a"), job(one + 3, 2, b"b"))
+
+    assert facets(same)["outputs"]["differences"] == []
+    assert [row["key"] for row in facets(other)["outputs"]["differences"]] == ["content"]
+
+
+def test_what_a_step_read_from_standard_input_is_told(filled: Production, one: int) -> None:
+    jobs = [
+        a_job(
+            one + place,
+            command={"steps": [{"name": "s", "role": "payload", "argv": ["cat"], "stdin_sha256": sha(read)}]},
+        )
+        for place, read in enumerate((b"a", b"b"))
+    ]
+
+    found = compared(filled, *jobs)
+
+    told = {row["key"]: (row.get("before"), row.get("after")) for row in facets(found)["command"]["differences"]}
+    assert told == {"step s, standard input": (sha(b"a"), sha(b"b"))}
+
+
 def test_lines_of_a_changed_script_are_shown(filled: Production, one: int) -> None:
     found = compared(filled, a_job(one), a_job(one + 1, scripts=[{"name": "run.sh", "sha256": sha(NEW_SCRIPT)}]))
 
