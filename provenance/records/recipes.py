@@ -43,7 +43,7 @@ def recipe_of(record: JobRecord) -> bytes | None:
     if not (record.software or record.scripts) or (record.outputs and not record.inputs and not record.seeds):
         return None  # no code, or a generator whose seed nobody told
     inputs, is_weak = _inputs(record.inputs or ())
-    parts = [*_code(record), *_randomness(record), *inputs, *_steps(record)]
+    parts = [*_code(record), *_randomness(record), *inputs, *_standard_input(record), *_steps(record)]
     if None in parts:
         return None
     return (_WEAK if is_weak else _STRONG) + _digest(parts)  # type: ignore[arg-type]
@@ -200,6 +200,12 @@ def _output(output: Output) -> _Part:
         return f"sha256:{output.sha256}"
     checksum = _best_checksum(output.checksums)
     return None if checksum is None else f"{checksum[0]}:{output.size_bytes or ''} {checksum[1]}"
+
+
+def _standard_input(record: JobRecord) -> list[_Part]:
+    """Return what names the bytes on standard input: nothing where there were none, so that recipes of other jobs are what they were."""
+    stdin = record.command.stdin_sha256 if record.command else None
+    return ["stdin", stdin] if stdin else []
 
 
 def _steps(record: JobRecord) -> list[_Part]:
