@@ -34,8 +34,9 @@ def get_rebuild(name: str) -> Response:
     """Return the smallest set of jobs, in order, that makes a lost file again: `{is_possible, jobs, needs, beyond, resources}`."""
     query = asked(RebuildQuery)
     lost = [word for word in query.pop("lost", "").split(",") if word]
-    with get_service().reading() as connection:
-        return json_answer(plan_rebuild(connection, checked_name(name), lost=lost, **query))
+    service = get_service()
+    with service.reading() as connection:
+        return json_answer(plan_rebuild(connection, service.store, checked_name(name), lost=lost, **query))
 
 
 @section.call(

@@ -74,8 +74,9 @@ def show_plan(name: str) -> Response:
     """Show which jobs make a file again."""
     lost = [word for word in (asked("lost") or "").split(",") if word]
     from_scratch = asked_flag("from_scratch")
-    with get_service().reading() as connection:
-        plan = plan_rebuild(connection, name, **asked_file(), lost=lost, from_scratch=from_scratch)
+    service = get_service()
+    with service.reading() as connection:
+        plan = plan_rebuild(connection, service.store, name, **asked_file(), lost=lost, from_scratch=from_scratch)
     file = plan["file"]
     place = {"experiment": file["experiment"], "namespace": file["namespace"]}
     path = f"/rebuild/{quote(file['name'], safe='')}"

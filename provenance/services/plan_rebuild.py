@@ -7,6 +7,7 @@ Source: http.md, `GET /files/{name}/rebuild`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -20,6 +21,8 @@ from provenance.db.queries.versions import versions_of
 from provenance.db.time_limits import time_limit
 from provenance.errors import BadInputError, LimitError
 from provenance.lineage.cycles import strong_components
+from provenance.services.inputs_made_inside import made_inside
+from provenance.services.ledger import Documents
 from provenance.services.show_file import find_file
 
 MOST_JOBS = 10_000
@@ -38,6 +41,7 @@ class _Input(NamedTuple):
 
 def plan_rebuild(
     connection: Connection,
+    store: Documents,
     name: str,
     *,
     experiment: str | None = None,
@@ -54,6 +58,7 @@ def plan_rebuild(
 
     Args:
         connection: where from.
+        store: of records, where only they tell whether a job read a file or wrote it before.
         name: the file that is lost.
         experiment: where several know the name.
         namespace: where several know the name.
@@ -70,7 +75,7 @@ def plan_rebuild(
     maker = _maker_of(connection, file.id)
     gone = _gone(connection, [file.id, *_files_named(connection, lost)])
     with time_limit(connection, "name fewer files as lost"):
-        needed = _needed(connection, maker, gone, from_scratch=from_scratch) if maker is not None else {}
+        needed = _needed(connection, store, maker, gone, from_scratch=from_scratch) if maker is not None else {}
         order = _in_order(needed)
         outputs = outputs_of(connection, order)
     summaries = job_summaries(connection, order)
@@ -122,16 +127,17 @@ def _gone(connection: Connection, files: Iterable[int]) -> _Gone:
     return _Gone(listed, frozenset(claim for file in listed for claim in claims_of(connection, file)))
 
 
-def _needed(connection: Connection, first: int, lost: _Gone, *, from_scratch: bool) -> dict[int, list[_Input]]:
+def _needed(
+    connection: Connection, store: Documents, first: int, lost: _Gone, *, from_scratch: bool
+) -> dict[int, list[_Input]]:
     """Return the jobs that are needed, each with its inputs; a level of the graph is one statement."""
     needed: dict[int, list[_Input]] = {}
     level = [first]
     while level:
         if len(needed) + len(level) > MOST_JOBS:
             raise LimitError(f"More than {MOST_JOBS} jobs are needed; ask for the files in between.", MOST_JOBS)
-        found: dict[int, list[_Input]] = {job: [] for job in level} | _inputs(
-            inputs_of(connection, level), lost, from_scratch=from_scratch
-        )
+        rows = inputs_of(connection, level, partial(made_inside, connection, store))
+        found: dict[int, list[_Input]] = {job: [] for job in level} | _inputs(rows, lost, from_scratch=from_scratch)
         needed |= found
         makers = (one.maker for inputs in found.values() for one in inputs if one.maker is not None)
         level = sorted({maker for maker in makers if maker not in needed})

@@ -21,7 +21,7 @@ from provenance.services.task_declarations import declare_task
 from provenance.services.trace_lineage import trace_lineage
 
 
-def asked(production: Production, question: Any, *names: str, **how: Any) -> dict[str, Any]:
+def asked(production: Production, question: Any, *names: Any, **how: Any) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
         answer: dict[str, Any] = question(connection, *names, **how)
         return answer
@@ -370,7 +370,7 @@ def test_what_is_read_under_another_name_came_of_the_file(production: Production
             assert names(show_file(connection, name)["children"]) == ["kid"]
         assert asked(production, find_paths, name, "kid")["older"] == "a"
         assert names(asked(production, find_common, "kid", name)["ancestors"]) == ["renamed"]
-        plan = asked(production, plan_rebuild, "kid", lost=[name])
+        plan = asked(production, plan_rebuild, production.store, "kid", lost=[name])
         assert [step["job_id"] for step in plan["jobs"]] == [job_id(1), job_id(2)]
 
 

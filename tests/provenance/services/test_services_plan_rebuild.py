@@ -39,7 +39,7 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 def planned(production: Production, name: str, **how: Any) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return plan_rebuild(connection, name, **how)
+        return plan_rebuild(connection, production.store, name, **how)
 
 
 def jobs_of(plan: dict[str, Any]) -> list[int]:
@@ -137,6 +137,34 @@ def test_what_a_job_reads_under_the_name_of_its_output_was_made_before_it(produc
     assert (plan["is_possible"], jobs_of(plan), names(plan["needs"])) == (True, [12], ["list", "raw1"])
     assert plan["jobs"][0]["reads"] == ["raw1", "list"]
     assert (itself["is_possible"], names(itself["beyond"])) == (False, ["list"])
+
+
+@pytest.mark.parametrize(
+    ("more", "is_inside"),
+    [
+        ({"role": "shared"}, False),
+        ({"role": "calibration", "step": "two"}, True),
+        ({"role": "shared", "step": "one"}, False),
+        ({}, False),
+    ],
+)
+def test_what_a_job_shares_with_others_is_needed_unless_an_earlier_step_wrote_it(
+    production: Production, more: dict[str, str], *, is_inside: bool
+) -> None:
+    """What was made of an input does not tell, where it is shared or outputs declare what they were made from."""
+    record = job(12, ["raw1", "list"], ["list", "other"])
+    record["inputs"][1] |= more
+    if "step" in more:
+        record["command"] = {"steps": [{"name": name, "argv": [name]} for name in ("one", "two")]}
+        record["outputs"][0]["step"] = "one"
+        record["outputs"][1]["step"] = "two"
+    record["outputs"] = [{**output, "parents": ["raw1"]} for output in record["outputs"]]
+    production.record(record)
+
+    plan = planned(production, "other", from_scratch=True)
+
+    assert (plan["is_possible"], jobs_of(plan)) == (True, [12])
+    assert names(plan["needs"]) == (["raw1"] if is_inside else ["list", "raw1"])
 
 
 def test_jobs_that_wait_for_each_other_cannot_make_a_file(production: Production) -> None:
