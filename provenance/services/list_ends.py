@@ -47,8 +47,9 @@ def list_roots(
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     focus = find_focus(connection, file, version=version, as_of=as_of)
     history = trace_history(connection, focus, direction="ancestors", as_of=as_of)
-    files = (key for key in spread([history.start], history.parents) if key[0] != "j")
-    ends = (key for key in files if not any(history.parents(job) for job in history.before(key)))
+    flow = history.flow
+    files = (key for key in spread([history.start], flow.parents) if key[0] != "j")
+    ends = (key for key in files if not any(map(flow.parents, flow.before(key))))
     return {
         "file": file.to_json(),
         **focus.to_json(),
@@ -81,8 +82,9 @@ def list_leaves(
     focus = find_focus(connection, file, version=version, as_of=as_of)
     asked = focus if version is not None else focus.of_name()
     history = trace_history(connection, asked, direction="descendants", as_of=as_of)
-    files = (key for key in spread([history.start], history.children) if key[0] != "j")
-    ends = [key for key in files if not any(map(history.after, history.children(key)))]
+    flow = history.flow
+    files = (key for key in spread([history.start], flow.children) if key[0] != "j")
+    ends = [key for key in files if not any(map(flow.after, flow.children(key)))]
     shown = [focus.key if key == history.start else key for key in ends]  # as a file of a version, not as a name
     return {
         "file": file.to_json(),

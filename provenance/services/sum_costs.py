@@ -40,7 +40,7 @@ def sum_costs(
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     focus = find_focus(connection, file, version=version, as_of=as_of)
     history = trace_history(connection, focus, as_of=as_of)
-    met = history.reached(history.before)
+    met = history.behind()
     with time_limit(connection, "ask for a file in between"):
         made = job_costs(connection, [int(key[1:]) for key in met if key[0] == "j"])
         failed = failed_attempts(connection, made)

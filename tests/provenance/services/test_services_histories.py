@@ -471,6 +471,63 @@ def test_job_that_reads_a_file_in_two_steps_is_one_reader(production: Production
     assert (shown["consumer_count"], len(shown["consumers"])) == (1, 1)
 
 
+@pytest.fixture
+def stepwise(production: Production) -> Production:
+    """One job makes left of raw and, in another step, right of dust and again of nothing; the next merges all; a third reads raw alone."""
+    steps = [{"name": name, "argv": [name]} for name in ("one", "two", "three")]
+    files = {"inputs": [file_entry("raw", 1, step="one"), file_entry("dust", 2, step="two")]}
+    files["outputs"] = [
+        file_entry("left", 3, step="one"), file_entry("right", 4, step="two"), file_entry("new", 5, step="three")
+    ]  # fmt: skip
+    production.record(
+        job(1, command={"steps": steps}, **files),
+        job(
+            2,
+            inputs=[file_entry("left", 3), file_entry("right", 4), file_entry("new", 5)],
+            outputs=[file_entry("merged")],
+        ),
+        job(3, inputs=[file_entry("raw", 1)], outputs=[file_entry("dust", 2)]),
+    )
+    return production
+
+
+def test_outputs_of_one_job_come_of_their_own_inputs(stepwise: Production) -> None:
+    """Links were those of the job: whatever it read, all that it wrote came of."""
+
+    def ways(first: str, second: str) -> list[list[str]]:
+        paths = asked(stepwise, find_paths, first, second)["paths"]
+        return [names([node for node in path["nodes"] if node["kind"] == "file"]) for path in paths]
+
+    assert sorted(names(asked(stepwise, list_roots, "merged")["files"])) == ["new", "raw"]
+    assert names(asked(stepwise, list_roots, "new")["files"]) == ["new"]
+    assert ways("raw", "merged") == [["raw", "left", "merged"], ["raw", "dust", "right", "merged"]]
+    assert ways("dust", "merged") == [["dust", "right", "merged"]]
+    common = asked(stepwise, find_common, "left", "right")["ancestors"]
+    assert [(row["name"], row["jobs_to_a"], row["jobs_to_b"]) for row in common] == [("raw", 1, 2)]
+    assert asked(stepwise, sum_costs, "merged")["made"]["jobs"] == 3
+    for moment in (None, MOMENT):
+        with stepwise.database.reading.connect() as connection:
+            graph = trace_lineage(connection, "merged", filters=NodeFilters(kind="file"), as_of=moment)
+        name = {node.key: node.name for node in graph.files()}
+        assert {(name[edge.source], name[edge.target]) for edge in graph.edges} == {
+            ("raw", "left"), ("raw", "dust"), ("dust", "right"),
+            ("left", "merged"), ("right", "merged"), ("new", "merged"),
+        }  # fmt: skip
+
+
+def test_job_of_very_many_shared_inputs_and_outputs_is_one_part() -> None:
+    """Each with each would be as many links as their product."""
+    history = History("c0")
+    for number in range(600):
+        history.join(f"f{number}", "j1", role="shared", is_parent=False)
+        history.join(f"f{1000 + number}", "j1")
+        history.join("j1", f"c{number}")
+        history.sources[f"c{number}"] = {f"f{1000 + number}"}
+
+    assert history.flow.parts("j1") == ["j1"]
+    assert len(history.behind()) == 1 + 1 + 1200
+
+
 def test_rows_of_ancestors_tell_experiments_apart(production: Production) -> None:
     inputs = [file_entry("z"), file_entry("z", experiment="dune")]
     production.record(job(1, inputs=inputs, outputs=[file_entry("o")]))
