@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, LargeBinary, func, select, type_coerce
 
+from provenance.db.queries.named_files import is_named
 from provenance.db.queries.node_facts import campaign_url, file_url, job_url
 from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
@@ -22,7 +23,7 @@ def files_named(connection: Connection, text: str, most: int) -> list[dict[str, 
     query = (
         select(File.name, File.namespace, Experiment.name)
         .join(Experiment, Experiment.id == File.experiment_id)
-        .where(begins(File.name, text.rpartition(":")[2] if ":" in text else text))
+        .where(begins(File.name, text.rpartition(":")[2] if ":" in text else text), is_named())
         .order_by(File.name, File.namespace, Experiment.name)
         .limit(most)
     )

@@ -5,16 +5,19 @@ from typing import Any
 import pytest
 from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
+from provenance.db.queries.file_lists import FileFilters
 from provenance.db.queries.histories import History
 from provenance.errors import BadInputError, NotFoundError
 from provenance.lineage.file_words import leaves_words, use_words
 from provenance.services import relate_files
 from provenance.services.filter_lineage import NodeFilters
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
+from provenance.services.list_files import list_files
 from provenance.services.list_lineage import list_lineage
 from provenance.services.plan_rebuild import plan_rebuild
 from provenance.services.record_sighting import record_sighting
 from provenance.services.relate_files import find_common, find_paths
+from provenance.services.search import search
 from provenance.services.show_file import show_file
 from provenance.services.sum_costs import sum_costs
 from provenance.services.task_declarations import declare_task
@@ -544,6 +547,26 @@ def test_name_that_a_correction_took_back_is_no_orphan(production: Production) -
     production.record(job(1, inputs=[file_entry("right", 1)], **made), reason="a slip")
 
     assert names(asked(production, list_orphans)["files"]) == ["right"]
+
+
+def test_name_that_a_correction_took_back_is_no_file(production: Production) -> None:
+    """Its row stays: what many jobs share is not counted again at each record."""
+    slip, read = file_entry("mistyped.root", 1), file_entry("mistyped.txt", 3)
+    production.record(job(1, outputs=[slip]), job(2, inputs=[read]), job(3, outputs=[file_entry("other", parents=[])]))
+    assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
+
+    production.record(job(1, outputs=[file_entry("right.root", 1)]), reason="a slip")
+
+    for question in (show_file, list_roots, list_lineage):
+        with pytest.raises(NotFoundError) as raised:
+            asked(production, question, "mistyped.root")
+        assert raised.value.nearest == ["mistyped.txt"]
+    with production.database.reading.connect() as connection:
+        assert [hit["text"] for hit in search(connection, "mistyped")] == ["mistyped.txt"]
+        listed = list_files(connection, FileFilters())["files"]
+    assert names(listed) == ["mistyped.txt", "other", "right.root"]
+    production.record(job(4, inputs=[slip]))
+    assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
 
 
 def test_declared_parent_is_the_input_that_is_called_so_wherever_the_colons_are(production: Production) -> None:
