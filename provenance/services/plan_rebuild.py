@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from provenance.db.queries.files import find_files
+from provenance.db.queries.files import FoundFile, find_files
 from provenance.db.queries.focus import claims_of
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import file_url
@@ -62,8 +62,9 @@ def plan_rebuild(
         name: the file that is lost.
         experiment: where several know the name.
         namespace: where several know the name.
-        lost: names of other files that are lost too, in every namespace unless they name one, and under their other names; those that
-            were never kept are without being named.
+        lost: names of other files that are lost too, in every experiment and namespace unless they name one
+            (`namespace:name`, `experiment/namespace:name`), and under their other names; those that were never kept are without being
+            named.
         from_scratch: take every file as lost that a recorded job made.
 
     Raises:
@@ -112,10 +113,25 @@ class _Gone(NamedTuple):
         return row.file in self.files or row.claim in self.claims
 
 
+def listed_files(connection: Connection, words: str) -> list[str]:
+    """Return the files that a question names, parted by commas; a name that holds commas may stand there alone."""
+    if "," in words and _called(connection, words):
+        return [words]
+    return [word for word in words.split(",") if word]
+
+
+def _called(connection: Connection, name: str) -> list[FoundFile]:
+    """Return the files that `name`, `namespace:name` or `experiment/namespace:name` means; no part of a name has a slash."""
+    experiment, slash, rest = name.rpartition("/")
+    where = {"experiment": experiment} if slash else {}
+    space, _, bare = rest.partition(":")
+    found = find_files(connection, rest, **where)
+    return found or (find_files(connection, bare, namespace=space, **where) if bare else [])
+
+
 def _files_named(connection: Connection, names: Iterable[str]) -> Iterator[int]:
     for name in names:
-        space, _, bare = name.partition(":")
-        found = find_files(connection, name) or (find_files(connection, bare, namespace=space) if bare else [])
+        found = _called(connection, name)
         if not found:
             words = f"no record mentions a file named {name}"
             raise BadInputError(f"lost: {words}.", {"lost": [words]})

@@ -10,7 +10,7 @@ from ledger_story import Production, job_id, record_of
 from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.errors import BadInputError, NotFoundError
-from provenance.services.plan_rebuild import plan_rebuild
+from provenance.services.plan_rebuild import listed_files, plan_rebuild
 
 # raw1 and raw2 are of nobody; reco1 and reco2 read one each and the flux; merge reads both; the plot reads the merge.
 JOBS = {
@@ -188,3 +188,25 @@ def test_lost_file_is_one_that_somebody_named(production: Production) -> None:
         planned(production, "plot", lost=["user:reco1"])
     assert names(planned(production, "later", lost=["user:raw1"])["beyond"]) == ["raw1"]
     assert planned(production, "reco1", lost=["user:raw1"])["is_possible"]
+
+
+def test_lost_file_may_be_one_of_an_experiment_and_have_commas_in_its_name(production: Production) -> None:
+    production.record(
+        job(15, ["raw1", "a,b"], ["later"]),
+        {**job(16, ["raw1"], ["theirs"]), "experiment": "dune", "task": None, "job_id": job_id(16)},
+    )
+
+    def beyond(name: str, words: str, **where: str) -> list[str]:
+        with production.database.reading.connect() as connection:
+            lost = listed_files(connection, words)
+        return names(planned(production, name, lost=lost, **where)["beyond"])
+
+    for words in ("raw1", "dune/raw1", "dune/:raw1"):
+        assert beyond("theirs", words) == ["raw1"]
+    for words in ("nova/raw1", "nova/:raw1"):
+        assert beyond("theirs", words) == []
+        assert beyond("later", words) == ["raw1"]
+    assert beyond("later", "a,b") == ["a,b"]
+    assert beyond("later", "raw1,nova/:raw2") == ["raw1"]
+    with pytest.raises(BadInputError, match="no record mentions a file named dune/a,b"):
+        planned(production, "later", lost=["dune/a,b"])
