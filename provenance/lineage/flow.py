@@ -5,7 +5,7 @@ The first part goes by the job's key `j3`, others by `j3.1`, `j3.2`; one from wh
 made nothing of.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from provenance.lineage.graph import SHARED_ROLES, neighbours
 
 _MOST_SHARED = 200_000
 """Links of inputs that a job shares with others to its parts: a job with more of them is one part."""
+_MOST_INSIDE = 20_000
+"""Steps from output to output within one job."""
 Ends = tuple[str, str]
 Neighbours = tuple[dict[str, list[str]], dict[str, list[str]]]
 """What follows each node, and what comes before it."""
@@ -33,6 +35,28 @@ class Link(NamedTuple):
 def node_of(key: str) -> str:
     """Return the key of the node that a part belongs to."""
     return key.partition(".")[0]
+
+
+def _from_inputs(
+    outputs: Sequence[str], sources: Mapping[str, AbstractSet[str]], inputs: AbstractSet[str]
+) -> dict[str, frozenset[str]]:
+    """Return of which inputs each output of a job was made, also through others of its outputs; of all where that is too much to tell."""
+    everything, own = frozenset(inputs), set(outputs)
+    found: dict[str, frozenset[str]] = {}
+    steps = 0
+    for output in outputs:
+        met, stack, its = {output}, [output], set[str]()
+        while stack:
+            told = sources.get(stack.pop(), everything)
+            its |= told & everything
+            inner = (told & own) - met
+            met |= inner
+            stack += inner
+            steps += len(inner)
+        found[output] = frozenset(its)
+        if steps > _MOST_INSIDE:
+            return dict.fromkeys(outputs, everything)
+    return found
 
 
 class Flow:
@@ -88,9 +112,8 @@ class Flow:
             inputs = self._before.get(job, [])
             parents = {near for near in inputs if self._links[near, job].is_parent}
             groups: dict[frozenset[str], list[str]] = {}
-            for output in outputs:
-                told = sources.get(output)
-                groups.setdefault(frozenset(parents if told is None else parents & told), []).append(output)
+            for output, made_from in _from_inputs(outputs, sources, parents).items():
+                groups.setdefault(made_from, []).append(output)
             if len(groups) == 1 and job not in readers and len(parents) == len(next(iter(groups))):
                 continue
             shared = sum(self._links[near, job].role in SHARED_ROLES for near in inputs)

@@ -40,7 +40,7 @@ class History:
         start: key of the file that was asked for.
         links: from a file to a job that consumed it, from a job to a file that it made.
         is_cut: whether a limit ended the walk.
-        sources: of a file that a job made, which of the job's inputs it was made from.
+        sources: of a file that a job made, what it was made from: inputs of the job, or others of its outputs.
     """
 
     start: str
@@ -156,7 +156,10 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
         found = outside[job, identity] = sources.outside(job, identity)
         for key, is_sure in found:
             history.join(key, f"j{job}", is_sure=is_sure, role=role_of.get((job, identity), ""))
-    history.note_sources(maker, ((made, outside[maker[made], identity]) for made, identity in parents))
+    history.note_sources(
+        maker,
+        ((made, outside[maker[made], identity] or sources.inside(maker[made], identity)) for made, identity in parents),
+    )
     _add_shared(connection, history, mentions)
     history.is_cut |= met_count(rows) >= most or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
 
@@ -180,6 +183,12 @@ class _Sources:
         if found or identity not in self._file or (made and (job, identity) not in self._own):
             return found
         return [(self._file[identity], True)]
+
+    def inside(self, job: int, identity: int) -> list[tuple[str, bool]]:
+        """Return what the job made itself and then made others from, as these declare."""
+        return (
+            [] if (job, identity) in self._own else [row[:2] for row in self._made.get(identity, []) if row[2] == job]
+        )
 
 
 def _roles(mentions: Iterable[Row]) -> dict[tuple[int, int], str]:
@@ -215,7 +224,15 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
                 history.join(key, f"j{job}", is_sure=is_sure)
     for claim, job in made.items():
         history.join(f"j{job}", f"c{claim}")
-    history.note_sources(made, ((claim, sources[identity]) for identity, claim in children if claim in made))
+    read = {(job, identity) for job, identity, _ in mentions}
+    history.note_sources(
+        made,
+        (
+            (claim, [row for row in sources[identity] if maker.get(row[0]) != job or (job, identity) not in read])
+            for identity, claim in children
+            if (job := made.get(claim)) is not None
+        ),
+    )
     consumers = sorted({*made.values(), *(job for job, _, _ in mentions)})[:_MOST_BADGED]
     _add_shared(connection, history, select_among(connection, _MENTIONS, consumers))
     history.is_cut |= len(made) >= most or len(mentions) >= _MOST_LINKS or len(children) >= _MOST_LINKS
