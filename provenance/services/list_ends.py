@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from provenance.db.queries.file_lists import list_unmade
 from provenance.db.queries.histories import History, spread
 from provenance.db.queries.node_facts import file_nodes, file_url, states_of, with_writers
-from provenance.db.time_limits import time_limit
+from provenance.db.time_limits import limited, time_limit
 from provenance.errors import BadInputError
 from provenance.lineage.graph import SHARED_ROLES, node_json
 from provenance.services.list_jobs import read_cursor
@@ -22,6 +22,7 @@ from provenance.services.trace_lineage import find_focus, trace_history
 MOST_LISTED = 1000
 
 
+@limited("ask for a file in between")
 def list_roots(
     connection: Connection,
     name: str,
@@ -57,6 +58,7 @@ def list_roots(
     }
 
 
+@limited("ask for a file in between")
 def list_leaves(
     connection: Connection,
     name: str,

@@ -18,7 +18,7 @@ from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import file_url
 from provenance.db.queries.remaking import InputRow, inputs_of, outputs_of
 from provenance.db.queries.versions import versions_of
-from provenance.db.time_limits import time_limit
+from provenance.db.time_limits import limited
 from provenance.errors import BadInputError, LimitError
 from provenance.lineage.cycles import strong_components
 from provenance.services.inputs_made_inside import made_inside
@@ -39,6 +39,7 @@ class _Input(NamedTuple):
     is_lost: bool
 
 
+@limited("name fewer files as lost")
 def plan_rebuild(
     connection: Connection,
     store: Documents,
@@ -75,10 +76,9 @@ def plan_rebuild(
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     maker = _maker_of(connection, file.id)
     gone = _gone(connection, [file.id, *_files_named(connection, lost)])
-    with time_limit(connection, "name fewer files as lost"):
-        needed = _needed(connection, store, maker, gone, from_scratch=from_scratch) if maker is not None else {}
-        order = _in_order(needed)
-        outputs = outputs_of(connection, order)
+    needed = _needed(connection, store, maker, gone, from_scratch=from_scratch) if maker is not None else {}
+    order = _in_order(needed)
+    outputs = outputs_of(connection, order)
     summaries = job_summaries(connection, order)
     inputs = [one for job in order for one in needed[job]]
     beyond = {(one.name, one.namespace, one.experiment) for one in inputs if one.is_lost and one.maker is None}

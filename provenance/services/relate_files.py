@@ -16,7 +16,7 @@ from provenance.db.queries.files import FoundFile
 from provenance.db.queries.focus import claims_of
 from provenance.db.queries.histories import History, spread
 from provenance.db.queries.node_facts import file_nodes, job_nodes
-from provenance.db.time_limits import time_limit
+from provenance.db.time_limits import limited
 from provenance.errors import BadInputError
 from provenance.lineage.cycles import strong_components
 from provenance.lineage.flow import node_of
@@ -58,8 +58,10 @@ class _Way(NamedTuple):
         return found
 
 
+@limited("ask for files that have less behind them")
 def find_paths(
     connection: Connection,
+    /,
     a: str,
     b: str,
     *,
@@ -76,7 +78,7 @@ def find_paths(
     Raises:
         NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
         BadInputError: a limit that is none.
-        LimitError: a history took more than five seconds.
+        LimitError: it took more than five seconds.
     """
     _check(limit, MOST_PATHS)
     files = dict(zip("ab", find_pair(connection, a, b, **experiments), strict=True))
@@ -150,8 +152,10 @@ def _described(connection: Connection, history: History, ways: list[list[str]]) 
     ]
 
 
+@limited("ask for files that have less behind them")
 def find_common(
     connection: Connection,
+    /,
     a: str,
     b: str,
     *,
@@ -171,7 +175,7 @@ def find_common(
     Raises:
         NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
         BadInputError: a limit, cursor or hub that is none.
-        LimitError: a history took more than five seconds.
+        LimitError: it took more than five seconds.
     """
     _check(limit, MOST_LISTED)
     first, second = find_pair(connection, a, b, **experiments)
@@ -179,8 +183,7 @@ def find_common(
     histories = [trace_history(connection, focus, as_of=as_of) for focus in focuses]
     met = _met(connection, histories, (first, second))
     common = {key: met[0][key] + met[1][key] for key in met[0].keys() & met[1].keys() if key[0] != "j"}
-    with time_limit(connection, "ask for files that have less behind them"):
-        consumers = count_consumers(connection, common, most=hub + 1)
+    consumers = count_consumers(connection, common, most=hub + 1)
     hubs = {key for key in common if consumers[key] > hub or any(_is_shared(history, key) for history in histories)}
     kept = sorted(common.keys() - hubs, key=lambda key: (common[key], key[0], int(key[1:])))
     start = read_cursor(cursor) or 0
