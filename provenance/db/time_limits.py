@@ -29,8 +29,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class TimeUpError(Exception):
-    """The time was up before a statement."""
+class TimeUpError(LimitError):
+    """The time was up before a statement; `time_limit` says what to ask instead."""
 
 
 class Deadline(NamedTuple):
@@ -58,7 +58,7 @@ class Clock:
             return 0 if changed else None
         left = self.deadline.end - time.monotonic()
         if left <= 0:
-            raise TimeUpError
+            raise TimeUpError("The time was up.", round(self.deadline.seconds))
         if self.told is not None and abs(self.told - left) <= _SLACK:
             return None
         self.told = left
