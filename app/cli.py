@@ -49,7 +49,7 @@ SECTIONS = {
         "export-site": "export_site",
         "retry": "retry",
         "retry-policy": "retry",
-        "launch": "agent",
+        "launch": "launch",
         "agent": "agent",
         "catalog": "catalog",
         "gaps": "gaps",

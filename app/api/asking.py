@@ -33,7 +33,8 @@ def checked_word(word: str, field: str) -> str:
     Raises:
         BadInputError: it holds control characters, or is longer than 3000 bytes.
     """
-    if problem := name_problem(word.replace("/", "")):
+    bare = word.replace("/", "")
+    if bare.strip(".") and (problem := name_problem(bare)):
         raise BadInputError(f"{field}: {problem}.", {field: [problem]})
     return word
 

@@ -5,7 +5,7 @@ from flask import Response, request
 from app.api.asking import asked, checked_name, checked_word, parameters
 from app.api.documenting import Section
 from app.wiring import get_service
-from provenance.schemas.queries import ManyBundleQuery
+from provenance.schemas.queries import CampaignBundleQuery, ManyBundleQuery
 from provenance.services.build_campaign import Wanted, build_campaign
 
 section = Section("bundles", "Bundles of many jobs.")
@@ -30,13 +30,13 @@ def get_task_bundle(task_id: str) -> Response:
     "GET",
     "/campaigns/<path:campaign>/bundle",
     answers=_ANSWERS,
-    parameters=parameters(ManyBundleQuery),
+    parameters=parameters(CampaignBundleQuery),
     errors=(300, 404, 409, 422),
 )
 def get_campaign_bundle(campaign: str) -> Response:
     """Return the bundle of all jobs of a campaign, or of one stage of it."""
-    query = asked(ManyBundleQuery)
-    name = checked_word(campaign, "campaign")
+    query = asked(CampaignBundleQuery)
+    name = checked_word(query.get("campaign", campaign), "campaign")
     return _sent(
         Wanted(campaign=name, experiment=query.get("experiment"), stage=query.get("stage")), query.get("level")
     )

@@ -33,7 +33,7 @@ section = Section("campaigns", "Campaigns in the large.")
 def get_graph(campaign: str) -> Response:
     """Return a campaign folded to stage, code version and state, with counts of jobs and of the files between them."""
     query = asked(CampaignGraphQuery)
-    return _folded(checked_word(campaign, "campaign"), query)
+    return _folded(checked_word(query.get("campaign", campaign), "campaign"), query)
 
 
 @section.call(

@@ -16,7 +16,7 @@ from provenance.errors import BadInputError
 from provenance.schemas.history_queries import ImpactQuery, RebuildQuery
 from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact, stream_impact
-from provenance.services.plan_rebuild import plan_rebuild
+from provenance.services.plan_rebuild import listed_files, plan_rebuild
 
 section = Section("lineage", "Questions to the whole graph.")
 _COLUMNS = ("name", "namespace", "experiment", "job_id", "task_id", "stage", "is_direct")
@@ -33,9 +33,10 @@ _encode = msgspec.json.encode
 def get_rebuild(name: str) -> Response:
     """Return the smallest set of jobs, in order, that makes a lost file again: `{is_possible, jobs, needs, beyond, resources}`."""
     query = asked(RebuildQuery)
-    lost = [word for word in query.pop("lost", "").split(",") if word]
-    with get_service().reading() as connection:
-        return json_answer(plan_rebuild(connection, checked_name(name), lost=lost, **query))
+    words, service = query.pop("lost", ""), get_service()
+    with service.reading() as connection:
+        lost = listed_files(connection, words)
+        return json_answer(plan_rebuild(connection, service.store, checked_name(name), lost=lost, **query))
 
 
 @section.call(

@@ -19,7 +19,7 @@ from provenance.db.queries.tasks import find_tasks
 from provenance.errors import NotFoundError
 from provenance.records.repairing import parse_object
 from provenance.schemas.parameters import read_query
-from provenance.schemas.production_queries import CampaignQuery, MissingQuery, ReadyQuery
+from provenance.schemas.production_queries import CampaignQuery, MissingQuery, NamedCampaignQuery, ReadyQuery
 from provenance.schemas.queries import ExperimentQuery
 from provenance.services.freeze_units import freeze_units
 from provenance.services.report_campaign import report_campaign
@@ -98,30 +98,33 @@ def get_task(task_id: str) -> Response:
     "GET",
     "/campaigns/<path:campaign>",
     answers={200: OBJECT},
-    parameters=parameters(CampaignQuery),
+    parameters=parameters(NamedCampaignQuery),
     errors=(401, 404, 413, 422),
 )
 def get_campaign(campaign: str) -> Response:
     """Return how far a campaign is: its stages in the order of production and its tasks, with their units."""
-    query = asked(CampaignQuery)
-    return json_answer(read_answer("campaign", **query, campaign=checked_word(campaign, "campaign")))
+    query = asked(NamedCampaignQuery)
+    name = checked_word(query.pop("campaign", campaign), "campaign")
+    return json_answer(read_answer("campaign", **query, campaign=name))
 
 
 @section.call(
     "GET",
     "/campaigns/<path:campaign>/report",
     answers={200: OBJECT},
-    parameters=parameters(CampaignQuery),
+    parameters=parameters(NamedCampaignQuery),
     errors=(401, 404, 413, 422),
 )
 def get_report(campaign: str) -> Response:
     """Return a campaign in one document: how far it is, what was waived, why jobs failed, what they took."""
-    query, now = asked(CampaignQuery), datetime.now(UTC)
-    name, service = checked_word(campaign, "campaign"), get_service()
+    query, now = asked(NamedCampaignQuery), datetime.now(UTC)
+    name, service = checked_word(query.get("campaign", campaign), "campaign"), get_service()
     try:
         with service.reading() as connection:
             return json_answer(report_campaign(connection, service.store, query["experiment"], name, now=now))
     except NotFoundError:
+        if "campaign" in query:
+            raise
         return get_campaign(f"{campaign}/report")  # a campaign may be called so
 
 

@@ -3,7 +3,6 @@
 import json
 import tempfile
 from pathlib import Path
-from urllib.parse import quote
 
 import click
 
@@ -13,6 +12,7 @@ from app.static_copy import Fetched, copy_pages
 from provenance.client import Client
 from provenance.errors import BadInputError, NotFoundError
 from provenance.lineage.words import counted
+from provenance.records.addresses import campaign_url
 
 _MARK = ".jobprov-site"
 
@@ -37,14 +37,14 @@ def export_site(
     """  # fmt: skip
     client = client_for(url)
     _check(folder)
-    names = [f"{quote(experiment, safe='')}/{quote(name, safe='')}" for name in campaigns]
-    starts = [f"/{kind}/{name}" for kind in ("campaigns", "reports") for name in names]
+    pages = [campaign_url(name, experiment) for name in campaigns]
+    starts = [*pages, *(campaign_url(name, experiment, kind="reports") for name in campaigns)]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         made = Path(scratch) / "site"
         made.mkdir()
-        for name, campaign in zip(names, campaigns, strict=True):
-            if _fetch(client, f"/campaigns/{name}") is None:
+        for page, campaign in zip(pages, campaigns, strict=True):
+            if _fetch(client, page) is None:
                 raise NotFoundError(f"No page of campaign {campaign} of {experiment} at {client.url}.")
         copied = copy_pages(lambda address: _fetch(client, address), starts, made, service=client.url, most=most)
         (made / _MARK).write_text(json.dumps({"service": client.url, **copied._asdict()}) + "\n")

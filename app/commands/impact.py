@@ -68,7 +68,11 @@ def _impact_text(found: dict[str, Any]) -> str:
 
 @click.command()
 @click.argument("file")
-@click.option("--lost", multiple=True, help="Another file that is lost too; may be given more than once.")
+@click.option(
+    "--lost",
+    multiple=True,
+    help="Another file that is lost too, as NAME, NAMESPACE:NAME or EXPERIMENT/NAMESPACE:NAME; may be repeated.",
+)
 @click.option("--from-scratch", is_flag=True, help="Take every file as lost that a recorded job made.")
 @click.option("--namespace", help="Needed where several namespaces know the name.")
 @experiment_option

@@ -4,7 +4,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 
@@ -12,6 +11,7 @@ from app.commands.asking import client_for
 from app.commands.opening import emit, json_option, settings_with, url_option
 from app.commands.report_text import report_text
 from app.reports.rows import headline
+from provenance.records.addresses import campaign_url
 
 FORMS = ("text", "html", "json")
 
@@ -60,7 +60,7 @@ def report(
     """  # fmt: skip
     client = client_for(url)
     found = client.report(campaign, experiment=experiment)
-    address = f"{client.url}/campaigns/{quote(experiment, safe='')}/{quote(campaign, safe='')}"
+    address = f"{client.url}{campaign_url(campaign, experiment)}"
     if receivers:
         limits = {"failure_share": failure_share, "stuck_after": timedelta(hours=stuck_hours)}
         _mail(found, address, receivers, _state_file(client.url, found, state) if on_change else None, limits)

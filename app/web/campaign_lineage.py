@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from flask import Blueprint, Response
 
 from app.web import campaigns
-from app.web.cuts import address, cut_rows
+from app.web.campaigns import twin_of
+from app.web.cuts import cut_rows
 from app.web.formats import counted, number
 from app.web.frame import answer, asked, here
 from app.web.pictures import asked_drawing, draw_picture
@@ -32,7 +32,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page(experiment: str, name: str) -> Response:
     """Show a campaign in the large, or with `picture=` its drawing alone."""
-    service, name, is_odd = get_service(), asked("campaign") or name, asked("campaign") is not None
+    service, name = get_service(), asked("campaign") or name
     try:
         with service.reading() as connection:
             tasks = listed_tasks(connection, experiment, asked("task_id") or "")
@@ -49,7 +49,6 @@ def show_page(experiment: str, name: str) -> Response:
 
     if (drawing := asked_drawing(draw, lambda: map_of_classes(graph, links, stages=folded.stages))) is not None:
         return drawing
-    twin = f"/campaigns/{quote(name, safe='')}/graph"
     words = {"experiment": experiment, "task_id": ",".join(tasks)}
     files_in, files_out = _files(graph)
     rows = [
@@ -58,10 +57,10 @@ def show_page(experiment: str, name: str) -> Response:
     ]
     return answer(
         "campaign_lineage.html",
-        twin=None if is_odd else twin + address("", words),
-        exports={}
-        if is_odd
-        else {title: f"/api/v1{twin}{address('', {**words, 'format': kind})}" for kind, title in _FORMATS.items()},
+        twin=twin_of(name, "/graph", words),
+        exports={
+            title: f"/api/v1{twin_of(name, '/graph', {**words, 'format': kind})}" for kind, title in _FORMATS.items()
+        },
         experiment=experiment,
         name=name,
         tasks=tasks,

@@ -12,6 +12,7 @@ from app.web.frame import answer, asked, here
 from app.web.progress import Piece, progress
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
+from provenance.records.addresses import fits_path
 from provenance.services.counting import jobs_in
 from provenance.services.list_gaps import list_gaps
 
@@ -26,7 +27,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page(experiment: str, name: str) -> Response:
     """Show a campaign; `campaign=` names one that no path can."""
-    name, is_odd = asked("campaign") or name, asked("campaign") is not None
+    name = asked("campaign") or name
     campaign = read_answer("campaign", experiment=experiment, campaign=name)
     with get_service().reading() as connection:
         filters = JobFilters(experiment=experiment, campaign=name)
@@ -35,7 +36,7 @@ def show_page(experiment: str, name: str) -> Response:
     tasks = [{**task, "bars": _bars(task)} for task in campaign["tasks"]]
     return answer(
         "campaign.html",
-        twin=None if is_odd else f"/campaigns/{quote(name, safe='')}{address('', {'experiment': experiment})}",
+        twin=twin_of(name, "", {"experiment": experiment}),
         is_live=any(task["running"] or task["missing"] for task in campaign["tasks"]),
         campaign=campaign,
         first_line=first_line(campaign),
@@ -46,6 +47,13 @@ def show_page(experiment: str, name: str) -> Response:
         is_begun=any(stage["states"].get("succeeded") for stage in campaign["stages"]),
         count_gaps=here(whole="gaps"),
     )
+
+
+def twin_of(name: str, view: str, words: dict[str, str]) -> str:
+    """Return the address of the same as JSON, below /api/v1."""
+    if fits_path(name):
+        return address(f"/campaigns/{quote(name, safe='')}{view}", words)
+    return address(f"/campaigns/-{view}", {**words, "campaign": name})
 
 
 def _bars(units: dict[str, Any]) -> list[Piece]:

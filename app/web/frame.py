@@ -14,8 +14,8 @@ from app.csv_rows import CONTENT_TYPE, csv_lines
 from app.web import formats, markup
 from app.web.cuts import address, tighten
 from app.web.guard import check_reading
-from provenance.db.queries.node_facts import campaign_url
 from provenance.errors import BadInputError
+from provenance.records.addresses import campaign_url
 
 _FOLDER = Path(__file__).parents[1]
 _STATIC = _FOLDER / "static"

@@ -14,7 +14,7 @@ from provenance.lineage.file_words import impact_words
 from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact
 from provenance.services.name_files import name_file
-from provenance.services.plan_rebuild import plan_rebuild
+from provenance.services.plan_rebuild import listed_files, plan_rebuild
 
 _FILTERS = (
     "experiment", "campaign", "stage", "task_id", "state", "site", "host", "software", "revision", "file", "file_experiment",
@@ -72,10 +72,11 @@ def impact_line(found: dict[str, Any] | None, *, of_file: bool = False, is_direc
 
 def show_plan(name: str) -> Response:
     """Show which jobs make a file again."""
-    lost = [word for word in (asked("lost") or "").split(",") if word]
     from_scratch = asked_flag("from_scratch")
-    with get_service().reading() as connection:
-        plan = plan_rebuild(connection, name, **asked_file(), lost=lost, from_scratch=from_scratch)
+    service = get_service()
+    with service.reading() as connection:
+        lost = listed_files(connection, asked("lost") or "")
+        plan = plan_rebuild(connection, service.store, name, **asked_file(), lost=lost, from_scratch=from_scratch)
     file = plan["file"]
     place = {"experiment": file["experiment"], "namespace": file["namespace"]}
     path = f"/rebuild/{quote(file['name'], safe='')}"

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, make_response
 from app.reports.page import report_page
 from app.web.frame import asked, asset
 from app.wiring import get_service
-from provenance.db.queries.node_facts import campaign_url
+from provenance.records.addresses import campaign_url
 from provenance.services.report_campaign import report_campaign
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provenance.client.transport import Transport, part
+from provenance.client.transport import Transport, campaign_place, part
 from provenance.errors import BadInputError, ProvenanceError
 
 
@@ -166,11 +166,13 @@ class Client(Transport):
 
     def campaign(self, name: str, *, experiment: str) -> dict[str, Any]:
         """Return how far a campaign is."""
-        return self._read(f"/campaigns/{part(name)}", experiment=experiment)
+        place, named = campaign_place(name)
+        return self._read(f"/campaigns/{place}", experiment=experiment, **named)
 
     def report(self, name: str, *, experiment: str) -> dict[str, Any]:
         """Return a campaign in one document, as `GET /campaigns/{campaign}/report` does."""
-        return self._read(f"/campaigns/{part(name)}/report", experiment=experiment)
+        place, named = campaign_place(name)
+        return self._read(f"/campaigns/{place}/report", experiment=experiment, **named)
 
     def samples(self, experiment: str) -> dict[str, Any]:
         """Return the declared tasks of an experiment as samples by data tier."""
@@ -231,7 +233,8 @@ class Client(Transport):
 
     def save_campaign_bundle(self, campaign: str, target: Path, **which: Any) -> str:
         """Write the bundle of all jobs of a campaign to a file, as `save_bundle` does; `experiment`, `stage` and `level` say which."""
-        return self._save(f"/campaigns/{part(campaign)}/bundle", which, target)
+        place, named = campaign_place(campaign)
+        return self._save(f"/campaigns/{place}/bundle", {**which, **named}, target)
 
     def record(self, body: bytes | Mapping[str, Any]) -> dict[str, Any]:
         """Record a job; bytes are kept exactly as they are. Sending it again is harmless."""

@@ -11,6 +11,7 @@ import requests
 
 from provenance.client.answers import check
 from provenance.errors import UnreachableError
+from provenance.records.addresses import fits_path
 
 TRIES = 3
 _PAUSE_SECONDS = 0.5
@@ -121,6 +122,11 @@ class Transport:
 def part(text: str) -> str:
     """Return a name as one part of an address."""
     return quote(_visible(text), safe="")
+
+
+def campaign_place(name: str) -> tuple[str, dict[str, str]]:
+    """Return how a campaign is named in an address: its part of the path, and what stands in the query for a name that no path holds."""
+    return (part(name), {}) if fits_path(name) else ("-", {"campaign": _visible(name)})
 
 
 def _visible(value: Any) -> Any:

@@ -58,8 +58,15 @@ def open_database(url: str) -> Database:
         return _open_sqlite(url, parsed.database)
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
+        from provenance.db.limited_cursor import LimitedCursor  # noqa: PLC0415 - its driver comes with PostgreSQL alone
+
         reading = create_engine(
-            parsed, pool_size=12, max_overflow=8, pool_pre_ping=True, isolation_level="REPEATABLE READ"
+            parsed,
+            pool_size=12,
+            max_overflow=8,
+            pool_pre_ping=True,
+            isolation_level="REPEATABLE READ",
+            connect_args={"cursor_factory": LimitedCursor},
         )
         # its own: a connection that somebody rolled back has forgotten every statement that it prepared
         writing = create_engine(parsed, pool_size=1, max_overflow=4, pool_pre_ping=True)

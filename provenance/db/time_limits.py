@@ -1,46 +1,128 @@
-"""Ends what takes a database too long for somebody who waits."""
+"""Ends what takes a database too long for somebody who waits.
+
+A limit holds for all that runs inside it together. PostgreSQL knows one for each statement alone: before a statement it is told what
+is left (`limited_cursor.py`), where that is another number by now. A limit inside another never lasts longer than that.
+"""
 
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from provenance.errors import LimitError
 
 SECONDS = 5
 _FEWER = "ask for fewer levels with depth=, or one direction"
+_OPERATIONS = 20_000
+"""Of SQLite's machine, between two looks at the clock."""
+_SLACK = 0.25
+"""Seconds that a statement may go on beyond the limit: telling PostgreSQL what is left is one more round trip."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class TimeUpError(LimitError):
+    """The time was up before a statement; `time_limit` says what to ask instead."""
+
+
+class Deadline(NamedTuple):
+    """When a limit ends, and how long it was."""
+
+    end: float
+    seconds: float
+
+
+@dataclass
+class Clock:
+    """The limit that holds on a connection of a driver, and what its server was told last in this transaction, in seconds."""
+
+    deadline: Deadline | None = None
+    told: float | None = None
+
+    def to_tell(self) -> float | None:
+        """Return what the server is to be told before the next statement; 0 that there is no limit, None that it knows.
+
+        Raises:
+            TimeUpError: nothing is left.
+        """
+        if self.deadline is None:
+            changed, self.told = self.told is not None, None
+            return 0 if changed else None
+        left = self.deadline.end - time.monotonic()
+        if left <= 0:
+            raise TimeUpError("The time was up.", round(self.deadline.seconds))
+        if self.told is not None and abs(self.told - left) <= _SLACK:
+            return None
+        self.told = left
+        return left
+
+
+_clocks: WeakKeyDictionary[Any, Clock] = WeakKeyDictionary()
+
+
+def clock_of(driver: Any) -> Clock | None:
+    """Return the clock of a connection of PostgreSQL's driver; None where it never had a limit."""
+    return _clocks.get(driver)
 
 
 @contextlib.contextmanager
 def time_limit(connection: Connection, advice: str = _FEWER, *, seconds: float = SECONDS) -> Iterator[None]:
-    """End what runs inside after `seconds`, on both databases; `advice` is what to ask instead.
+    """End what runs inside after `seconds` in all, on both databases; `advice` is what to ask instead.
 
     Raises:
         LimitError: the time was up.
     """
-    release = _set_limit(connection, seconds)
+    driver: Any = connection.connection.driver_connection
+    is_sqlite = connection.dialect.name == "sqlite"
+    clock: Clock = connection.info.setdefault("clock", Clock())
+    if not is_sqlite:
+        _clocks[driver] = clock
+    outer = clock.deadline
+    mine = Deadline(time.monotonic() + seconds, seconds)
+    clock.deadline = mine if outer is None or mine.end < outer.end else outer
+    if is_sqlite and outer is None:
+        _watch(driver, clock)
     try:
         yield
-    except OperationalError as problem:
-        if not _is_time_up(problem):
+    except (OperationalError, TimeUpError) as problem:
+        if isinstance(problem, OperationalError) and not _is_time_up(problem):
             raise
-        raise LimitError(f"The answer took more than {seconds} s; {advice}.", round(seconds)) from None
+        length = clock.deadline.seconds
+        raise LimitError(f"The answer took more than {length:g} s; {advice}.", round(length)) from None
     finally:
-        release()
+        clock.deadline = outer
+        if is_sqlite and outer is None:
+            driver.set_progress_handler(None, 0)
 
 
-def _set_limit(connection: Connection, seconds: float) -> Any:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
-        return lambda: None  # ends with the transaction
-    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-    end = time.monotonic() + seconds
-    driver.set_progress_handler(lambda: int(time.monotonic() > end), 20_000)
-    return lambda: driver.set_progress_handler(None, 0)
+def limited(
+    advice: str = _FEWER,
+) -> Callable[[Callable[Concatenate[Connection, P], T]], Callable[Concatenate[Connection, P], T]]:
+    """Return what puts one limit around a whole question, which may have others in its parts."""
+
+    def limit(question: Callable[Concatenate[Connection, P], T]) -> Callable[Concatenate[Connection, P], T]:
+        @wraps(question)
+        def asked(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            with time_limit(connection, advice):
+                return question(connection, *args, **kwargs)
+
+        return asked
+
+    return limit
+
+
+def _watch(driver: sqlite3.Connection, clock: Clock) -> None:
+    driver.set_progress_handler(
+        lambda: int(clock.deadline is not None and time.monotonic() > clock.deadline.end), _OPERATIONS
+    )
 
 
 def _is_time_up(problem: OperationalError) -> bool:

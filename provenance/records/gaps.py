@@ -8,15 +8,16 @@ Source: record.md, bundle.md ("Closure levels").
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 
 import msgspec
 
+from provenance.records.findings import Findings as Findings  # noqa: PLC0414 - part of this module's interface
 from provenance.records.gap_codes import GAPS as GAPS  # noqa: PLC0414 - part of this module's interface
+from provenance.records.gaps_of_bytes import erased_gaps, listings_of, source_gaps
 from provenance.records.identity import WITNESSES
 from provenance.records.inputs import may_be_small, needed_inputs, standard_inputs
-from provenance.records.job_record import JobRecord, Log, Software, SourceFile
+from provenance.records.job_record import JobRecord, Software
 from provenance.records.parents import MOST_PARENTS, has_too_many_parents
 
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
@@ -35,48 +36,6 @@ class Gap(msgspec.Struct, frozen=True):
     code: str
     message: str
     how_to_close: str
-
-
-class Findings(msgspec.Struct, frozen=True):
-    """What only the service knows about a record.
-
-    Attributes:
-        missing_blobs: digests that the record refers to and the experiment does not possess.
-        unresolved: why an entry of `software` has no commit in a mirror, by position; resolved ones are absent.
-        unreferenced: positions of entries of `software` whose commit no branch or tag led to when it was resolved.
-        submodules: positions of entries of `software` whose tree has submodules that are not held.
-        inferred: positions of entries of `software` that name an installed product, whose source was inferred from its version.
-        unheld_inputs: sha256 of inputs that the experiment does not possess: of the small ones, and of all where a capsule is held.
-        repairs: field paths of values out of range.
-        contradictions: fields of which witnesses say different things.
-        unevaluated: why an entry of `configurations` cannot be evaluated, by position.
-        differing: how an entry of `configurations` as run contradicts it as parsed, by position.
-        pending: digests of the configurations that can be evaluated now and were not yet.
-        has_capsule: an environment capsule that serves the job is held.
-        expired: digests of logs of which only beginning and end are kept.
-        erased: digests that the record refers to and an operator erased on purpose; they are neither missing nor unheld.
-    """
-
-    missing_blobs: AbstractSet[str] = frozenset()
-    unresolved: Mapping[int, str] = msgspec.field(default_factory=dict)
-    unreferenced: AbstractSet[int] = frozenset()
-    submodules: AbstractSet[int] = frozenset()
-    inferred: AbstractSet[int] = frozenset()
-    unheld_inputs: AbstractSet[str] = frozenset()
-    repairs: tuple[str, ...] = ()
-    contradictions: tuple[str, ...] = ()
-    unevaluated: Mapping[int, str] = msgspec.field(default_factory=dict)
-    differing: Mapping[int, str] = msgspec.field(default_factory=dict)
-    pending: tuple[str, ...] = ()
-    has_capsule: bool = False
-    expired: AbstractSet[str] = frozenset()
-    erased: AbstractSet[str] = frozenset()
-
-    @property
-    def awaited(self) -> AbstractSet[str]:
-        """Digests of the blobs that would change grade or gaps when they come."""
-        awaited = self.missing_blobs | self.unheld_inputs if self.unheld_inputs else self.missing_blobs
-        return awaited | self.expired if self.expired else awaited
 
 
 def find_gaps(record: JobRecord, findings: Findings) -> list[Gap]:
@@ -118,7 +77,7 @@ def image_digest(record: JobRecord) -> str:
 
 def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
     yield from _command_gaps(record)
-    yield from _source_gaps(record, findings)
+    yield from source_gaps(record, findings)
     yield from _configuration_gaps(record, findings)
     yield from _software_gaps(record, findings)
     yield from _environment_gaps(record, findings)
@@ -126,7 +85,7 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)
     if findings.erased:
-        yield from _erased_gaps(record, findings.erased)
+        yield from erased_gaps(record, findings.erased)
 
 
 def _command_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
@@ -139,28 +98,6 @@ def _command_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
         record.exit is None or (record.exit.code is None and record.exit.signal is None)
     ):
         yield "exit-missing", "The record does not say how the job ended."
-
-
-def _source_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
-    missing = findings.missing_blobs
-    fcl = [file for configuration in record.configurations or () for file in configuration.files or ()]
-    for code, what, sources in (
-        ("fcl-missing", "", fcl),
-        ("script-missing", "", record.scripts or ()),
-        ("log-missing", "log ", record.logs or ()),
-    ):
-        listed: Sequence[SourceFile | Log] = sources
-        for source in listed:
-            if source.sha256 is None or source.sha256 in missing:
-                yield code, f"The bytes of {what}{source.name} are not here."
-    for log in record.logs or () if findings.expired else ():
-        if log.sha256 in findings.expired:
-            yield "log-expired", f"Of log {log.name} only beginning and end are kept; the rest expired."
-    if not record.logs and record.state not in ("running", "lost"):
-        yield "log-missing", "The job has no log."
-    if missing and (others := missing - _told_apart(record)):
-        some = ", ".join(digest[:12] for digest in sorted(others)[:3])
-        yield "blob-missing", f"Blobs that the record names are not here: {len(others)}, such as {some}."
 
 
 def _configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
@@ -188,40 +125,6 @@ def _stored_by_art(record: JobRecord) -> tuple[str, set[str]]:
             ids = {str(each.get("parameter_set_id")) for each in processes if isinstance(each, dict)}
             return str(told.get("file") or "the file"), ids
     return "", set()
-
-
-def _erased_gaps(record: JobRecord, erased: AbstractSet[str]) -> Iterator[tuple[str, str]]:
-    """Yield what an operator erased: a code for each closure level that it costs."""
-    fcl = [file for configuration in record.configurations or () for file in configuration.files or ()]
-    sources = {file.sha256: str(file.name) for file in (*fcl, *(record.scripts or ()))}
-    for software in record.software or ():
-        tarball = software.tarball.sha256 if software.tarball else None
-        name = str(software.name or software.repository)
-        sources |= {software.objects_sha256: f"changed files of {name}", tarball: f"tar file of {name}"}
-    sources |= {digest: f"listing of {what}" for what, digest in _listings(record)}
-    inputs = {file.sha256: str(file.name) for file in needed_inputs(record)}
-    inputs |= {each.payload_sha256: f"conditions of {each.database}" for each in record.conditions or ()}
-    inputs |= dict.fromkeys(standard_inputs(record), "standard input")
-    logs = {log.sha256: f"log {log.name}" for log in record.logs or ()}
-    for digest in sorted(erased):
-        code, names = ("source-erased", sources) if digest in sources else ("input-erased", inputs)
-        code, names = (code, names) if digest in names else ("blob-erased", logs)
-        yield code, f"The bytes of {names.get(digest, f'blob {digest[:12]}')} were erased on purpose."
-
-
-def _told_apart(record: JobRecord) -> set[str | None]:
-    """Return the digests whose absence is a gap of its own."""
-    fcl = {file.sha256 for configuration in record.configurations or () for file in configuration.files or ()}
-    changed = {software.objects_sha256 for software in record.software or () if software.is_dirty}
-    listings = {digest for _, digest in _listings(record)} | set(standard_inputs(record))
-    conditions = {condition.payload_sha256 for condition in record.conditions or ()}
-    return (
-        fcl
-        | changed
-        | listings
-        | conditions
-        | {source.sha256 for source in (*(record.scripts or ()), *(record.logs or ()))}
-    )
 
 
 def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
@@ -252,19 +155,11 @@ def _is_held_otherwise(software: Software, findings: Findings) -> bool:
     return not (software.repository or software.revision)
 
 
-def _listings(record: JobRecord) -> Iterator[tuple[str, str]]:
-    """Yield (what it lists, digest) of the listings of the environment that the record names."""
-    environment = record.environment
-    for what in ("packages", "libraries"):
-        if environment is not None and (digest := getattr(environment, f"{what}_sha256")):
-            yield what, digest
-
-
 def _environment_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
     environment = record.environment
     if environment is None or environment.variables is None:
         yield "environment-missing", "The record has no environment variables."
-    for what, digest in _listings(record):
+    for what, digest in listings_of(record):
         if digest in findings.missing_blobs:
             yield "environment-missing", f"The listing of {what} is not here."
     if environment and environment.container and environment.container.image and not environment.container.digest:

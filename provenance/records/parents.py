@@ -95,6 +95,13 @@ class Within:
             return self._reach(output.step, name).inputs
         return held.inputs
 
+    def is_made_inside(self, file: Input) -> bool:
+        """Return whether an earlier step wrote this input, of any role; False where there are too many files to look."""
+        try:
+            return file.name in self._outputs and self._made_before(file.step, file) is not None
+        except LimitError:
+            return False
+
     def _reach(self, step: str | None, itself: FileName | None) -> _Reached:
         """Return what the files of a step were made from; where a file leads to itself, it ends there."""
         found: dict[int, None] = {}

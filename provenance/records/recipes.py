@@ -223,6 +223,7 @@ def _steps(record: JobRecord) -> list[_Part]:
 
 
 def _read_from(stdin: str | None) -> list[_Part]:
+    """Return what names the bytes on standard input: nothing where there were none, so that recipes of other jobs are what they were."""
     return ["standard input", stdin] if stdin else []
 
 

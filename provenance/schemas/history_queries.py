@@ -60,7 +60,9 @@ class LineageQuery(FileQuery):
 class RebuildQuery(FileQuery):
     """What is lost."""
 
-    lost = text("Names of other files that are lost too, with commas between them.")
+    lost = text(
+        "Names of other files that are lost too, with commas between them: `name`, `namespace:name` or `experiment/namespace:name`."
+    )
     from_scratch = fields.Boolean(
         load_default=False, metadata={"description": "Take every file as lost that a recorded job made."}
     )

@@ -14,6 +14,12 @@ class CampaignQuery(Schema):
     )
 
 
+class NamedCampaignQuery(CampaignQuery):
+    """Which campaign."""
+
+    campaign = text("Its name where no path can hold it, such as `.` or `a//b`; the path then says `-`.")
+
+
 class FoldedFormQuery(Schema):
     """Which tasks of a campaign, in which form."""
 
@@ -21,7 +27,7 @@ class FoldedFormQuery(Schema):
     format = fields.String(validate=validate.OneOf(["json", "svg", "dot"]), load_default="json")
 
 
-class CampaignGraphQuery(FoldedFormQuery, CampaignQuery):
+class CampaignGraphQuery(FoldedFormQuery, NamedCampaignQuery):
     """Whose campaign, which of its tasks, in which form."""
 
 

@@ -173,6 +173,12 @@ class ManyBundleQuery(ExperimentQuery):
     )
 
 
+class CampaignBundleQuery(ManyBundleQuery):
+    """The same of a campaign."""
+
+    campaign = text("Its name where no path can hold it, such as `.` or `a//b`; the path then says `-`.")
+
+
 class FileQuery(ExperimentQuery):
     """A file, where the name alone does not say which."""
 

@@ -26,6 +26,7 @@ from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.queries.tasks import FoundTask
 from provenance.db.queries.units import unit_rows
 from provenance.errors import BadInputError
+from provenance.records.checksums import normal_checksum
 from provenance.services.ledger import Documents
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_document
 from provenance.services.task_units import count_units
@@ -191,8 +192,8 @@ def _contradictions(task: FoundTask, claim: ClaimedOutput, output: CatalogedOutp
 
 
 def _sums(checksums: str) -> dict[str, str]:
-    """Return checksums by kind; as adler32 is written with and without leading zeros, and in either case, they are left off."""
-    pairs = (word.partition(":")[::2] for word in checksums.split())
+    """Return checksums by kind, in the form that compares; zeros that any kind may be written with or without are left off."""
+    pairs = (normal_checksum(word).partition(":")[::2] for word in checksums.split())
     return {kind: value.lower().lstrip("0") or "0" for kind, value in pairs}
 
 

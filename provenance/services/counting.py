@@ -9,11 +9,11 @@ from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.kept_answers import read_answer
 from provenance.db.time_limits import time_limit
 from provenance.services.count_errors import count_errors
+from provenance.services.counted import MOST_COUNTED_AT_ONCE
 from provenance.services.estimate import estimate
 from provenance.services.home import campaign_counts
 from provenance.services.kept_answers import (
     COUNT,
-    MOST_COUNTED_AT_ONCE,
     Counting,
     Words,
     count_again,

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from provenance.db.queries.histories import History, Link, Step, jobs_of, spread
+from provenance.db.queries.histories import History, Step, jobs_of, nodes_of, spread
 from provenance.db.queries.jobs import JobFilters, jobs_among
 from provenance.db.queries.node_facts import file_nodes, job_nodes
+from provenance.lineage.flow import Link, node_of
 from provenance.lineage.graph import SHARED_ROLES, Edge, Graph, LeftOut, Node, Omitted
 
 MOST_STEPS = 1_000_000
@@ -101,19 +102,20 @@ def _joined(
 ) -> tuple[dict[tuple[str, str], Link], bool]:
     """Return the links between shown nodes, through hidden ones too, and whether all could be followed."""
     found: dict[tuple[str, str], Link] = {}
+    flow = history.flow
     steps = 0
     for source in shown:
-        met = {source}
-        stack = [(source, True)]
+        met = set(flow.parts(source))
+        stack = [(part, True) for part in met]
         while stack:
             key, is_sure = stack.pop()
-            for target in history.after(key):
+            for target in flow.after(key):
                 steps += 1
-                link = history.links[key, target]
-                if target in shown and target != source:
+                link, node = flow.link(key, target), node_of(target)
+                if node in shown and node != source:
                     role = link.role if key == source else ""
-                    found.setdefault((source, target), Link(is_sure and link.is_sure, role))
-                elif target in hidden and target not in met:
+                    found.setdefault((source, node), Link(is_sure and link.is_sure, role))
+                elif node in hidden and target not in met:
                     met.add(target)
                     stack.append((target, is_sure and link.is_sure))
             if steps > MOST_STEPS:
@@ -123,8 +125,8 @@ def _joined(
 
 def _omitted(history: History, passing: list[str], shown: Collection[str], hidden: int) -> Omitted:
     left = [key for key in passing if key not in shown]
-    before = _left_out(history, left, spread([history.start], _parents_in(history, hidden)))
-    after = _left_out(history, left, history.reached(history.after))
+    before = _left_out(history, left, nodes_of(spread([history.start], _parents_in(history, hidden))))
+    after = _left_out(history, left, history.ahead())
     jobs = sum(key[0] == "j" for key in left)
     return Omitted(
         by_kind={"file": len(left) - jobs, "job": jobs},
@@ -139,9 +141,10 @@ def _omitted(history: History, passing: list[str], shown: Collection[str], hidde
 
 def _parents_in(history: History, hidden: int) -> Step:
     """Return what makes up the side before the start: as in `sides_of`, what jobs share does not count unless something is hidden."""
+    flow = history.flow
     if hidden:
-        return history.before
-    return lambda key: [near for near in history.before(key) if history.links[near, key].role not in SHARED_ROLES]
+        return flow.before
+    return lambda key: [near for near in flow.before(key) if flow.link(near, key).role not in SHARED_ROLES]
 
 
 def _left_out(history: History, left: list[str], side: Mapping[str, int]) -> LeftOut:

@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.companions import companions_of
 from provenance.db.queries.files import FoundFile
 from provenance.db.queries.focus import focus_of
 from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.stages_of_jobs import with_stage
 from provenance.db.queries.walking import MOST_FILES, met_count, walk_ancestors
-from provenance.db.tables import Claim, Experiment, File, Job, Stage, TaskRow
+from provenance.db.tables import Claim, Experiment, File, Job, Stage
 from provenance.errors import LimitError
 from provenance.records.recipes import recipe_text
 from provenance.services.show_file import find_file, find_pair
@@ -125,12 +126,7 @@ def _makers(connection: Connection, file: FoundFile) -> dict[int, _Maker]:
     keys = {row.job_id for row in walked if row.job_id is not None}
     keys.add(connection.execute(select(Claim.job_id).where(Claim.id == claim)).scalar_one())
     found: dict[int, _Maker] = {}
-    query = (
-        select(Job.id, Stage.name, Job.recipe, Job.started_at)
-        .select_from(Job)
-        .outerjoin(TaskRow, TaskRow.id == Job.task_id)
-        .outerjoin(Stage, Stage.id == func.coalesce(TaskRow.stage_id, Job.stage_id))
-    )
+    query = with_stage(select(Job.id, Stage.name, Job.recipe, Job.started_at).select_from(Job))
     for part in chunks(sorted(keys)):
         for key, stage, recipe, started in connection.execute(query.where(Job.id.in_(part))):
             found[key] = _Maker(key, stage or "", recipe, started or _LATEST)

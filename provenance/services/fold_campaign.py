@@ -1,13 +1,12 @@
 """The folded graph of a campaign: what it looks like in the large, whatever its size.
 
 Small campaigns, and chosen tasks, are counted when asked for. What was counted for a large one is kept; it is counted again in the
-background when somebody asks for it and anything was recorded since, at most a twentieth of the time.
+background when somebody asks for it and anything was recorded since (`counted.py`).
 """
 
 import json
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -16,7 +15,6 @@ from sqlalchemy import Connection
 from provenance.db.keys import KnownKeys
 from provenance.db.queries.folded import (
     CampaignKey,
-    KeptGraph,
     campaign_experiments,
     campaign_of_stage,
     campaign_tasks,
@@ -26,24 +24,21 @@ from provenance.db.queries.folded import (
     first_stage,
     fold_tasks,
     keep,
-    newest_entry,
     read_kept,
 )
+from provenance.db.queries.kept_answers import KeptAnswer
 from provenance.db.queries.tasks import find_tasks
 from provenance.errors import AmbiguousError, LimitError, NotFoundError
 from provenance.lineage.quotient import FoldedGraph
 from provenance.lineage.sheet import Links
+from provenance.services.counted import MOST_COUNTED_AT_ONCE, count_now, is_current, recount_at
 from provenance.services.home import campaign_counts
 from provenance.services.work import Parts, enqueue, enqueue_all
 
 FOLD = "fold"
-MOST_COUNTED_AT_ONCE = 20_000
-"""Jobs: counting more takes longer than a page may, so their graph is kept."""
 MOST_OF_TASKS = 100_000
 MOST_NOT_KEPT = 2_000_000
 """Jobs that are counted for whoever asks first, in some ten seconds; the graph of more comes from the background alone."""
-_LEAST_PAUSE = timedelta(seconds=10)
-_SHARE = 20
 
 
 class FoldedCampaign(NamedTuple):
@@ -63,7 +58,7 @@ class FoldedCampaign(NamedTuple):
     counted_at: datetime
     is_current: bool = True
     key: CampaignKey | None = None
-    to_keep: KeptGraph | None = None
+    to_keep: KeptAnswer | None = None
     recount_at: datetime | None = None
     stages: Sequence[str] = ()
 
@@ -184,12 +179,10 @@ def class_links(folded: FoldedCampaign) -> Links:
     return Links(expand=jobs)
 
 
-def _from_kept(connection: Connection, key: CampaignKey, experiment: str, kept: KeptGraph) -> FoldedCampaign:
+def _from_kept(connection: Connection, key: CampaignKey, experiment: str, kept: KeptAnswer) -> FoldedCampaign:
     graph = FoldedGraph.from_json(json.loads(kept.document))
-    pause = max(_LEAST_PAUSE, timedelta(seconds=_SHARE * kept.seconds))
-    is_current = newest_entry(connection) == kept.entry_id
     return FoldedCampaign(
-        experiment, key.campaign, graph, kept.counted_at, is_current, key, recount_at=kept.counted_at + pause
+        experiment, key.campaign, graph, kept.counted_at, is_current(connection, kept), key, recount_at=recount_at(kept)
     )
 
 
@@ -207,9 +200,5 @@ def _check_size(jobs: int, *, is_whole: bool) -> None:
         )
 
 
-def _count(connection: Connection, tasks: Sequence[int]) -> tuple[FoldedGraph, KeptGraph]:
-    start = time.monotonic()
-    entry = newest_entry(connection)
-    graph = fold_tasks(connection, tasks)
-    document = json.dumps(graph.to_json(), separators=(",", ":"))
-    return graph, KeptGraph(entry, datetime.now(UTC), time.monotonic() - start, document)
+def _count(connection: Connection, tasks: Sequence[int]) -> tuple[FoldedGraph, KeptAnswer]:
+    return count_now(connection, lambda: fold_tasks(connection, tasks), FoldedGraph.to_json)

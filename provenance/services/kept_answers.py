@@ -5,7 +5,6 @@ somebody asks and anything was recorded since, at most a twentieth of the time. 
 """
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,17 +12,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from provenance.db.keys import KnownKeys
-from provenance.db.queries.folded import newest_entry
 from provenance.db.queries.kept_answers import KeptAnswer, keep_answer, read_answer
 from provenance.errors import LimitError
+from provenance.services.counted import MOST_COUNTED_AT_ONCE, count_now, is_current, recount_at
 from provenance.services.work import Parts, enqueue
 
 COUNT = "count"
-MOST_COUNTED_AT_ONCE = 20_000
-"""Jobs: the answer about more is kept."""
 _LONGEST_QUESTION = 200  # it is the key of a work item
-_LEAST_PAUSE = timedelta(seconds=10)
-_SHARE = 20
 _FRESH = timedelta(minutes=1)
 """Some answers change without a ledger entry (classes of failures, running jobs): an older one is counted again."""
 _KEPT_FOR = timedelta(days=7)
@@ -128,18 +123,14 @@ def count_again(parts: Parts, question: str, countings: Mapping[str, Counting]) 
 def _count(
     connection: Connection, store: Any, counting: Counting, words: Words, seconds: float
 ) -> tuple[dict[str, Any], KeptAnswer]:
-    start, now = time.monotonic(), datetime.now(UTC)
-    entry = newest_entry(connection)
-    found = counting.answer(connection, store, words, seconds)
-    return found, KeptAnswer(entry, now, time.monotonic() - start, json.dumps(found, separators=(",", ":")))
+    return count_now(connection, lambda: counting.answer(connection, store, words, seconds), dict)
 
 
 def _from_kept(connection: Connection, question: str, kept: KeptAnswer) -> CountedAnswer:
-    is_current = newest_entry(connection) == kept.entry_id
-    pause = max(_LEAST_PAUSE, timedelta(seconds=_SHARE * kept.seconds))
-    is_due = not is_current or datetime.now(UTC) - kept.counted_at > _FRESH
-    found = _said(json.loads(kept.document), kept, is_current=is_current)
-    return CountedAnswer(found, question, recount_at=kept.counted_at + pause if is_due else None)
+    nothing_new = is_current(connection, kept)
+    is_due = not nothing_new or datetime.now(UTC) - kept.counted_at > _FRESH
+    found = _said(json.loads(kept.document), kept, is_current=nothing_new)
+    return CountedAnswer(found, question, recount_at=recount_at(kept) if is_due else None)
 
 
 def _said(found: dict[str, Any], counted: KeptAnswer, *, is_current: bool = True) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from provenance.db.queries.claim_places import node_places
 from provenance.db.queries.file_lists import list_unmade
 from provenance.db.queries.histories import History, spread
 from provenance.db.queries.node_facts import file_nodes, file_url, states_of, with_writers
-from provenance.db.time_limits import time_limit
+from provenance.db.time_limits import limited, time_limit
 from provenance.errors import BadInputError
 from provenance.lineage.graph import SHARED_ROLES, node_json
 from provenance.services.list_jobs import read_cursor
@@ -24,6 +24,7 @@ from provenance.services.trace_lineage import find_focus, trace_history
 MOST_LISTED = 1000
 
 
+@limited("ask for a file in between")
 def list_roots(
     connection: Connection,
     name: str,
@@ -49,8 +50,9 @@ def list_roots(
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     focus = find_focus(connection, file, version=version, as_of=as_of)
     history = trace_history(connection, focus, direction="ancestors", as_of=as_of)
-    files = (key for key in spread([history.start], history.parents) if key[0] != "j")
-    ends = (key for key in files if not any(history.parents(job) for job in history.before(key)))
+    flow = history.flow
+    files = (key for key in spread([history.start], flow.parents) if key[0] != "j")
+    ends = (key for key in files if not any(map(flow.parents, flow.before(key))))
     return {
         "file": file.to_json(),
         **focus.to_json(),
@@ -58,6 +60,7 @@ def list_roots(
     }
 
 
+@limited("ask for a file in between")
 def list_leaves(
     connection: Connection,
     name: str,
@@ -83,8 +86,9 @@ def list_leaves(
     focus = find_focus(connection, file, version=version, as_of=as_of)
     asked = focus if version is not None else focus.of_name()
     history = trace_history(connection, asked, direction="descendants", as_of=as_of)
-    files = (key for key in spread([history.start], history.children) if key[0] != "j")
-    ends = [key for key in files if not any(map(history.after, history.children(key)))]
+    flow = history.flow
+    files = (key for key in spread([history.start], flow.children) if key[0] != "j")
+    ends = [key for key in files if not any(map(flow.after, flow.children(key)))]
     shown = [focus.key if key == history.start else key for key in ends]  # as a file of a version, not as a name
     return {
         "file": file.to_json(),

@@ -1,7 +1,9 @@
 """Files of two jobs side by side, and whether two are the same bytes: by whatever digest or checksum both records name."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from provenance.records.checksums import normal_checksum
 
 Record = Mapping[str, Any]
 
@@ -11,7 +13,7 @@ def bytes_of(file: Record) -> str:
     if file.get("sha256"):
         return str(file["sha256"])
     if file.get("checksums"):
-        return f"{file['checksums'][0]}, {file.get('size_bytes', '?')} bytes"
+        return f"{normal_checksum(str(file['checksums'][0]))}, {file.get('size_bytes', '?')} bytes"
     return str(file["name"])
 
 
@@ -33,12 +35,10 @@ def unlike_bytes(mine: Record, other: Record) -> tuple[str, str] | None:
 
 
 def _checksums(file: Record) -> dict[str, str]:
-    """Return the digest and the checksums of a file by algorithm."""
+    """Return the digest and the checksums of a file by algorithm, in the form that compares."""
     words = [f"sha256:{file['sha256']}"] if file.get("sha256") else []
-    return {
-        name: value
-        for name, _, value in (str(word).partition(":") for word in (*words, *(file.get("checksums") or ())))
-    }
+    normal = (normal_checksum(str(word)) for word in (*words, *(file.get("checksums") or ())))
+    return {name: value for name, _, value in (word.partition(":") for word in normal)}
 
 
 def paired(
@@ -46,20 +46,50 @@ def paired(
 ) -> Iterator[tuple[Record | None, Record | None]]:
     """Yield files of the same bytes or name, then those of the same sort in order, then what is left alone."""
     left_old, left_new = list(old), list(new)
-    for same in (bytes_of, lambda file: str(file["name"]), sort):
-        waiting: dict[str, list[Record]] = {}
-        for file in reversed(left_new):
-            waiting.setdefault(same(file), []).append(file)
-        rest: list[Record] = []
-        taken: set[int] = set()
-        for file in left_old:
-            partners = waiting.get(same(file))
-            if partners:
-                partner = partners.pop()
-                taken.add(id(partner))
-                yield file, partner
-            else:
-                rest.append(file)
-        left_old, left_new = rest, [file for file in left_new if id(file) not in taken]
+    for keys, fits in (
+        (_checksums_of, lambda mine, other: unlike_bytes(mine, other) is None),
+        (lambda file: (str(file["name"]),), _always),
+        (lambda file: (sort(file),), _always),
+    ):
+        partners = _partners(left_old, left_new, keys, fits)
+        yield from ((file, partner) for file, partner in zip(left_old, partners, strict=True) if partner is not None)
+        taken = {id(partner) for partner in partners}
+        left_old = [file for file, partner in zip(left_old, partners, strict=True) if partner is None]
+        left_new = [file for file in left_new if id(file) not in taken]
     yield from ((file, None) for file in left_old)
     yield from ((None, file) for file in left_new)
+
+
+def _checksums_of(file: Record) -> Iterable[str]:
+    return (f"{name}:{value}" for name, value in _checksums(file).items())
+
+
+def _always(_mine: Record, _other: Record) -> bool:
+    return True
+
+
+def _partners(
+    old: Sequence[Record],
+    new: Sequence[Record],
+    keys: Callable[[Record], Iterable[str]],
+    fits: Callable[[Record, Record], bool],
+) -> list[Record | None]:
+    """Return for each of the old files the first new one of which a key is the same, and that no other has yet."""
+    waiting: dict[str, list[Record]] = {}
+    for file in reversed(new):
+        for key in keys(file):
+            waiting.setdefault(key, []).append(file)
+    taken: set[int] = set()
+    found: list[Record | None] = []
+    for file in old:
+        partner = None
+        for key in keys(file):
+            alike = waiting.get(key, [])
+            while alike and id(alike[-1]) in taken:
+                alike.pop()
+            if alike and fits(file, alike[-1]):
+                partner = alike.pop()
+                taken.add(id(partner))
+                break
+        found.append(partner)
+    return found

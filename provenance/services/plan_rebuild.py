@@ -7,19 +7,22 @@ Source: http.md, `GET /files/{name}/rebuild`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from provenance.db.queries.files import find_files
+from provenance.db.queries.files import FoundFile, find_files
 from provenance.db.queries.focus import claims_of
 from provenance.db.queries.jobs import job_summaries
 from provenance.db.queries.node_facts import file_url
 from provenance.db.queries.remaking import InputRow, inputs_of, outputs_of
 from provenance.db.queries.versions import versions_of
-from provenance.db.time_limits import time_limit
+from provenance.db.time_limits import limited
 from provenance.errors import BadInputError, LimitError
 from provenance.lineage.cycles import strong_components
+from provenance.services.inputs_made_inside import made_inside
+from provenance.services.ledger import Documents
 from provenance.services.show_file import find_file
 
 MOST_JOBS = 10_000
@@ -36,8 +39,10 @@ class _Input(NamedTuple):
     is_lost: bool
 
 
+@limited("name fewer files as lost")
 def plan_rebuild(
     connection: Connection,
+    store: Documents,
     name: str,
     *,
     experiment: str | None = None,
@@ -54,11 +59,13 @@ def plan_rebuild(
 
     Args:
         connection: where from.
+        store: of records, where only they tell whether a job read a file or wrote it before.
         name: the file that is lost.
         experiment: where several know the name.
         namespace: where several know the name.
-        lost: names of other files that are lost too, in every namespace unless they name one, and under their other names; those that
-            were never kept are without being named.
+        lost: names of other files that are lost too, in every experiment and namespace unless they name one
+            (`namespace:name`, `experiment/namespace:name`), and under their other names; those that were never kept are without being
+            named.
         from_scratch: take every file as lost that a recorded job made.
 
     Raises:
@@ -69,10 +76,9 @@ def plan_rebuild(
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     maker = _maker_of(connection, file.id)
     gone = _gone(connection, [file.id, *_files_named(connection, lost)])
-    with time_limit(connection, "name fewer files as lost"):
-        needed = _needed(connection, maker, gone, from_scratch=from_scratch) if maker is not None else {}
-        order = _in_order(needed)
-        outputs = outputs_of(connection, order)
+    needed = _needed(connection, store, maker, gone, from_scratch=from_scratch) if maker is not None else {}
+    order = _in_order(needed)
+    outputs = outputs_of(connection, order)
     summaries = job_summaries(connection, order)
     inputs = [one for job in order for one in needed[job]]
     beyond = {(one.name, one.namespace, one.experiment) for one in inputs if one.is_lost and one.maker is None}
@@ -107,10 +113,25 @@ class _Gone(NamedTuple):
         return row.file in self.files or row.claim in self.claims
 
 
+def listed_files(connection: Connection, words: str) -> list[str]:
+    """Return the files that a question names, parted by commas; a name that holds commas may stand there alone."""
+    if "," in words and _called(connection, words):
+        return [words]
+    return [word for word in words.split(",") if word]
+
+
+def _called(connection: Connection, name: str) -> list[FoundFile]:
+    """Return the files that `name`, `namespace:name` or `experiment/namespace:name` means; no part of a name has a slash."""
+    experiment, slash, rest = name.rpartition("/")
+    where = {"experiment": experiment} if slash else {}
+    space, _, bare = rest.partition(":")
+    found = find_files(connection, rest, **where)
+    return found or (find_files(connection, bare, namespace=space, **where) if bare else [])
+
+
 def _files_named(connection: Connection, names: Iterable[str]) -> Iterator[int]:
     for name in names:
-        space, _, bare = name.partition(":")
-        found = find_files(connection, name) or (find_files(connection, bare, namespace=space) if bare else [])
+        found = _called(connection, name)
         if not found:
             words = f"no record mentions a file named {name}"
             raise BadInputError(f"lost: {words}.", {"lost": [words]})
@@ -122,16 +143,17 @@ def _gone(connection: Connection, files: Iterable[int]) -> _Gone:
     return _Gone(listed, frozenset(claim for file in listed for claim in claims_of(connection, file)))
 
 
-def _needed(connection: Connection, first: int, lost: _Gone, *, from_scratch: bool) -> dict[int, list[_Input]]:
+def _needed(
+    connection: Connection, store: Documents, first: int, lost: _Gone, *, from_scratch: bool
+) -> dict[int, list[_Input]]:
     """Return the jobs that are needed, each with its inputs; a level of the graph is one statement."""
     needed: dict[int, list[_Input]] = {}
     level = [first]
     while level:
         if len(needed) + len(level) > MOST_JOBS:
             raise LimitError(f"More than {MOST_JOBS} jobs are needed; ask for the files in between.", MOST_JOBS)
-        found: dict[int, list[_Input]] = {job: [] for job in level} | _inputs(
-            inputs_of(connection, level), lost, from_scratch=from_scratch
-        )
+        rows = inputs_of(connection, level, partial(made_inside, connection, store))
+        found: dict[int, list[_Input]] = {job: [] for job in level} | _inputs(rows, lost, from_scratch=from_scratch)
         needed |= found
         makers = (one.maker for inputs in found.values() for one in inputs if one.maker is not None)
         level = sorted({maker for maker in makers if maker not in needed})

@@ -17,9 +17,10 @@ from provenance.db.queries.files import FoundFile
 from provenance.db.queries.focus import claims_of
 from provenance.db.queries.histories import History, spread
 from provenance.db.queries.node_facts import file_nodes, job_nodes
-from provenance.db.time_limits import time_limit
+from provenance.db.time_limits import limited
 from provenance.errors import BadInputError
 from provenance.lineage.cycles import strong_components
+from provenance.lineage.flow import node_of
 from provenance.lineage.graph import Node, node_json
 from provenance.services.list_jobs import read_cursor
 from provenance.services.show_file import find_pair
@@ -58,8 +59,10 @@ class _Way(NamedTuple):
         return found
 
 
+@limited("ask for files that have less behind them")
 def find_paths(
     connection: Connection,
+    /,
     a: str,
     b: str,
     *,
@@ -76,7 +79,7 @@ def find_paths(
     Raises:
         NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
         BadInputError: a limit that is none.
-        LimitError: a history took more than five seconds.
+        LimitError: it took more than five seconds.
     """
     _check(limit, MOST_PATHS)
     files = dict(zip("ab", find_pair(connection, a, b, **experiments), strict=True))
@@ -86,7 +89,7 @@ def find_paths(
     for older, younger in (("a", "b"), ("b", "a")):
         history = trace_history(connection, focuses[younger], as_of=as_of)
         is_cut |= history.is_cut
-        targets = _keys_of(connection, files[older]) & history.reached(history.before).keys() - {history.start}
+        targets = _keys_of(connection, files[older]) & history.behind().keys() - {history.start}
         if targets:
             ways, is_whole = _ways(history, targets, limit)
             paths = _described(connection, history, ways)
@@ -104,7 +107,8 @@ def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[
 
     Of ways that promise the same length the one that is furthest goes on, so that diamonds one behind the other cost no more.
     """
-    left = spread(targets, history.after)
+    flow = history.flow
+    left = spread(targets, flow.after)
     circle = _circles(history, left)
     order = itertools.count()
     heap: list[tuple[int, int, int, _Way]] = [(left[history.start], 0, next(order), _Way(history.start))]
@@ -115,9 +119,10 @@ def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[
         if way.key in targets:
             if len(found) == limit:
                 return found, False
-            found.append(way.keys())
+            keys = way.keys()
+            found.append([node_of(key) for key in keys])
             continue
-        for key in history.before(way.key):
+        for key in flow.before(way.key):
             steps += 1
             if key not in left:
                 continue
@@ -130,7 +135,7 @@ def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[
 
 def _circles(history: History, keys: Collection[str]) -> dict[str, int]:
     """Return for each node a number that it shares with those that lead to it and that it leads to: itself, but for circles."""
-    before = {key: [near for near in history.before(key) if near in keys] for key in keys}
+    before = {key: [near for near in history.flow.before(key) if near in keys] for key in keys}
     return {key: number for number, members in enumerate(strong_components(keys, before)) for key in members}
 
 
@@ -148,8 +153,10 @@ def _described(connection: Connection, history: History, ways: list[list[str]]) 
     ]
 
 
+@limited("ask for files that have less behind them")
 def find_common(
     connection: Connection,
+    /,
     a: str,
     b: str,
     *,
@@ -169,7 +176,7 @@ def find_common(
     Raises:
         NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
         BadInputError: a limit, cursor or hub that is none.
-        LimitError: a history took more than five seconds.
+        LimitError: it took more than five seconds.
     """
     _check(limit, MOST_LISTED)
     first, second = find_pair(connection, a, b, **experiments)
@@ -177,8 +184,7 @@ def find_common(
     histories = [trace_history(connection, focus, as_of=as_of) for focus in focuses]
     met = _met(connection, histories, (first, second))
     common = {key: met[0][key] + met[1][key] for key in met[0].keys() & met[1].keys() if key[0] != "j"}
-    with time_limit(connection, "ask for files that have less behind them"):
-        consumers = count_consumers(connection, common, most=hub + 1)
+    consumers = count_consumers(connection, common, most=hub + 1)
     hubs = {key for key in common if consumers[key] > hub or any(_is_shared(history, key) for history in histories)}
     places = node_places(connection, common)
     kept = sorted(common.keys() - hubs, key=lambda key: (common[key], places[key]))
@@ -216,7 +222,7 @@ def _met(
     connection: Connection, histories: Sequence[History], files: Sequence[FoundFile]
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Return how many links before each file its ancestors are; a file is met in the other's history under all its versions and names."""
-    a, b = (history.reached(history.before) for history in histories)
+    a, b = (history.behind() for history in histories)
     own_a, own_b = (_keys_of(connection, file) for file in files)
     return a | dict.fromkeys(own_a & b.keys(), 0), b | dict.fromkeys(own_b & a.keys(), 0)
 
@@ -228,7 +234,8 @@ def _is_shared(history: History, key: str) -> bool:
 
 def _behind(history: History, common: Collection[str]) -> set[str]:
     """Return what others of the common ancestors were made from."""
-    return set(spread([near for key in common for near in history.parents(key)], history.parents))
+    parents = history.flow.parents
+    return set(spread([near for key in common for near in parents(key)], parents))
 
 
 def _check(limit: int, most: int) -> None:

@@ -31,6 +31,7 @@ from provenance.services.adopt_segments import adopt_segment
 from provenance.services.chains import archived_experiments, chain_tip, next_segment, note_tip
 from provenance.services.ledger import NewEntry, append_document
 from provenance.services.segments import SealedEntry, SegmentError, body_name, head_name, write_segment
+from provenance.services.waiting_entries import settle_waiting
 
 MOST_ENTRIES = 16_384
 _MOST_PACKED_BYTES = 64_000_000
@@ -162,6 +163,7 @@ def _seal_experiment(
 ) -> LedgerSeal:
     total = LedgerSeal()
     writer.run(lambda connection, known: _enter_possessions(connection, known, experiment))
+    settle_waiting(database, writer, store, experiment)
     while True:
         total = total.plus(LedgerSeal(adopted=_adopt(database, writer, store, experiment)))
         with database.reading.connect() as connection:

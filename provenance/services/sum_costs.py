@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.db.queries.job_costs import JobCost, failed_attempts, job_costs, output_bytes
-from provenance.db.time_limits import time_limit
+from provenance.db.time_limits import limited
 from provenance.services.show_file import find_file
 from provenance.services.trace_lineage import find_focus, trace_history
 
 
+@limited("ask for a file in between")
 def sum_costs(
     connection: Connection,
     name: str,
@@ -40,11 +41,10 @@ def sum_costs(
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     focus = find_focus(connection, file, version=version, as_of=as_of)
     history = trace_history(connection, focus, as_of=as_of)
-    met = history.reached(history.before)
-    with time_limit(connection, "ask for a file in between"):
-        made = job_costs(connection, [int(key[1:]) for key in met if key[0] == "j"])
-        failed = failed_attempts(connection, made)
-        sizes = output_bytes(connection, [cost.key for cost in (*made, *failed)])
+    met = history.behind()
+    made = job_costs(connection, [int(key[1:]) for key in met if key[0] == "j"])
+    failed = failed_attempts(connection, made)
+    sizes = output_bytes(connection, [cost.key for cost in (*made, *failed)])
     stages = sorted({cost.stage for cost in (*made, *failed)})
     rows = [
         {

@@ -6,17 +6,16 @@ are not asked about again, unless everything is to be looked at.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection
 
-from provenance.catalogs.catalog import Catalog, CatalogFile, Process, ProjectCatalog
+from provenance.catalogs.catalog import Catalog, CatalogFile, ProjectCatalog
 from provenance.catalogs.opening import Catalogs, open_catalog
 from provenance.db.engines import Database
-from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.queries.catalogs import (
     CatalogedOutput,
@@ -28,10 +27,9 @@ from provenance.db.queries.catalogs import (
     used_units,
 )
 from provenance.db.queries.tasks import FoundTask
-from provenance.db.recording.writing import table_of
-from provenance.db.tables import CatalogFileRow, CatalogOutput, CatalogProcess, CatalogSync, CatalogUse
 from provenance.db.writer import Writer
 from provenance.errors import BadInputError, ForbiddenError, NotFoundError, ProvenanceError, UnreachableError
+from provenance.services.catalog_rows import note_sync, write_outputs, write_processes
 from provenance.services.ledger import Documents
 from provenance.services.record_sighting import read_sighting, record_sighting
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_document
@@ -148,7 +146,7 @@ def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync
     if units is None:
         names = place.catalog.list_names(place.catalog.task_query(place.task.task_id))
         files = place.catalog.read_files(names)
-        place.writer.run(lambda connection, known: _write_outputs(connection, known, place, [""], files))
+        place.writer.run(partial(write_outputs, catalog=place.catalog, task=place.task, units={"": ""}, files=files))
         _see_renamed(place, files)
         return found._replace(outputs=found.outputs + len(files), is_whole=True)
     with place.database.reading.connect() as connection:
@@ -186,8 +184,8 @@ def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
         if place.is_over():
             return found._replace(is_whole=False)
         files += [file for file in place.catalog.read_files(part) if not file.is_retired]
-    replaced = [""] if is_listed else []
-    place.writer.run(lambda connection, known: _write_outputs(connection, known, place, replaced, files))
+    replaced = {"": ""} if is_listed else {}
+    place.writer.run(partial(write_outputs, catalog=place.catalog, task=place.task, units=replaced, files=files))
     return found._replace(outputs=found.outputs + len(files))
 
 
@@ -211,7 +209,7 @@ def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
         if place.is_over():
             break
         inputs[process.process_id] = projects.read_inputs(process.process_id)
-    place.writer.run(lambda connection, _known: _write_processes(connection, place.task.key, processes, inputs))
+    place.writer.run(lambda connection, _known: write_processes(connection, place.task.key, processes, inputs))
     left = [each for each in wanted if each.status not in _DONE and each.process_id not in {*inputs, *asked}]
     return found._replace(processes=len(processes), is_whole=found.is_whole and not left)
 
@@ -265,94 +263,12 @@ def _write_part(
     files: Sequence[CatalogFile],
     following: int,
 ) -> None:
-    _write_outputs(connection, known, place, units, files)
-    _note(connection, place.task.key, {"next_unit": following, "asked_at": datetime.now(UTC)})
-
-
-def _write_outputs(
-    connection: Connection, known: KnownKeys, place: _Place, units: Sequence[str], files: Sequence[CatalogFile]
-) -> None:
-    """Write what the catalog knows of these units in place of what it knew before."""
-    table, task = table_of(CatalogOutput), place.task.key
-    for part in chunks(units):
-        connection.execute(delete(table).where(table.c.task_id == task, table.c.unit.in_(part)))
-    keys = _intern_files(connection, known, place, files)
-    mine = {_full(place, unit): unit for unit in units if unit}
-    rows = {
-        (unit, keys[file.name]): {"task_id": task, "unit": unit, "file_id": keys[file.name]}
-        for file in files
-        for unit in ([mine[parent] for parent in file.parents if parent in mine] if mine else [""])
-    }
-    insert_rows(connection, table, list(rows.values()))
-
-
-def _intern_files(
-    connection: Connection, known: KnownKeys, place: _Place, files: Iterable[CatalogFile]
-) -> dict[str, int]:
-    """Return the key of each file by name, its row brought up to date."""
-    table, now, experiment = table_of(CatalogFileRow), datetime.now(UTC), place.task.experiment_key
-    rows, names = {}, {}
-    for file in files:
-        namespace, name = place.catalog.split(file.name)
-        names[file.name] = (name, namespace, experiment)
-        rows[name, namespace, experiment] = {
-            "name": name,
-            "namespace": namespace,
-            "experiment_id": experiment,
-            "size_bytes": file.size_bytes,
-            "checksums": " ".join(file.checksums),
-            "process_id": file.process_id,
-            "task_id": file.task_id,
-            "job_uuid": file.job_id if file.job_id and len(file.job_id) == 36 else None,  # noqa: PLR2004 - a UUID
-            "seen_at": now,
-        }
-    found = known.intern(connection, table, ["name", "namespace", "experiment_id"], rows)
-    _bring_up_to_date(connection, {found[key]: row for key, row in rows.items()})
-    return {name: found[key] for name, key in names.items()}
-
-
-def _bring_up_to_date(connection: Connection, rows: Mapping[int, dict[str, Any]]) -> None:
-    """Change the rows of files of which the catalog says something else by now."""
-    table = table_of(CatalogFileRow)
-    told = ("size_bytes", "checksums", "process_id", "task_id", "job_uuid")
-    for part in chunks(list(rows)):
-        for held in connection.execute(select(table).where(table.c.id.in_(part))).mappings():
-            values = {name: rows[held["id"]][name] for name in (*told, "seen_at")}
-            if any(held[name] != values[name] for name in told):
-                connection.execute(update(table).where(table.c.id == held["id"]).values(**values))
-
-
-def _write_processes(
-    connection: Connection, task: int, processes: Sequence[Process], inputs: Mapping[int, Sequence[str]]
-) -> None:
-    table, uses = table_of(CatalogProcess), table_of(CatalogUse)
-    connection.execute(delete(table).where(table.c.task_id == task))
-    rows = {
-        each.process_id: {
-            "task_id": task,
-            "process_id": each.process_id,
-            "batch_id": each.description,
-            "node": each.node,
-            "status": each.status,
-        }
-        for each in processes
-    }
-    insert_rows(connection, table, list(rows.values()))
-    for part in chunks(list(inputs)):
-        connection.execute(delete(uses).where(uses.c.task_id == task, uses.c.process_id.in_(part)))
-    given = {(name, process) for process, names in inputs.items() for name in names}
-    insert_rows(
-        connection, uses, [{"task_id": task, "unit": unit, "process_id": process} for unit, process in sorted(given)]
-    )
+    called = {unit: _full(place, unit) for unit in units}
+    write_outputs(connection, known, place.catalog, place.task, units=called, files=files)
+    note_sync(connection, place.task.key, {"next_unit": following, "asked_at": datetime.now(UTC)})
 
 
 def _note_end(connection: Connection, task: int, found: TaskSync) -> None:
     now = datetime.now(UTC)
     values: dict[str, Any] = {"asked_at": now, "problem": found.problem}
-    _note(connection, task, {**values, "finished_at": now} if found.is_whole else values)
-
-
-def _note(connection: Connection, task: int, values: dict[str, Any]) -> None:
-    table = table_of(CatalogSync)
-    if connection.execute(update(table).where(table.c.task_id == task).values(**values)).rowcount == 0:
-        connection.execute(table.insert(), [{"task_id": task, "next_unit": 0, **values}])
+    note_sync(connection, task, {**values, "finished_at": now} if found.is_whole else values)

@@ -14,7 +14,7 @@ from provenance.db.queries.pasts import changed_since, known_at, was_named
 from provenance.db.queries.walking import WalkedFile, walk_ancestors, walk_descendants
 from provenance.db.queries.whole_walks import is_used
 from provenance.db.recording.job_rows import STATES
-from provenance.db.time_limits import time_limit
+from provenance.db.time_limits import limited, time_limit
 from provenance.errors import BadInputError, NotFoundError
 from provenance.lineage.graph import Graph, Node
 from provenance.services.filter_lineage import NodeFilters, filter_history
@@ -24,6 +24,7 @@ MOST_NODES = 1000
 _ALL = NodeFilters()
 
 
+@limited()
 def trace_lineage(
     connection: Connection,
     name: str,
@@ -55,7 +56,7 @@ def trace_lineage(
         NotFoundError: no record mentions the file, or none did then.
         AmbiguousError: several experiments or namespaces know the name.
         BadInputError: a direction, depth, limit or version that is none.
-        LimitError: counting took more than five seconds.
+        LimitError: it took more than five seconds.
     """
     if direction not in DIRECTIONS:
         raise BadInputError(f"direction: {direction!r} is none of {', '.join(DIRECTIONS)}.", {"direction": ["unknown"]})
@@ -70,12 +71,11 @@ def trace_lineage(
         graph = replace(graph, version=focus.version, versions=focus.versions)
         return _with_writers(connection, graph)
     history = trace_history(connection, focus, direction=direction, as_of=as_of)
-    with time_limit(connection):
-        graph = filter_history(connection, history, filters, depth=depth, limit=limit)
-        graph = replace(graph, direction=direction, version=focus.version, versions=focus.versions)
-        if as_of is None:
-            return _with_writers(connection, graph)
-        return replace(graph, past=changed_since(connection, history, as_of))
+    graph = filter_history(connection, history, filters, depth=depth, limit=limit)
+    graph = replace(graph, direction=direction, version=focus.version, versions=focus.versions)
+    if as_of is None:
+        return _with_writers(connection, graph)
+    return replace(graph, past=changed_since(connection, history, as_of))
 
 
 def find_focus(

@@ -1,6 +1,7 @@
 """What a ledger says of a job before it has a record of it: a verdict, or a plan, of a job that still ran. It waits for the record.
 
-Where no final record ever comes, it stays an entry alone.
+Where the record is replayed, what waits is written with it; where it comes as records do, with the next sealing. Where no final record
+ever comes, it stays an entry alone.
 """
 
 import json
@@ -11,8 +12,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from provenance.db.engines import Database
 from provenance.db.keys import KnownKeys, chunks
-from provenance.db.tables import BundlePlan, Job, LedgerEntry, Verdict
+from provenance.db.tables import BundlePlan, Experiment, Job, LedgerEntry, Verdict
+from provenance.db.writer import Writer
 from provenance.services.bundle_plans import write_plan_row
 from provenance.services.ledger import Documents, read_entries
 from provenance.services.post_verdict import write_verdict_row
@@ -27,6 +30,21 @@ class WaitingEntry(NamedTuple):
     kind: str
     body: dict[str, Any]
     received_at: datetime
+
+
+def settle_waiting(database: Database, writer: Writer, store: Documents, experiment: str) -> None:
+    """Write what adopted segments of an experiment say of jobs that were recorded since; for the one sealer.
+
+    It is looked for apart from the writer: that reads the whole ledger of the experiment.
+    """
+    with database.reading.connect() as connection:
+        key = connection.execute(select(Experiment.id).where(Experiment.name == experiment)).scalar()
+        if key is None:
+            return
+        ready = WaitingEntries(connection, KnownKeys(), store, (experiment, key)).ready()
+    if ready:
+        whose = (experiment, key)
+        writer.run(lambda connection, known: WaitingEntries(connection, known, store, whose).write(ready))
 
 
 class WaitingEntries:
@@ -61,8 +79,26 @@ class WaitingEntries:
             for entry in waiting.pop(job_id):
                 self._write(job, entry)
 
+    def ready(self) -> list[tuple[int, WaitingEntry]]:
+        """Return what waited for jobs that are recorded by now, otherwise than by a replay, with the keys of the jobs."""
+        found = self._unwritten()
+        return [(job, entry) for job_id, job in self._jobs(found).items() for entry in found[job_id]]
+
+    def write(self, ready: Iterable[tuple[int, WaitingEntry]]) -> None:
+        """Write what is ready."""
+        for job, entry in ready:
+            self._write(job, entry)
+            self._known.notes.get(("held", self._name), {}).pop(entry.body["job_id"], None)
+
     def _read(self) -> dict[str, list[WaitingEntry]]:
         """Return those of segments that were replayed before, perhaps by another process."""
+        found = self._unwritten()
+        for job_id in self._jobs(found):
+            del found[job_id]
+        return found
+
+    def _unwritten(self) -> dict[str, list[WaitingEntry]]:
+        """Return what sealed entries say of jobs and no row does, by job id, in order."""
         query = (
             select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at)
             .join(Verdict, Verdict.entry_id == LedgerEntry.id, isouter=True)
@@ -78,8 +114,6 @@ class WaitingEntries:
             if row.id in bodies:  # else it was erased
                 one = WaitingEntry(row.id, row.kind, json.loads(bodies[row.id]), row.received_at)
                 found.setdefault(one.body["job_id"], []).append(one)
-        for job_id in self._jobs(found):
-            del found[job_id]
         return found
 
     def _jobs(self, job_ids: Iterable[str]) -> dict[str, int]:

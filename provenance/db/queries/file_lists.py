@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import Connection, exists, func, or_, select, tuple_
+from sqlalchemy import Connection, exists, func, select, tuple_
 
+from provenance.db.queries.named_files import is_named
 from provenance.db.queries.patterns import matches
 from provenance.db.queries.versions import is_made
 from provenance.db.selecting import select_among
-from provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Parent, Sighting, TaskRow
+from provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Parent, TaskRow
 from provenance.lineage.file_words import MOST_READERS
 from provenance.lineage.graph import SHARED_ROLES
 
@@ -90,6 +91,7 @@ def list_file_rows(
     query = (
         select(File.id, *order, Experiment.name)
         .join(Experiment, Experiment.id == File.experiment_id)
+        .where(is_named())
         .order_by(*order)
         .limit(limit)
     )
@@ -153,17 +155,11 @@ def list_unmade(
     made = exists().where(Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None), is_made(Job.state))
     has_children = exists().where(Identity.file_id == File.id, Parent.identity_id == Identity.id)
     is_read = exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id)
-    is_named = or_(  # what a correction took out of the only record that named it is named no more
-        is_read,
-        has_children,
-        exists().where(Claim.file_id == File.id),
-        exists().where(Sighting.file_id == File.id),
-    )
     query = (
         select(File.id, File.name, File.namespace, Experiment.name, ~has_children)
         .join(looked, looked.c.id == File.id)
         .join(Experiment, Experiment.id == File.experiment_id)
-        .where(~made, is_named)
+        .where(~made, is_named())
         .order_by(File.id)
         .limit(limit)
     )

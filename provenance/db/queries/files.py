@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 
 from provenance.db.composed import run
 from provenance.db.queries.focus import Focus, identities_of
+from provenance.db.queries.named_files import is_named
 from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
@@ -39,6 +40,7 @@ NEAREST = 8
 _FOUND = (
     select(File.id, File.name, File.namespace, Experiment.name, File.is_crowded)
     .join(Experiment, Experiment.id == File.experiment_id)
+    .where(is_named())
     .order_by(Experiment.name, File.namespace, File.name)
 )
 _IDENTITIES = select(Identity.id).where(Identity.file_id == bindparam("file"))
@@ -150,10 +152,10 @@ def find_files(
 @cache
 def _named(*, of_experiment: bool, of_namespace: bool, may_be_full: bool) -> Select[int, str, str, str, bool]:
     """Return the statement that finds files by name."""
-    is_named = File.name == bindparam("name")
+    is_called = File.name == bindparam("name")
     if may_be_full:
-        is_named = or_(is_named, tuple_(File.namespace, File.name).in_(bindparam("pairs", expanding=True)))
-    query = _FOUND.where(is_named)
+        is_called = or_(is_called, tuple_(File.namespace, File.name).in_(bindparam("pairs", expanding=True)))
+    query = _FOUND.where(is_called)
     if of_experiment:
         query = query.where(Experiment.name == bindparam("experiment"))
     return query.where(File.namespace == bindparam("namespace")) if of_namespace else query
@@ -162,7 +164,8 @@ def _named(*, of_experiment: bool, of_namespace: bool, may_be_full: bool) -> Sel
 def nearest_names(connection: Connection, name: str) -> list[str]:
     """Return recorded names that begin like this one, the longest common beginning first; a few index look-ups."""
     for length in range(len(name), 2, -1):
-        query = select(File.name).where(begins(File.name, name[:length])).order_by(File.name).distinct().limit(NEAREST)
+        query = select(File.name).where(begins(File.name, name[:length]), is_named())
+        query = query.order_by(File.name).distinct().limit(NEAREST)
         if found := [row[0] for row in connection.execute(query)]:
             return found
         if len(name) - length > 60:  # noqa: PLR2004 - a wrong name that long is not a slip

@@ -1,24 +1,23 @@
 """A campaign folded to classes of jobs (stage, code version, state), and how many files went from one to another.
 
 Counting reads every job and every input of the campaign once: a second for some hundred thousand. What was counted for a large
-campaign is kept (`FoldedGraphRow`); `services/folded_graphs.py` decides when to count again.
+campaign is kept (`FoldedGraphRow`); `services/fold_campaign.py` decides when to count again.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
 from provenance.db.base import table_of
 from provenance.db.keys import chunks
+from provenance.db.queries.kept_answers import KeptAnswer
 from provenance.db.queries.node_facts import code_versions
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (
     Experiment,
     FoldedGraphRow,
-    LedgerEntry,
     SoftwareRow,
     SoftwareSetMember,
     Stage,
@@ -66,25 +65,11 @@ _JOBS_AT_ONCE = 50_000
 _Groups = dict[tuple[Any, ...], int]
 
 
-class KeptGraph(NamedTuple):
-    """A folded graph as it was counted; see `FoldedGraphRow`."""
-
-    entry_id: int
-    counted_at: datetime
-    seconds: float
-    document: str
-
-
 class CampaignKey(NamedTuple):
     """A campaign by its experiment's integer key and its name."""
 
     experiment: int
     campaign: str
-
-
-def newest_entry(connection: Connection) -> int:
-    """Return the key of the newest ledger entry, 0 where there is none: while it is the same, nothing final has changed."""
-    return connection.execute(select(func.max(LedgerEntry.id))).scalar() or 0
 
 
 def experiment_key(connection: Connection, experiment: str) -> int | None:
@@ -148,17 +133,17 @@ def fold_tasks(connection: Connection, tasks: Sequence[int]) -> FoldedGraph:
     )
 
 
-def read_kept(connection: Connection, campaign: CampaignKey) -> KeptGraph | None:
+def read_kept(connection: Connection, campaign: CampaignKey) -> KeptAnswer | None:
     """Return what was counted for a campaign, None where nothing was."""
     row = connection.execute(
         select(
             FoldedGraphRow.entry_id, FoldedGraphRow.counted_at, FoldedGraphRow.seconds, FoldedGraphRow.document
         ).where(FoldedGraphRow.experiment_id == campaign.experiment, FoldedGraphRow.campaign == campaign.campaign)
     ).first()
-    return None if row is None else KeptGraph(*row)
+    return None if row is None else KeptAnswer(*row)
 
 
-def keep(connection: Connection, campaign: CampaignKey, kept: KeptGraph) -> None:
+def keep(connection: Connection, campaign: CampaignKey, kept: KeptAnswer) -> None:
     """Keep what was counted for a campaign, in the place of what was kept."""
     table = table_of(FoldedGraphRow)
     where = (table.c.experiment_id == campaign.experiment) & (table.c.campaign == campaign.campaign)

@@ -4,10 +4,9 @@ A few statements however large it is, at most fifty thousand files each way, whi
 for those that are shown. Keys are those of the picture: claims `c7`, files that nobody claims `f9`, jobs `j3`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -17,6 +16,7 @@ from provenance.db.queries.own_inputs import own_inputs
 from provenance.db.queries.shared_inputs import resolve_shared
 from provenance.db.queries.walking import MetIdentity, met_claims, met_count, met_identities
 from provenance.db.selecting import select_among
+from provenance.lineage.flow import Flow, Link, Neighbours, node_of
 from provenance.lineage.graph import SHARED_ROLES, neighbours, plain_role
 
 MOST_FILES = 50_000
@@ -32,18 +32,6 @@ Step = Callable[[str], Iterable[str]]
 """What lies one link away from a key."""
 
 
-class Link(NamedTuple):
-    """How a file and a job hang together: as `Edge` of the drawn graph says it.
-
-    Attributes:
-        is_parent: the job made something from the file; what it only shares with many others it did not.
-    """
-
-    is_sure: bool
-    role: str
-    is_parent: bool = True
-
-
 @dataclass
 class History:
     """Everything that a walk met.
@@ -52,11 +40,13 @@ class History:
         start: key of the file that was asked for.
         links: from a file to a job that consumed it, from a job to a file that it made.
         is_cut: whether a limit ended the walk.
+        sources: of a file that a job made, what it was made from: inputs of the job, or others of its outputs.
     """
 
     start: str
     links: dict[tuple[str, str], Link] = field(default_factory=dict)
     is_cut: bool = False
+    sources: dict[str, set[str]] = field(default_factory=dict)
 
     def join(self, source: str, target: str, *, is_sure: bool = True, role: str = "", is_parent: bool = True) -> None:
         """Add a link, or what more is known of it: a sure one goes before a possible one, a role before none."""
@@ -66,8 +56,15 @@ class History:
             role = plain_role((held.role, role))
         self.links[source, target] = Link(is_sure, role, is_parent)
 
+    def note_sources(self, claims: Iterable[int], sources: Iterable[tuple[int, Iterable[tuple[str, bool]]]]) -> None:
+        """Note what claims were made from: all of them, and (claim, nodes) where anything is known."""
+        for claim in claims:
+            self.sources.setdefault(f"c{claim}", set())
+        for claim, nodes in sources:
+            self.sources[f"c{claim}"].update(key for key, _ in nodes)
+
     @cached_property
-    def _neighbours(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    def _neighbours(self) -> Neighbours:
         return neighbours(self.links)
 
     def after(self, key: str) -> list[str]:
@@ -78,28 +75,41 @@ class History:
         """Return what comes directly before a node."""
         return self._neighbours[1].get(key, [])
 
-    def parents(self, key: str) -> list[str]:
-        """Return what comes directly before a node, without what a job only shares with many others."""
-        return [near for near in self.before(key) if self.links[near, key].is_parent]
-
     def children(self, key: str) -> list[str]:
         """Return what follows a node directly, without the jobs that only share it with many others."""
         return [near for near in self.after(key) if self.links[key, near].is_parent]
 
+    @cached_property
+    def flow(self) -> Flow:
+        """The links as ways on and back: no file was made from what its job made another from."""
+        return Flow(self.links, self.sources, self._neighbours)
+
     def distances(self) -> dict[str, int]:
         """Return how many links away from the start each node is, nearest first; a job is one link, its inputs are two."""
         found: dict[str, int] = {}
-        for step in (self.before, self.after):
-            for key, distance in self.reached(step).items():
+        for reached in (self.behind(), self.ahead()):
+            for key, distance in reached.items():
                 found[key] = min(distance, found.get(key, distance))
         for (source, target), link in self.links.items():
             if link.role in SHARED_ROLES and target in found:
                 found.setdefault(source, found[target] + 1)
         return dict(sorted(found.items(), key=lambda item: item[1]))
 
-    def reached(self, step: Step) -> dict[str, int]:
-        """Return the distance from the start of all that lies before (`step=before`) or after it, itself included."""
-        return spread([self.start], step)
+    def behind(self) -> dict[str, int]:
+        """Return the distance from the start of all that lies before it, itself included."""
+        return nodes_of(spread([self.start], self.flow.before))
+
+    def ahead(self) -> dict[str, int]:
+        """Return the distance from the start of all that lies after it, itself included."""
+        return nodes_of(spread([self.start], self.flow.after))
+
+
+def nodes_of(reached: Mapping[str, int]) -> dict[str, int]:
+    """Return the distances of nodes, where those of the parts of jobs were found: each node's least, nearest first."""
+    found: dict[str, int] = {}
+    for key, distance in reached.items():
+        found.setdefault(node_of(key), distance)
+    return found
 
 
 def spread(start: Iterable[str], step: Step) -> dict[str, int]:
@@ -141,9 +151,15 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
     parents = select_among(connection, _PARENTS, sorted(maker))
     role_of = _roles(mentions)
     sources = _Sources(rows)
+    outside: dict[tuple[int, int], list[tuple[str, bool]]] = {}
     for job, identity in dict.fromkeys((maker[made], identity) for made, identity in parents):
-        for key, is_sure in sources.outside(job, identity):
+        found = outside[job, identity] = sources.outside(job, identity)
+        for key, is_sure in found:
             history.join(key, f"j{job}", is_sure=is_sure, role=role_of.get((job, identity), ""))
+    history.note_sources(
+        maker,
+        ((made, outside[maker[made], identity] or sources.inside(maker[made], identity)) for made, identity in parents),
+    )
     _add_shared(connection, history, mentions)
     history.is_cut |= met_count(rows) >= most or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
 
@@ -167,6 +183,12 @@ class _Sources:
         if found or identity not in self._file or (made and (job, identity) not in self._own):
             return found
         return [(self._file[identity], True)]
+
+    def inside(self, job: int, identity: int) -> list[tuple[str, bool]]:
+        """Return what the job made itself and then made others from, as these declare."""
+        return (
+            [] if (job, identity) in self._own else [row[:2] for row in self._made.get(identity, []) if row[2] == job]
+        )
 
 
 def _roles(mentions: Iterable[Row]) -> dict[tuple[int, int], str]:
@@ -202,6 +224,15 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
                 history.join(key, f"j{job}", is_sure=is_sure)
     for claim, job in made.items():
         history.join(f"j{job}", f"c{claim}")
+    read = {(job, identity) for job, identity, _ in mentions}
+    history.note_sources(
+        made,
+        (
+            (claim, [row for row in sources[identity] if maker.get(row[0]) != job or (job, identity) not in read])
+            for identity, claim in children
+            if (job := made.get(claim)) is not None
+        ),
+    )
     consumers = sorted({*made.values(), *(job for job, _, _ in mentions)})[:_MOST_BADGED]
     _add_shared(connection, history, select_among(connection, _MENTIONS, consumers))
     history.is_cut |= len(made) >= most or len(mentions) >= _MOST_LINKS or len(children) >= _MOST_LINKS

@@ -7,9 +7,10 @@ from sqlalchemy import Connection, Select, func, select
 
 from provenance.db.keys import chunks
 from provenance.db.queries.parameters import among
+from provenance.db.queries.stages_of_jobs import with_stage
 from provenance.db.queries.sums import wide_sum
 from provenance.db.recording.job_rows import STATES
-from provenance.db.tables import Claim, Identity, Job, Stage, TaskRow
+from provenance.db.tables import Claim, Identity, Job, Stage
 
 _AT_ONCE = 10_000
 _FIRST_BAD = STATES.index("failed")  # the states behind it are bad too
@@ -85,9 +86,7 @@ def _query() -> Select[Any]:
         Job.id, func.coalesce(Stage.name, ""), Job.wall_seconds, Job.cpu_seconds, Job.task_id, Job.unit, Job.retry_of,
         Job.experiment_id, Job.uuid,
     )  # fmt: skip
-    query: Select[Any] = select(*columns)
-    query = query.outerjoin(TaskRow, TaskRow.id == Job.task_id)
-    return query.outerjoin(Stage, Stage.id == func.coalesce(TaskRow.stage_id, Job.stage_id))
+    return with_stage(select(*columns))
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[JobCost]:

@@ -3,21 +3,26 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from provenance.db.base import table_of
-from provenance.db.tables import KeptAnswerRow
+from provenance.db.tables import KeptAnswerRow, LedgerEntry
 
 _TABLE = table_of(KeptAnswerRow)
 
 
 class KeptAnswer(NamedTuple):
-    """An answer as it was counted; see `KeptAnswerRow`."""
+    """An answer as it was counted; see `KeptAnswerRow`, and `FoldedGraphRow` for graphs of campaigns."""
 
     entry_id: int
     counted_at: datetime
     seconds: float
     document: str
+
+
+def newest_entry(connection: Connection) -> int:
+    """Return the key of the newest ledger entry, 0 where there is none: while it is the same, nothing final has changed."""
+    return connection.execute(select(func.max(LedgerEntry.id))).scalar() or 0
 
 
 def read_answer(connection: Connection, question: str) -> KeptAnswer | None:

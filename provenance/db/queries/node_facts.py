@@ -53,14 +53,6 @@ _PLACEHOLDERS = (
 _SUCCEEDED = STATES.index("succeeded")
 
 
-def campaign_url(name: str, experiment: str, view: str = "", *, kind: str = "campaigns", **words: str) -> str:
-    """Return the path of a campaign's page, or of a view of it; a name that a browser or server would fold as a path is in the query."""
-    is_kept = not any(part in ("", ".", "..") for part in name.split("/"))
-    path = quote(f"/{kind}/{experiment}/{name if is_kept else '-'}{view}")
-    query = urlencode({**({} if is_kept else {"campaign": name}), **words})
-    return f"{path}?{query}" if query else path
-
-
 def file_url(name: str, experiment: str, namespace: str = "") -> str:
     """Return the path of a file's page. It says of a file without a namespace that it has none: another one may have the name."""
     return f"/files/{quote(name, safe='')}?{_file_query(experiment, namespace)}"

@@ -62,6 +62,9 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     for (source, target), link in history.links.items():
         if target in known and source in later and (file_of[source], target) not in resolved:
             found.links[file_of[source], target] = link._replace(is_sure=True)
+    for claim, sources in history.sources.items():
+        if claim not in later:
+            found.sources[claim] = {file_of[source] if source in later else source for source in sources}
     return found
 
 

@@ -1,6 +1,6 @@
 """What jobs read and who made that, for many jobs in one statement: how a lost file is made again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -22,6 +22,7 @@ class InputRow(NamedTuple):
 
     Attributes:
         job: key of the job that reads.
+        position: of the input in its record.
         identity: which content of the file it read.
         file: its key.
         claim: what its maker claims.
@@ -31,6 +32,7 @@ class InputRow(NamedTuple):
     """
 
     job: int
+    position: int
     identity: int
     file: int
     name: str
@@ -42,16 +44,28 @@ class InputRow(NamedTuple):
     is_good: bool
 
 
-def inputs_of(connection: Connection, jobs: Sequence[int]) -> list[InputRow]:
+class PlacedInput(NamedTuple):
+    """An input by its place in the record of its job."""
+
+    job: int
+    position: int
+
+
+MadeInside = Callable[[set[PlacedInput]], set[PlacedInput]]
+"""(inputs that have the name of an output of their own job) -> those of them that an earlier step wrote."""
+
+
+def inputs_of(connection: Connection, jobs: Sequence[int], made_inside: MadeInside) -> list[InputRow]:
     """Return the inputs of jobs, in the order of the record, each once a job that may have made it.
 
-    What an earlier step of the job wrote is left out; else a job's output never satisfies its own input (record.md).
+    What an earlier step of the job wrote is left out; else a job's output never satisfies its own input (record.md). Which it is
+    follows for most inputs from what was made of them; `made_inside` is asked of the others: only the record says that.
     """
     found: list[InputRow] = []
     for part in chunks(jobs):
         query = (
             select(
-                Mention.job_id, Mention.identity_id, File.id, File.name, File.namespace, Experiment.name, Claim.id,
+                Mention.job_id, Mention.position, Mention.identity_id, File.id, File.name, File.namespace, Experiment.name, Claim.id,
                 Claim.job_id, Claim.status, Job.state,
             )
             .join(Identity, Identity.id == Mention.identity_id)
@@ -64,22 +78,28 @@ def inputs_of(connection: Connection, jobs: Sequence[int]) -> list[InputRow]:
             .order_by(Mention.job_id, Mention.position, Claim.id)
         )  # fmt: skip
         found += [
-            InputRow(*row[:8], is_kept=row[8] in (None, "written"), is_good=row[9] == _SUCCEEDED)
+            InputRow(*row[:9], is_kept=row[9] in (None, "written"), is_good=row[10] == _SUCCEEDED)
             for row in connection.execute(query)
         ]
-    return _from_outside(connection, found)
+    return _from_outside(connection, found, made_inside)
 
 
-def _from_outside(connection: Connection, rows: list[InputRow]) -> list[InputRow]:
+def _from_outside(connection: Connection, rows: list[InputRow], made_inside: MadeInside) -> list[InputRow]:
     """Return the rows without those of a job that reads what it makes; one without a maker where that is all there is."""
     others = {(row.job, row.identity) for row in rows if row.maker != row.job}
-    own = {row.job for row in rows if row.maker == row.job and (row.job, row.identity) not in others}
-    inputs = {(job, identity) for job, identity in select_among(connection, _PARENTS, sorted(own))} - others
+    own = [row for row in rows if row.maker == row.job and (row.job, row.identity) not in others]
+    if not own:
+        return [row for row in rows if row.maker != row.job]
+    parents = select_among(connection, _PARENTS, sorted({row.job for row in own}))
+    inputs = {(job, identity) for job, identity in parents}
+    if untold := {PlacedInput(row.job, row.position) for row in own if (row.job, row.identity) not in inputs}:
+        read = untold - made_inside(untold)
+        inputs |= {(row.job, row.identity) for row in own if (row.job, row.position) in read}
     found = []
     for row in rows:
         if row.maker != row.job:
             found.append(row)
-        elif (row.job, row.identity) in inputs:
+        elif (row.job, row.identity) in inputs and (row.job, row.identity) not in others:
             found.append(row._replace(claim=None, maker=None, is_kept=True, is_good=False))
     return found
 

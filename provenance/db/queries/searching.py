@@ -7,10 +7,12 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, LargeBinary, func, select, type_coerce
 
-from provenance.db.queries.node_facts import campaign_url, file_url, job_url
+from provenance.db.queries.named_files import is_named
+from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Experiment, File, Host, Job, Resolution, SoftwareRow, Stage, TaskRow
+from provenance.records.addresses import campaign_url
 
 
 def _hit(kind: str, text: str, detail: str, url: str) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def files_named(connection: Connection, text: str, most: int) -> list[dict[str, 
     query = (
         select(File.name, File.namespace, Experiment.name)
         .join(Experiment, Experiment.id == File.experiment_id)
-        .where(begins(File.name, text.rpartition(":")[2] if ":" in text else text))
+        .where(begins(File.name, text.rpartition(":")[2] if ":" in text else text), is_named())
         .order_by(File.name, File.namespace, Experiment.name)
         .limit(most)
     )

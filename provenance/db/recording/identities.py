@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_HEX = frozenset({"adler32", "md5", "sha1", "sha256", "sha512", "crc32", "crc32c"})
+from provenance.records.checksums import normal_checksum
 
 
 class FileKey(NamedTuple):
@@ -38,17 +38,9 @@ def see_identity(
     file: FileKey, size_bytes: int | None, checksums: Iterable[str] | None, sha256: str | None
 ) -> SeenIdentity:
     """Return the identity that one mention, claim or sighting of a file describes."""
-    words = {_normal(checksum) for checksum in checksums or ()}
+    words = {normal_checksum(checksum) for checksum in checksums or ()}
     if sha256:
         words.add(f"sha256:{sha256}")
     joined = " ".join(sorted(words))
     text = f"{file.experiment_id}\0{file.namespace}\0{file.name}\0{size_bytes}\0{joined}"
     return SeenIdentity(file, size_bytes, joined, hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:12])
-
-
-def _normal(checksum: str) -> str:
-    algorithm, _, value = checksum.partition(":")
-    algorithm = algorithm.lower()
-    if algorithm in _HEX:
-        value = value.lower().removeprefix("0x")
-    return f"{algorithm}:{value.zfill(8) if algorithm == 'adler32' else value}"

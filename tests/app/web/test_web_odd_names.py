@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.urls import iri_to_uri
 
 from app.commands.tasks import _task_lines, missing_command
+from provenance.client.transport import campaign_place
 
 
 def put(client: FlaskClient, number: int, **task: str) -> None:
@@ -40,6 +41,24 @@ def test_pages_of_a_campaign_are_found_by_their_links_whatever_it_is_called(clie
             200,
             True,
         )
+
+
+@pytest.mark.parametrize("name", [".", "..", "/lead", "a/../b", "a//b", "-", "plain"])
+def test_a_campaign_is_answered_as_json_whatever_it_is_called(client: FlaskClient, name: str) -> None:
+    put(client, 1, task_id="t", campaign=name)
+    place, named = campaign_place(name)
+    asked = {"experiment": "nova", **named}
+    home = link(client, "/", name)
+
+    for view in ("", "/report", "/graph"):
+        found = client.get(f"/api/v1/campaigns/{place}{view}", query_string=asked)
+        assert found.status_code == 200, found.get_data(as_text=True)
+        told = found.get_json()
+        assert (told["campaign"]["campaign"] if view == "/report" else told["campaign"]) == name
+    assert client.get(f"/api/v1/campaigns/{place}/bundle", query_string=asked).status_code in (200, 409)
+    for page in (home, link(client, home, "Lineage of the campaign")):
+        twin = client.get(iri_to_uri(link(client, iri_to_uri(page), "This page as JSON")))
+        assert (twin.status_code, twin.get_json()["campaign"]) == (200, name)
 
 
 def test_a_campaign_called_like_a_report_is_answered(client: FlaskClient) -> None:

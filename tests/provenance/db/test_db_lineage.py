@@ -12,8 +12,6 @@ from provenance.db.queries import neighbourhood
 from provenance.db.queries.focus import focus_of
 from provenance.db.queries.walking import walk_ancestors, walk_descendants
 from provenance.db.queries.whole_walks import met_above, met_below
-from provenance.db.time_limits import time_limit
-from provenance.errors import LimitError
 from provenance.lineage.graph import Graph, Omitted
 from provenance.lineage.words import summary
 from provenance.services.show_file import find_file, show_file
@@ -252,20 +250,6 @@ def test_walk_that_meets_one_file_of_many_possible_makers_is_not_cut(production:
     ) as connection:
         met = met_above(connection, focus_of(connection, find_file(connection, "sum").id), most=3)
         assert (met.files, len(met.jobs), met.is_cut) == (6, 7, False)
-
-
-def test_statement_past_the_time_limit_is_ended(production: Production) -> None:
-    endless = (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT max(i) FROM n"
-    )
-    with (
-        production.database.reading.connect() as connection,
-        pytest.raises(LimitError, match="ask for less"),
-        time_limit(connection, "ask for less", seconds=0.1),
-    ):
-        connection.execute(text(endless))
-    with production.database.reading.connect() as connection:
-        assert connection.execute(text("SELECT 1")).scalar_one() == 1
 
 
 def edges_of(graph: Graph) -> set[tuple[str, str, bool, str]]:

@@ -109,11 +109,29 @@ def test_recipe_leaves_out_names_places_and_times() -> None:
         {"inputs": [{"name": "in.root", "sha256": D, "size_bytes": 3}]},
         {"inputs": [{"name": "in.root", "sha256": C}, {"name": "flux.root", "sha256": D, "role": "shared"}]},
         {"command": argv("art", "-c", "reco.fcl", "-s", "in.root", "-o", "out1.root", "-n", "5")},
-        {"command": {**argv("art", "-c", "reco.fcl", "-s", "in.root", "-o", "out1.root"), "stdin_sha256": D}},
+        {"command": {**a_job()["command"], "stdin_sha256": D}},
     ],
 )
 def test_whatever_decides_what_comes_out_changes_the_recipe(changed: dict[str, Any]) -> None:
     assert recipe(**changed) not in (None, recipe())
+
+
+def test_standard_input_is_told_apart_by_its_bytes_and_from_arguments() -> None:
+    recipes = [recipe(command={**argv("cat", *words), **more}) for words, more in (
+        ((), {"stdin_sha256": A}), ((), {"stdin_sha256": B}), ((), {}), (("stdin", A), {}),
+    )]  # fmt: skip
+
+    assert None not in recipes
+    assert len(set(recipes)) == 4
+
+
+def test_recipes_are_what_they_were() -> None:
+    """They are quoted in notes and addresses: whatever is added to a recipe leaves those of jobs without it alone."""
+    weak = recipe(inputs=[{"name": "in.root", "size_bytes": 3, "checksums": ["enstore:9", "ADLER32:00000001"]}])
+
+    assert recipe() == "r1:9b4ec59c6044698a07c428a519940663"
+    assert recipe(command=argv("a")) == "r1:fd6fe298bf9ce5e147ae151808f19ab0"
+    assert weak == "r1w:9794d5ee9225918289050f5d9925c1c2"
 
 
 @pytest.mark.parametrize(

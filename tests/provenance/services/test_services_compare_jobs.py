@@ -202,6 +202,9 @@ SUMS = ["adler32:00000007", "md5:" + "a" * 32]
         ({"checksums": SUMS[1:], "size_bytes": None}, []),
         ({"checksums": SUMS[:1], "sha256": sha(b"x")}, []),
         ({"checksums": [SUMS[0], "md5:" + "b" * 32]}, [(SUMS[1], "md5:" + "b" * 32)]),
+        ({"checksums": ["ADLER32:0X7", "MD5:" + "A" * 32]}, []),
+        ({"checksums": ["adler32:7"]}, []),
+        ({"checksums": ["adler32:8"]}, [(f"{SUMS[0]}, 70 bytes", "adler32:00000008, 70 bytes")]),
         ({"checksums": SUMS, "size_bytes": 71}, [(f"{SUMS[0]}, 70 bytes", f"{SUMS[0]}, 71 bytes")]),
     ],
 )
@@ -213,6 +216,15 @@ def test_inputs_are_the_same_by_whatever_checksum_both_records_name(
     found = compared(filled, a_job(one, inputs=[read]), a_job(one + 1, inputs=[{**read, **more}]))
 
     assert [(row["before"], row["after"]) for row in facets(found)["inputs"]["differences"]] == told
+
+
+def test_inputs_of_other_names_are_paired_by_whatever_checksum_both_records_name(filled: Production, one: int) -> None:
+    old = [{"name": name, "checksums": sums} for name, sums in (("a", SUMS), ("b", ["adler32:8", "md5:" + "b" * 32]))]
+    new = [{"name": "c", "checksums": ["MD5:" + "B" * 32]}, {"name": "d", "checksums": ["adler32:0x7"]}]
+
+    found = compared(filled, a_job(one, inputs=old), a_job(one + 1, inputs=new))
+
+    assert facets(found)["inputs"]["differences"] == []
 
 
 def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(filled: Production, one: int) -> None:

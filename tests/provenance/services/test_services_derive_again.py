@@ -85,6 +85,34 @@ def test_jobs_of_this_version_are_left_alone_and_nothing_is_asked_twice(producti
         assert connection.execute(select(WorkItem).where(WorkItem.kind == DERIVE)).first() is None
 
 
+def test_recipes_of_a_version_that_left_out_standard_input_are_made_again(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only theirs: all else of these jobs, and of the others, is as it was."""
+    code = {"software": [{"name": "x", "revision": "1" * 40}], "inputs": [{"name": "raw", "sha256": "a" * 64}]}
+    commands = [{"argv": ["cat"], **more} for more in ({"stdin_sha256": "b" * 64}, {"stdin_sha256": "c" * 64}, {})]
+    with monkeypatch.context() as earlier:
+        earlier.setattr("provenance.records.recipes._standard_input", lambda _: [])
+        earlier.setattr("provenance.db.recording.job_rows.INDEX_VERSION", 3)
+        production.record(
+            *(record_of(number, command=command, **code) for number, command in enumerate(commands, start=1))
+        )
+    old = production.tables()
+    assert len({row["recipe"] for row in old["jobs"]}) == 1
+
+    derive(production)
+
+    new = production.tables()
+    assert {row["index_version"] for row in new["jobs"]} == {INDEX_VERSION}
+    recipes = {row["uuid"]: row["recipe"] for row in new["jobs"]}
+    assert len(set(recipes.values())) == 3
+    assert recipes[job_id(3)] == old["jobs"][0]["recipe"]
+    for tables in (old, new):
+        for row in tables["jobs"]:
+            row["recipe"] = row["index_version"] = None
+    assert differences(old, new) == []
+
+
 @pytest.fixture
 def later(production: Production) -> Production:
     """Return the production in which records of a version came that the service did not read then; one is a second one of its job."""

@@ -5,23 +5,26 @@ from typing import Any
 import pytest
 from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
+from provenance.db.queries.file_lists import FileFilters
 from provenance.db.queries.histories import History
 from provenance.errors import BadInputError, NotFoundError
 from provenance.lineage.file_words import leaves_words, use_words
 from provenance.services import relate_files
 from provenance.services.filter_lineage import NodeFilters
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
+from provenance.services.list_files import list_files
 from provenance.services.list_lineage import list_lineage
 from provenance.services.plan_rebuild import plan_rebuild
 from provenance.services.record_sighting import record_sighting
 from provenance.services.relate_files import find_common, find_paths
+from provenance.services.search import search
 from provenance.services.show_file import show_file
 from provenance.services.sum_costs import sum_costs
 from provenance.services.task_declarations import declare_task
 from provenance.services.trace_lineage import trace_lineage
 
 
-def asked(production: Production, question: Any, *names: str, **how: Any) -> dict[str, Any]:
+def asked(production: Production, question: Any, *names: Any, **how: Any) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
         answer: dict[str, Any] = question(connection, *names, **how)
         return answer
@@ -382,7 +385,7 @@ def test_what_is_read_under_another_name_came_of_the_file(production: Production
             assert names(show_file(connection, name)["children"]) == ["kid"]
         assert asked(production, find_paths, name, "kid")["older"] == "a"
         assert names(asked(production, find_common, "kid", name)["ancestors"]) == ["renamed"]
-        plan = asked(production, plan_rebuild, "kid", lost=[name])
+        plan = asked(production, plan_rebuild, production.store, "kid", lost=[name])
         assert [step["job_id"] for step in plan["jobs"]] == [job_id(1), job_id(2)]
 
 
@@ -483,6 +486,63 @@ def test_job_that_reads_a_file_in_two_steps_is_one_reader(production: Production
     assert (shown["consumer_count"], len(shown["consumers"])) == (1, 1)
 
 
+@pytest.fixture
+def stepwise(production: Production) -> Production:
+    """One job makes left of raw and, in another step, right of dust and again of nothing; the next merges all; a third reads raw alone."""
+    steps = [{"name": name, "argv": [name]} for name in ("one", "two", "three")]
+    files = {"inputs": [file_entry("raw", 1, step="one"), file_entry("dust", 2, step="two")]}
+    files["outputs"] = [
+        file_entry("left", 3, step="one"), file_entry("right", 4, step="two"), file_entry("new", 5, step="three")
+    ]  # fmt: skip
+    production.record(
+        job(1, command={"steps": steps}, **files),
+        job(
+            2,
+            inputs=[file_entry("left", 3), file_entry("right", 4), file_entry("new", 5)],
+            outputs=[file_entry("merged")],
+        ),
+        job(3, inputs=[file_entry("raw", 1)], outputs=[file_entry("dust", 2)]),
+    )
+    return production
+
+
+def test_outputs_of_one_job_come_of_their_own_inputs(stepwise: Production) -> None:
+    """Links were those of the job: whatever it read, all that it wrote came of."""
+
+    def ways(first: str, second: str) -> list[list[str]]:
+        paths = asked(stepwise, find_paths, first, second)["paths"]
+        return [names([node for node in path["nodes"] if node["kind"] == "file"]) for path in paths]
+
+    assert sorted(names(asked(stepwise, list_roots, "merged")["files"])) == ["new", "raw"]
+    assert names(asked(stepwise, list_roots, "new")["files"]) == ["new"]
+    assert ways("raw", "merged") == [["raw", "left", "merged"], ["raw", "dust", "right", "merged"]]
+    assert ways("dust", "merged") == [["dust", "right", "merged"]]
+    common = asked(stepwise, find_common, "left", "right")["ancestors"]
+    assert [(row["name"], row["jobs_to_a"], row["jobs_to_b"]) for row in common] == [("raw", 1, 2)]
+    assert asked(stepwise, sum_costs, "merged")["made"]["jobs"] == 3
+    for moment in (None, MOMENT):
+        with stepwise.database.reading.connect() as connection:
+            graph = trace_lineage(connection, "merged", filters=NodeFilters(kind="file"), as_of=moment)
+        name = {node.key: node.name for node in graph.files()}
+        assert {(name[edge.source], name[edge.target]) for edge in graph.edges} == {
+            ("raw", "left"), ("raw", "dust"), ("dust", "right"),
+            ("left", "merged"), ("right", "merged"), ("new", "merged"),
+        }  # fmt: skip
+
+
+def test_job_of_very_many_shared_inputs_and_outputs_is_one_part() -> None:
+    """Each with each would be as many links as their product."""
+    history = History("c0")
+    for number in range(600):
+        history.join(f"f{number}", "j1", role="shared", is_parent=False)
+        history.join(f"f{1000 + number}", "j1")
+        history.join("j1", f"c{number}")
+        history.sources[f"c{number}"] = {f"f{1000 + number}"}
+
+    assert history.flow.parts("j1") == ["j1"]
+    assert len(history.behind()) == 1 + 1 + 1200
+
+
 def test_rows_of_ancestors_tell_experiments_apart(production: Production) -> None:
     inputs = [file_entry("z"), file_entry("z", experiment="dune")]
     production.record(job(1, inputs=inputs, outputs=[file_entry("o")]))
@@ -499,6 +559,26 @@ def test_name_that_a_correction_took_back_is_no_orphan(production: Production) -
     production.record(job(1, inputs=[file_entry("right", 1)], **made), reason="a slip")
 
     assert names(asked(production, list_orphans)["files"]) == ["right"]
+
+
+def test_name_that_a_correction_took_back_is_no_file(production: Production) -> None:
+    """Its row stays: what many jobs share is not counted again at each record."""
+    slip, read = file_entry("mistyped.root", 1), file_entry("mistyped.txt", 3)
+    production.record(job(1, outputs=[slip]), job(2, inputs=[read]), job(3, outputs=[file_entry("other", parents=[])]))
+    assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
+
+    production.record(job(1, outputs=[file_entry("right.root", 1)]), reason="a slip")
+
+    for question in (show_file, list_roots, list_lineage):
+        with pytest.raises(NotFoundError) as raised:
+            asked(production, question, "mistyped.root")
+        assert raised.value.nearest == ["mistyped.txt"]
+    with production.database.reading.connect() as connection:
+        assert [hit["text"] for hit in search(connection, "mistyped")] == ["mistyped.txt"]
+        listed = list_files(connection, FileFilters())["files"]
+    assert names(listed) == ["mistyped.txt", "other", "right.root"]
+    production.record(job(4, inputs=[slip]))
+    assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
 
 
 def test_declared_parent_is_the_input_that_is_called_so_wherever_the_colons_are(production: Production) -> None:

@@ -10,7 +10,7 @@ from ledger_story import Production, job_id, record_of
 from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.errors import BadInputError, NotFoundError
-from provenance.services.plan_rebuild import plan_rebuild
+from provenance.services.plan_rebuild import listed_files, plan_rebuild
 
 # raw1 and raw2 are of nobody; reco1 and reco2 read one each and the flux; merge reads both; the plot reads the merge.
 JOBS = {
@@ -39,7 +39,7 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 def planned(production: Production, name: str, **how: Any) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return plan_rebuild(connection, name, **how)
+        return plan_rebuild(connection, production.store, name, **how)
 
 
 def jobs_of(plan: dict[str, Any]) -> list[int]:
@@ -139,6 +139,34 @@ def test_what_a_job_reads_under_the_name_of_its_output_was_made_before_it(produc
     assert (itself["is_possible"], names(itself["beyond"])) == (False, ["list"])
 
 
+@pytest.mark.parametrize(
+    ("more", "is_inside"),
+    [
+        ({"role": "shared"}, False),
+        ({"role": "calibration", "step": "two"}, True),
+        ({"role": "shared", "step": "one"}, False),
+        ({}, False),
+    ],
+)
+def test_what_a_job_shares_with_others_is_needed_unless_an_earlier_step_wrote_it(
+    production: Production, more: dict[str, str], *, is_inside: bool
+) -> None:
+    """What was made of an input does not tell, where it is shared or outputs declare what they were made from."""
+    record = job(12, ["raw1", "list"], ["list", "other"])
+    record["inputs"][1] |= more
+    if "step" in more:
+        record["command"] = {"steps": [{"name": name, "argv": [name]} for name in ("one", "two")]}
+        record["outputs"][0]["step"] = "one"
+        record["outputs"][1]["step"] = "two"
+    record["outputs"] = [{**output, "parents": ["raw1"]} for output in record["outputs"]]
+    production.record(record)
+
+    plan = planned(production, "other", from_scratch=True)
+
+    assert (plan["is_possible"], jobs_of(plan)) == (True, [12])
+    assert names(plan["needs"]) == (["raw1"] if is_inside else ["list", "raw1"])
+
+
 def test_jobs_that_wait_for_each_other_cannot_make_a_file(production: Production) -> None:
     production.record(job(9, ["b"], ["a"]), job(10, ["a"], ["b"]), job(11, ["a"], ["c"]))
 
@@ -160,3 +188,25 @@ def test_lost_file_is_one_that_somebody_named(production: Production) -> None:
         planned(production, "plot", lost=["user:reco1"])
     assert names(planned(production, "later", lost=["user:raw1"])["beyond"]) == ["raw1"]
     assert planned(production, "reco1", lost=["user:raw1"])["is_possible"]
+
+
+def test_lost_file_may_be_one_of_an_experiment_and_have_commas_in_its_name(production: Production) -> None:
+    production.record(
+        job(15, ["raw1", "a,b"], ["later"]),
+        {**job(16, ["raw1"], ["theirs"]), "experiment": "dune", "task": None, "job_id": job_id(16)},
+    )
+
+    def beyond(name: str, words: str, **where: str) -> list[str]:
+        with production.database.reading.connect() as connection:
+            lost = listed_files(connection, words)
+        return names(planned(production, name, lost=lost, **where)["beyond"])
+
+    for words in ("raw1", "dune/raw1", "dune/:raw1"):
+        assert beyond("theirs", words) == ["raw1"]
+    for words in ("nova/raw1", "nova/:raw1"):
+        assert beyond("theirs", words) == []
+        assert beyond("later", words) == ["raw1"]
+    assert beyond("later", "a,b") == ["a,b"]
+    assert beyond("later", "raw1,nova/:raw2") == ["raw1"]
+    with pytest.raises(BadInputError, match="no record mentions a file named dune/a,b"):
+        planned(production, "later", lost=["dune/a,b"])

@@ -169,6 +169,33 @@ def test_what_was_said_of_a_running_job_is_adopted_with_its_record(production: P
     assert of_job(tables_at(url), 1) == of_job(production.tables(), 1)
 
 
+def test_what_was_said_of_a_running_job_is_there_once_its_record_came_to_a_restored_database(
+    production: Production, tmp_path: Path
+) -> None:
+    """A record that comes after the adoption is no replay: until the next rebuilding nothing was written of them."""
+    url = f"sqlite:///{tmp_path / 'second.db'}"
+    upgrade(url)
+    say_of_a_running_job(production)
+    production.seal()
+    database = open_database(url)
+    restored = Production(database, production.store, tmp_path)
+    seal_ledger(database, restored.writer, restored.store, most_entries=7)
+    assert of_job(restored.tables(), 2) == {"verdicts": [], "plans": []}
+
+    restored.record(record_of(2))
+    restored.verdict(2, "R1")
+    seal_ledger(database, restored.writer, restored.store, most_entries=7)
+    seal_ledger(database, restored.writer, restored.store, most_entries=7)
+
+    found = of_job(restored.tables(), 2)
+    assert [level for (level,) in found["verdicts"]] == ["R1", "R5"]
+    assert len(found["plans"]) == 1
+    restored.close()
+    rebuilt = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    rebuild_database(production.store, rebuilt)
+    assert of_job(tables_at(rebuilt), 2) == found
+
+
 def test_a_database_that_holds_something_is_not_rebuilt_into(production: Production, database_url: str) -> None:
     production.record(record_of(1))
 

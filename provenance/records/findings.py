@@ -1,0 +1,48 @@
+"""What only the service knows about a record, for its gaps and grade."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What only the service knows about a record.
+
+    Attributes:
+        missing_blobs: digests that the record refers to and the experiment does not possess.
+        unresolved: why an entry of `software` has no commit in a mirror, by position; resolved ones are absent.
+        unreferenced: positions of entries of `software` whose commit no branch or tag led to when it was resolved.
+        submodules: positions of entries of `software` whose tree has submodules that are not held.
+        inferred: positions of entries of `software` that name an installed product, whose source was inferred from its version.
+        unheld_inputs: sha256 of inputs that the experiment does not possess: of the small ones, and of all where a capsule is held.
+        repairs: field paths of values out of range.
+        contradictions: fields of which witnesses say different things.
+        unevaluated: why an entry of `configurations` cannot be evaluated, by position.
+        differing: how an entry of `configurations` as run contradicts it as parsed, by position.
+        pending: digests of the configurations that can be evaluated now and were not yet.
+        has_capsule: an environment capsule that serves the job is held.
+        expired: digests of logs of which only beginning and end are kept.
+        erased: digests that the record refers to and an operator erased on purpose; they are neither missing nor unheld.
+    """
+
+    missing_blobs: AbstractSet[str] = frozenset()
+    unresolved: Mapping[int, str] = msgspec.field(default_factory=dict)
+    unreferenced: AbstractSet[int] = frozenset()
+    submodules: AbstractSet[int] = frozenset()
+    inferred: AbstractSet[int] = frozenset()
+    unheld_inputs: AbstractSet[str] = frozenset()
+    repairs: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
+    unevaluated: Mapping[int, str] = msgspec.field(default_factory=dict)
+    differing: Mapping[int, str] = msgspec.field(default_factory=dict)
+    pending: tuple[str, ...] = ()
+    has_capsule: bool = False
+    expired: AbstractSet[str] = frozenset()
+    erased: AbstractSet[str] = frozenset()
+
+    @property
+    def awaited(self) -> AbstractSet[str]:
+        """Digests of the blobs that would change grade or gaps when they come."""
+        awaited = self.missing_blobs | self.unheld_inputs if self.unheld_inputs else self.missing_blobs
+        return awaited | self.expired if self.expired else awaited
