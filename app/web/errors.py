@@ -32,10 +32,7 @@ def show_page() -> Response:
     found = read_filtered("errors", asked_filters(), by=by, sort=sort)
     if asked("format") == "csv":
         return table("errors", _COLUMNS, found["causes"])
-    causes = [
-        {**cause, "jobs": address("/jobs", _same_cause(cause, filters, by)), "log_link": _log_link(cause)}
-        for cause in found["causes"]
-    ]
+    causes = linked_causes(found["causes"], filters, by)
     return answer(
         "errors.html",
         twin=address("/statistics/errors", {**filters, "by": by or "", "sort": sort}),
@@ -49,6 +46,14 @@ def show_page() -> Response:
         is_sum=by in SUMS,
         sort=sort,
     )
+
+
+def linked_causes(causes: list[dict[str, Any]], filters: dict[str, str], by: str | None = None) -> list[dict[str, Any]]:
+    """Return causes with the address of the list of their jobs, and of the line that told in the log of the newest."""
+    return [
+        {**cause, "jobs": address("/jobs", _same_cause(cause, filters, by)), "log_link": _log_link(cause)}
+        for cause in causes
+    ]
 
 
 def _same_cause(cause: dict[str, Any], filters: dict[str, str], by: str | None) -> dict[str, str]:

@@ -57,6 +57,19 @@ def test_job_says_how_it_failed_in_its_first_line(live: LiveService) -> None:
     assert first == "Failed in step art with exit code 65: cet::exception."
 
 
+def test_task_and_errors_say_what_failures_were(live: LiveService) -> None:
+    full = {"code": 1, "failed_step": "art", "message": "No space left on device"}
+    task = {"task_id": "night", "stage": "reco", "unit": "u1"}
+    Client(live.url).record(numbered(70, state="failed", exit=full, task=task))
+
+    shown, errors = live.run("task", "night").stdout, live.run("errors", "--task", "night").stdout
+
+    assert "storage: The disk was full; trying again may help\n" in shown
+    assert "storage: The disk was full; trying again may help. Ask for more disk; try again.\n" in errors
+    assert errors.startswith("1 failure of 1 job that is over, 1 cause.\n")
+    assert "0 hosts" not in errors, "no record says where"
+
+
 def test_jobs_are_listed_by_filters(live: LiveService) -> None:
     ended = live.run("jobs", "--state", "failed", "--file", "a.root")
     assert (ended.returncode, JOB in ended.stdout) == (0, True)

@@ -144,6 +144,27 @@ def test_rules_are_changed_by_a_form_and_tell_what_failures_are(pages: FlaskClie
     assert pages.get("/jobs?failure_class=data").text.count('href="/jobs/0f8b') == 1
 
 
+def test_task_says_what_its_failures_were_and_whether_trying_again_may_help(
+    pages: FlaskClient, service: Service
+) -> None:
+    task = {"task_id": "night", "campaign": "c", "stage": "reco"}
+    full = {"code": 1, "failed_step": "art", "message": "No space left on device"}
+    crashed = {"signal": 11, "failed_step": "art"}
+    for number, end in ((50, full), (51, full), (52, crashed)):
+        record(service, number, task={**task, "unit": f"u{number}"}, state="failed", exit=end)
+    record(service, 53, task={**task, "unit": "u53"}, state="lost", ended_at=None, exit=None)
+
+    section = pages.get("/tasks/night?experiment=nova").text.split('id="causes"')[1].split("</section>")[0]
+
+    assert "The disk was full; trying again may help" in section
+    assert "The program crashed; trying again does not help" in section
+    assert "lost</td>" in section, "a job that nobody saw end has no step and no code"
+    assert (
+        'href="/jobs?experiment=nova&amp;task_id=night&amp;state=failed&amp;failed_step=art&amp;exit_code=1' in section
+    )
+    assert "/retry?experiment=nova&amp;task_id=night" in pages.get("/errors?experiment=nova&task_id=night").text
+
+
 def test_log_is_searched_and_led_to_its_line(pages: FlaskClient, service: Service) -> None:
     rules = {"experiment": "minerva", "rules": RULE, "who": "Ada", "why": "seen", "after": "0"}
     assert pages.post("/rules", data=rules).status_code == 303
