@@ -29,7 +29,7 @@ def show_page() -> Response:
     """Show the causes of failure of the jobs that pass the filters of the address."""
     by, sort = asked("by"), asked("sort") or "count"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
-    found = read_filtered("errors", asked_filters(), by=by, sort=sort)
+    found = read_filtered("errors", asked_filters(_FILTERS), by=by, sort=sort)
     if asked("format") == "csv":
         return table("errors", _COLUMNS, found["causes"])
     causes = linked_causes(found["causes"], filters, by)

@@ -1,5 +1,6 @@
 """The list of jobs: filters, newest first, a page at a time, all in the address."""
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -82,12 +83,17 @@ def show_list() -> Response:
     )
 
 
-def asked_filters() -> JobFilters:
-    """Return the filters in the address.
+def asked_filters(of: Container[str] | None = None) -> JobFilters:
+    """Return the filters in the address; only those named `of`, where a page has no others: it counts what it says.
 
     Raises:
         BadInputError: a time or number cannot be read.
     """
+    found = _all_filters()
+    return found if of is None else JobFilters(**{name: v for name, v in found._asdict().items() if name in of})
+
+
+def _all_filters() -> JobFilters:
     words: dict[str, Any] = {name: asked(name) for name in (*_WORDS, *_PARAMETER)}
     words |= {name: asked_time(name) for name in _TIMES}
     if words["file"] is not None:
