@@ -51,6 +51,7 @@ def show_page() -> Response:
         task_id=task_id,
         offered=cut_rows("offered", _rows(offered, jobs) if offered else [], _ROWS),
         classes=offered["by_class"] if offered else {},
+        short_count=sum(each["runs_out_again"] for each in offered["tries"]) if offered else 0,
         chosen=chosen,
         jobs=jobs,
         form=form,

@@ -165,6 +165,24 @@ def test_task_says_what_its_failures_were_and_whether_trying_again_may_help(
     assert "/retry?experiment=nova&amp;task_id=night" in pages.get("/errors?experiment=nova&task_id=night").text
 
 
+def test_jobs_that_would_run_out_of_memory_again_are_told_before_they_are_ordered(
+    pages: FlaskClient, service: Service
+) -> None:
+    task = {"task_id": "short", "campaign": "c", "stage": "reco"}
+    held = {"signal": 9, "message": "Job was held: memory usage exceeded request_memory"}
+    asked = {"requested_memory_bytes": 2_000_000_000}
+    for number in (60, 61):
+        record(service, number, task={**task, "unit": f"u{number}"}, state="killed", exit=held, resources=asked)
+    address = "experiment=nova&task_id=short"
+
+    by_hand = pages.get(f"/api/v1/retries?{address}").get_json()["tries"]
+    with_more = pages.get(f"/api/v1/retries?{address}&memory_factor=1.5").get_json()["tries"]
+
+    assert "2 jobs took more memory than they may, and would get no more now" in pages.get(f"/retry?{address}").text
+    said = [(each["memory_bytes"], each["memory_factor"], each["runs_out_again"]) for each in by_hand + with_more]
+    assert said == [(2_000_000_000, 1.0, True)] * 2 + [(3_000_000_000, 1.5, False)] * 2
+
+
 def test_log_is_searched_and_led_to_its_line(pages: FlaskClient, service: Service) -> None:
     rules = {"experiment": "minerva", "rules": RULE, "who": "Ada", "why": "seen", "after": "0"}
     assert pages.post("/rules", data=rules).status_code == 303
