@@ -96,5 +96,5 @@ def first_line(found: dict[str, Any]) -> str:
     where = f" at {counted(newest['sites'], 'site')}" if newest["sites"] else ""
     return (
         f"{counted(found['failures'], 'failure')} in {counted(found['jobs'], 'job')}, {counted(found['cause_count'], 'cause')}; "
-        f"newest: {how}{where}, {day(newest['last_at'])}."
+        f"newest, {day(newest['last_at'])}{where}: {how}."
     )
