@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from app.commands.asking import client_for
-from app.commands.opening import emit, experiment_option, json_option, pair_options, table, url_option
+from app.commands.opening import emit, experiment_option, file_name, json_option, pair_options, table, url_option
 from provenance.lineage.file_words import leaves_words, use_words
 from provenance.lineage.words import counted
 
@@ -19,7 +19,7 @@ _LISTED = 20
 def _of_file(function: F) -> F:
     """Add the file that a question is about, and at which moment."""
     options = (
-        click.argument("file"),
+        click.argument("file", type=file_name),
         click.option("--namespace", help="Needed where several namespaces know the name."),
         click.option("--version", type=click.IntRange(1), help="Which version of the file."),
         click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time."),
@@ -92,8 +92,8 @@ def orphans(*, limit: int, isolated: bool, unread: bool, url: str | None, as_jso
 
 
 @click.command()
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=file_name)
+@click.argument("b", type=file_name)
 @click.option("--limit", type=click.IntRange(1, 100), help="Paths at most; 10 by default.")
 @click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time.")
 @pair_options
@@ -125,8 +125,8 @@ def _step(node: dict[str, Any]) -> str:
 
 
 @click.command("common-ancestors")
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=file_name)
+@click.argument("b", type=file_name)
 @click.option(
     "--hub", type=click.IntRange(1, 1_000_000), help="A file that more jobs read is left out; 100 by default."
 )

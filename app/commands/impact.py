@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from app.commands.asking import client_for
-from app.commands.opening import emit, experiment_option, json_option, table, url_option
+from app.commands.opening import emit, experiment_option, file_name, json_option, table, url_option
 from provenance.lineage.file_words import impact_words
 from provenance.lineage.words import counted
 
@@ -20,8 +20,8 @@ _LISTED = 20
 @click.option("--value", help="With --parameter: its value, such as 5, '<5', '[1,2]' or '~Slicer*'.")
 @click.option("--host", help="Jobs on this worker node.")
 @click.option("--site", help="Jobs at this site.")
-@click.option("--file", help="Jobs that produced or consumed this file.")
-@click.option("--reads", help="Jobs that consumed this file: what was made from it.")
+@click.option("--file", type=file_name, help="Jobs that produced or consumed this file.")
+@click.option("--reads", type=file_name, help="Jobs that consumed this file: what was made from it.")
 @click.option("--file-experiment", help="Whose file it is, where several experiments know its name.")
 @click.option("--campaign", help="Jobs of this campaign.")
 @click.option("--stage", help="Jobs of this stage.")
@@ -67,8 +67,10 @@ def _impact_text(found: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("file")
-@click.option("--lost", multiple=True, help="Another file that is lost too; may be given more than once.")
+@click.argument("file", type=file_name)
+@click.option(
+    "--lost", type=file_name, multiple=True, help="Another file that is lost too; may be given more than once."
+)
 @click.option("--from-scratch", is_flag=True, help="Take every file as lost that a recorded job made.")
 @click.option("--namespace", help="Needed where several namespaces know the name.")
 @experiment_option

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from app.commands.asking import client_for
-from app.commands.opening import emit, json_option, table, url_option
+from app.commands.opening import emit, file_name, json_option, table, url_option
 
 _STATES = ["running", "succeeded", "failed", "killed", "lost"]
 _COLUMNS = {
@@ -31,7 +31,7 @@ _COLUMNS = {
 @click.option("--stage", help="Jobs of this stage.")
 @click.option("--task-id", help="Jobs of this task.")
 @click.option("--state", type=click.Choice(_STATES), help="Jobs in this state.")
-@click.option("--file", help="Jobs that produced or consumed this file.")
+@click.option("--file", type=file_name, help="Jobs that produced or consumed this file.")
 @click.option("--file-experiment", help="Whose file it is, where several experiments know its name.")
 @click.option("--revision", help="Jobs that ran this commit.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="How many at most.")

@@ -44,6 +44,18 @@ def test_lookup_says_what_made_a_file_in_its_first_line(live: LiveService) -> No
     assert "jobprov rerun" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    "path", ["./a.root", "/pnfs/nova/reco/a.root", "root://door.example.org:1094//pnfs/a.root?x=/y"]
+)
+def test_file_is_asked_for_by_its_path(live: LiveService, path: str) -> None:
+    looked, drawn = live.run("lookup", path), live.run("lineage", path)
+    folder = live.run("lookup", "/pnfs/nova/")
+
+    assert looked.stdout.startswith("a.root was made by job"), looked.stderr
+    assert "a.root" in drawn.stdout
+    assert (folder.returncode, "names a folder; name a file" in folder.stderr) == (2, True)
+
+
 def test_lookup_of_an_unknown_file_answers_no_and_names_the_nearest(live: LiveService) -> None:
     ended = live.run("lookup", "a.roo")
 

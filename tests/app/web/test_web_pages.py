@@ -564,3 +564,16 @@ def test_what_a_table_shows_can_be_saved_as_csv(pages: FlaskClient, address: str
 
     assert saved.content_type == "text/csv; charset=utf-8"
     assert value in [row[column] for row in csv.DictReader(saved.text.splitlines())]
+
+
+@pytest.mark.parametrize("folder", ["./", "/pnfs/toyexp/merge/", "root://door.example.org:1094//pnfs/"])
+def test_search_takes_the_path_of_a_file(pages: FlaskClient, folder: str) -> None:
+    whole = pages.get("/search", query_string={"q": folder + samples.MERGED})
+    begun = pages.get("/search", query_string={"q": folder + samples.MERGED[:-5]})
+    suggested = pages.get("/api/v1/search", query_string={"q": folder + samples.MERGED}).get_json()["hits"]
+
+    assert (whole.status_code, f"/files/{samples.MERGED}" in whole.location) == (303, True)
+    assert f"1 thing begins with <code>{samples.MERGED[:-5]}</code>" in begun.text
+    assert [hit["text"] for hit in suggested] == [samples.MERGED]
+    told = pages.get(f"/api/v1/files/pnfs/{samples.MERGED}").get_json()["detail"]
+    assert "The name of a file has no slash" in told
