@@ -1,6 +1,7 @@
 """The `jobprov` command as people and scripts use it: words, JSON, exit codes."""
 
 import json
+import re
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
@@ -195,6 +196,17 @@ def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> N
     revoked = run_alone("token", "revoke", "1", "--json", JOBPROV_DATA=data)
     assert json.loads(revoked.stdout) == {"number": 1, "is_revoked": True}
     assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 1
+
+
+def test_first_commands_of_a_production_service_work_in_the_order_of_the_docs(tmp_path: Path) -> None:
+    steps = (Path(__file__).parents[2] / "docs/operating.md").read_text().split("For a production service:")[1]
+    told = re.findall(r"^\d\. `jobprov (.*?)`", steps.split("## ")[0], re.MULTILINE)
+    values = {"NAME": "nova", "URL": "https://git.example.org/novasoft.git"}
+    assert [line.split()[0] for line in told] == ["migrate", "token", "repository", "serve"]
+
+    for line in told[:-1]:
+        ended = run_alone(*(values.get(word, word) for word in line.split()), JOBPROV_DATA=str(tmp_path))
+        assert ended.returncode == 0, (line, ended.stderr)
 
 
 def test_operators_commands_ask_for_the_schema_first(tmp_path: Path) -> None:
