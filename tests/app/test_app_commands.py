@@ -70,6 +70,44 @@ def test_job_says_how_it_failed_in_its_first_line(live: LiveService) -> None:
     assert first == "Failed in step art with exit code 65: cet::exception."
 
 
+def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> None:
+    resources = {"wall_seconds": 3688.0}
+    short = {
+        "job_id": "8493dace-f8fd-542a-83e0-fde74635d711",
+        "batch": {"id": "77120.85@sched1"},
+        "resources": resources,
+    }
+    Client(live.url).record(a_record(**short))
+    for number, batch_id in ((80, "77121.1@sched1"), (81, "77121.1@sched2"), (82, "77121.10@sched1")):
+        Client(live.url).record(numbered(number, batch={"id": batch_id}))
+
+    for word in ("8493dace", "8493DACE-f8fd", "77120.85"):
+        assert "8493dace-f8fd-542a-83e0-fde74635d711" in live.run("job", word).stdout
+    assert live.run("job", "8493dace").stdout.startswith("Succeeded after 1 h 1 min.\n")
+
+    for word, all_of_them in (("0f8b0000", numbered(80)["job_id"]), ("77121.1", "77121.1@sched2")):
+        several = live.run("job", word)
+        assert (several.returncode, several.stdout) == (1, "")
+        assert f"Several jobs begin with {word}" in several.stderr
+        assert word == "0f8b0000" or all_of_them in several.stderr
+    assert "No job 8493dac is recorded" in live.run("job", "8493dac").stderr, "seven digits are too few"
+
+
+def test_port_that_somebody_has_is_told_in_words(live: LiveService, tmp_path: Path) -> None:
+    ended = run_alone("serve", "--port", live.url.rsplit(":", 1)[1], "--data", str(tmp_path / "other"))
+
+    assert ended.returncode == 3
+    assert ended.stderr.splitlines()[-1].startswith(
+        f"jobprov: Nothing can listen at {live.url.removeprefix('http://')}: "
+    )
+
+
+def test_report_of_a_campaign_that_is_not_there_names_that(live: LiveService) -> None:
+    told = live.run("report", "nowhere", "--experiment", "nova").stderr
+
+    assert told.startswith("jobprov: No job or task of experiment nova names a campaign nowhere.")
+
+
 def test_task_and_errors_say_what_failures_were(live: LiveService) -> None:
     full = {"code": 1, "failed_step": "art", "message": "No space left on device"}
     task = {"task_id": "night", "stage": "reco", "unit": "u1"}
