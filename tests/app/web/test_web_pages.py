@@ -408,7 +408,7 @@ def test_questions_to_a_history_are_answered_in_the_first_line(pages: FlaskClien
 def test_errors_are_counted_by_cause_and_lead_to_their_jobs(pages: FlaskClient) -> None:
     text = pages.get("/errors?experiment=toyexp&stage=reco").text
 
-    assert lead(pages, "/errors?experiment=toyexp&stage=reco").startswith("1 failure in 11 jobs, 1 cause; newest: ")
+    assert lead(pages, "/errors?experiment=toyexp&stage=reco").startswith("1 failure in 11 jobs, 1 cause; newest, ")
     assert "/jobs?experiment=toyexp&amp;stage=reco&amp;state=failed" in text
     assert lead(pages, "/errors?experiment=nobody") == "No job is over yet."
 
@@ -577,3 +577,7 @@ def test_search_takes_the_path_of_a_file(pages: FlaskClient, folder: str) -> Non
     assert [hit["text"] for hit in suggested] == [samples.MERGED]
     told = pages.get(f"/api/v1/files/pnfs/{samples.MERGED}").get_json()["detail"]
     assert "The name of a file has no slash" in told
+
+
+def test_picture_of_a_campaign_that_is_not_there_names_that(pages: FlaskClient) -> None:
+    assert "names a campaign nowhere." in lead(pages, "/campaigns/toyexp/nowhere/lineage")
