@@ -371,3 +371,21 @@ def test_bars_of_a_histogram_are_read_by_pointing_and_by_keys(watched: Watched) 
     assert " and above: " in (said.text_content() or "")
     assert row.bounding_box() == before, "nothing moved"
     watched.check()
+
+
+def test_paper_has_no_links_that_lead_on_and_breaks_no_words(browser: Browser, site: str) -> None:
+    watched = Watched(browser, site, (794, 1123), "light")  # A4
+    page = watched.page
+    page.emulate_media(media="print")
+    page.goto(f"{site}/lineage/{samples.MERGED}")
+    assert page.get_by_text("Take it along").is_hidden()
+
+    page.goto(f"{site}/tasks/toyexp-demo-reco-0001")
+    assert page.get_by_role("link", name="Try again, or go on without").is_hidden()
+    lines = page.locator("td .state").evaluate_all("all => all.map(one => one.getClientRects().length)")
+    assert set(lines) == {1}, "a mark and its word stand together"
+
+    page.goto(f"{site}/reports/toyexp/{samples.CAMPAIGN}")
+    hosts = page.get_by_role("cell", name=re.compile(r"^\d+ hosts?$"))
+    assert hosts.first.evaluate("cell => getComputedStyle(cell).overflowWrap") == "break-word"
+    watched.context.close()
