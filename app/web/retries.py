@@ -20,7 +20,7 @@ from provenance.services.retry_jobs import RetryBody, choose_retries, order_retr
 from provenance.services.tasks import find_task
 from provenance.services.waivers import waive_units
 
-_ROWS = 100
+_ROWS = 80
 _MOST = 1_000_000
 _TEXT = 20_000
 _JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

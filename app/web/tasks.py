@@ -17,7 +17,7 @@ from provenance.services.list_jobs import list_jobs
 from provenance.services.task_units import list_ready
 from provenance.services.tasks import find_task, show_task
 
-_JOBS = 40
+_JOBS = 25
 _READY = 100
 
 
