@@ -581,3 +581,11 @@ def test_search_takes_the_path_of_a_file(pages: FlaskClient, folder: str) -> Non
 
 def test_picture_of_a_campaign_that_is_not_there_names_that(pages: FlaskClient) -> None:
     assert "names a campaign nowhere." in lead(pages, "/campaigns/toyexp/nowhere/lineage")
+
+
+def test_marks_without_words_are_spelled_below_the_campaigns(pages: FlaskClient) -> None:
+    section = pages.get("/").text.split('id="campaigns"')[1].split("</section>")[0]
+    marks = set(re.findall(r'<span class="state" title="(\w+)">', section))
+
+    assert {"succeeded", "failed", "killed"} <= marks
+    assert marks == set(re.findall(r'<span class="word">(\w+)</span>', section))
