@@ -76,3 +76,10 @@ def test_page_counts_by_no_filter_that_it_does_not_show(pages: FlaskClient) -> N
         assert f'name="{name}" value="{value}"' in jobs, "whoever adds another filter keeps this one"
     assert jobs.count('name="file"') == 1
     assert ('name="state" value="failed"' in impact, 'name="namespace" value=""' in impact) == (True, True)
+
+
+def test_samples_of_an_experiment_without_declared_tasks_lead_to_no_json_that_is_not_there(pages: FlaskClient) -> None:
+    page = pages.get("/samples/other").text
+
+    assert "No task was declared" in page
+    assert "This page as JSON" not in page
