@@ -173,6 +173,8 @@ def _of_http(error: HTTPException) -> Problem:
     data = getattr(error, "data", None) or {}
     messages = data.get("errors") or data.get("messages") or {}
     detail = data.get("message") or _WORDS.get(status) or error.description or error.name
+    if status == http.HTTPStatus.NOT_FOUND and request.path.startswith(f"{API}v1/files/"):
+        detail += " The name of a file has no slash: ask for what stands behind the last one of its path."
     errors = dict(_flat(messages, ""))
     if errors and detail == error.description:
         first = next(iter(errors))

@@ -21,7 +21,7 @@ from app.factory import create_app
 from app.lingering import LingeringWorker
 from app.wiring import Service
 from provenance.db.statistics import refresh_statistics
-from provenance.errors import BadInputError
+from provenance.errors import BadInputError, UnreachableError
 from provenance.services.background import HANDLERS
 from provenance.services.counting import enqueue_first_counts
 from provenance.services.derive_again import enqueue_derivation
@@ -50,6 +50,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
     def __init__(self, settings: Settings, ready: Callable[[str], None]) -> None:
         self._settings = settings
         self._ready = ready
+        self.is_listening = False
         super().__init__()
 
     def load_config(self) -> None:
@@ -60,6 +61,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
     def load(self) -> Flask:
         """Return the application; called in the worker, so that nothing opened is shared by a fork."""
         return create_app(self._settings)
+
+    def _listening(self, arbiter: Any) -> None:
+        self.is_listening = True
+        self._ready(_address(arbiter))
 
     def _options(self) -> dict[str, Any]:
         settings = self._settings
@@ -77,7 +82,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
             "control_socket_disable": True,  # else it writes into the home folder
             "proc_name": "jobprov",
             "loglevel": "warning",
-            "when_ready": lambda arbiter: self._ready(_address(arbiter)),
+            "when_ready": self._listening,
             "post_worker_init": _begin_work,
             "worker_exit": _close_service,
         }
@@ -88,6 +93,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
     Raises:
         BadInputError: more than one worker on SQLite.
+        UnreachableError: it cannot listen there.
     """
     if settings.workers > 1 and settings.database_url.startswith("sqlite"):
         raise BadInputError(
@@ -95,7 +101,17 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             {"JOBPROV_WORKERS": ["1 on SQLite"]},
         )
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    Server(settings, ready).run()
+    server = Server(settings, ready)
+    try:
+        server.run()
+    except SystemExit:
+        if server.is_listening:
+            raise
+        # gunicorn said what the system said, and tried for some seconds: a service that was just stopped is about to let go
+        words = "something else does, perhaps another `jobprov serve`, or the address is not this machine's"
+        raise UnreachableError(
+            f"Nothing can listen at {settings.host}:{settings.port}: {words}. Stop that, or choose another --port."
+        ) from None
 
 
 def _address(arbiter: Any) -> str:

@@ -122,10 +122,13 @@ def get_report(campaign: str) -> Response:
     try:
         with service.reading() as connection:
             return json_answer(report_campaign(connection, service.store, query["experiment"], name, now=now))
-    except NotFoundError:
+    except NotFoundError as problem:
         if "campaign" in query:
             raise
-        return get_campaign(f"{campaign}/report")  # a campaign may be called so
+        try:
+            return get_campaign(f"{campaign}/report")  # a campaign may be called so
+        except NotFoundError:
+            raise problem from None
 
 
 @section.call(

@@ -10,7 +10,7 @@ import click
 
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with
 from app.wiring import Service
-from provenance.lineage.words import counted, size
+from provenance.lineage.words import counted, number, size
 from provenance.services.archive_growth import Growth, count_recorded, forecast_growth
 from provenance.services.back_up import back_up
 from provenance.services.check_archive import ArchiveReport, Trouble, check_archive
@@ -18,6 +18,7 @@ from provenance.services.check_bundles import check_bundles
 from provenance.services.expire_logs import expire_logs
 from provenance.services.seal_ledger import seal_all
 
+_FAR = 3650
 _MOST_JOBS = 10
 
 
@@ -50,7 +51,7 @@ def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
         for found in report.drifted
     ]
     lines.append(
-        f"{report.compared} bundles built again and compared, {report.first} built for the first time, "
+        f"{counted(report.compared, 'bundle')} built again and compared, {report.first} built for the first time, "
         f"{len(report.drifted)} drifted."
     )
     drifted = [{**found.job._asdict(), "plan": found.number, "detail": found.detail} for found in report.drifted]
@@ -70,8 +71,8 @@ def stats(*, data: str | None, as_json: bool) -> None:
         growth = forecast_growth(found.stored_bytes, jobs, recent, free_bytes=_free_bytes(service.settings.archive_url))
     numbers = {name: getattr(found, name) for name in ("blobs", "loose", "packs", "stored_bytes", "content_bytes")}
     text = (
-        f"{found.blobs} blobs ({found.loose} loose, the others in {found.packs} packs): "
-        f"{found.stored_bytes} bytes stored, {found.content_bytes} uncompressed."
+        f"{counted(found.blobs, 'blob')} ({number(found.loose)} loose, the others in {counted(found.packs, 'pack')}): "
+        f"{size(found.stored_bytes)} stored, {size(found.content_bytes)} uncompressed."
     )
     emit({**numbers, "growth": growth._asdict()}, f"{text}\n{_growth_text(growth)}", as_json=as_json)
 
@@ -81,7 +82,10 @@ def _growth_text(growth: Growth) -> str:
         return "Nothing was recorded in the last 30 days: no growth to speak of."
     pace = f"{counted(growth.recent_jobs, 'job')} in the last 30 days"
     text = f"It grows by about {size(int(growth.bytes_a_day))} a day ({pace}), {size(int(365 * growth.bytes_a_day))} a year"
-    return f"{text}." if growth.days_left is None else f"{text}; its disk is full in {growth.days_left:.0f} days."
+    if growth.days_left is None:
+        return f"{text}."
+    left = "more than ten years" if growth.days_left > _FAR else counted(round(growth.days_left), "day")
+    return f"{text}; at this pace its disk is full in {left}."
 
 
 def _free_bytes(archive_url: str) -> int | None:
@@ -133,8 +137,8 @@ def seal(*, data: str | None, as_json: bool) -> None:
     with opened_service(settings_with(data=data)) as service:
         ledger, blobs = seal_all(service.database, service.writer, service.store)
     text = (
-        f"{ledger.entries} entries sealed in {ledger.segments} segments ({ledger.body_bytes} bytes), "
-        f"{ledger.adopted} segments adopted; {blobs.packed} blobs packed."
+        f"{_entries(ledger.entries)} sealed in {counted(ledger.segments, 'segment')} ({size(ledger.body_bytes)}), "
+        f"{counted(ledger.adopted, 'segment')} adopted; {counted(blobs.packed, 'blob')} packed."
     )
     numbers = {**ledger._asdict(), "packed": blobs.packed, "damaged": list(blobs.damaged)}
     emit(numbers, text, as_json=as_json)
@@ -149,7 +153,8 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
     """Copy database and archive into FOLDER while the service runs; only what is new is copied again."""
     with opened_service(settings_with(data=data)) as service:
         report = back_up(service.database, service.store, folder)
-    copied = f"{report.blobs} blobs ({report.blob_bytes} bytes) and {report.documents} documents copied to {folder}."
+    blobs, documents = counted(report.blobs, "blob"), counted(report.documents, "document")
+    copied = f"{blobs} ({size(report.blob_bytes)}) and {documents} copied to {folder}."
     database = (
         f"The database is {report.database}."
         if report.database
@@ -170,12 +175,18 @@ def _report_json(report: ArchiveReport) -> dict[str, Any]:
 def _report_text(report: ArchiveReport) -> str:
     lines = [_trouble_text(trouble) for trouble in report.troubles]
     lines.append(
-        f"{report.blobs} blobs, {report.segments} segments and {report.entries} entries checked: "
+        f"{counted(report.blobs, 'blob')}, {counted(report.segments, 'segment')} and {_entries(report.entries)} checked: "
         + ("sound." if report.is_sound else f"{sum(not t.is_harmless for t in report.troubles)} damaged or missing.")
     )
     if report.gaps.blobs:
-        lines.append(f"{report.gaps.blobs} blobs that {report.gaps.jobs} jobs name were never sent; those are gaps.")
+        count, jobs = report.gaps.blobs, report.gaps.jobs
+        told = f"{counted(count, 'blob')} that {counted(jobs, 'job')} {'names' if jobs == 1 else 'name'}"
+        lines.append(f"{told} {'was never sent; that is a gap' if count == 1 else 'were never sent; those are gaps'}.")
     return "\n".join(lines)
+
+
+def _entries(count: int) -> str:
+    return f"{number(count)} {'entry' if count == 1 else 'entries'}"
 
 
 def _trouble_text(trouble: Trouble) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from app.commands.opening import emit, experiment_option, json_option, settings_with, url_option
+from app.commands.opening import emit, experiment_option, file_name, json_option, settings_with, url_option
 from app.commands.sentences import file_text, job_text
 from provenance.client import Client
 
@@ -18,7 +18,7 @@ def client_for(url: str | None) -> Client:
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=file_name)
 @click.option("--namespace", help="Needed where several namespaces know the name.")
 @experiment_option
 @url_option
@@ -33,7 +33,7 @@ def lookup(*, file: str, url: str | None, as_json: bool, **where: Any) -> None:
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=file_name)
 @click.option("--direction", type=click.Choice(["ancestors", "descendants", "both"]), default="both", show_default=True)
 @click.option("--depth", type=click.IntRange(1, 1000), help="So many jobs away at most.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="Files and jobs at most.")

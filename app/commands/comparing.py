@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from app.commands.asking import client_for
-from app.commands.opening import emit, experiment_option, json_option, pair_options, url_option
+from app.commands.opening import emit, experiment_option, file_name, json_option, pair_options, url_option
 from provenance.lineage.words import counted, shown
 from provenance.services.comparison_words import narrowed, readable
 
@@ -130,8 +130,8 @@ def _rest(facets: list[dict[str, Any]], *, everything: bool) -> Iterator[str]:
 
 
 @click.command()
-@click.argument("before", metavar="FILE")
-@click.argument("after", metavar="OTHER")
+@click.argument("before", metavar="FILE", type=file_name)
+@click.argument("after", metavar="OTHER", type=file_name)
 @pair_options
 @url_option
 @json_option

@@ -7,7 +7,7 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, url_option
-from app.reports.rows import cause_words
+from app.reports.rows import cause_words, class_words
 from provenance.lineage.words import counted, number
 
 _ALONE = ("class", "step", "code")
@@ -35,16 +35,17 @@ def errors(*, url: str | None, as_json: bool, by: str | None, **query: Any) -> N
 
 
 def _lines(found: dict[str, Any], by: str | None) -> Iterator[str]:
-    of = f"of {counted(found['jobs'], 'job')} that are over"
+    of = f"of {counted(found['jobs'], 'job')} that {'is' if found['jobs'] == 1 else 'are'} over"
     yield f"{counted(found['failures'], 'failure')} {of}, {counted(found['cause_count'], 'cause')}."
     for cause in found["causes"]:
         part = f"{by} {cause['by'] or 'unknown'}: " if by else ""
-        where = f"{counted(cause['hosts'], 'host')}, last {cause['last_at'][:16].replace('T', ' ')} UTC"
+        hosts = f"{counted(cause['hosts'], 'host')}, " if cause["hosts"] else ""
+        where = f"{hosts}last {cause['last_at'][:16].replace('T', ' ')} UTC"
         is_alone = by in _ALONE
         yield f"{number(cause['count']):>7}  {part.removesuffix(': ') if is_alone else part + cause_words(cause)}"
         if cause["words"] and not is_alone:
-            again = {True: "; trying again may help", False: "; it stays so", None: ""}[cause["transient"]]
-            yield f"         {cause['class']}: {cause['words']}{again}"
+            advice = f". {cause['advice']}" if cause["advice"] else ""
+            yield f"         {class_words(cause)}{advice}"
         yield f"         {where}; {cause['last_day']} in the last day, {cause['day_before']} in the day before"
         yield f"         jobprov job {cause['example']}"
     for outlier in found["outliers"]:

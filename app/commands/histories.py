@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import click
 
 from app.commands.asking import client_for
-from app.commands.opening import emit, experiment_option, json_option, pair_options, table, url_option
+from app.commands.opening import emit, experiment_option, file_name, json_option, pair_options, table, url_option
 from provenance.lineage.file_words import leaves_words, use_words
-from provenance.lineage.words import counted
+from provenance.lineage.words import counted, duration, size
 
 F = TypeVar("F", bound=Callable[..., Any])
 _LISTED = 20
@@ -19,7 +19,7 @@ _LISTED = 20
 def _of_file(function: F) -> F:
     """Add the file that a question is about, and at which moment."""
     options = (
-        click.argument("file"),
+        click.argument("file", type=file_name),
         click.option("--namespace", help="Needed where several namespaces know the name."),
         click.option("--version", type=click.IntRange(1), help="Which version of the file."),
         click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time."),
@@ -92,8 +92,8 @@ def orphans(*, limit: int, isolated: bool, unread: bool, url: str | None, as_jso
 
 
 @click.command()
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=file_name)
+@click.argument("b", type=file_name)
 @click.option("--limit", type=click.IntRange(1, 100), help="Paths at most; 10 by default.")
 @click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time.")
 @pair_options
@@ -125,8 +125,8 @@ def _step(node: dict[str, Any]) -> str:
 
 
 @click.command("common-ancestors")
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=file_name)
+@click.argument("b", type=file_name)
 @click.option(
     "--hub", type=click.IntRange(1, 1_000_000), help="A file that more jobs read is left out; 100 by default."
 )
@@ -161,11 +161,11 @@ def cost(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
     found = client_for(url).cost(file, **query)
     made, failed = found["made"], found["failed"]
     lines = [
-        f"{counted(made['jobs'], 'job')} took {_hours(made['cpu_seconds'])} of CPU, {_hours(made['wall_seconds'])} on the clock.",
+        f"{counted(made['jobs'], 'job')} took {_took(made['cpu_seconds'])} of CPU, {_took(made['wall_seconds'])} on the clock.",
     ]
     if failed["jobs"]:
         lines.append(
-            f"{counted(failed['jobs'], 'attempt')} that failed took {_hours(failed['cpu_seconds'])} of CPU besides."
+            f"{counted(failed['jobs'], 'attempt')} that failed took {_took(failed['cpu_seconds'])} of CPU besides."
         )
     if silent := made["silent_jobs"] + failed["silent_jobs"]:
         lines.append(f"Of {counted(silent, 'job')} no record says what they took.")
@@ -173,9 +173,9 @@ def cost(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
     titles = {
         "stage": "STAGE",
         "jobs": "JOBS",
-        "cpu": "CPU h",
-        "wall": "WALL h",
-        "output_bytes": "BYTES",
+        "cpu": "CPU",
+        "wall": "WALL",
+        "wrote": "PUT OUT",
         "failed": "FAILED",
     }
     emit(found, "\n".join([*lines, table(rows, titles)] if rows else lines), as_json=as_json)
@@ -183,15 +183,16 @@ def cost(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
 
 def _stage_row(row: dict[str, Any]) -> dict[str, Any]:
     made = row["made"]
-    hours = {name: None if made[key] is None else f"{made[key] / 3600:.2f}" for name, key in _HOURS.items()}
-    return {"stage": row["stage"], **made, **hours, "failed": row["failed"]["jobs"]}
+    took = {name: None if made[key] is None else duration(made[key]) for name, key in _TIMES.items()}
+    wrote = None if made["output_bytes"] is None else size(made["output_bytes"])
+    return {"stage": row["stage"], **made, **took, "wrote": wrote, "failed": row["failed"]["jobs"]}
 
 
-_HOURS = {"cpu": "cpu_seconds", "wall": "wall_seconds"}
+_TIMES = {"cpu": "cpu_seconds", "wall": "wall_seconds"}
 
 
-def _hours(seconds: float | None) -> str:
-    return "nobody knows how much" if seconds is None else f"{seconds / 3600:.2f} h"
+def _took(seconds: float | None) -> str:
+    return "nobody knows how much" if seconds is None else duration(seconds)
 
 
 COMMANDS = {

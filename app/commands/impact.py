@@ -1,12 +1,13 @@
 """`jobprov impact` and `rebuild-file`: what is touched by something, and what makes a lost file again."""
 
+import re
 import sys
 from typing import Any
 
 import click
 
 from app.commands.asking import client_for
-from app.commands.opening import emit, experiment_option, json_option, table, url_option
+from app.commands.opening import emit, experiment_option, file_name, json_option, table, url_option
 from provenance.lineage.file_words import impact_words
 from provenance.lineage.words import counted
 
@@ -20,8 +21,8 @@ _LISTED = 20
 @click.option("--value", help="With --parameter: its value, such as 5, '<5', '[1,2]' or '~Slicer*'.")
 @click.option("--host", help="Jobs on this worker node.")
 @click.option("--site", help="Jobs at this site.")
-@click.option("--file", help="Jobs that produced or consumed this file.")
-@click.option("--reads", help="Jobs that consumed this file: what was made from it.")
+@click.option("--file", type=file_name, help="Jobs that produced or consumed this file.")
+@click.option("--reads", type=file_name, help="Jobs that consumed this file: what was made from it.")
 @click.option("--file-experiment", help="Whose file it is, where several experiments know its name.")
 @click.option("--campaign", help="Jobs of this campaign.")
 @click.option("--stage", help="Jobs of this stage.")
@@ -66,10 +67,16 @@ def _impact_text(found: dict[str, Any]) -> str:
     )
 
 
+def _lost_name(given: str) -> str:
+    """Return the name of a lost file: EXPERIMENT/NAMESPACE:NAME as it is, of a path or an address the last part."""
+    return given if re.fullmatch(r"[^/:]+/[^/:]*:[^/]+", given) else file_name(given)
+
+
 @click.command()
-@click.argument("file")
+@click.argument("file", type=file_name)
 @click.option(
     "--lost",
+    type=_lost_name,
     multiple=True,
     help="Another file that is lost too, as NAME, NAMESPACE:NAME or EXPERIMENT/NAMESPACE:NAME; may be repeated.",
 )

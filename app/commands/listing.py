@@ -7,17 +7,18 @@ from typing import Any
 import click
 
 from app.commands.asking import client_for
-from app.commands.opening import emit, json_option, table, url_option
+from app.commands.opening import emit, file_name, json_option, table, url_option
+from app.reports.rows import moment
 
 _STATES = ["running", "succeeded", "failed", "killed", "lost"]
 _COLUMNS = {
-    "job_id": "job",
-    "state": "state",
-    "stage": "stage",
-    "task_id": "task",
-    "unit": "unit",
-    "code": "code",
-    "started_at": "started",
+    "job_id": "JOB",
+    "state": "STATE",
+    "stage": "STAGE",
+    "task_id": "TASK",
+    "unit": "UNIT",
+    "code": "CODE",
+    "started": "STARTED",
 }
 
 
@@ -31,7 +32,7 @@ _COLUMNS = {
 @click.option("--stage", help="Jobs of this stage.")
 @click.option("--task-id", help="Jobs of this task.")
 @click.option("--state", type=click.Choice(_STATES), help="Jobs in this state.")
-@click.option("--file", help="Jobs that produced or consumed this file.")
+@click.option("--file", type=file_name, help="Jobs that produced or consumed this file.")
 @click.option("--file-experiment", help="Whose file it is, where several experiments know its name.")
 @click.option("--revision", help="Jobs that ran this commit.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="How many at most.")
@@ -40,12 +41,14 @@ _COLUMNS = {
 def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
     """List jobs, newest first; exit code 1 where there is none."""
     asked = {name: value for name, value in filters.items() if value is not None}
-    found = list(islice(client_for(url).jobs(**asked, limit=min(limit, 1000)), limit))
+    found = list(islice(client_for(url).jobs(**asked, limit=min(limit + 1, 1000)), limit + 1))
+    is_more, found = len(found) > limit, found[:limit]
     if not found and not as_json:
         click.echo("No job is recorded that is so.", err=True)
         sys.exit(1)
-    rows = [{**job, **job["task"]} for job in found]
-    emit(found, table(rows, _COLUMNS), as_json=as_json)
+    rows = [{**job, **job["task"], "started": moment(job["started_at"])} for job in found]
+    more = "\nThere are more: --limit." if is_more else ""
+    emit(found, table(rows, _COLUMNS) + more, as_json=as_json)
     if not found:
         sys.exit(1)
 

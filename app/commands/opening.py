@@ -8,8 +8,16 @@ import click
 import msgspec
 
 from app.config import Settings, load_settings
+from provenance.lineage.file_words import name_in_path
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def file_name(given: str) -> str:
+    """Return the name of a recorded file; of a path or an address, as shells complete it and catalogs give it, its last part."""
+    if found := name_in_path(given):
+        return found
+    raise click.BadParameter(f"{given!r} names a folder; name a file.")
 
 
 def json_option(function: F) -> F:

@@ -6,6 +6,7 @@ import click
 
 from app.commands.opening import data_option, emit, json_option, settings_with
 from provenance.db.comparing import NOT_DERIVED
+from provenance.lineage.words import counted, number
 from provenance.services.rebuild_database import rebuild_from
 
 
@@ -24,7 +25,8 @@ def rebuild(*, into_url: str | None, data: str | None, as_json: bool) -> None:
     report = rebuild_from(settings.archive_url, into, told=told)
     lost = "\n".join(f"  {name}: {why}" for name, why in NOT_DERIVED.items())
     text = (
-        f"{report.jobs} jobs from {report.entries} entries in {report.segments} segments of {report.experiments} experiments.\n"
+        f"{counted(report.jobs, 'job')} from {number(report.entries)} {'entry' if report.entries == 1 else 'entries'} "
+        f"in {counted(report.segments, 'segment')} of {counted(report.experiments, 'experiment')}.\n"
         f"Not in the ledger, and so not here:\n{lost}"
     )
     emit(report._asdict(), text, as_json=as_json)

@@ -3,6 +3,7 @@
 import click
 
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with, table
+from provenance.lineage.words import counted, number
 from provenance.services.repositories import find_repository, list_repositories, register_repository, repository_json
 from provenance.services.resolve_software import fetch_repository
 from provenance.services.work import Parts
@@ -50,7 +51,10 @@ def fetch(*, name: str, data: str | None, as_json: bool) -> None:
         parts = Parts(service.database, service.writer, service.store, settings.git_mirrors)
         report = fetch_repository(parts, found)
     moved = [{"ref": seen.ref, "was": seen.old, "is": seen.new} for seen in report.moved_tags]
-    lines = [f"{len(report.refs)} branches and tags, {len(report.changes)} changes."]
+    refs = len(report.refs)
+    lines = [
+        f"{number(refs)} {'branch or tag' if refs == 1 else 'branches and tags'}, {counted(len(report.changes), 'change')}."
+    ]
     lines += [
         f"{seen['ref']} moved from {str(seen['was'])[:12]} to {str(seen['is'] or 'nothing')[:12]}." for seen in moved
     ]

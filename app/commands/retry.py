@@ -131,6 +131,10 @@ def _shown(answer: dict[str, Any]) -> str:
         read = each["class"] or {}
         words = f"{read.get('class', 'unknown')}, attempt {each['attempt']}, from its {each['from']}"
         lines.append(f"  {each['job_id']}  {each['unit']}  {words}")
+    if short := sum(each.get("runs_out_again", False) for each in answer["tries"]):
+        lines.append(
+            f"{short} of them took more memory than they may, and would get no more now: --memory-factor 1.5 asks for it."
+        )
     lines += [f"  not {each['job_id']}  {each['unit'] or '-'}: {each['reason']}" for each in answer["skipped"]]
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from provenance.lineage.words import counted, size
+from provenance.lineage.words import counted, duration, size
 from provenance.records.verdicts import rank
 
 _LISTED = 10
@@ -74,7 +74,7 @@ def _file_sentence(shown: dict[str, Any], job: dict[str, Any] | None) -> str:
 
 def _job_sentence(summary: dict[str, Any], verdicts: list[dict[str, Any]]) -> str:
     seconds, facts = summary["resources"]["wall_seconds"], summary["exit"]
-    took = f" after {seconds:.1f} s" if seconds is not None else ""
+    took = f" after {duration(seconds)}" if seconds is not None else ""
     if summary["state"] == "succeeded":
         best = max((str(verdict["level"]) for verdict in verdicts), key=rank, default="")
         again = f"; rerun {counted(len(verdicts), 'time')}, best outcome {best}" if verdicts else ""

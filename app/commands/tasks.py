@@ -10,7 +10,7 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, table, url_option
-from app.reports.rows import cause_words
+from app.reports.rows import cause_words, class_words
 from provenance.lineage.words import counted, duration, number, size
 
 _LISTED = 10
@@ -100,6 +100,8 @@ def _task_lines(shown: dict[str, Any], url: str) -> Iterator[str]:
         yield f"{counted(shown['silent'], 'running unit')} silent for more than a day."
     for cause in shown["errors"][:_LISTED]:
         yield f"  {number(cause['count'])} x {cause_words(cause)}, such as job {cause['example']}"
+        if what := class_words(cause):
+            yield f"      {what}"
     for waiver in shown["waivers"][:_LISTED]:
         yield f"  waived by {waiver['who']}: {counted(waiver['unit_count'], 'unit')}, because {waiver['why']}"
     if shown["blocking"]:

@@ -62,16 +62,22 @@ def _errors(errors: dict[str, Any]) -> Iterator[Table]:
     if errors["causes"]:
         title = f"Why {number(errors['failures'])} of {counted(errors['jobs'], 'job')} failed"
         rows = [
-            (number(cause["count"]), cause_words(cause), counted(cause["hosts"], "host"), moment(cause["last_at"]))
+            (
+                number(cause["count"]),
+                cause_words(cause),
+                class_words(cause) or MISSING,
+                counted(cause["hosts"], "host"),
+                moment(cause["last_at"]),
+            )
             for cause in errors["causes"]
         ]
-        yield Table(title, ("Jobs", "Cause", "On", "Last"), rows)
+        yield Table(title, ("Jobs", "Cause", "What it was", "On", "Last"), rows)
     if errors["outliers"]:
-        rows = [
+        places = [
             (each["kind"], each["name"], f"{each['failures']} of {each['jobs']}", f"{each['rate_elsewhere']:.1%}")
             for each in errors["outliers"]
         ]
-        yield Table("Places that stand out", ("Kind", "Name", "Failed", "Elsewhere"), rows)
+        yield Table("Places that stand out", ("Kind", "Name", "Failed", "Elsewhere"), places)
 
 
 def cause_words(cause: dict[str, Any]) -> str:
@@ -81,6 +87,14 @@ def cause_words(cause: dict[str, Any]) -> str:
         how = cause.get("state") or "no exit code"
     words = [f"step {cause['failed_step']}" if cause["failed_step"] else None, cause["error_class"] or how]
     return ": ".join(word for word in words if word) + (f" ({_cut(cause['message'])})" if cause["message"] else "")
+
+
+def class_words(cause: dict[str, Any]) -> str:
+    """Return what a cause was by the rules of triage, and whether trying again may help; '' where no rule says."""
+    if not cause["words"]:
+        return ""
+    again = {True: "; trying again may help", False: "; trying again does not help", None: ""}[cause["transient"]]
+    return f"{cause['class']}: {cause['words']}{again}"
 
 
 def _cut(message: str) -> str:

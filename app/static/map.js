@@ -81,7 +81,8 @@ class Place extends Window {
   }
 
   // `isTapped`: by a finger or the mouse, which may come again at once, so that nothing moves under it yet.
-  choose(id, { isTold = true, isTapped = false } = {}) {
+  // `sought`: which of what the box holds is meant, by name; else what is searched.
+  choose(id, { isTold = true, isTapped = false, sought = "" } = {}) {
     this.chosen = this.boxes.has(id) ? id : null;
     this.cy.nodes().removeClass("is-chosen");
     this.remember({ at: this.boxes.get(this.chosen)?.kind === "stub" ? null : this.chosen });
@@ -91,7 +92,7 @@ class Place extends Window {
     this.cy.getElementById(this.chosen).addClass("is-chosen");
     const acts = { open: (handle) => this.open(handle), close: (handle) => this.fold(handle), start: () => this.startPath(), end: () => this.endPath(), forget: () => this.forgetPath() };
     const had = this.panel.contains(document.activeElement);
-    showBox(this.panel, box, path, acts, this.find.value.trim().toLowerCase());
+    showBox(this.panel, box, path, acts, (sought || this.find.value.trim()).toLowerCase());
     this.showPanel(true);
     this.panel.classList.toggle("is-new", isTapped);
     clearTimeout(this.later);
@@ -286,9 +287,10 @@ class Place extends Window {
     show.type = "button";
     show.className = "map-show";
     show.textContent = "show";
-    show.setAttribute("aria-label", `Show ${row.dataset.name || row.cells[1].textContent.trim()} in the picture`);
+    const name = row.dataset.name || row.cells[1].textContent.trim();
+    show.setAttribute("aria-label", `Show ${name} in the picture`);
     show.addEventListener("click", () => {
-      this.choose(this.boxHolding(row.dataset.keys) || this.badgeHolding(row));
+      this.choose(this.boxHolding(row.dataset.keys) || this.badgeHolding(row), { sought: name });
       this.canvas.focus({ preventScroll: true });
       this.element.scrollIntoView({ block: "nearest", behavior: STILL.matches ? "auto" : "smooth" });
     });

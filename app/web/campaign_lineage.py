@@ -15,7 +15,7 @@ from app.wiring import get_service
 from provenance.errors import NotFoundError
 from provenance.lineage.graph import UNHAPPY_STATES
 from provenance.lineage.layers import layers
-from provenance.lineage.map_view import map_of_classes
+from provenance.lineage.map_view import map_of_classes, name_of_class
 from provenance.lineage.quotient import FoldedGraph, JobClass
 from provenance.lineage.svg import Direction, draw_classes
 from provenance.services.fold_campaign import class_links, fold_campaign, follow_up, listed_tasks
@@ -37,8 +37,11 @@ def show_page(experiment: str, name: str) -> Response:
         with service.reading() as connection:
             tasks = listed_tasks(connection, experiment, asked("task_id") or "")
             folded = fold_campaign(connection, experiment, name, task_ids=tasks)
-    except NotFoundError:
-        return campaigns.show_page(experiment, f"{name}/lineage")  # a campaign may be called so
+    except NotFoundError as problem:
+        try:
+            return campaigns.show_page(experiment, f"{name}/lineage")  # a campaign may be called so
+        except NotFoundError:
+            raise problem from None
     if folded.needs_follow_up:
         service.write(lambda connection, known: follow_up(connection, known, folded))
     graph, links = folded.graph, class_links(folded)
@@ -52,7 +55,13 @@ def show_page(experiment: str, name: str) -> Response:
     words = {"experiment": experiment, "task_id": ",".join(tasks)}
     files_in, files_out = _files(graph)
     rows = [
-        {"key": index, "some": some, "url": links.expand(str(index)), "read": files_in[index], "made": files_out[index]}
+        {
+            "key": name_of_class(some),
+            "some": some,
+            "url": links.expand(str(index)),
+            "read": files_in[index],
+            "made": files_out[index],
+        }
         for index, some in _in_order(graph, folded.stages)
     ]
     return answer(

@@ -29,13 +29,10 @@ def show_page() -> Response:
     """Show the causes of failure of the jobs that pass the filters of the address."""
     by, sort = asked("by"), asked("sort") or "count"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
-    found = read_filtered("errors", asked_filters(), by=by, sort=sort)
+    found = read_filtered("errors", asked_filters(_FILTERS), by=by, sort=sort)
     if asked("format") == "csv":
         return table("errors", _COLUMNS, found["causes"])
-    causes = [
-        {**cause, "jobs": address("/jobs", _same_cause(cause, filters, by)), "log_link": _log_link(cause)}
-        for cause in found["causes"]
-    ]
+    causes = linked_causes(found["causes"], filters, by)
     return answer(
         "errors.html",
         twin=address("/statistics/errors", {**filters, "by": by or "", "sort": sort}),
@@ -49,6 +46,14 @@ def show_page() -> Response:
         is_sum=by in SUMS,
         sort=sort,
     )
+
+
+def linked_causes(causes: list[dict[str, Any]], filters: dict[str, str], by: str | None = None) -> list[dict[str, Any]]:
+    """Return causes with the address of the list of their jobs, and of the line that told in the log of the newest."""
+    return [
+        {**cause, "jobs": address("/jobs", _same_cause(cause, filters, by)), "log_link": _log_link(cause)}
+        for cause in causes
+    ]
 
 
 def _same_cause(cause: dict[str, Any], filters: dict[str, str], by: str | None) -> dict[str, str]:
@@ -91,5 +96,5 @@ def first_line(found: dict[str, Any]) -> str:
     where = f" at {counted(newest['sites'], 'site')}" if newest["sites"] else ""
     return (
         f"{counted(found['failures'], 'failure')} in {counted(found['jobs'], 'job')}, {counted(found['cause_count'], 'cause')}; "
-        f"newest: {how}{where}, {day(newest['last_at'])}."
+        f"newest, {day(newest['last_at'])}{where}: {how}."
     )

@@ -33,7 +33,7 @@ def show_page() -> Response:
     found, status, line = None, 200, "Say how many files or events, and which jobs to learn from."
     if any(wanted.values()):
         try:
-            found = read_filtered("estimate", asked_filters(), **wanted, slots=slots)
+            found = read_filtered("estimate", asked_filters(_FILTERS), **wanted, slots=slots)
             line = first_line(found)
         except NotFoundError as error:
             status, line = 404, str(error)

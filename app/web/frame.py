@@ -1,7 +1,7 @@
 """What all pages share: the blueprint, the filters, the address of the stylesheet, and how a page is answered."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ _STATIC = _FOLDER / "static"
 _API = "/api/v1"
 PAGE_BYTES = 80_000
 _TIGHTEST = 3
+_FEWEST = 8
 _LIVE_SECONDS = 15
 
 
@@ -92,11 +93,33 @@ def answer(template: str, *, twin: str | None = None, is_live: bool = False, **v
     values["live_seconds"] = current_app.config.get("LIVE_SECONDS", _LIVE_SECONDS) if is_live else None
     text = render_template(template, **values)
     for _ in range(_TIGHTEST):
-        if len(text.encode()) <= PAGE_BYTES:
+        if _fits(text):
             break
         tighten()
         text = render_template(template, **values)
     return make_response(text)
+
+
+def answer_rows(template: str, rows: int, values_of: Callable[[int], dict[str, Any]]) -> Response:
+    """Return a page of a list that goes on elsewhere, with fewer rows before their words are cut: half of them, then a quarter.
+
+    Args:
+        template: its template.
+        rows: how many at most.
+        values_of: what `answer` takes of so many rows.
+    """
+    for count in (rows, rows // 2, rows // 4):
+        if count < _FEWEST:
+            break
+        values = values_of(count)
+        text = render_template(template, **{**values, "twin": _API + values["twin"], "live_seconds": None})
+        if _fits(text):
+            return make_response(text)
+    return answer(template, **values_of(min(rows, max(rows // 4, _FEWEST))))
+
+
+def _fits(text: str) -> bool:
+    return len(text.encode()) <= PAGE_BYTES
 
 
 def table(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:

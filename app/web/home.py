@@ -19,6 +19,13 @@ def show_home() -> Response:
     with get_service().reading() as connection:
         facts = home_facts(connection)
     counted = read_answer("campaigns")
+    shown = [stage for row in counted["campaigns"][:20] for stage in row["stages"][:8]]
     return answer(
-        "home.html", twin="/jobs?limit=20", facts=facts, campaigns=counted["campaigns"], counted=counted, levels=LEVELS
+        "home.html",
+        twin="/jobs?limit=20",
+        facts=facts,
+        campaigns=counted["campaigns"],
+        states=sorted({state for stage in shown for state in stage["states"]}),
+        counted=counted,
+        levels=LEVELS,
     )

@@ -38,7 +38,7 @@ def show_impact() -> Response:
     found, is_direct = None, asked_flag("direct")
     if filters:
         with (service := get_service()).reading() as connection:
-            jobs = name_file(connection, asked_filters())
+            jobs = name_file(connection, asked_filters((*_FILTERS, "namespace")))
             # what came of a file is asked of those that read it: who made it made others beside it
             jobs = jobs._replace(file_key=None, reads_key=jobs.file_key)
             chosen = resolve_range(connection, jobs, service.settings.git_mirrors)

@@ -1,5 +1,6 @@
 """The list of jobs: filters, newest first, a page at a time, all in the address."""
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from app.web.cuts import address
 from app.web.formats import moment
-from app.web.frame import answer, asked, asked_file, asked_number, here, table
+from app.web.frame import answer_rows, asked, asked_file, asked_number, here, table
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError
@@ -61,33 +62,46 @@ def show_list() -> Response:
     """Show the jobs that pass the filters of the address, as a page or as CSV."""
     filters = asked_filters()
     limit = asked_number("limit", least=1, most=_ROWS) or _ROWS
-    with get_service().reading() as connection:
-        found = list_jobs(connection, filters, limit=limit, cursor=asked("cursor"))
     if asked("format") == "csv":
-        return _csv(found["jobs"])
+        return _csv(_list(filters, limit)["jobs"])
+    return answer_rows("jobs.html", limit, lambda rows: _values(filters, rows))
+
+
+def _list(filters: JobFilters, limit: int) -> dict[str, Any]:
+    with get_service().reading() as connection:
+        return list_jobs(connection, filters, limit=limit, cursor=asked("cursor"))
+
+
+def _values(filters: JobFilters, limit: int) -> dict[str, Any]:
+    """Return what the page shows of so many jobs."""
+    found = _list(filters, limit)
     set_filters = {
         name: str(value)
         for name, value in request.args.to_dict().items()
         if name in (*filters._fields, "recipe_id") and (value or name == "namespace")
     }
-    return answer(
-        "jobs.html",
-        twin=address("/jobs", {**set_filters, "limit": str(limit), "cursor": asked("cursor") or ""}),
-        jobs=found["jobs"],
-        filters=set_filters,
-        words=first_line(len(found["jobs"]), set_filters, is_more=found["next"] is not None),
-        next_page=here(cursor=found["next"]) if found["next"] else None,
-        first_page=here(cursor=None) if asked("cursor") else None,
-        csv=here(format="csv"),
-    )
+    return {
+        "twin": address("/jobs", {**set_filters, "limit": str(limit), "cursor": asked("cursor") or ""}),
+        "jobs": found["jobs"],
+        "filters": set_filters,
+        "words": first_line(len(found["jobs"]), set_filters, is_more=found["next"] is not None),
+        "next_page": here(cursor=found["next"]) if found["next"] else None,
+        "first_page": here(cursor=None) if asked("cursor") else None,
+        "csv": here(format="csv", limit=str(limit)),
+    }
 
 
-def asked_filters() -> JobFilters:
-    """Return the filters in the address.
+def asked_filters(of: Container[str] | None = None) -> JobFilters:
+    """Return the filters in the address; only those named `of`, where a page has no others: it counts what it says.
 
     Raises:
         BadInputError: a time or number cannot be read.
     """
+    found = _all_filters()
+    return found if of is None else JobFilters(**{name: v for name, v in found._asdict().items() if name in of})
+
+
+def _all_filters() -> JobFilters:
     words: dict[str, Any] = {name: asked(name) for name in (*_WORDS, *_PARAMETER)}
     words |= {name: asked_time(name) for name in _TIMES}
     if words["file"] is not None:

@@ -28,8 +28,10 @@ def mark(state: Any, *, label: bool = False) -> Markup:
     """Return the mark of a state, by shape and colour; with its word beside it, or for screen readers only."""
     known = state if state in STATES else "unknown"
     drawn = Markup('<svg class="mark is-{0}" aria-hidden="true"><use href="#mark-{0}"/></svg>').format(known)
-    name = "word" if label else "unseen"
-    return Markup('<span class="state">{}<span class="{}">{}</span></span>').format(drawn, name, text(state))
+    if label:
+        return Markup('<span class="state">{}<span class="word">{}</span></span>').format(drawn, text(state))
+    said = text(state)
+    return Markup('<span class="state" title="{}">{}<span class="unseen">{}</span></span>').format(said, drawn, said)
 
 
 def digest(value: Any, width: int = _SHORT) -> Markup:

@@ -32,7 +32,7 @@ def show_page() -> Response:
     by = asked("by") or "version"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     with get_service().reading() as connection:
-        found = sum_modules(connection, asked_filters(), by=by, **chosen)
+        found = sum_modules(connection, asked_filters(_FILTERS), by=by, **chosen)
     if asked("format") == "csv":
         return table("modules", _COLUMNS, _flat(found["groups"], by))
     if by == "stage" and not any(chosen.values()):

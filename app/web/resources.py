@@ -36,7 +36,7 @@ def show_page() -> Response:
     """Show what the jobs that pass the filters of the address took."""
     by, measure = asked("by") or "stage", asked("measure") or "wall_seconds"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
-    found = read_filtered("resources", asked_filters(), by=by)
+    found = read_filtered("resources", asked_filters(_FILTERS), by=by)
     if asked("format") == "csv":
         return table("resources", _COLUMNS, _flat(found))
     if asked("format") == "bins":

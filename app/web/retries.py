@@ -20,7 +20,7 @@ from provenance.services.retry_jobs import RetryBody, choose_retries, order_retr
 from provenance.services.tasks import find_task
 from provenance.services.waivers import waive_units
 
-_ROWS = 100
+_ROWS = 80
 _MOST = 1_000_000
 _TEXT = 20_000
 _JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -51,6 +51,7 @@ def show_page() -> Response:
         task_id=task_id,
         offered=cut_rows("offered", _rows(offered, jobs) if offered else [], _ROWS),
         classes=offered["by_class"] if offered else {},
+        short_count=sum(each["runs_out_again"] for each in offered["tries"]) if offered else 0,
         chosen=chosen,
         jobs=jobs,
         form=form,

@@ -38,7 +38,7 @@ def show_page(experiment: str) -> Response:
     ]
     return answer(
         "samples.html",
-        twin=address("/samples", {"experiment": experiment}),
+        twin=address("/samples", {"experiment": experiment}) if found["samples"] or found["archived"] else None,
         experiment=experiment,
         tiers=found["data_tiers"],
         first_line=first_line(found),

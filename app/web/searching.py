@@ -7,6 +7,7 @@ from flask import Blueprint, Response, redirect, request
 from app.web.frame import answer
 from app.wiring import get_service
 from provenance.lineage.captions import safe_url
+from provenance.lineage.file_words import name_in_path
 from provenance.services.search import search
 
 _KINDS = {
@@ -31,6 +32,8 @@ def show_hits() -> Response:
     text = request.args.get("q", "").strip()[:_LONGEST]
     with get_service().reading() as connection:
         hits = search(connection, text)
+    if hits and "/" in text and not any(hit["text"].startswith(text) for hit in hits):
+        text = name_in_path(text)
     exact = [hit for hit in hits if hit["text"] == text]
     if len(exact) == 1 and safe_url(exact[0]["url"]) and not request.args.get("all"):
         return Response(status=303, headers={"Location": redirect(exact[0]["url"]).location})

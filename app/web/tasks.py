@@ -6,6 +6,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response
 
 from app.web.cuts import address, cut_rows
+from app.web.errors import linked_causes
 from app.web.formats import counted, duration, number
 from app.web.frame import answer, experiment_asked
 from app.web.progress import progress
@@ -16,7 +17,7 @@ from provenance.services.list_jobs import list_jobs
 from provenance.services.task_units import list_ready
 from provenance.services.tasks import find_task, show_task
 
-_JOBS = 40
+_JOBS = 25
 _READY = 100
 
 
@@ -43,7 +44,7 @@ def show_page(task_id: str) -> Response:
         first_line=first_line(task),
         bars=progress(shown_states(task), task["expected"]),
         states=shown_states(task),
-        causes=cut_rows("causes", task["errors"], 15),
+        causes=cut_rows("causes", linked_causes(task["errors"], mine), 15),
         failing=cut_rows("failing", task["failing_jobs"], 15),
         blocking=cut_rows("blocking", task["blocking"], 20),
         waivers=cut_rows("waivers", task["waivers"], 10),

@@ -5,6 +5,7 @@ Source: storage.md, "SQLite, PostgreSQL" (WAL, synchronous FULL, BEGIN IMMEDIATE
 
 import sqlite3
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ def open_database(url: str) -> Database:
     """Return the engines for `url`; nothing is connected yet.
 
     Raises:
-        UnreachableError: the URL cannot be understood, or names a database that is not supported.
+        UnreachableError: the URL cannot be understood, names a database that is not supported, or one whose packages are not installed.
     """
     try:
         parsed = make_url(url)
@@ -57,6 +58,7 @@ def open_database(url: str) -> Database:
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(url, parsed.database)
     if parsed.get_backend_name() == "postgresql":
+        _need_psycopg()
         parsed = parsed.set(drivername="postgresql+psycopg")
         from provenance.db.limited_cursor import LimitedCursor  # noqa: PLC0415 - its driver comes with PostgreSQL alone
 
@@ -74,6 +76,16 @@ def open_database(url: str) -> Database:
             event.listen(engine, "connect", _set_up_postgresql)
         return Database(reading, writing)
     raise UnreachableError(f"{parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL.")
+
+
+def _need_psycopg() -> None:
+    try:
+        import_module("psycopg")
+    except ImportError as error:
+        raise UnreachableError(
+            f"PostgreSQL needs packages that are not installed ({error}): "
+            "`./scripts/setup production`, or pip install 'jobprov[postgresql]'."
+        ) from None
 
 
 def _set_up_postgresql(connection: Any, _record: Any) -> None:

@@ -11,6 +11,15 @@ MOST_READERS = 1000
 _ALL = {1: "it", 2: "both"}
 
 
+def name_in_path(text: str) -> str:
+    """Return the name of a file of which somebody gives a path or an address: what stands behind the last slash, '' for a folder.
+
+    A name has no slash, so that nothing is lost of one that is given alone.
+    """
+    path = text.split("?", 1)[0] if "://" in text else text
+    return path.rsplit("/", 1)[-1]
+
+
 def use_words(file: Mapping[str, Any]) -> str:
     """Who used a file that no recorded job made, a row of `GET /lineage/orphans`: for example `read by 240 jobs, as shared input`."""
     if not file["is_isolated"]:

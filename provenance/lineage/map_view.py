@@ -4,19 +4,22 @@ The script decides nothing: which boxes there are, what they say, how large they
 them comes from here, the same as in the server's own drawing.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from provenance.lineage.folding import Box, View
 from provenance.lineage.graph import FileNode, JobNode, Node
-from provenance.lineage.quotient import FoldedGraph
+from provenance.lineage.quotient import FoldedGraph, JobClass
 from provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
 from provenance.lineage.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
 from provenance.lineage.words import counted, day, full_name, known_fully, number, shown, size
 
 MOST_MEMBERS = 1000
 """Members of a folded box that are named, so that a search finds them: as many as a picture holds; more are counted."""
+
+_NAME_DIGITS = 10
 
 _Fact = tuple[str, ...]
 """Name, value, and where it leads, if anywhere."""
@@ -39,13 +42,23 @@ def map_of_classes(folded: FoldedGraph, links: Links, *, stages: Sequence[str] =
     """A campaign's folded graph in the same words; a box leads to the list of its jobs, an arrow says how many files it is."""
     sheet = sheet_of_classes(folded, links, label_width=CLASS_WIDTH, stages=stages)
     counts = {(str(flow.source), str(flow.target)): flow.files for flow in folded.flows}
+    names = {str(index): name_of_class(some) for index, some in enumerate(folded.classes)}
     drawn = []
     for key, item in sheet.items.items():
         some = folded.classes[int(key)]
         facts = [("Stage", some.stage), ("State", some.state), ("Code", some.code_version), ("Jobs", number(some.jobs))]
         action = f"List {'this' if some.jobs == 1 else 'these'} {counted(some.jobs, 'job')}"
-        drawn.append({**_drawn(key, item), "action": action, "facts": _said(facts)})
-    return {**_map(sheet, drawn, counts), "unit": "file"}
+        drawn.append({**_drawn(key, item), "id": names[key], "action": action, "facts": _said(facts)})
+    made = _map(sheet, drawn, counts)
+    arrows = [[names[source], names[target], *rest] for source, target, *rest in made["arrows"]]
+    order = [[names[before], names[after]] for before, after in made["order"]]
+    return {**made, "focus": names.get(made["focus"], ""), "arrows": arrows, "order": order, "unit": "file"}
+
+
+def name_of_class(some: JobClass) -> str:
+    """What a link to the picture calls these jobs: their place among others moves as soon as one stage, version or state more is there."""
+    said = f"{some.stage}\0{some.code_version}\0{some.state}"
+    return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()[:_NAME_DIGITS]
 
 
 def _map(sheet: Sheet, boxes: list[dict[str, Any]], counts: Mapping[tuple[str, str], int]) -> dict[str, Any]:

@@ -59,15 +59,18 @@ def count_errors(
         places = place_counts(connection, filters)
     rows = _by_version(connection, rows) if by == "version" else rows
     shown = sorted(rows, key=_ORDERS[sort], reverse=True)[:MOST_CAUSES]
-    examples = job_summaries(connection, [row.example for row in shown])
-    classes = classes_of(connection, examples)
     return {
         "jobs": sum(jobs for _, _, jobs, _ in places),
         "failures": sum(failures for *_, failures in places),
         "cause_count": len(rows),
-        "causes": [_cause(row, examples[row.example], classes[row.example]) for row in shown],
+        "causes": _causes(connection, shown),
         "outliers": _outliers(places),
     }
+
+
+def list_causes(connection: Connection, filters: JobFilters, *, most: int = MOST_CAUSES) -> list[dict[str, Any]]:
+    """Return the most frequent causes of failure of the jobs that pass the filters, as `count_errors` does."""
+    return _causes(connection, cause_rows(connection, filters, None, now=datetime.now(UTC), limit=most))
 
 
 _ORDERS: dict[str, Any] = {
@@ -107,6 +110,12 @@ def _sum(first: CauseRow, second: CauseRow) -> CauseRow:
         last_at=max(first.last_at, second.last_at),
         example=max(first.example, second.example),
     )
+
+
+def _causes(connection: Connection, rows: list[CauseRow]) -> list[dict[str, Any]]:
+    examples = job_summaries(connection, [row.example for row in rows])
+    classes = classes_of(connection, examples)
+    return [_cause(row, examples[row.example], classes[row.example]) for row in rows]
 
 
 def _cause(row: CauseRow, example: dict[str, Any], read: JobClass) -> dict[str, Any]:

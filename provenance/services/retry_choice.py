@@ -9,6 +9,8 @@ from provenance.db.queries.retries import Attempt
 from provenance.services.classify_jobs import JobClass
 from provenance.services.orders import NewOrder
 
+_MEMORY = "memory"
+
 
 class Try(NamedTuple):
     """A job that is to be tried again.
@@ -17,11 +19,18 @@ class Try(NamedTuple):
         job: its last attempt.
         read: what the failure was.
         order: what is to be done.
+        memory_factor: so many times the memory of the last attempt.
     """
 
     job: Attempt
     read: JobClass | None
     order: NewOrder
+    memory_factor: float
+
+    @property
+    def runs_out_again(self) -> bool:
+        """Whether it failed for want of memory and gets no more than it had."""
+        return self.read is not None and self.read.class_name == _MEMORY and self.memory_factor <= 1
 
 
 class Choice(NamedTuple):
@@ -42,6 +51,8 @@ def show_choice(choice: Choice) -> dict[str, Any]:
                 "retry_of": each.order.retry_of,
                 "from": "workflow" if each.order.workflow else "bundle",
                 "memory_bytes": each.order.memory_bytes,
+                "memory_factor": each.memory_factor,
+                "runs_out_again": each.runs_out_again,
                 "avoided_sites": each.order.avoided_sites,
                 "class": each.read.shown() if each.read else None,
                 "order": msgspec.to_builtins(each.order),

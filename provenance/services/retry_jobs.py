@@ -241,7 +241,7 @@ class _Task:
         is_elsewhere = self._policy.other_site if self._body.other_site is None else self._body.other_site
         sites = {each.site for each in self._attempts[unit] if each.site and each.state in _BAD}
         order.avoided_sites = sorted(sites) if is_elsewhere else []
-        return Try(attempt, self._classes.get(attempt.key), order)
+        return Try(attempt, self._classes.get(attempt.key), order, factor)
 
     def _orders_before(self, units: Iterable[str]) -> dict[str, NewOrder]:
         """Return the last order of each unit that a workflow ordered."""

@@ -20,6 +20,7 @@ from provenance.db.queries.job_details import (
     witnesses_of,
 )
 from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.searching import jobs_by_batch_id, jobs_by_id
 from provenance.errors import AmbiguousError, NotFoundError
 from provenance.records.gaps import find_gaps, level_of, needs_of_next
 from provenance.records.identity import witness_rank
@@ -30,6 +31,8 @@ from provenance.services.classify_jobs import classes_of
 from provenance.services.findings import find_for
 from provenance.services.held_jobs import HeldJob, MergedReading, fill_records, read_together
 from provenance.services.ledger import Documents
+
+_MOST_BEGUN = 10
 
 
 class ReadJob(NamedTuple):
@@ -57,15 +60,17 @@ class ReadJob(NamedTuple):
 def find_job(connection: Connection, job_id: str, *, experiment: str | None = None) -> FoundJob:
     """Return the job with this id, or with this batch id (the newest of its attempts).
 
+    People copy what pages and pictures show: eight digits of an id or more, or a batch id without its schedd, do where they name one.
+
     Raises:
-        NotFoundError: no such job is recorded.
+        NotFoundError: no such job is recorded, or several begin so.
         AmbiguousError: several experiments have it.
     """
     is_uuid = len(job_id) == 36 and job_id.count("-") == 4 and not set(job_id.lower()) - set("0123456789abcdef-")  # noqa: PLR2004
     if not is_uuid:
         if found := find_batch_job(connection, job_id):
             return found[0]
-        raise NotFoundError(f"No job {job_id} is recorded. A job id is a UUID; a batch id looks like 81234.17@sched01.")
+        return _find_begun(connection, job_id, experiment)
     found = find_jobs(connection, job_id.lower(), experiment)
     if not found:
         raise NotFoundError(f"No job {job_id} is recorded.")
@@ -73,6 +78,20 @@ def find_job(connection: Connection, job_id: str, *, experiment: str | None = No
         choices = [(job.experiment, "") for job in found]
         raise AmbiguousError(f"Several experiments have a job {job_id}; say which with experiment=.", choices)
     return found[0]
+
+
+def _find_begun(connection: Connection, begun: str, experiment: str | None) -> FoundJob:
+    ids = {hit["text"] for hit in jobs_by_id(connection, begun, _MOST_BEGUN)}
+    batch_ids = (
+        set() if "@" in begun else {hit["text"] for hit in jobs_by_batch_id(connection, f"{begun}@", _MOST_BEGUN)}
+    )
+    if len(ids) == 1:
+        return find_job(connection, ids.pop(), experiment=experiment)
+    if len(batch_ids) == 1:
+        return find_batch_job(connection, batch_ids.pop())[0]
+    if several := sorted(ids or batch_ids):
+        raise NotFoundError(f"Several jobs begin with {begun}: give more of the id.", several)
+    raise NotFoundError(f"No job {begun} is recorded. A job id is a UUID; a batch id looks like 81234.17@sched01.")
 
 
 def read_job(connection: Connection, store: Documents, job_id: str, *, experiment: str | None = None) -> ReadJob:

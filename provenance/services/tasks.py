@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.tasks import (
     FoundTask,
-    causes,
     done_since,
     failing_jobs,
     find_tasks,
@@ -23,6 +23,7 @@ from provenance.db.queries.tasks import (
 )
 from provenance.db.queries.units import silent_units
 from provenance.errors import AmbiguousError, NotFoundError
+from provenance.services.count_errors import list_causes
 from provenance.services.home import campaign_counts
 from provenance.services.ledger import Documents
 from provenance.services.task_declarations import read_declaration, read_task_document, read_task_documents
@@ -30,6 +31,7 @@ from provenance.services.task_units import Units, count_units, units_of_tasks
 from provenance.services.waivers import list_waivers
 
 SILENT_AFTER = timedelta(days=1)
+MOST_CAUSES = 50
 MOST_LISTED = 1000
 _LEAST_DONE = 5
 _UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
@@ -71,6 +73,7 @@ def show_task(
     units = count_units(connection, task, declaration)
     outputs = declaration.outputs_per_unit if declaration else None
     counts = _counts(units)
+    mine = JobFilters(experiment=task.experiment, task_id=task.task_id)
     return {
         "task_id": task.task_id,
         "experiment": task.experiment,
@@ -85,7 +88,7 @@ def show_task(
         "seconds_left": _seconds_left(connection, [task.key], [counts]),
         "expected_files": None if units.expected is None or outputs is None else units.expected * outputs,
         "produced_files": output_count(connection, task.key),
-        "errors": causes(connection, task.key),
+        "errors": list_causes(connection, mine, most=MOST_CAUSES),
         "failing_jobs": failing_jobs(connection, task.key),
         "resources": resource_sums(connection, task.key),
         "blocking": units.open[:MOST_LISTED],

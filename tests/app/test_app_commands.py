@@ -1,6 +1,7 @@
 """The `jobprov` command as people and scripts use it: words, JSON, exit codes."""
 
 import json
+import re
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
@@ -48,6 +49,18 @@ def test_lookup_says_what_made_a_file_in_its_first_line(live: LiveService) -> No
     assert "jobprov rerun" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    "path", ["./a.root", "/pnfs/nova/reco/a.root", "root://door.example.org:1094//pnfs/a.root?x=/y"]
+)
+def test_file_is_asked_for_by_its_path(live: LiveService, path: str) -> None:
+    looked, drawn = live.run("lookup", path), live.run("lineage", path)
+    folder = live.run("lookup", "/pnfs/nova/")
+
+    assert looked.stdout.startswith("a.root was made by job"), looked.stderr
+    assert "a.root" in drawn.stdout
+    assert (folder.returncode, "names a folder; name a file" in folder.stderr) == (2, True)
+
+
 def test_lookup_of_an_unknown_file_answers_no_and_names_the_nearest(live: LiveService) -> None:
     ended = live.run("lookup", "a.roo")
 
@@ -61,9 +74,65 @@ def test_job_says_how_it_failed_in_its_first_line(live: LiveService) -> None:
     assert first == "Failed in step art with exit code 65: cet::exception."
 
 
+def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> None:
+    resources = {"wall_seconds": 3688.0}
+    short = {
+        "job_id": "8493dace-f8fd-542a-83e0-fde74635d711",
+        "batch": {"id": "77120.85@sched1"},
+        "resources": resources,
+    }
+    Client(live.url).record(a_record(**short))
+    for number, batch_id in ((80, "77121.1@sched1"), (81, "77121.1@sched2"), (82, "77121.10@sched1")):
+        Client(live.url).record(numbered(number, batch={"id": batch_id}))
+
+    for word in ("8493dace", "8493DACE-f8fd", "77120.85"):
+        assert "8493dace-f8fd-542a-83e0-fde74635d711" in live.run("job", word).stdout
+    assert live.run("job", "8493dace").stdout.startswith("Succeeded after 1 h 1 min.\n")
+
+    for word, all_of_them in (("0f8b0000", numbered(80)["job_id"]), ("77121.1", "77121.1@sched2")):
+        several = live.run("job", word)
+        assert (several.returncode, several.stdout) == (1, "")
+        assert f"Several jobs begin with {word}" in several.stderr
+        assert word == "0f8b0000" or all_of_them in several.stderr
+    assert "No job 8493dac is recorded" in live.run("job", "8493dac").stderr, "seven digits are too few"
+
+
+def test_port_that_somebody_has_is_told_in_words(live: LiveService, tmp_path: Path) -> None:
+    ended = run_alone("serve", "--port", live.url.rsplit(":", 1)[1], "--data", str(tmp_path / "other"))
+
+    assert ended.returncode == 3
+    assert ended.stderr.splitlines()[-1].startswith(
+        f"jobprov: Nothing can listen at {live.url.removeprefix('http://')}: "
+    )
+
+
+def test_report_of_a_campaign_that_is_not_there_names_that(live: LiveService) -> None:
+    told = live.run("report", "nowhere", "--experiment", "nova").stderr
+
+    assert told.startswith("jobprov: No job or task of experiment nova names a campaign nowhere.")
+
+
+def test_task_and_errors_say_what_failures_were(live: LiveService) -> None:
+    full = {"code": 1, "failed_step": "art", "message": "No space left on device"}
+    task = {"task_id": "night", "stage": "reco", "unit": "u1"}
+    Client(live.url).record(numbered(70, state="failed", exit=full, task=task))
+
+    shown, errors = live.run("task", "night").stdout, live.run("errors", "--task", "night").stdout
+
+    assert "storage: The disk was full; trying again may help\n" in shown
+    assert "storage: The disk was full; trying again may help. Ask for more disk; try again.\n" in errors
+    assert errors.startswith("1 failure of 1 job that is over, 1 cause.\n")
+    assert "0 hosts" not in errors, "no record says where"
+
+
 def test_jobs_are_listed_by_filters(live: LiveService) -> None:
     ended = live.run("jobs", "--state", "failed", "--file", "a.root")
     assert (ended.returncode, JOB in ended.stdout) == (0, True)
+
+    newest = live.run("jobs", "--limit", "1").stdout.splitlines()
+    assert newest[0].split() == ["JOB", "STATE", "STAGE", "TASK", "UNIT", "CODE", "STARTED"]
+    assert newest[1].endswith(" 1 Jan 2026 00:00 UTC")
+    assert newest[2:] == ["There are more: --limit."]
 
     none = live.run("jobs", "--parameter", "physics.*.threshold", "--value", "<5")
     assert (none.returncode, none.stdout, none.stderr) == (1, "", "No job is recorded that is so.\n")
@@ -210,6 +279,17 @@ def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> N
     revoked = run_alone("token", "revoke", "1", "--json", JOBPROV_DATA=data)
     assert json.loads(revoked.stdout) == {"number": 1, "is_revoked": True}
     assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 1
+
+
+def test_first_commands_of_a_production_service_work_in_the_order_of_the_docs(tmp_path: Path) -> None:
+    steps = (Path(__file__).parents[2] / "docs/operating.md").read_text().split("For a production service:")[1]
+    told = re.findall(r"^\d\. `jobprov (.*?)`", steps.split("## ")[0], re.MULTILINE)
+    values = {"NAME": "nova", "URL": "https://git.example.org/novasoft.git"}
+    assert [line.split()[0] for line in told] == ["migrate", "token", "repository", "serve"]
+
+    for line in told[:-1]:
+        ended = run_alone(*(values.get(word, word) for word in line.split()), JOBPROV_DATA=str(tmp_path))
+        assert ended.returncode == 0, (line, ended.stderr)
 
 
 def test_operators_commands_ask_for_the_schema_first(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tasks in numbers: which there are, errors by cause, what it took. A few statements a task; its units are in `units.py`.
+"""Tasks in numbers: which there are, what failed, what it took. A few statements a task; its units are in `units.py`.
 
 Reruns for comparison count nowhere here, as in statistics: they are nobody's attempt to make something.
 """
@@ -12,12 +12,11 @@ from sqlalchemy.orm import aliased
 
 from provenance.db.keys import chunks
 from provenance.db.queries.jobs import job_summaries
-from provenance.db.queries.node_facts import code_versions, job_url
+from provenance.db.queries.node_facts import code_versions
 from provenance.db.queries.sums import wide_sum
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Claim, Experiment, Job, SoftwareSet, Stage, TaskRow
 
-MOST_CAUSES = 50
 MOST_FAILING = 100
 
 
@@ -125,36 +124,6 @@ def is_no_rerun() -> ColumnElement[bool]:
     """Return the condition that a job is none of the few reruns for comparison: for counts that an index answers without the rows."""
     rerun = aliased(Job)
     return Job.id.not_in(select(rerun.id).where(rerun.rerun_of.is_not(None)))
-
-
-def causes(connection: Connection, task: int) -> list[dict[str, Any]]:
-    """Return why jobs of a task did not succeed, most frequent first, each with its newest example."""
-    bad = [STATES.index(state) for state in ("failed", "killed", "lost")]
-    query = (
-        select(
-            Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class, func.count(), func.max(Job.id),
-            func.max(Job.message),
-        )
-        .where(Job.task_id == task, Job.state.in_(bad), Job.rerun_of.is_(None))
-        .group_by(Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class)
-        .order_by(func.count().desc())
-        .limit(MOST_CAUSES)
-    )  # fmt: skip
-    rows = connection.execute(query).all()
-    examples = job_summaries(connection, [row[5] for row in rows])
-    return [
-        {
-            "failed_step": row[0],
-            "exit_code": row[1],
-            "signal": row[2],
-            "error_class": row[3],
-            "count": row[4],
-            "message": examples[row[5]]["exit"]["message"],
-            "example": examples[row[5]]["job_id"],
-            "url": job_url(examples[row[5]]["job_id"]),
-        }
-        for row in rows
-    ]
 
 
 def resource_sums(connection: Connection, task: int) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -279,3 +281,19 @@ def test_campaign_is_told_stage_by_stage(recorded: FlaskClient) -> None:
     assert [(stage["stage"], stage["units"]["missing"]) for stage in campaign["stages"]] == [("reco", 1)]
     assert_problem(recorded.get("/api/v1/campaigns/none?experiment=nova"), 404)
     assert_problem(recorded.get("/api/v1/campaigns/c"), 422, "experiment")
+
+
+def test_what_is_said_of_a_job_a_task_and_a_file_is_documented(recorded: FlaskClient) -> None:
+    lines = (Path(__file__).parents[3] / "docs/http.md").read_text(encoding="utf-8")
+    words = lines.split("### A job in a few words")[1].split("###")[0]
+    summary = read(recorded, "/jobs?limit=1")["jobs"][0]
+
+    for name, value in summary.items():
+        assert {name, *(value if isinstance(value, dict) else ())} <= set(re.findall(r"[a-z_]+", words)), name
+    for call, path in (
+        ("jobs/{job_id}", f"/jobs/{JOB}"),
+        ("tasks/{task_id}", "/tasks/t1"),
+        ("files/{name}", "/files/a.root"),
+    ):
+        [row] = [line for line in lines.splitlines() if line.startswith(f"| `GET /api/v1/{call}`")]
+        assert read(recorded, path).keys() - set(re.findall(r"[a-z_]+", row)) == set(), call

@@ -50,10 +50,10 @@ def test_seal_then_check_says_that_all_is_sound(data: Path) -> None:
 
     checked = run("archive", "check", "--data", str(data))
 
-    assert sealed.output.startswith("2 entries sealed in 1 segments (")
-    assert sealed.output.endswith(" bytes), 0 segments adopted; 1 blobs packed.\n")
+    assert sealed.output.startswith("2 entries sealed in 1 segment (")
+    assert sealed.output.endswith(" B), 0 segments adopted; 1 blob packed.\n")
     assert checked.exit_code == 0
-    assert "1 blobs, 1 segments and 2 entries checked: sound." in checked.output
+    assert "1 blob, 1 segment and 2 entries checked: sound." in checked.output
 
 
 def test_check_names_the_jobs_of_a_lost_blob_and_ends_with_1(data: Path) -> None:
@@ -71,7 +71,7 @@ def test_check_names_the_jobs_of_a_lost_blob_and_ends_with_1(data: Path) -> None
 
 def test_stats_count_blobs(data: Path) -> None:
     assert json.loads(run("archive", "stats", "--data", str(data), "--json").output)["blobs"] == 1
-    assert "1 blobs (1 loose" in run("archive", "stats", "--data", str(data)).output
+    assert "1 blob (1 loose, the others in 0 packs): " in run("archive", "stats", "--data", str(data)).output
 
 
 def test_backup_copies_database_and_archive(data: Path, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_backup_copies_database_and_archive(data: Path, tmp_path: Path) -> None:
 
     assert done.exit_code == 0
     assert (tmp_path / "copy" / "jobprov.db").is_file()
-    assert "1 blobs (5 bytes)" in done.output
+    assert "1 blob (5 B) and 0 documents copied" in done.output
 
 
 def test_rebuild_fills_an_empty_database_and_says_what_is_not_there(data: Path, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_rebuild_fills_an_empty_database_and_says_what_is_not_there(data: Path, 
     database.dispose()
     assert rebuilt.exit_code == 0
     assert jobs == 1
-    assert "1 jobs from 2 entries" in rebuilt.output
+    assert "1 job from 2 entries in 1 segment of 1 experiment." in rebuilt.output
     assert "write_tokens" in rebuilt.output
 
 
@@ -120,3 +120,4 @@ def test_logs_expire_as_the_options_say_and_growth_is_told(data: Path) -> None:
     assert json.loads(done.output)["logs"] == 1
     assert stats["growth"]["recent_jobs"] == 1
     assert stats["growth"]["days_left"] > 0
+    assert run("archive", "stats", "--data", str(data)).output.endswith("its disk is full in more than ten years.\n")

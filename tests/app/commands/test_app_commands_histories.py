@@ -60,7 +60,7 @@ def typed(address: str, *words: str) -> Result:
         (("paths", "left", "right"), ("Neither of left and right",), 1),
         (("common-ancestors", "left", "right"), ("both made from 2 files", "nearest"), 0),
         (("common-ancestors", "left", "right", "--hub", "1"), ("1 file that many jobs read", "raw"), 0),
-        (("cost", "left"), ("2 jobs took 1.00 h of CPU, 2.00 h on the clock", "reco"), 0),
+        (("cost", "left"), ("2 jobs took 1 h of CPU, 2 h on the clock", "reco"), 0),
         (("lineage", "left", "--kind", "file", "--format", "csv"), ("raw", "reco"), 0),
         (("impact", "--file", "raw"), ("1 job made 1 file", "left"), 0),
         (("impact", "--reads", "raw"), ("other file", "made from it", "left"), 0),

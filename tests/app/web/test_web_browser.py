@@ -31,8 +31,10 @@ ARGUMENTS = (
 WIDE, NARROW, NARROWEST = (1366, 768), (390, 844), (360, 740)
 FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
 SUCCEEDED = f"/jobs/{samples.job_id('reco-4')}"
+RETRY = "/retry?experiment=toyexp&task_id=toyexp-demo-gen-0001"
 PAGES = (
     "/",
+    RETRY,
     "/search?q=toyexp",
     "/jobs",
     f"/files/{samples.MERGED}",
@@ -200,6 +202,34 @@ def test_no_page_is_wider_than_its_window(watched: Watched) -> None:
     assert wide == []
 
 
+@pytest.mark.parametrize("watched", [(NARROW, "light")], indirect=True)
+def test_why_jobs_failed_is_read_on_a_phone_without_scrolling_aside(watched: Watched) -> None:
+    for address in ("/errors", "/tasks/toyexp-demo-reco-0001", "/rules?experiment=toyexp", RETRY):
+        watched.page.goto(watched.site + address)
+        table = watched.page.locator("table.stacked").first
+        assert table.evaluate("table => table.parentElement.scrollWidth <= table.parentElement.clientWidth"), address
+
+    watched.page.goto(watched.site + "/jobs")
+    names = watched.page.locator("td a > span.name").evaluate_all(
+        "all => all.map(name => name.getClientRects().length)"
+    )
+    assert set(names) == {1}, "an id of a job is not broken in two"
+
+
+@pytest.mark.parametrize("watched", [(WIDE, "light")], indirect=True)
+def test_units_and_choices_are_read_whole(watched: Watched) -> None:
+    watched.page.goto(watched.site + RETRY)
+    lines = watched.page.locator("td.unit").evaluate_all(
+        "all => all.map(cell => cell.getBoundingClientRect().height < 45)"
+    )
+    assert lines
+    assert all(lines)
+
+    watched.page.goto(f"{watched.site}/impact")
+    choice = watched.page.get_by_label("Follow")
+    assert choice.evaluate("box => box.scrollWidth <= box.clientWidth && box.clientWidth > 170")
+
+
 @pytest.mark.parametrize("watched", [(WIDE, "light"), (NARROW, "dark")], indirect=True)
 def test_from_search_to_file_to_lineage_to_job_to_log(watched: Watched) -> None:
     page = watched.page
@@ -341,3 +371,21 @@ def test_bars_of_a_histogram_are_read_by_pointing_and_by_keys(watched: Watched) 
     assert " and above: " in (said.text_content() or "")
     assert row.bounding_box() == before, "nothing moved"
     watched.check()
+
+
+def test_paper_has_no_links_that_lead_on_and_breaks_no_words(browser: Browser, site: str) -> None:
+    watched = Watched(browser, site, (794, 1123), "light")  # A4
+    page = watched.page
+    page.emulate_media(media="print")
+    page.goto(f"{site}/lineage/{samples.MERGED}")
+    assert page.get_by_text("Take it along").is_hidden()
+
+    page.goto(f"{site}/tasks/toyexp-demo-reco-0001")
+    assert page.get_by_role("link", name="Try again, or go on without").is_hidden()
+    lines = page.locator("td .state").evaluate_all("all => all.map(one => one.getClientRects().length)")
+    assert set(lines) == {1}, "a mark and its word stand together"
+
+    page.goto(f"{site}/reports/toyexp/{samples.CAMPAIGN}")
+    hosts = page.get_by_role("cell", name=re.compile(r"^\d+ hosts?$"))
+    assert hosts.first.evaluate("cell => getComputedStyle(cell).overflowWrap") == "break-word"
+    watched.context.close()

@@ -444,3 +444,13 @@ def test_a_copy_without_scripts_has_the_picture_and_asks_for_nothing_else(
     assert len(re.findall(r'<img src="[^"]*svg"', text)) == 2
     assert list(tmp_path.rglob("*.svg"))
     assert not list(tmp_path.rglob("*cytoscape*"))
+
+
+def test_a_row_of_the_table_is_marked_in_the_stack_that_holds_it(wide: Watched) -> None:
+    open_map(wide.page, f"{wide.site}/lineage/{samples.MERGED}?direction=ancestors")
+    name = samples.FIRST_GEN.replace("gen_0000", "gen_0007")
+
+    wide.page.locator("tr", has=wide.page.get_by_role("link", name=name, exact=True)).get_by_role("button").click()
+
+    expect(wide.page.locator(".map-panel li.is-found")).to_have_text(name)
+    expect(wide.page.locator(".map-panel li").first).to_have_text(name)

@@ -408,7 +408,7 @@ def test_questions_to_a_history_are_answered_in_the_first_line(pages: FlaskClien
 def test_errors_are_counted_by_cause_and_lead_to_their_jobs(pages: FlaskClient) -> None:
     text = pages.get("/errors?experiment=toyexp&stage=reco").text
 
-    assert lead(pages, "/errors?experiment=toyexp&stage=reco").startswith("1 failure in 11 jobs, 1 cause; newest: ")
+    assert lead(pages, "/errors?experiment=toyexp&stage=reco").startswith("1 failure in 11 jobs, 1 cause; newest, ")
     assert "/jobs?experiment=toyexp&amp;stage=reco&amp;state=failed" in text
     assert lead(pages, "/errors?experiment=nobody") == "No job is over yet."
 
@@ -564,3 +564,28 @@ def test_what_a_table_shows_can_be_saved_as_csv(pages: FlaskClient, address: str
 
     assert saved.content_type == "text/csv; charset=utf-8"
     assert value in [row[column] for row in csv.DictReader(saved.text.splitlines())]
+
+
+@pytest.mark.parametrize("folder", ["./", "/pnfs/toyexp/merge/", "root://door.example.org:1094//pnfs/"])
+def test_search_takes_the_path_of_a_file(pages: FlaskClient, folder: str) -> None:
+    whole = pages.get("/search", query_string={"q": folder + samples.MERGED})
+    begun = pages.get("/search", query_string={"q": folder + samples.MERGED[:-5]})
+    suggested = pages.get("/api/v1/search", query_string={"q": folder + samples.MERGED}).get_json()["hits"]
+
+    assert (whole.status_code, f"/files/{samples.MERGED}" in whole.location) == (303, True)
+    assert f"1 thing begins with <code>{samples.MERGED[:-5]}</code>" in begun.text
+    assert [hit["text"] for hit in suggested] == [samples.MERGED]
+    told = pages.get(f"/api/v1/files/pnfs/{samples.MERGED}").get_json()["detail"]
+    assert "The name of a file has no slash" in told
+
+
+def test_picture_of_a_campaign_that_is_not_there_names_that(pages: FlaskClient) -> None:
+    assert "names a campaign nowhere." in lead(pages, "/campaigns/toyexp/nowhere/lineage")
+
+
+def test_marks_without_words_are_spelled_below_the_campaigns(pages: FlaskClient) -> None:
+    section = pages.get("/").text.split('id="campaigns"')[1].split("</section>")[0]
+    marks = set(re.findall(r'<span class="state" title="(\w+)">', section))
+
+    assert {"succeeded", "failed", "killed"} <= marks
+    assert marks == set(re.findall(r'<span class="word">(\w+)</span>', section))

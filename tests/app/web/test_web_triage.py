@@ -1,10 +1,12 @@
 """The pages of triage: rules are shown and changed by a form, failures say what they were, a task stands beside its catalog."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from flask.testing import FlaskClient
 
 from app.config import load_settings
 from app.factory import create_app
+from app.web.frame import PAGE_BYTES
 from app.wiring import Service, open_service
 from provenance.catalogs.opening import CatalogSettings
 from provenance.records.decoding import decode_record
@@ -142,6 +145,72 @@ def test_rules_are_changed_by_a_form_and_tell_what_failures_are(pages: FlaskClie
     assert "data" in pages.get("/errors?by=class").text
     assert "9 jobs" not in pages.get("/jobs?failure_class=data").text
     assert pages.get("/jobs?failure_class=data").text.count('href="/jobs/0f8b') == 1
+
+
+def test_task_says_what_its_failures_were_and_whether_trying_again_may_help(
+    pages: FlaskClient, service: Service
+) -> None:
+    task = {"task_id": "night", "campaign": "c", "stage": "reco"}
+    full = {"code": 1, "failed_step": "art", "message": "No space left on device"}
+    crashed = {"signal": 11, "failed_step": "art"}
+    for number, end in ((50, full), (51, full), (52, crashed)):
+        record(service, number, task={**task, "unit": f"u{number}"}, state="failed", exit=end)
+    record(service, 53, task={**task, "unit": "u53"}, state="lost", ended_at=None, exit=None)
+
+    section = pages.get("/tasks/night?experiment=nova").text.split('id="causes"')[1].split("</section>")[0]
+
+    assert "The disk was full; trying again may help" in section
+    assert "The program crashed; trying again does not help" in section
+    assert "lost</td>" in section, "a job that nobody saw end has no step and no code"
+    assert (
+        'href="/jobs?experiment=nova&amp;task_id=night&amp;state=failed&amp;failed_step=art&amp;exit_code=1' in section
+    )
+    assert "/retry?experiment=nova&amp;task_id=night" in pages.get("/errors?experiment=nova&task_id=night").text
+
+
+def test_jobs_that_would_run_out_of_memory_again_are_told_before_they_are_ordered(
+    pages: FlaskClient, service: Service
+) -> None:
+    task = {"task_id": "short", "campaign": "c", "stage": "reco"}
+    held = {"signal": 9, "message": "Job was held: memory usage exceeded request_memory"}
+    asked = {"requested_memory_bytes": 2_000_000_000}
+    for number in (60, 61):
+        record(service, number, task={**task, "unit": f"u{number}"}, state="killed", exit=held, resources=asked)
+    address = "experiment=nova&task_id=short"
+
+    by_hand = pages.get(f"/api/v1/retries?{address}").get_json()["tries"]
+    with_more = pages.get(f"/api/v1/retries?{address}&memory_factor=1.5").get_json()["tries"]
+
+    assert "2 jobs took more memory than they may, and would get no more now" in pages.get(f"/retry?{address}").text
+    said = [(each["memory_bytes"], each["memory_factor"], each["runs_out_again"]) for each in by_hand + with_more]
+    assert said == [(2_000_000_000, 1.0, True)] * 2 + [(3_000_000_000, 1.5, False)] * 2
+
+
+def test_long_list_of_failures_has_fewer_rows_before_it_cuts_their_words(pages: FlaskClient, service: Service) -> None:
+    task = {"task_id": "very-many", "campaign": "prod6", "stage": "reco"}
+    name = "nova_raw_r00011057_s00_numi_R26-11-01_v1_data"
+    for number in range(100, 205):
+        message = (
+            f"[FATAL] Connection error: Operation expired (source root://door.example.org//pnfs/{name}_{number}.root)"
+        )
+        batch = {"id": f"77120.{number}@jobsub03.example.org"}
+        host = {"hostname": f"node{number}.example.org", "site": "FermiGrid"}
+        end = {"code": 54, "failed_step": "fetch", "message": message}
+        record(service, number, task={**task, "unit": f"u{number}"}, state="failed", exit=end, batch=batch, host=host)
+
+    address = "/jobs?experiment=nova&task_id=very-many"
+    page, seen = pages.get(address).text, []
+    while page:
+        assert len(page.encode()) <= PAGE_BYTES
+        assert "[FATAL] Connection error: Operation expired (source ro" in page, "what failed can be read"
+        seen += re.findall(r">(77120\.\d+)<", page)
+        older = re.search(r'href="([^"]+)">Older', page)
+        page = pages.get(unescape(older[1])).text if older else ""
+
+    assert len(seen) == len(set(seen)) == 105, "each job is on one page"
+    csv = re.search(r'href="([^"]+)">These rows as CSV', pages.get(address).text)
+    assert csv is not None
+    assert pages.get(unescape(csv[1])).text.count("\n") - 1 == 50
 
 
 def test_log_is_searched_and_led_to_its_line(pages: FlaskClient, service: Service) -> None:

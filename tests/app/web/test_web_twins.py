@@ -56,3 +56,30 @@ def test_exports_of_a_lineage_answer(pages: FlaskClient, kind: str) -> None:
 
     with pages.get(target) as answer:
         assert answer.status_code == 200
+
+
+def test_page_counts_by_no_filter_that_it_does_not_show(pages: FlaskClient) -> None:
+    for path in ("/errors", "/resources", "/modules"):
+        lines = [re.findall(r'<p class="lead">(.*?)</p>', pages.get(path + more).text) for more in ("", "?state=lost")]
+        assert lines[0] == lines[1], "the form and the JSON of the page have no state"
+
+    file = f"file={samples.MERGED}&namespace="
+    jobs = pages.get(f"/jobs?failed_step=smear&failure_class=configuration&unit=u1&{file}").text
+    impact = pages.get(f"/impact?state=failed&{file}").text
+
+    for name, value in (
+        ("failed_step", "smear"),
+        ("failure_class", "configuration"),
+        ("unit", "u1"),
+        ("namespace", ""),
+    ):
+        assert f'name="{name}" value="{value}"' in jobs, "whoever adds another filter keeps this one"
+    assert jobs.count('name="file"') == 1
+    assert ('name="state" value="failed"' in impact, 'name="namespace" value=""' in impact) == (True, True)
+
+
+def test_samples_of_an_experiment_without_declared_tasks_lead_to_no_json_that_is_not_there(pages: FlaskClient) -> None:
+    page = pages.get("/samples/other").text
+
+    assert "No task was declared" in page
+    assert "This page as JSON" not in page

@@ -1,5 +1,6 @@
 """Constant statements: what they find, and what they raise."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -8,11 +9,12 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from provenance.db.base import table_of
 from provenance.db.driver import change, change_many, fetch
-from provenance.db.engines import Database
+from provenance.db.engines import Database, open_database
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.selecting import change_among, select_among, select_by
 from provenance.db.tables import Experiment, File, GapSet
+from provenance.errors import UnreachableError
 
 FILES, GAP_SETS = table_of(File), table_of(GapSet)
 
@@ -114,3 +116,10 @@ def test_who_reads_sees_one_state_however_many_statements_it_takes(database: Dat
         assert fetch(reading, "SELECT count(*) FROM files") == [(0,)]
         reading.commit()
         assert fetch(reading, "SELECT count(*) FROM files") == [(1,)]
+
+
+def test_postgresql_without_its_packages_says_which_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    with pytest.raises(UnreachableError, match=r"scripts/setup production.*pip install 'jobprov\[postgresql\]'"):
+        open_database("postgresql+psycopg://jobprov@db.example.org/jobprov")

@@ -7,7 +7,7 @@ import pytest
 
 from provenance.lineage.folding import fold
 from provenance.lineage.graph import Graph, JobNode, Omitted
-from provenance.lineage.map_view import MOST_MEMBERS, map_of_classes, map_of_view
+from provenance.lineage.map_view import MOST_MEMBERS, map_of_classes, map_of_view, name_of_class
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from provenance.lineage.sheet import Links
 
@@ -80,7 +80,8 @@ def test_classes_that_no_file_joins_stand_in_the_order_of_stages_and_it_is_said(
     drawn = map_of_classes(folded, LINKS, stages=["sim", "reco", "caf"])
 
     assert drawn["arrows"] == []
-    assert drawn["order"] == [("4", "2"), ("4", "3"), ("2", "0"), ("2", "1")]
+    names = [name_of_class(some) for some in classes]
+    assert drawn["order"] == [[names[a], names[b]] for a, b in ((4, 2), (4, 3), (2, 0), (2, 1))]
     assert drawn["notes"] == ["No job here read a file that another of this campaign made."]
 
 
@@ -95,9 +96,20 @@ def test_legend_has_the_shapes_that_occur_and_states_in_one_order() -> None:
 
 
 def test_classes_lead_to_their_jobs_and_arrows_say_how_many_files() -> None:
-    drawn = map_of_classes(fold_by_class(samples.retried()), LINKS)
+    folded = fold_by_class(samples.retried())
+    drawn = map_of_classes(folded, LINKS)
 
     assert drawn["unit"] == "file"
-    assert all(box["url"] == f"/jobs?class={box['id']}" for box in drawn["boxes"])
+    urls = {name_of_class(some): f"/jobs?class={index}" for index, some in enumerate(folded.classes)}
+    assert {box["id"]: box["url"] for box in drawn["boxes"]} == urls
+    assert {end for arrow in drawn["arrows"] for end in arrow[:2]} <= urls.keys()
     assert {box["action"] for box in drawn["boxes"]} >= {"List this 1 job"}
     assert all(count > 0 for _, _, count, _ in drawn["arrows"])
+
+
+def test_a_class_keeps_its_name_when_others_come_before_it() -> None:
+    failed, more = JobClass("reco", "v1", "failed", 7), JobClass("caf", "v1", "failed", 1)
+    before = map_of_classes(FoldedGraph((failed,), ()), LINKS)
+    after = map_of_classes(FoldedGraph((more, JobClass("reco", "v1", "failed", 9)), ()), LINKS)
+
+    assert before["boxes"][0]["id"] == after["boxes"][1]["id"] != after["boxes"][0]["id"], "a link to it shows it still"

@@ -321,7 +321,7 @@ def test_reruns_for_comparison_count_in_no_number_of_a_task(production: Producti
     with production.database.reading.connect() as connection:
         [stage] = show_campaign(connection, production.store, "nova", "c")["stages"]
 
-    assert [(cause["exit_code"], cause["count"]) for cause in task["errors"]] == [(1, 1)]
+    assert [(cause["exit_code"], cause["state"], cause["count"]) for cause in task["errors"]] == [(1, "failed", 1)]
     assert [job["job_id"] for job in task["failing_jobs"]] == [job_id(2)]
     assert (task["resources"]["jobs"], task["resources"]["wall_seconds"], task["produced_files"]) == (2, 100, 1)
     assert stage["states"] == {"succeeded": 1, "failed": 1}
