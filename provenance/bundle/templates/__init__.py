@@ -10,9 +10,8 @@ from provenance.bundle.fields import text
 from provenance.bundle.payload import Payload
 
 EDITION = 4
-_COMPARISON_FROZEN = (
-    3  # verify.py of editions up to this one lies in its folder; that of later ones is made of the modules
-)
+_COMPARISON_FROZEN = 3
+"""verify.py of editions up to this one lies in its folder; that of later ones is made of the modules."""
 _COMPARISON = (
     "root_masking",
     "root_content",
