@@ -46,6 +46,8 @@ def _read_json(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
             except ValueError:
                 position = start
                 break
+            except RecursionError:
+                raise BadInputError(f"{name}: an ad before byte {seen} is nested too deeply to be one.") from None
             yield ad
         else:
             position = len(buffer) if _is_between(buffer[position:]) else position
@@ -89,6 +91,9 @@ def _lines(stream: IO[bytes], first: bytes) -> Iterator[bytes]:
     while chunk:
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
+        if len(rest) > LARGEST_AD_BYTES:  # no line of an ad, and there may be gigabytes of it
+            yield rest
+            rest = b""
         chunk = stream.read(_CHUNK_BYTES)
     if rest:
         yield rest

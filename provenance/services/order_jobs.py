@@ -100,7 +100,7 @@ class Workshop:
         values = words_of(stage, order)
         outputs = values["outputs"]
         storage = Path(workflow.storage) if workflow.storage else None
-        inputs = [storage / _bare(name) for name in order.get("inputs", ())] if storage else []
+        inputs = [storage / _bare(stage, name) for name in order.get("inputs", ())] if storage else []
         if missing := [path for path in inputs if not path.is_file()]:
             raise NotHereYetError(f"{missing[0]} is not there (yet).")
         shipped = [self._shipped(name, digests[name]) for name in stage.shipped()]
@@ -200,7 +200,7 @@ class Workshop:
 
 def words_of(stage: Stage, order: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the words in braces of a stage's command stand for, for one order."""
-    names = [_bare(name) for name in order.get("inputs", ())]
+    names = [_bare(stage, name) for name in order.get("inputs", ())]
     values: dict[str, Any] = {"unit": order["unit"], "inputs": names}
     if stage.configuration:
         values["configuration"] = stage.configuration
@@ -224,9 +224,9 @@ def expand(text: str, values: Mapping[str, Any]) -> list[str]:
     return [fill(text, plain)]
 
 
-def _bare(name: str) -> str:
-    """Return the name of a file without its namespace; an address stays whole."""
-    return name if "://" in name else name.rpartition(":")[2]
+def _bare(stage: Stage, name: str) -> str:
+    """Return the name of an input without its namespace, which only a list in the workflow may have; an address stays whole."""
+    return name if stage.files is None or "://" in name else name.rpartition(":")[2]
 
 
 def _copy(source: Path, target: Path) -> None:

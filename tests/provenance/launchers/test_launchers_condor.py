@@ -237,11 +237,22 @@ def test_log_of_dates_without_year_is_read() -> None:
         (b'[{"a": 1}] and more', "breaks off"),
         (b"GlobalJobId = 1\nno ad at all\n", "line 2"),
         (b"\x00\x01\x02", "line 1"),
+        (b'[{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]", "nested too deeply"),
     ],
 )
 def test_damaged_ads_are_an_error_that_names_the_place(content: bytes, words: str) -> None:
     with pytest.raises(BadInputError, match=words):
         list(read_ads(io.BytesIO(content), "file.json"))
+
+
+def test_file_without_lines_is_not_read_to_its_end() -> None:
+    """A core dump, or /dev/zero, would fill the memory."""
+    stream = io.BytesIO(b"A = " + b"x" * (32 << 20))
+
+    with pytest.raises(BadInputError, match="line 1"):
+        list(read_ads(stream, "core"))
+
+    assert stream.tell() < 6 << 20
 
 
 def test_damaged_event_log_is_an_error_that_names_the_line() -> None:
