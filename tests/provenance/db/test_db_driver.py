@@ -107,7 +107,7 @@ def test_keys_rise_and_none_is_given_twice(database: Database) -> None:
 
 
 def test_who_reads_sees_one_state_however_many_statements_it_takes(database: Database) -> None:
-    """PostgreSQL shows each statement what was committed before it, unless told otherwise: an answer lost what was written anew."""
+    """PostgreSQL shows each statement what was committed before it, unless told otherwise: answers lost what was written meanwhile."""
     with database.reading.connect() as reading:
         assert fetch(reading, "SELECT count(*) FROM files") == [(0,)]
         with database.writing.begin() as connection:
