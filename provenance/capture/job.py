@@ -99,7 +99,7 @@ class Job:
         from provenance.capture import findings, times  # noqa: PLC0415 - when the command has ended
 
         draft, record = self.draft, self.draft.record
-        draft.attempt("standard input", stdin.note_change, draft, step.standard_input)
+        draft.attempt("standard input", stdin.settle, draft, step)
         record.setdefault("command", {}).setdefault("steps", []).append(step.describe(outcome))
         draft.attempt("configuration as run", code.capture_final_configuration, draft, step)
         databases, log_files = findings.named_in_configuration(draft, step)

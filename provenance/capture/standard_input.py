@@ -65,7 +65,7 @@ def look(argv):
 
 
 def take(job, step):
-    """Have a step name what it finds on its standard input: small content at once, the digest of other content while the command runs."""
+    """Have the digest of what is too large to be kept made while the command runs; leave out what may be a secret."""
     found = step.standard_input
     if found is None:
         return
@@ -73,17 +73,26 @@ def take(job, step):
 
     if found.path is not None and redaction.names_secret(found.path):
         job.draft.note("standard input {} is not to leave this machine".format(found.path))
-    elif found.content is not None:
-        step.stdin_digest = job.draft.add_text(found.content, "standard input")
-    else:
+        step.standard_input = None
+    elif found.content is None:
         job.draft.note("standard input has more than {} bytes and is not kept".format(SMALL_BYTES))
         job.later.append(lambda: _hash(job, step))
 
 
-def note_change(draft, found):
-    """Note where somebody wrote to the file since the command began; `found` as a glance has it."""
-    if found is not None and found.has_changed():
+def settle(draft, step):
+    """Have a step that ended name what it found on its standard input; nothing where it was somebody else's, and is not read.
+
+    The command of `while read line; do COMMAND; done < list` finds the rest of the list: one that leaves the file where it stood, behind its
+    beginning, has not read it, and the list must not be kept with each.
+    """
+    found = step.standard_input
+    if found is None or (found.start and os.lseek(0, 0, os.SEEK_CUR) == found.start):
+        step.stdin_digest = None
+        return
+    if found.has_changed():
         draft.note("standard input changed while the job ran: the record has what was there before")
+    if found.content is not None:
+        step.stdin_digest = draft.add_text(found.content, "standard input")
 
 
 def _hash(job, step):

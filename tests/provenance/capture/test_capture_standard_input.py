@@ -42,11 +42,17 @@ def test_file_is_recorded_from_where_it_stands_and_read_by_the_job_alone(runner:
     assert "stdin_sha256" not in record["command"]["steps"][0]
 
 
-def test_file_stands_where_it_stood_for_a_job_that_reads_nothing(runner: Runner, steering: Path) -> None:
-    _, place = run_from(runner, steering, "true", skip=2)
+@pytest.mark.parametrize(("skip", "is_kept"), [(0, True), (2, False)])
+def test_file_stands_where_it_stood_for_a_job_that_reads_nothing(
+    runner: Runner, steering: Path, skip: int, *, is_kept: bool
+) -> None:
+    """What stands behind its beginning and is not read is the caller's: the list of a loop would be kept with each of its jobs."""
+    _, place = run_from(runner, steering, "true", skip=skip)
 
-    assert place == 2
-    assert "stdin_sha256" in only_entry(runner)[0]["command"]
+    record, blobs = only_entry(runner)
+    assert place == skip
+    assert ("stdin_sha256" in record["command"]) == is_kept
+    assert (STEERING[skip:] in blobs.values()) == is_kept
 
 
 def test_each_step_has_its_own(runner: Runner, steering: Path) -> None:
@@ -107,7 +113,7 @@ def test_large_file_is_named_by_digest(runner: Runner) -> None:
     path = runner.folder / "large"
     path.write_bytes(b"." * (SMALL_BYTES + 2))
 
-    run_from(runner, path, "true", skip=1)
+    run_from(runner, path, "cat", skip=1)
 
     record, blobs = only_entry(runner)
     assert record["command"]["stdin_sha256"] == hashlib.sha256(b"." * (SMALL_BYTES + 1)).hexdigest()
