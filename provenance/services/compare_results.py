@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.recipes import ResultRow, divergent_recipes, jobs_with, results_of
 from provenance.errors import BadInputError, NotFoundError
 from provenance.records.job_record import JobRecord, Output

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.db.queries.errors import FACETS, SUMS, CauseRow, cause_rows, place_counts
-from provenance.db.queries.jobs import JobFilters, job_summaries
+from provenance.db.queries.job_summaries import job_summaries
+from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.node_facts import code_versions, job_url
 from provenance.db.time_limits import SECONDS, time_limit
 from provenance.errors import BadInputError

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.db.queries.companions import companions_of
-from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.job_summaries import job_summaries
 from provenance.services.show_job import find_job
 
 WHY = {

@@ -12,7 +12,7 @@ from provenance.db.keys import chunks
 from provenance.db.queries.companions import companions_of
 from provenance.db.queries.files import FoundFile
 from provenance.db.queries.focus import focus_of
-from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.stages_of_jobs import with_stage
 from provenance.db.queries.walking import MOST_FILES, met_count, walk_ancestors
 from provenance.db.tables import Claim, Experiment, File, Job, Stage

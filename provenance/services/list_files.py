@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.db.queries.file_lists import FileFilters, FileRow, list_file_rows
-from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.node_facts import file_url
 from provenance.db.queries.versions import Version, versions_of
 from provenance.db.time_limits import time_limit

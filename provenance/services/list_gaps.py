@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.db.queries.gaps import count_gaps
-from provenance.db.queries.jobs import JobFilters, job_summaries
+from provenance.db.queries.job_summaries import job_summaries
+from provenance.db.queries.jobs import JobFilters
 from provenance.records.gaps import GAPS
 
 STOPS_NONE = 9

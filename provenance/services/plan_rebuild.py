@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from provenance.db.queries.files import FoundFile, find_files
 from provenance.db.queries.focus import claims_of
-from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.node_facts import file_url
 from provenance.db.queries.remaking import InputRow, inputs_of, outputs_of
 from provenance.db.queries.versions import versions_of

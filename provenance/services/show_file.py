@@ -14,7 +14,7 @@ from provenance.db.queries.files import (
     parents_of,
     sightings_of,
 )
-from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.versions import Version, last_tries, versions_of
 from provenance.db.tables import Claim, File
 from provenance.errors import AmbiguousError, NotFoundError

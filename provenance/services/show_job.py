@@ -19,7 +19,7 @@ from provenance.db.queries.job_details import (
     verdicts_of,
     witnesses_of,
 )
-from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.searching import jobs_by_batch_id, jobs_by_id
 from provenance.errors import AmbiguousError, NotFoundError
 from provenance.records.gaps import find_gaps, level_of, needs_of_next

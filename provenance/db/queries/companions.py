@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Job, TaskRow
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
-from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.queries.job_summaries import selected
+from provenance.db.queries.jobs import JobFilters, narrowed
 from provenance.db.queries.sums import wide_sum
 from provenance.db.queries.tasks import begun_at
 from provenance.db.recording.job_rows import STATES

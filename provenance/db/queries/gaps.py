@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func
 
-from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.queries.job_summaries import selected
+from provenance.db.queries.jobs import JobFilters, narrowed
 from provenance.db.tables import GapSet, Job
 
 

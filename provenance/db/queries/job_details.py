@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, func, literal, select
 
-from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (

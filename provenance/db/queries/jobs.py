@@ -1,14 +1,12 @@
-"""Jobs in lists: summaries, filters, the newest first."""
+"""Jobs in lists: filters, the newest first."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, select, union_all
 
-from provenance.db.composed import run
-from provenance.db.keys import chunks
-from provenance.db.queries.node_facts import code_versions, job_url
+from provenance.db.queries.job_summaries import SUMMARIES, summaries
 from provenance.db.queries.parameters import ParameterCondition, among, configurations_with, newest_that_ran
 from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
@@ -20,7 +18,6 @@ from provenance.db.tables import (
     Identity,
     Job,
     Mention,
-    ProvisionalRecord,
     Resolution,
     SoftwareRow,
     SoftwareSetMember,
@@ -73,38 +70,6 @@ class JobFilters(NamedTuple):
     reads_key: int | None = None
 
 
-_COLUMNS: tuple[Any, ...] = (
-    Job.id, Job.uuid, Experiment.name, Job.state, Job.batch_id, Job.unit, TaskRow.task_id, Stage.campaign, Stage.name,
-    Host.hostname, Host.site, Job.software_set_id, Job.received_at, Job.started_at, Job.ended_at, Job.exit_code,
-    Job.exit_signal, Job.failed_step, Job.error_class, Job.message, Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes,
-    Job.level, Job.rerun_of, Job.retry_of,
-)  # fmt: skip
-
-
-def selected(*columns: Any) -> Select[Any]:
-    """Return a query for columns of jobs and of what names their experiment, task, stage and host."""
-    query: Select[Any] = select(*columns)
-    return (
-        query.select_from(Job)
-        .join(Experiment, Experiment.id == Job.experiment_id)
-        .outerjoin(TaskRow, TaskRow.id == Job.task_id)
-        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-        .outerjoin(Host, Host.id == Job.host_id)
-    )
-
-
-_SUMMARIES = selected(*_COLUMNS)
-_SUMMARIES_OF = _SUMMARIES.where(Job.id.in_(bindparam("keys", expanding=True)))
-
-
-def job_summaries(connection: Connection, keys: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Return what lists show of these jobs, by integer key."""
-    rows: list[Any] = []
-    for part in chunks(sorted(set(keys))):
-        rows += run(connection, _SUMMARIES_OF, {"keys": part})
-    return _summaries(connection, rows) if rows else {}
-
-
 def list_job_rows(
     connection: Connection,
     filters: JobFilters,
@@ -118,13 +83,13 @@ def list_job_rows(
     `condition` is what the filters `parameter` and `value` say.
     """
     others, software = by_software(connection, filters)
-    query = narrowed(_SUMMARIES, others).where(*software).order_by(Job.id.desc())
+    query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
     if condition is not None:
         return _that_ran(connection, query, condition, limit=limit, before=before)
     if before is not None:
         query = query.where(Job.id < before)
     rows = connection.execute(query.limit(limit)).all()
-    return list(_summaries(connection, rows).items())
+    return list(summaries(connection, rows).items())
 
 
 def _that_ran(
@@ -138,7 +103,7 @@ def _that_ran(
         rows.update((row[0], row) for row in connection.execute(found))
         if len(rows) >= limit:
             break
-    return list(_summaries(connection, list(rows.values())[:limit]).items())
+    return list(summaries(connection, list(rows.values())[:limit]).items())
 
 
 def jobs_among(connection: Connection, filters: JobFilters, keys: Sequence[int]) -> set[int]:
@@ -262,58 +227,3 @@ def _made(file: int) -> Select[int]:
 def _read(file: int) -> Select[int]:
     """Return the query for the jobs that consumed a file."""
     return select(Mention.job_id).join(Identity, Identity.id == Mention.identity_id).where(Identity.file_id == file)
-
-
-def _summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, dict[str, Any]]:
-    code = code_versions(connection, {row[11] for row in rows if row[11] is not None})
-    heard = _last_heard(connection, [row[0] for row in rows if row[3] == STATES.index("running")])
-    return {
-        row[0]: _summary(row, code.get(row[11]) if row[11] is not None else None, heard.get(row[0], row[12]))
-        for row in rows
-    }
-
-
-def _last_heard(connection: Connection, running: Sequence[int]) -> dict[int, datetime]:
-    """Return when a record last said of each of these jobs that it runs: `received_at` of a job is when the first one came."""
-    found: dict[int, datetime] = {}
-    for part in chunks(running):
-        query = select(ProvisionalRecord.job_id, func.max(ProvisionalRecord.received_at))
-        rows = connection.execute(query.where(ProvisionalRecord.job_id.in_(part)).group_by(ProvisionalRecord.job_id))
-        found.update((row[0], row[1]) for row in rows)
-    return found
-
-
-def _summary(row: Any, code: str | None, heard: datetime) -> dict[str, Any]:
-    (
-        _, uuid, experiment, state, batch, unit, task, campaign, stage, hostname, site, _, received, started, ended,
-        exit_code, exit_signal, failed_step, error_class, message, wall, cpu, memory, level, rerun_of, retry_of,
-    ) = row  # fmt: skip
-    return {
-        "job_id": uuid,
-        "experiment": experiment,
-        "state": STATES[state],
-        "batch_id": batch,
-        "task": {"task_id": task, "campaign": campaign or None, "stage": stage or None, "unit": unit},
-        "host": {"hostname": hostname or None, "site": site or None},
-        "code": code,
-        "received_at": _text(received),
-        "heard_at": _text(heard),
-        "started_at": _text(started),
-        "ended_at": _text(ended),
-        "exit": {
-            "code": exit_code,
-            "signal": exit_signal,
-            "failed_step": failed_step,
-            "error_class": error_class,
-            "message": message,
-        },
-        "resources": {"wall_seconds": wall, "cpu_seconds": cpu, "max_rss_bytes": memory},
-        "grade": f"L{level}",
-        "rerun_of": rerun_of,
-        "retry_of": retry_of,
-        "url": job_url(uuid),
-    }
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

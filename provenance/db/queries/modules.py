@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.queries.job_summaries import selected
+from provenance.db.queries.jobs import JobFilters, narrowed
 from provenance.db.queries.resources import COLUMNS, MOST_JOBS
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Job, ModuleCost, ModuleSet

@@ -4,16 +4,25 @@ The row stays since other processes may hold its key (`db/keys.py`), and since f
 read all claims; a database that is rebuilt has none of them.
 """
 
-from sqlalchemy import ColumnElement, exists, or_
+from functools import cache
+
+from sqlalchemy import ColumnElement, func, select
 
 from provenance.db.tables import Claim, File, Identity, Mention, Parent, Sighting
 
 
+@cache
 def is_named() -> ColumnElement[bool]:
-    """Return the condition that a record or a catalog names the file of a row of `files`; a few look-ups by index."""
-    return or_(
-        exists().where(Claim.file_id == File.id).correlate(File),
-        exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id).correlate(File),
-        exists().where(Identity.file_id == File.id, Parent.identity_id == Identity.id).correlate(File),
-        exists().where(Sighting.file_id == File.id).correlate(File),
+    """Return the condition that a record or a catalog names the file of a row of `files`; a few look-ups by index.
+
+    Composed once: that takes longer than the look-ups. Not by EXISTS: of several with OR, PostgreSQL reads all claims, mentions and
+    parents once, for a page of ten files as well.
+    """
+    of_file = select(Identity.id).where(Identity.file_id == File.id).correlate(File)
+    namers = (
+        select(Claim.id).where(Claim.file_id == File.id).correlate(File),
+        of_file.join(Mention, Mention.identity_id == Identity.id),
+        of_file.join(Parent, Parent.identity_id == Identity.id),
+        select(Sighting.entry_id).where(Sighting.file_id == File.id).correlate(File),
     )
+    return func.coalesce(*(query.limit(1).scalar_subquery() for query in namers)).is_not(None)

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, select
 
-from provenance.db.queries.jobs import JobFilters, narrowed, selected
+from provenance.db.queries.job_summaries import selected
+from provenance.db.queries.jobs import JobFilters, narrowed
 from provenance.db.queries.sums import wide_sum
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import Claim, Host, Identity, Job, Stage

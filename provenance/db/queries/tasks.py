@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, select
 from sqlalchemy.orm import aliased
 
 from provenance.db.keys import chunks
-from provenance.db.queries.jobs import job_summaries
+from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.node_facts import code_versions
 from provenance.db.queries.sums import wide_sum
 from provenance.db.recording.job_rows import STATES

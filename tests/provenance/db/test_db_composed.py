@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from provenance.db.composed import run
-from provenance.db.queries import files, hidden_neighbours, jobs, neighbourhood, node_facts, versions
+from provenance.db.queries import files, hidden_neighbours, job_summaries, neighbourhood, node_facts, versions
 from provenance.db.tables import File, Job
 
 KEYS = list(range(1, 12))
@@ -18,7 +18,7 @@ QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "children": (files._MADE, {"claims": KEYS}),
     "versions": (versions._CLAIMS, {"files": KEYS}),
     "last tries": (versions._TRIES, {"files": KEYS}),
-    "summaries of jobs": (jobs._SUMMARIES_OF, {"keys": KEYS}),
+    "summaries of jobs": (job_summaries._SUMMARIES_OF, {"keys": KEYS}),
     "jobs of a picture": (node_facts._JOBS, {"jobs": KEYS}),
     "files of a picture": (node_facts._CLAIMED, {"claims": KEYS}),
     "code": (node_facts._SOFTWARE, {"sets": KEYS}),
@@ -28,7 +28,7 @@ QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "shared inputs": (neighbourhood._SHARED, {"jobs": KEYS}),
     "inputs of jobs": (hidden_neighbours._INPUTS, {"jobs": KEYS}),
     "uses of files": (hidden_neighbours._USES, {"identities": KEYS, "most": 100}),
-    "nothing": (jobs._SUMMARIES_OF, {"keys": []}),
+    "nothing": (job_summaries._SUMMARIES_OF, {"keys": []}),
 }
 
 

@@ -23,7 +23,8 @@ from provenance.db.queries import (
     whole_walks,
 )
 from provenance.db.queries.jobs import JobFilters, job_conditions
-from provenance.db.tables import Job
+from provenance.db.queries.named_files import is_named
+from provenance.db.tables import File, Job
 from provenance.services.list_lineage import list_lineage
 from provenance.services.show_file import show_file
 from provenance.services.trace_lineage import trace_lineage
@@ -153,6 +154,18 @@ def test_postgresql_has_an_index_for_each_look_up_and_walk(production: Productio
         for statement in statements:
             steps = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}")]
             assert not [step for step in steps if "Seq Scan" in step], (statement, steps)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_whether_anybody_names_a_file_is_looked_up_file_by_file(analysed: Production) -> None:
+    """PostgreSQL would rather read all that jobs named, once for a statement, than look up the ten files of a page."""
+    query = select(File.id).where(is_named()).order_by(File.name, File.namespace, File.experiment_id).limit(10)
+    with analysed.database.reading.connect() as connection:
+        steps = [row[0] for row in connection.execute(text(f"EXPLAIN {_literal(connection, query)}"))]
+
+    assert not [
+        step for step in steps if "hashed" in step or re.search(r"Seq Scan on (claims|mentions|parents)", step)
+    ], steps
 
 
 COUNTED_BY = {
