@@ -8,7 +8,7 @@ import click
 from app.commands.asking import client_for
 from app.commands.opening import emit, json_option, table, url_option
 
-_COLUMNS = {"code": "gap", "stops": "stops", "job_count": "jobs", "how_to_close": "how to close it"}
+_COLUMNS = {"code": "GAP", "stops": "STOPS", "job_count": "JOBS", "how_to_close": "HOW TO CLOSE IT"}
 
 
 @click.command()

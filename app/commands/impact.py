@@ -62,7 +62,7 @@ def _impact_text(found: dict[str, Any]) -> str:
     if found["made"] is None:
         return f"{counted(found['jobs'], 'job')}: too many to follow what was made from their files. Narrow them down."
     return (
-        f"{counted(found['jobs'], 'job')} made {counted(found['made'], 'file')}; with what was made from these "
+        f"{counted(found['jobs'], 'job')} made {counted(found['made'], 'file')}; with what was made from these, "
         f"{counted(found['touched'], 'file')} of {counted(found['touched_jobs'], 'job')} are touched."
     )
 

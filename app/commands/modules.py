@@ -46,20 +46,40 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         yield table([_row(row) for row in group["modules"][:_MOST]], _COLUMNS)
 
 
-_CHANGES = {"label": "MODULE", "first": "BEFORE", "second": "AFTER", "change": "CHANGE", "outcome": "OUTCOME"}
-_COLUMNS = {"label": "MODULE", "type": "TYPE", "share": "SHARE", "each": "AN EVENT", "events": "EVENTS", "jobs": "JOBS"}
+_CHANGES = {
+    "label": "MODULE",
+    "step": "STEP",
+    "first": "BEFORE",
+    "second": "AFTER",
+    "change": "CHANGE",
+    "outcome": "OUTCOME",
+}
+_COLUMNS = {
+    "label": "MODULE",
+    "type": "TYPE",
+    "step": "STEP",
+    "share": "SHARE",
+    "each": "AN EVENT",
+    "events": "EVENTS",
+    "jobs": "JOBS",
+}
 
 
 def _change(row: dict[str, Any]) -> dict[str, str | None]:
     sums = {name: _each(row[name]) for name in ("first", "second")}
     change = None if row["change"] is None else f"{row['change']:+.0%}"
     sigma = f", {abs(row['sigma']):.1f} sigma" if row["sigma"] is not None else ""
-    return {"label": row["label"], **sums, "change": change, "outcome": row["outcome"] + sigma}
+    return {**_named(row), **sums, "change": change, "outcome": row["outcome"] + sigma}
+
+
+def _named(row: dict[str, Any]) -> dict[str, str | None]:
+    """Return what tells a module from those of its name: the step, and where it has no label, as the source, its path."""
+    return {"label": row["label"] or row["path"] or row["type"], "step": row["step"]}
 
 
 def _row(row: dict[str, Any]) -> dict[str, str | None]:
     return {
-        "label": row["label"],
+        **_named(row),
         "type": row["type"],
         "share": None if row["share"] is None else f"{row['share']:.1%}",
         "each": _each(row),

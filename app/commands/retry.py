@@ -1,5 +1,6 @@
 """`jobprov retry` and `retry-policy`: try recorded jobs again as they were recorded, by the agent, by hand, or here to see the error."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from provenance.lineage.words import counted
 from provenance.services.retry_here import run_here
 
 _AT_ONCE = 80  # ids in one address
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @click.command()
@@ -66,6 +68,7 @@ def retry(
     if not jobs and given["task_id"] is None:
         raise click.UsageError("Name jobs, or a --task.")
     client = client_for(url)
+    jobs = tuple(job if _ID.fullmatch(job) else _whole_id(client, job, given["experiment"]) for job in jobs)
     if here:
         sys.exit(_run_here(client, jobs, given))
     asked = {
@@ -109,6 +112,11 @@ def retry_policy(*, experiment: str, file: Path | None, url: str | None, as_json
         "other_site": "OTHER SITE",
     }
     emit(shown, table(rows, columns), as_json=as_json)
+
+
+def _whole_id(client: Client, begun: str, experiment: str) -> str:
+    """Return the id of the job that a batch id or the first digits of an id name."""
+    return str(client.job(begun, experiment=experiment)["summary"]["job_id"])
 
 
 def _asked(client: Client, asked: dict[str, Any], jobs: Sequence[str]) -> dict[str, Any]:

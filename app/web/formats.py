@@ -113,7 +113,7 @@ def signal_name(value: Any) -> str:
 
 
 def shown_state(state: Any, heard_at: Any) -> str:
-    """Return the state of a job; a running one of which nothing was heard for a day is silent (record.md, "Finality")."""
+    """Return the state of a job; a running one of which nothing was heard for a day is silent (glossary.md)."""
     heard = moment(heard_at)
     if state == "running" and heard is not None and (datetime.now(UTC) - heard).total_seconds() > _DAY:
         return "silent"

@@ -19,6 +19,7 @@ import provenance
 from app.cli import COMMANDS, jobprov
 from app.config import SETTINGS
 from app.factory import create_app
+from app.web.markup import STATES
 from archive import errors as archive_errors
 from provenance import errors as provenance_errors
 from provenance.capture import options as hook_options
@@ -226,3 +227,9 @@ def test_tables_that_a_rebuild_leaves_empty_are_documented() -> None:
     }
 
     assert documented - {"table"} == set(NOT_DERIVED)
+
+
+def test_glossary_says_what_each_mark_of_a_state_means() -> None:
+    words = set(re.findall(r"[a-z]+", read("glossary.md")))
+
+    assert set(STATES) - words == set(), "pages show these words beside a mark"

@@ -162,6 +162,7 @@ def test_task_says_what_its_failures_were_and_whether_trying_again_may_help(
     assert "The disk was full; trying again may help" in section
     assert "The program crashed; trying again does not help" in section
     assert "lost</td>" in section, "a job that nobody saw end has no step and no code"
+    assert "The program crashed; trying again does not help" in pages.get(f"/jobs/{numbered(52)['job_id']}").text
     assert (
         'href="/jobs?experiment=nova&amp;task_id=night&amp;state=failed&amp;failed_step=art&amp;exit_code=1' in section
     )
