@@ -112,7 +112,7 @@ def test_the_report_says_what_a_count_by_hand_says(live: LiveService) -> None:
     assert "Ada" in said.stdout
     gen = next(line for line in lines if line[:2] == ["gen", "2"])
     assert gen[2:6] == ["1", "min", "30", "s"]  # the median of 60 and 120 s
-    assert said.stdout.rstrip().endswith(f"{live.url}/campaigns/nova/prod%2F5%20%26%20co")
+    assert said.stdout.rstrip().endswith(f"{live.url}/campaigns/nova/prod/5%20%26%20co")
 
 
 def test_a_mail_carries_text_and_page(live: LiveService, sink: tuple[Sink, str]) -> None:
