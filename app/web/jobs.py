@@ -10,7 +10,7 @@ from app.web.cuts import address
 from app.web.formats import moment
 from app.web.frame import answer_rows, asked, asked_file, asked_number, here, table
 from app.wiring import get_service
-from provenance.db.queries.jobs import JobFilters
+from provenance.db.queries.jobs import JobFilters, job_conditions
 from provenance.errors import BadInputError
 from provenance.services.compare_results import read_recipe
 from provenance.services.list_jobs import list_jobs
@@ -98,6 +98,7 @@ def asked_filters(of: Container[str] | None = None) -> JobFilters:
         BadInputError: a time or number cannot be read.
     """
     found = _all_filters()
+    job_conditions(JobFilters(state=found.state))  # a word that is no state is refused, also where it counts nothing
     return found if of is None else JobFilters(**{name: v for name, v in found._asdict().items() if name in of})
 
 
