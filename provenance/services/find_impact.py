@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from provenance.db.queries.claim_places import place_of
 from provenance.db.queries.impact import (
     MOST_FILES,
     MOST_SEEDS,
@@ -99,7 +100,11 @@ def find_impact(
         touched, touched_jobs = (
             (len(named), len({claim.job for claim in named})) if is_direct else count_touched(connection, claims)
         )
-        listed = in_order(connection, claims, after=after, most=limit + 1)
+        listed = (
+            _behind(named, after)[: limit + 1]
+            if is_direct
+            else in_order(connection, claims, after=after, most=limit + 1)
+        )
     return {
         "jobs": jobs,
         "made": len(named),
@@ -109,6 +114,11 @@ def find_impact(
         "inferred": inferred_code(connection, filters),
         **_page(connection, listed, {claim.claim for claim in made}, limit),
     }
+
+
+def _behind(made: Sequence[MadeClaim], after: int = 0) -> list[int]:
+    """Return those of the claims that come after a place, other names apart; they are in the order of places."""
+    return [each.claim for each in made if each.alias_of is None and place_of(each.job, each.position) > after]
 
 
 def _page(connection: Connection, claims: Sequence[int], direct: AbstractSet[int], limit: int) -> dict[str, Any]:
@@ -134,7 +144,7 @@ def stream_impact(connection: Connection, filters: JobFilters, *, is_direct: boo
     if chosen is not None and is_wide:
         for file in _made_by_many(connection, chosen):
             yield _file(file, is_direct=True)
-    for file in touched_files(connection, in_order(connection, claims)):
+    for file in touched_files(connection, _behind(made) if is_direct else in_order(connection, claims)):
         yield _file(file, is_direct=file.claim in direct)
 
 

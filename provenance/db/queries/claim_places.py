@@ -25,6 +25,11 @@ def behind(place: int) -> ColumnElement[bool]:
     return and_(Claim.job_id >= job, or_(Claim.job_id > job, Claim.position > position))
 
 
+def place_of(job: int, position: int) -> int:
+    """Return the place of a claim."""
+    return job * _POSITIONS + position
+
+
 def node_places(connection: Connection, nodes: Collection[str]) -> dict[str, int]:
     """Return a number for each of these files of a graph, by key: claims by their place, then other files, whose own keys stay."""
     claims = [int(node[1:]) for node in nodes if node[0] == "c"]

@@ -35,10 +35,11 @@ class TouchedFile(NamedTuple):
 
 
 class MadeClaim(NamedTuple):
-    """A claim, the job that made it, and of which claim it is another name; None where of none."""
+    """A claim, the job that made it and where its record has it, and of which claim it is another name; None where of none."""
 
     claim: int
     job: int
+    position: int
     alias_of: int | None
 
 
@@ -81,12 +82,13 @@ def count_jobs(connection: Connection, jobs: Conditions) -> int:
 
 
 def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[MadeClaim]:
-    """Return the claims of these jobs in the order of keys, at most `most`; for jobs that are few."""
+    """Return the claims of these jobs in the order of places, at most `most`; for jobs that are few."""
     chosen = _keys(jobs).subquery()
-    query = select(Claim.id, Claim.job_id, Claim.alias_of).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
+    columns = Claim.id, Claim.job_id, Claim.position, Claim.alias_of
+    query = select(*columns).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
     query = query.where(is_made(chosen.c.state))
     # all at once: one by one takes twice as long
-    return list(map(MadeClaim._make, connection.execute(query.order_by(Claim.id).limit(most)).all()))
+    return list(map(MadeClaim._make, connection.execute(query.order_by(*IN_ORDER).limit(most)).all()))
 
 
 def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: int) -> list[int]:
