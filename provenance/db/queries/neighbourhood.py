@@ -5,74 +5,21 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, Select, bindparam, func, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection
 
-from provenance.db.composed import run
 from provenance.db.keys import chunks
 from provenance.db.queries.focus import Focus, identities_of, jobs_of_claims
 from provenance.db.queries.hidden_neighbours import hidden_inputs, hidden_outputs
+from provenance.db.queries.neighbour_rows import child_rows, consumer_rows, parent_rows, shared_rows
 from provenance.db.queries.node_facts import file_nodes, job_nodes
 from provenance.db.queries.shared_inputs import resolve_shared
 from provenance.db.queries.whole_walks import Met, met_above, met_below, met_of
 from provenance.db.selecting import select_among
-from provenance.db.tables import Claim, Identity, Mention, Parent, Producer
-from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, LeftOut, Node, Omitted, plain_role
+from provenance.lineage.graph import Edge, FileNode, Graph, LeftOut, Node, Omitted, plain_role
 
 MOST_COUNTED = 20_000
 """Files beside a picture that are counted; of more it says that there are at least so many."""
 DIRECTIONS = ("ancestors", "descendants", "both")
-
-
-def _role(used: Select[int], *, is_shared: bool) -> ScalarSelect[Any]:
-    # the mention once more, by its place: else SQLite looks through all that the job read for each of its inputs
-    read = aliased(Mention)
-    condition = read.role.in_(SHARED_ROLES) if is_shared else read.role.not_in(SHARED_ROLES)
-    found = used.where(read.job_id == Mention.job_id, read.position == Mention.position, condition)
-    return found.with_only_columns(func.min(read.role)).scalar_subquery()
-
-
-_child = aliased(Claim)
-_READ = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == _child.job_id)
-_PARENTS = (
-    select(
-        Parent.claim_id.label("child"),
-        Parent.identity_id,
-        Identity.file_id,
-        Producer.claim_id,
-        Producer.is_sure,
-        Claim.job_id.label("producer_job"),
-        _READ.exists().label("is_input"),
-        _role(_READ, is_shared=False).label("role"),
-        _role(_READ, is_shared=True).label("shared_role"),
-    )
-    .join(_child, _child.id == Parent.claim_id)
-    .join(Identity, Identity.id == Parent.identity_id)
-    .outerjoin(Producer, Producer.identity_id == Parent.identity_id)
-    .outerjoin(Claim, Claim.id == Producer.claim_id)
-    .where(Parent.claim_id.in_(bindparam("claims", expanding=True)))
-    .order_by(Parent.claim_id, Parent.identity_id, Producer.claim_id)
-    .limit(bindparam("most"))
-)
-_CONSUMERS = (
-    select(Mention.identity_id, Mention.job_id, Mention.role)
-    .where(Mention.identity_id.in_(bindparam("identities", expanding=True)))
-    .order_by(Mention.identity_id, Mention.job_id)
-    .limit(bindparam("most"))
-)
-_USED = select(Mention.job_id).where(Mention.identity_id == Parent.identity_id, Mention.job_id == Claim.job_id)
-_CHILDREN = (
-    select(Parent.identity_id, Parent.claim_id, Claim.job_id, _USED.exists().label("is_input"))
-    .join(Claim, Claim.id == Parent.claim_id)
-    .where(Parent.identity_id.in_(bindparam("identities", expanding=True)))
-    .order_by(Parent.identity_id, Parent.claim_id)
-    .limit(bindparam("most"))
-)
-_SHARED = (
-    select(Mention.job_id, Mention.identity_id, Mention.role)
-    .where(Mention.job_id.in_(bindparam("jobs", expanding=True)), Mention.role.in_(SHARED_ROLES))
-    .order_by(Mention.job_id, Mention.position)
-)
 
 
 @dataclass
@@ -170,7 +117,7 @@ def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[in
             for claim, job in sorted(jobs.items()):
                 if picture.add(f"j{job}") and f"c{claim}" in picture.order:
                     picture.join(f"j{job}", f"c{claim}")
-            parents = _parents_of(connection, part, 4 * picture.limit)
+            parents = parent_rows(connection, part, 4 * picture.limit)
             picture.is_truncated |= len(parents) == 4 * picture.limit
             for (claim, _), rows in _by_input(parents).items():
                 _add_input(picture, jobs[claim], rows, found, inside)
@@ -206,15 +153,6 @@ def _by_input(rows: Iterable[Any]) -> dict[tuple[int, int], list[Any]]:
     return found
 
 
-def _parents_of(connection: Connection, claims: Sequence[int], most: int) -> Sequence[Any]:
-    """Return the parents of these claims, at most so many, once for each claim that they resolve to.
-
-    A row is (child, identity_id, file_id, claim_id, is_sure, producer_job, is_input, role, shared_role): `is_input` is whether the job
-    of the child read it, and did not only declare it as a parent; the roles are those in which it did.
-    """
-    return run(connection, _PARENTS, {"claims": claims, "most": most})
-
-
 def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[str], focus: Focus) -> list[str]:
     """Add the jobs that consumed these files and what they made of them; return the files to go on from."""
     picture.below.update(keys)
@@ -222,12 +160,12 @@ def _one_level_down(connection: Connection, picture: _Picture, keys: Sequence[st
     source_of = _identities_of(connection, keys, focus)
     maker = {f"c{claim}": job for claim, job in jobs_of_claims(connection, _claims_among(keys)).items()}
     for part in chunks(sorted(source_of)):
-        for row in _consumers_of(connection, part, picture.limit):
+        for row in consumer_rows(connection, part, picture.limit):
             sources = [one for one in source_of[row.identity_id] if maker.get(one[0]) != row.job_id]
             if sources and picture.add(f"j{row.job_id}"):
                 for source, is_sure in sources:
                     picture.join(source, f"j{row.job_id}", is_sure=is_sure, role=row.role or "")
-        for row in _children_of(connection, part, picture.limit):
+        for row in child_rows(connection, part, picture.limit):
             sources = [one for one in source_of[row.identity_id] if maker.get(one[0]) != row.job_id]
             if row.is_input and not sources:
                 continue
@@ -256,21 +194,11 @@ def _identities_of(connection: Connection, keys: Sequence[str], focus: Focus) ->
     return found
 
 
-def _consumers_of(connection: Connection, identities: Sequence[int], limit: int) -> Iterable[Any]:
-    """Return (identity_id, job_id, role) of the jobs that mention these identities, those of no output among them."""
-    return run(connection, _CONSUMERS, {"identities": identities, "most": 4 * limit})
-
-
-def _children_of(connection: Connection, identities: Sequence[int], limit: int) -> Iterable[Any]:
-    """Return (identity_id, claim_id, job_id, is_input) of what was made from these identities; see `_parents_of`."""
-    return run(connection, _CHILDREN, {"identities": identities, "most": 4 * limit})
-
-
 def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
     """Add what jobs of the picture shared with many others (calibration, geometry) where there is room."""
     jobs = [int(key[1:]) for key in picture.order if key[0] == "j"]
     for part in chunks(jobs):
-        for key, job, role, is_sure in resolve_shared(connection, run(connection, _SHARED, {"jobs": part})):
+        for key, job, role, is_sure in resolve_shared(connection, shared_rows(connection, part)):
             if picture.add(key):
                 picture.join(key, job, is_sure=is_sure, role=role)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from provenance.db.composed import run
-from provenance.db.queries import files, hidden_neighbours, job_summaries, neighbourhood, node_facts, versions
+from provenance.db.queries import files, hidden_neighbours, job_summaries, neighbour_rows, node_facts, versions
 from provenance.db.tables import File, Job
 
 KEYS = list(range(1, 12))
@@ -22,10 +22,10 @@ QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "jobs of a picture": (node_facts._JOBS, {"jobs": KEYS}),
     "files of a picture": (node_facts._CLAIMED, {"claims": KEYS}),
     "code": (node_facts._SOFTWARE, {"sets": KEYS}),
-    "parents in a picture": (neighbourhood._PARENTS, {"claims": KEYS, "most": 100}),
-    "consumers in a picture": (neighbourhood._CONSUMERS, {"identities": KEYS, "most": 100}),
-    "children in a picture": (neighbourhood._CHILDREN, {"identities": KEYS, "most": 100}),
-    "shared inputs": (neighbourhood._SHARED, {"jobs": KEYS}),
+    "parents in a picture": (neighbour_rows._PARENTS, {"claims": KEYS, "most": 100}),
+    "consumers in a picture": (neighbour_rows._CONSUMERS, {"identities": KEYS, "most": 100}),
+    "children in a picture": (neighbour_rows._CHILDREN, {"identities": KEYS, "most": 100}),
+    "shared inputs": (neighbour_rows._SHARED, {"jobs": KEYS}),
     "inputs of jobs": (hidden_neighbours._INPUTS, {"jobs": KEYS}),
     "uses of files": (hidden_neighbours._USES, {"identities": KEYS, "most": 100}),
     "nothing": (job_summaries._SUMMARIES_OF, {"keys": []}),

@@ -13,7 +13,7 @@ from provenance.db.queries import (
     files,
     focus,
     histories,
-    neighbourhood,
+    neighbour_rows,
     own_inputs,
     pasts,
     relinking,
@@ -124,8 +124,8 @@ def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
 
 
 NEIGHBOURS: dict[str, Callable[[Connection], object]] = {
-    "parents in a picture": lambda connection: neighbourhood._parents_of(connection, [2], 10),
-    "children in a picture": lambda connection: neighbourhood._children_of(connection, [1], 10),
+    "parents in a picture": lambda connection: neighbour_rows.parent_rows(connection, [2], 10),
+    "children in a picture": lambda connection: neighbour_rows.child_rows(connection, [1], 10),
     "parents on a page": lambda connection: files.parents_of(connection, 2),
 }
 
