@@ -7,6 +7,7 @@ are read then, where this version understands them.
 Source: storage.md, "Stored bytes are never migrated"; record.md, "A higher schema_version".
 """
 
+import time
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
@@ -30,6 +31,8 @@ _AN_ITEM = 2000
 """Jobs a work item: some seconds, after which other work has its turn."""
 _AT_ONCE = 100
 """Jobs a transaction: some 0.1 s, so that no record waits longer behind it."""
+_REST = 1.0
+"""Of the time that a transaction took, before the next: a million jobs take an hour, in which people ask questions too."""
 
 
 def enqueue_derivation(parts: Parts) -> bool:
@@ -47,8 +50,9 @@ def derive_again(parts: Parts, key: str) -> None:
     with parts.database.reading.connect() as connection:
         jobs = _stale(connection, int(after))
     for part in chunks(jobs, _AT_ONCE):
-        wanted = list(part)
+        wanted, began = list(part), time.monotonic()
         parts.writer.run(lambda connection, known, wanted=wanted: _derive(connection, known, parts.store, wanted))  # type: ignore[misc]
+        time.sleep(_REST * (time.monotonic() - began))
     if jobs:
         parts.writer.run(lambda connection, _: enqueue(connection, DERIVE, f"{version}:{jobs[-1]}"))
     else:

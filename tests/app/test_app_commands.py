@@ -82,7 +82,7 @@ def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> Non
         "resources": resources,
     }
     Client(live.url).record(a_record(**short))
-    for number, batch_id in ((80, "77121.1@sched1"), (81, "77121.1@sched2"), (82, "77121.10@sched1")):
+    for number, batch_id in ((90, "77121.1@sched1"), (91, "77121.1@sched2"), (92, "77121.10@sched1")):
         Client(live.url).record(numbered(number, batch={"id": batch_id}))
 
     for word in ("8493dace", "8493DACE-f8fd", "77120.85"):
@@ -93,7 +93,7 @@ def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> Non
         retried.stderr
     )
 
-    for word, all_of_them in (("0f8b0000", numbered(80)["job_id"]), ("77121.1", "77121.1@sched2")):
+    for word, all_of_them in (("0f8b0000", numbered(90)["job_id"]), ("77121.1", "77121.1@sched2")):
         several = live.run("job", word)
         assert (several.returncode, several.stdout) == (1, "")
         assert f"Several jobs begin with {word}" in several.stderr

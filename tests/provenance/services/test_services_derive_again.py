@@ -92,7 +92,7 @@ def test_recipes_of_a_version_that_left_out_standard_input_are_made_again(
     code = {"software": [{"name": "x", "revision": "1" * 40}], "inputs": [{"name": "raw", "sha256": "a" * 64}]}
     commands = [{"argv": ["cat"], **more} for more in ({"stdin_sha256": "b" * 64}, {"stdin_sha256": "c" * 64}, {})]
     with monkeypatch.context() as earlier:
-        earlier.setattr("provenance.records.recipes._standard_input", lambda _: [])
+        earlier.setattr("provenance.records.recipes._read_from", lambda _: [])
         earlier.setattr("provenance.db.recording.job_rows.INDEX_VERSION", 3)
         production.record(
             *(record_of(number, command=command, **code) for number, command in enumerate(commands, start=1))
