@@ -32,7 +32,7 @@ _AN_ITEM = 2000
 _AT_ONCE = 100
 """Jobs a transaction: some 0.1 s, so that no record waits longer behind it."""
 _REST = 1.0
-"""Of the time that a transaction took, before the next: a million jobs take an hour, in which people ask questions too."""
+"""Of the time that a transaction took, before the next: people ask questions meanwhile."""
 
 
 def enqueue_derivation(parts: Parts) -> bool:
