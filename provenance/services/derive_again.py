@@ -19,7 +19,7 @@ from provenance.db.recording.job_rows import INDEX_VERSION
 from provenance.db.tables import Derivation, Job, LedgerEntry, UnreadRecord
 from provenance.records.decoding import decode_record
 from provenance.services.derive_jobs import ReadJob, derive_jobs
-from provenance.services.held_jobs import HeldJob, fill_records, read_together
+from provenance.services.held_jobs import HeldJob, fill_taken, read_together
 from provenance.services.ledger import Documents, read_entries
 from provenance.services.record_jobs import record_jobs
 from provenance.services.submissions import Submission
@@ -68,7 +68,7 @@ def _stale(connection: Connection, after: int) -> list[int]:
 def _derive(connection: Connection, known: KnownKeys, store: Documents, keys: Sequence[int]) -> None:
     query = select(Job.id, Job.received_at).where(Job.id.in_(keys), Job.index_version < INDEX_VERSION)
     held = {key: HeldJob(key, received_at, {}, {}) for key, received_at in connection.execute(query)}
-    fill_records(connection, store, held)
+    fill_taken(connection, store, held)
     derive_jobs(
         connection,
         known,

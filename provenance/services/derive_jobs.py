@@ -16,6 +16,7 @@ from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.aliases import join_sightings
 from provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
 from provenance.db.tables import AwaitedBlob
+from provenance.db.turns import begin_deriving
 from provenance.records.gaps import Findings, Gap, find_gaps, level_of
 from provenance.records.job_record import FAILED
 from provenance.services.classification_work import enqueue_failures
@@ -51,6 +52,7 @@ def derive_jobs(connection: Connection, known: KnownKeys, jobs: Sequence[ReadJob
     """Write the rows of these jobs, no two of them the same; return how each is graded, in order."""
     if not jobs:
         return []
+    begin_deriving(connection)
     readings = [job.reading for job in jobs]
     findings = find_for(connection, known, readings)
     gradings = [grade(reading, found) for reading, found in zip(readings, findings, strict=True)]

@@ -12,6 +12,7 @@ from provenance.db.keys import chunks
 from provenance.db.recording.packing import unpack
 from provenance.db.selecting import select_among, select_by
 from provenance.db.tables import Job
+from provenance.db.turns import take_jobs
 from provenance.records.merging import Contradiction, fill, merge_witnesses
 from provenance.records.references import referenced_blobs
 from provenance.records.repairing import read_plain, without_unfit
@@ -71,13 +72,22 @@ class HeldJob(NamedTuple):
 def load_held(
     connection: Connection, store: Documents, wanted: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], HeldJob]:
-    """Return what is held of each job in `wanted`, by (job_id, experiment key); jobs not recorded are left out."""
+    """Return what is held of each job in `wanted`, by (job_id, experiment key); jobs not recorded are left out.
+
+    Others who change these jobs wait from here on until the transaction ends.
+    """
     found: dict[tuple[str, int], HeldJob] = {}
     for key, row in select_by(connection, _JOBS, ("id", "received_at"), ("uuid", "experiment_id"), wanted).items():
         found[key] = HeldJob(row[0], row[1], {}, {})
     if found:
-        fill_records(connection, store, {job.key: job for job in found.values()})
+        fill_taken(connection, store, {job.key: job for job in found.values()})
     return found
+
+
+def fill_taken(connection: Connection, store: Documents, jobs: dict[int, HeldJob]) -> None:
+    """Read the records of these jobs, of which rows are written next: a witness that another process adds comes before or after."""
+    take_jobs(connection, jobs)
+    fill_records(connection, store, jobs)
 
 
 def fill_records(connection: Connection, store: Documents, jobs: dict[int, HeldJob]) -> None:

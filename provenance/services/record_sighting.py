@@ -17,6 +17,7 @@ from provenance.db.recording.aliases import alias_files
 from provenance.db.recording.identities import FileKey, see_identity
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Claim, File, Identity, Job, Producer, Sighting, TaskRow
+from provenance.db.turns import stop_derivations
 from provenance.errors import BadInputError
 from provenance.records.checks import checksum_problem, name_problem
 from provenance.records.job_record import Digest, ExperimentName, JobId, Name, Word
@@ -100,6 +101,7 @@ def record_sighting(
         BadInputError: the sighting cannot be read.
     """
     seen = read_sighting(document)
+    stop_derivations(connection)
     experiment = intern_experiments(connection, known, {seen.experiment})[seen.experiment]
     file, identity = _intern_file(connection, known, seen, experiment)
     text = _text(document)
@@ -125,6 +127,7 @@ def write_sighting_row(
 ) -> None:
     """Write the row of a sighting whose ledger entry is there, and join it."""
     seen = read_sighting(document)
+    stop_derivations(connection)
     experiment = intern_experiments(connection, known, {seen.experiment})[seen.experiment]
     file, identity = _intern_file(connection, known, seen, experiment)
     provenance = seen.provenance

@@ -15,18 +15,20 @@ from provenance.db.tables import (
     GapSet,
     Job,
     JobClosure,
+    Possession,
     SoftwareRow,
     SoftwareSetMember,
 )
+from provenance.db.turns import begin_deriving, wait_for_derivations
 from provenance.records.job_record import FAILED
 from provenance.services.classification_work import enqueue_failures
 from provenance.services.derive_jobs import grade, write_awaited
 from provenance.services.evaluation_work import enqueue_evaluations
 from provenance.services.findings import find_for, pending_of
-from provenance.services.held_jobs import HeldJob, fill_records, read_together
+from provenance.services.held_jobs import HeldJob, fill_taken, read_together
 from provenance.services.ledger import Documents
 from provenance.services.recorded_bodies import find_holders
-from provenance.services.work import Parts, enqueue
+from provenance.services.work import Parts, enqueue, enqueue_all
 
 REFRESH = "refresh"
 _AT_ONCE = 200
@@ -34,10 +36,21 @@ _AT_ONCE = 200
 
 
 def blob_arrived(connection: Connection, sha256: str) -> None:
-    """Have the jobs looked at again that wait for this blob, where there are any."""
+    """Have the jobs looked at again that wait for this blob, where there are any.
+
+    Another process may record such a job at the same moment, and see no blob where this one sees no job: sealing asks again.
+    """
     waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).limit(1)
     if connection.execute(waits).first() is not None:
         enqueue(connection, REFRESH, f"blob:{sha256}")
+
+
+def blobs_there(connection: Connection, digests: Sequence[str]) -> None:
+    """Have the jobs looked at again that wait for any of these blobs, which somebody possesses."""
+    waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == Possession.sha256).exists()
+    for part in chunks(digests):
+        found = connection.execute(select(Possession.sha256).where(Possession.sha256.in_(part), waits))
+        enqueue_all(connection, REFRESH, [f"blob:{sha256}" for sha256 in sorted({row[0] for row in found})])
 
 
 def blob_erased(connection: Connection, experiment: str, sha256: str) -> None:
@@ -63,6 +76,7 @@ def capsule_registered(connection: Connection, entry: int) -> None:
 def refresh(parts: Parts, key: str) -> None:
     """Bring grade and gaps of the jobs that `key` names up to date, some hundreds a transaction."""
     kind, _, sha256 = key.partition(":")
+    wait_for_derivations(parts.database)
     with parts.database.reading.connect() as connection:
         jobs = _FINDERS[kind](connection, sha256) if kind != "named" else _jobs_naming(connection, parts.store, sha256)
     for part in chunks(jobs, _AT_ONCE):
@@ -72,11 +86,12 @@ def refresh(parts: Parts, key: str) -> None:
 
 def refresh_jobs(connection: Connection, known: KnownKeys, store: Documents, jobs: Sequence[int]) -> None:
     """Compute grade and gaps of these jobs anew, and write what changed."""
+    begin_deriving(connection)
     held = {
         key: HeldJob(key, received_at, {}, {})
         for key, received_at in connection.execute(select(Job.id, Job.received_at).where(Job.id.in_(jobs)))
     }
-    fill_records(connection, store, held)
+    fill_taken(connection, store, held)
     keys = list(held)
     readings = [read_together(held[key].records_but(None)) for key in keys]
     findings = find_for(connection, known, readings)

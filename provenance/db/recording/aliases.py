@@ -20,6 +20,7 @@ from provenance.db.recording.job_rows import STATES
 from provenance.db.recording.linking import link_files
 from provenance.db.selecting import select_among
 from provenance.db.tables import Claim, File, Identity, Job, Parent, Sighting
+from provenance.db.turns import take_files
 
 _OF_FILE = "SELECT DISTINCT file_id FROM sightings WHERE file_id {among}"
 _OF_JOB = "SELECT DISTINCT file_id FROM sightings WHERE job_uuid {among}"
@@ -101,6 +102,7 @@ def _concerned_files(connection: Connection, jobs: Mapping[int, str], unclaimed:
 def alias_files(connection: Connection, files: Iterable[int]) -> None:
     """Bring the aliases of these files, which were sighted, up to date, and the edges of their names."""
     for part in chunks(sorted(files)):
+        take_files(connection, part)
         desired: dict[tuple[int, int], Alias] = {}
         for seen in sorted(_sightings(connection, part), key=lambda seen: seen.rank):
             for birth in _births(connection, seen):

@@ -14,6 +14,7 @@ from provenance.db.recording.job_rows import ClaimRow, MentionRow, claim_rows, m
 from provenance.db.recording.linking import is_crowd, unlinked_files
 from provenance.db.selecting import change_among, select_among
 from provenance.db.tables import Claim, File, Identity, Mention, Parent
+from provenance.db.turns import take_files
 from provenance.records.job_record import JobRecord
 
 _CLAIMS = "SELECT id, file_id FROM claims WHERE job_id {among}"
@@ -198,6 +199,7 @@ def remove_files(connection: Connection, jobs: Sequence[int]) -> Removed:
         claimed.update(row[1] for row in claims)
         for statement in (_READ, _DECLARED):
             named.update(row[0] for row in select_among(connection, statement, part))
+        take_files(connection, claimed | named)
         unlink_claims(connection, [row[0] for row in claims])
         change_among(connection, "DELETE FROM mentions WHERE job_id {among}", part)
     return Removed(claimed, claimed | named)

@@ -12,6 +12,7 @@ from provenance.db.recording.edges import CROWD, ClaimFacts, IdentityFacts, Link
 from provenance.db.recording.job_rows import STATES
 from provenance.db.selecting import change_among, select_among
 from provenance.db.tables import Producer
+from provenance.db.turns import take_files
 
 _SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
@@ -82,6 +83,7 @@ def unlinked_files(connection: Connection, identities: Iterable[int]) -> set[int
 def _relink(connection: Connection, files: Sequence[int]) -> None:
     if not files:
         return
+    take_files(connection, files)
     claims = _claims(connection, files)
     crowds = [number for number, found in claims.items() if is_crowd(found)]
     change_among(connection, "UPDATE files SET is_crowded = TRUE WHERE id {among}", crowds)

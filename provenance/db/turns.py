@@ -1,0 +1,74 @@
+"""Turns that processes on one PostgreSQL take, where one derives from what another is about to commit.
+
+Grade and gaps of a job follow from what is there beside its record: blobs, the commit of its code. A process that looked before
+another committed these, and commits after that one looked which jobs lack them, would leave a gap for ever. So whoever derives
+says so until its transaction ends, and whoever looks for the jobs that lack something waits for those who derive at that moment.
+Those who begin later see what came, and need not be waited for. On SQLite one transaction writes at a time: nothing to do.
+"""
+
+import time
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from provenance.db.driver import fetch
+from provenance.db.engines import Database
+from provenance.db.selecting import select_among
+from provenance.errors import UnreachableError
+
+_DERIVING = 1_823_011
+"""Names the lock; PostgreSQL shows a single 64-bit key below 2**32 as `objid`. Any number that nothing else uses."""
+_HOLDERS = (
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1"
+    " AND objid = ? AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_PAUSE = 0.02
+"""Seconds between two looks; a transaction that records takes some milliseconds, a batch up to a second."""
+_PATIENCE = 300.0
+"""Seconds after which one that still derives is taken to hang; who waits tries again later."""
+
+
+def begin_deriving(connection: Connection) -> None:
+    """Have those who look for jobs that lack something wait until this transaction ends. Call it before looking what is there."""
+    if connection.dialect.name == "postgresql":
+        fetch(connection, "SELECT pg_advisory_xact_lock_shared(?)", (_DERIVING,))
+
+
+def wait_for_derivations(database: Database) -> None:
+    """Return when every transaction that derives now has ended.
+
+    Raises:
+        UnreachableError: one has not after five minutes.
+    """
+    if database.is_sqlite:
+        return
+    give_up_at = time.monotonic() + _PATIENCE
+    with database.reading.connect() as connection:
+        seen = set(fetch(connection, _HOLDERS, (_DERIVING,)))
+        while seen:
+            time.sleep(_PAUSE)
+            seen &= set(fetch(connection, _HOLDERS, (_DERIVING,)))
+            if time.monotonic() > give_up_at:
+                raise UnreachableError("Another process has been writing for five minutes; tried again later.")
+
+
+def stop_derivations(connection: Connection) -> None:
+    """Wait for those who derive now, and have others wait until this transaction ends: both look for what the other writes."""
+    if connection.dialect.name == "postgresql":
+        fetch(connection, "SELECT pg_advisory_xact_lock(?)", (_DERIVING,))
+
+
+def take_jobs(connection: Connection, keys: Iterable[int]) -> None:
+    """Have others who change these jobs wait until this transaction ends; call it before reading the records to derive from."""
+    _take(connection, "SELECT id FROM jobs WHERE id {among} ORDER BY id FOR NO KEY UPDATE", keys)
+
+
+def take_files(connection: Connection, keys: Iterable[int]) -> None:
+    """Have others who link these files wait until this transaction ends; call it before reading who claims and names them."""
+    _take(connection, "SELECT id FROM files WHERE id {among} ORDER BY id FOR NO KEY UPDATE", keys)
+
+
+def _take(connection: Connection, statement: str, keys: Iterable[int]) -> None:
+    # not FOR UPDATE: that would wait for whoever wrote a row that points at one of these, and both would wait for each other
+    if connection.dialect.name == "postgresql":
+        select_among(connection, statement, keys)

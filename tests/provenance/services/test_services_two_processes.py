@@ -1,0 +1,215 @@
+"""Two processes on one PostgreSQL: what one derives from while the other commits it is found by whichever comes last.
+
+A process is a writer of its own. What the first has not committed yet is held open here until the second waits for it, or ended
+without waiting.
+"""
+
+import random
+import shutil
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from drawn_productions import graph_of, productions
+from graph_reading import read_graph
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from production_samples import MOMENT
+from recorded_sample import git, make_repository
+from sqlalchemy import URL, select, text
+
+from archive.opening import open_store
+from provenance.db.engines import Database, open_database
+from provenance.db.keys import KnownKeys
+from provenance.db.tables import Base, GapSet, Job
+from provenance.db.writer import Writer
+from provenance.records.decoding import decode_record
+from provenance.services.background import HANDLERS
+from provenance.services.record_jobs import record_jobs
+from provenance.services.record_sighting import record_sighting
+from provenance.services.repositories import register_repository
+from provenance.services.seal_ledger import seal_all
+from provenance.services.store_blobs import settle_blob
+from provenance.services.submissions import Submission
+from provenance.services.work import Parts, drain
+
+JOB = "00000000-0000-4000-8000-000000000001"
+SETTLED = 0.3
+"""Seconds in which the second would end that does not wait."""
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
+    """Yield what the second process works with."""
+    writer = Writer(database.writing)
+    yield Parts(database, writer, open_store(f"file:{tmp_path / 'archive'}"), tmp_path / "mirrors")
+    writer.close()
+
+
+def test_job_recorded_while_its_code_is_resolved_has_no_gap(parts: Parts, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "joining")
+    register(parts, repository)
+    software = [{"name": "joining", "repository": str(repository), "revision": git(repository, "rev-parse", "HEAD")}]
+    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [job(9, software=software)]))
+
+    with unfinished(parts, job(1, software=software)) as commit:
+        second = threading.Thread(target=drain, args=(parts, HANDLERS))
+        second.start()
+        second.join(SETTLED)
+        assert second.is_alive()
+        commit()
+        second.join(30)
+
+    assert not second.is_alive()
+    assert "software-unresolved" not in gaps(parts)
+
+
+def test_job_recorded_while_its_blob_comes_is_found_by_the_next_sealing(parts: Parts) -> None:
+    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [job(9)]))
+    data = b"what the job said\n"
+    sha256 = parts.store.put(data).sha256
+    with unfinished(parts, job(1, logs=[{"name": "stdout", "sha256": sha256}])) as commit:
+        assert parts.writer.run(lambda connection, known: settle_blob(connection, known, "toyexp", sha256))
+        commit()
+    assert "log-missing" in gaps(parts)
+
+    seal_all(parts.database, parts.writer, parts.store)
+    drain(parts, HANDLERS)
+
+    assert "log-missing" not in gaps(parts)
+
+
+def test_witnesses_that_come_at_once_are_both_in_the_job(parts: Parts) -> None:
+    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [job(1)]))
+
+    meanwhile(
+        parts,
+        job(1, witness="condor", host={"hostname": "node1"}),
+        job(1, witness="agent", task={"task_id": "t1", "unit": "unit-7"}),
+    )
+
+    with parts.database.reading.connect() as connection:
+        row = connection.execute(select(Job.unit, Job.host_id)).one()
+    assert row.unit == "unit-7"
+    assert row.host_id is not None
+
+
+def test_file_that_one_process_makes_while_another_reads_it_is_linked(parts: Parts) -> None:
+    names = {"name": "a.root"}
+    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [job(9, inputs=[names])]))
+
+    meanwhile(
+        parts,
+        job(1, outputs=[{**names, "size_bytes": 7, "checksums": ["adler32:00000001"]}]),
+        job(2, inputs=[{**names, "checksums": ["adler32:00000001"]}]),
+    )
+
+    with parts.database.reading.connect() as connection:
+        edges = read_graph(connection)["edges"]
+    assert {seen[3] for seen, _, _ in edges} == {"", "adler32:00000001"}
+    assert len(edges) == 3
+
+
+def meanwhile(parts: Parts, first: Submission, then: Submission) -> None:
+    """Record `then` while another process has recorded `first` and not committed yet; check that it waits."""
+    with unfinished(parts, first) as commit:
+        second = threading.Thread(
+            target=lambda: parts.writer.run(
+                lambda connection, known: record_jobs(connection, known, parts.store, [then])
+            )
+        )
+        second.start()
+        second.join(SETTLED)
+        assert second.is_alive()
+        commit()
+        second.join(30)
+    assert not second.is_alive()
+
+
+@settings(max_examples=12, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+@given(sent=productions(), chance=st.randoms(use_true_random=False))
+def test_what_two_processes_record_at_once_is_what_one_would_have(
+    sent: list[tuple[str, Any, str | None]],
+    chance: random.Random,
+    database: Database,
+    sqlite_template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    alone = open_database(f"sqlite:///{shutil.copy(sqlite_template, tmp_path_factory.mktemp('alone'))}")
+    expected = graph_of(alone, [[item] for item in sent])
+    alone.dispose()
+    empty(database)
+    places: dict[str, int] = {}
+    shares: tuple[list[Any], list[Any]] = ([], [])
+    for item in sent:  # what one witness says of a job comes in its order
+        whose = f"{item[1].get('job_id', chance.random())} {item[1].get('witness')}"
+        shares[places.setdefault(whose, chance.randint(0, 1))].append(item)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(partial(record_all, database.writing.url, open_store("memory:")), shares))
+
+    with database.reading.connect() as connection:
+        assert read_graph(connection) == expected
+
+
+def empty(database: Database) -> None:
+    with database.writing.begin() as connection:
+        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+
+
+def record_all(url: URL, store: Any, sent: list[tuple[str, Any, str | None]]) -> None:
+    """Record one after the other, as a process of its own does."""
+    database = open_database(url.render_as_string(hide_password=False))
+    writer = Writer(database.writing)
+    for kind, document, reason in sent:
+        if kind == "record":
+            items = [Submission(decode_record(msgspec.json.encode(document)), MOMENT, "tester", reason)]
+            writer.run(lambda connection, known, items=items: record_jobs(connection, known, store, items))  # type: ignore[misc]
+        else:
+            writer.run(
+                lambda connection, known, seen=document: record_sighting(connection, known, seen, received_at=MOMENT)  # type: ignore[misc]
+            )
+    writer.close()
+    database.dispose()
+
+
+@contextmanager
+def unfinished(parts: Parts, submission: Submission) -> Iterator[Any]:
+    """Record a job as the first process does; yields what commits it."""
+    with parts.database.writing.connect() as connection:
+        record_jobs(connection, KnownKeys(), parts.store, [submission])
+        yield connection.commit
+
+
+def job(number: int, witness: str = "hook", **facts: Any) -> Submission:
+    body = {
+        "schema_version": 1,
+        "job_id": f"{JOB[:-1]}{number}",
+        "witness": witness,
+        "experiment": "toyexp",
+        "state": "succeeded",
+        "started_at": "2026-11-24T00:00:00Z",
+        **facts,
+    }
+    return Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
+
+
+def register(parts: Parts, repository: Path) -> None:
+    parts.writer.run(lambda connection, known: register_repository(connection, known, "joining", str(repository)))
+
+
+def gaps(parts: Parts) -> list[str]:
+    """Return the codes of the job's gaps, as they are kept."""
+    query = select(GapSet.document).join(Job, Job.gap_set_id == GapSet.id).where(Job.uuid == JOB)
+    with parts.database.reading.connect() as connection:
+        return list(msgspec.json.decode(connection.execute(query).scalar_one()))
