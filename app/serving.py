@@ -5,7 +5,6 @@ waiting jobs again) runs in a thread of each worker; it is leased, so that worke
 Source: gunicorn's documentation, "Custom Application", "Settings", "Server Hooks".
 """
 
-import gc
 import logging
 import os
 import threading
@@ -19,6 +18,7 @@ from gunicorn.app.base import BaseApplication
 from app.config import Settings
 from app.factory import create_app
 from app.lingering import LingeringWorker
+from app.sparing import share_arena, spare_collections
 from app.wiring import Service
 from provenance.db.statistics import refresh_statistics
 from provenance.errors import BadInputError, UnreachableError
@@ -100,6 +100,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             "SQLite has one writer: more than one worker needs PostgreSQL (JOBPROV_DATABASE_URL).",
             {"JOBPROV_WORKERS": ["1 on SQLite"]},
         )
+    share_arena()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     server = Server(settings, ready)
     try:
@@ -155,16 +156,6 @@ def _begin_work(worker: Any) -> None:
     worker.jobprov_work = (stop, thread)
     thread.start()
     spare_collections()
-
-
-def spare_collections() -> None:
-    """Look for cycles seldom, and never among what start-up made: a batch's records are many objects and none of them cyclic.
-
-    With Python's own thresholds a fifth of the time of recording goes into looking.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _close_service(_server: Any, worker: Any) -> None:

@@ -7,6 +7,7 @@ Use cases know none of this; they take a connection and a store. Errors of the a
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Semaphore
 from typing import TypeVar, cast
 
 from sqlalchemy import Connection, text
@@ -36,6 +37,7 @@ class Service:
         tokens: what write tokens allow.
         unclaimed: blobs that came before the record that says whose they are.
         excerpts: what records have in common, sent once.
+        batch_turns: taken by those who decode a batch: one is decoded while another is written, and more would only take memory.
     """
 
     settings: Settings
@@ -45,6 +47,7 @@ class Service:
     tokens: TokenBook
     unclaimed: Unclaimed
     excerpts: Excerpts
+    batch_turns: Semaphore
     _record: "Callable[[Connection, KnownKeys, Sequence[Submission]], list[Outcome]]" = field(repr=False)
 
     @contextmanager
@@ -108,7 +111,9 @@ def open_service(settings: Settings) -> Service:
         unclaimed.adopt(connection, known, [submission.decoded for submission in submissions])
         return record_jobs(connection, known, store, submissions)
 
-    return Service(settings, database, store, Writer(database.writing), tokens, unclaimed, Excerpts(), record)
+    return Service(
+        settings, database, store, Writer(database.writing), tokens, unclaimed, Excerpts(), Semaphore(2), record
+    )
 
 
 def get_service() -> Service:

@@ -31,8 +31,7 @@ def measure_questions(settings: dict[str, str], trees: int) -> None:
         _print("file by name: what made it", _waits(address, paths), 3)
         for name, path, times, mark in _QUESTIONS:
             _print(name, _waits(address, [path] * times), mark)
-        megabytes = max(_peak_bytes(process) for process in children(server)) / 1e6
-        print_figure(Figure("resident memory of the worker, at most", megabytes, "MB", mark=200))
+        print_memory(server, "asked")
 
 
 def _waits(address: str, paths: Sequence[str]) -> list[float]:
@@ -44,6 +43,12 @@ def _waits(address: str, paths: Sequence[str]) -> list[float]:
 def _print(name: str, waits: list[float], mark: float | None) -> None:
     slowest = f"p99 {slowest_hundredth(waits):.1f} ms" if len(waits) >= 100 else f"slowest {max(waits) * 1e3:.1f} ms"  # noqa: PLR2004
     print_figure(Figure(name, middle(waits), "ms", mark=mark, note=slowest))
+
+
+def print_memory(server: int, what: str) -> None:
+    """Print the most memory that a worker of a service had, and what it did."""
+    megabytes = max(_peak_bytes(process) for process in children(server)) / 1e6
+    print_figure(Figure(f"resident memory of a worker, {what}, at most", megabytes, "MB", mark=200))
 
 
 def _peak_bytes(process: int) -> int:

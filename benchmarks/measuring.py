@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select
 
 from app.config import load_settings
-from app.serving import spare_collections
+from app.sparing import spare_collections
 from app.wiring import Service, open_service
 from benchmarks import limits, reading, recording, sizes
-from benchmarks.asking import measure_questions
+from benchmarks.asking import measure_questions, print_memory
 from benchmarks.campaign import generate_jobs
 from benchmarks.places import Place, open_place
 from benchmarks.processes import running_service, settle
@@ -168,6 +168,7 @@ def _measure_http(place: Place, jobs: int, best: Limits, marks: dict[str, int]) 
         work = recording.record_batches(address, server, place.process, more[500:BATCH_JOBS])
         name, mark = "HTTP, batches of 500", marks["batches"]
         print_figure(Figure(name, work.rate, "jobs/s", is_rate=True, mark=mark, limit=best.batches, note=work.note))
+        print_memory(server, "sent batches")
         settle()
         work = recording.record_singles(address, server, place.process, more[BATCH_JOBS:])
         waits = (

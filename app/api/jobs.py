@@ -106,8 +106,15 @@ def post_batch() -> Response:
     Also where one of them is no JSON. A body that cannot be taken apart is refused as a whole and kept as a dead letter.
     """
     grant = recording_grant()
+    sent = [read_body(BATCH_BYTES)]
+    with get_service().batch_turns:
+        return json_answer(_record_batch(grant, sent.pop()))  # whole, it would be held as long as its parts are worked on
+
+
+def _record_batch(grant: Grant, sent: bytes) -> BatchAnswer:
     now = datetime.now(UTC)
-    bodies = _read_batch(grant)
+    bodies = _split(grant, sent)
+    del sent
     results: list[BatchResult | None] = [None] * len(bodies)
     taken: dict[int, DecodedRecord] = {}
     letters: list[Undecoded] = []
@@ -128,7 +135,7 @@ def post_batch() -> Response:
         results[place] = batch_result(outcome, here)
     forget_tails(zip(taken.values(), outcomes, strict=True))
     _keep_letters(letters)
-    return json_answer(BatchAnswer([result for result in results if result is not None]))
+    return BatchAnswer([result for result in results if result is not None])
 
 
 @section.call(
@@ -170,8 +177,7 @@ def _read_record(grant: Grant) -> tuple[bytes, list[bytes]]:
     return get_service().excerpts.unfold(grant.experiment, read_body(LIMIT_BYTES + HEAD_BYTES))
 
 
-def _read_batch(grant: Grant) -> list[bytes]:
-    body = read_body(BATCH_BYTES)
+def _split(grant: Grant, body: bytes) -> list[bytes]:
     try:
         return read_batch(body)
     except BadInputError as problem:

@@ -23,7 +23,8 @@ _lock = threading.Lock()
 CHUNK = 400
 """Names a statement: well under SQLite's limit of bound parameters, and enough that round trips do not count."""
 
-_LIMIT = 200_000
+_LIMIT = 10_000
+"""Rows of a table that are remembered: some 2 MB. What a job names was mostly written moments before."""
 _RESERVE = 64
 """Keys that one round trip to PostgreSQL reserves for a table; those that a process does not come to use are left out."""
 _NEXT = "SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM generate_series(1, ?)"

@@ -12,7 +12,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 LONGEST_PART = 256 * 1024
-MOST_BYTES = 8 * 1024 * 1024
+MOST_BYTES = 4 * 1024 * 1024
 
 
 class _Known(NamedTuple):

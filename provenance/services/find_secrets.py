@@ -17,7 +17,7 @@ from provenance.records.decoding import DecodedRecord
 from provenance.records.job_record import JobRecord
 
 _SHORTEST = 12  # what is shorter no rule finds
-_REMEMBERED = 32_768
+_REMEMBERED = 8192
 _HARMLESS = re.compile(r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-9a-f]{6,128}")  # digests, ids, times
 
 

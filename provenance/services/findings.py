@@ -160,7 +160,7 @@ def possessed_blobs(connection: Connection, experiment: str, digests: Iterable[s
 
 def _possessed(connection: Connection, notes: dict[Any, Any], experiment: str, digests: set[str]) -> set[str]:
     held: set[str] = notes.setdefault(("possessed", experiment), set())
-    if len(held) > 500_000:  # noqa: PLR2004 - 60 MB; a fresh start costs one query a batch
+    if len(held) > 20_000:  # noqa: PLR2004 - 2 MB; a fresh start costs one query a batch
         held.clear()
     unknown = sorted(digests - held)
     if unknown and (key := fetch(connection, "SELECT id FROM experiments WHERE name = ?", (experiment,))):
