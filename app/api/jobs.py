@@ -108,7 +108,8 @@ def post_batch() -> Response:
     grant = recording_grant()
     sent = [read_body(BATCH_BYTES)]
     with get_service().batch_turns:
-        return json_answer(_record_batch(grant, sent.pop()))  # whole, it would be held as long as its parts are worked on
+        # popped: whole, it would be held as long as its parts are worked on
+        return json_answer(_record_batch(grant, sent.pop()))
 
 
 def _record_batch(grant: Grant, sent: bytes) -> BatchAnswer:
