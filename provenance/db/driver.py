@@ -18,7 +18,7 @@ def fetch(connection: Connection, statement: str, values: Sequence[Any] = ()) ->
     """Return the rows of a statement."""
     cursor = _cursor(connection)
     try:
-        cursor.execute(_native(statement, connection.dialect.name), values)
+        _execute(cursor, connection.dialect.name, statement, values)
         rows: list[Row] = cursor.fetchall()
     except connection.dialect.loaded_dbapi.Error as problem:
         raise _wrapped(connection, statement, problem) from problem
@@ -28,7 +28,7 @@ def fetch(connection: Connection, statement: str, values: Sequence[Any] = ()) ->
 def change(connection: Connection, statement: str, values: Sequence[Any] = ()) -> None:
     """Run a statement that returns no rows."""
     try:
-        _cursor(connection).execute(_native(statement, connection.dialect.name), values)
+        _execute(_cursor(connection), connection.dialect.name, statement, values)
     except connection.dialect.loaded_dbapi.Error as problem:
         raise _wrapped(connection, statement, problem) from problem
 
@@ -55,6 +55,15 @@ def _cursor(connection: Connection) -> Any:
     if not connection.in_transaction():
         connection.begin()  # as SQLAlchemy does before its own first statement
     return connection.connection.cursor()
+
+
+def _execute(cursor: Any, dialect: str, statement: str, values: Sequence[Any]) -> None:
+    if dialect == "sqlite":
+        cursor.execute(statement, values)
+    else:
+        cursor.execute(
+            _native(statement, dialect), values, prepare=True
+        )  # it comes again; `reading_cursor.py` goes by this
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,10 @@
 Source: storage.md, "SQLite, PostgreSQL" (WAL, synchronous FULL, BEGIN IMMEDIATE for the one writer).
 """
 
+import math
 import sqlite3
+import time
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from provenance.errors import UnreachableError
 
@@ -20,6 +23,10 @@ _WRITING_CACHE, _READING_CACHE = 24_576, 8192
 """Kilobytes of pages that a connection keeps: a worker has one that writes, and one a thread that reads what the system keeps as well."""
 _WRITING_STATEMENTS = 512
 """Prepared statements that the writer keeps: some tables have one for each power of two of rows."""
+_PREPARED_STATEMENTS = 300
+"""What a connection to PostgreSQL keeps prepared; a page alone asks some forty."""
+_JUST_USED = 1.0
+"""Seconds after which a connection may have been lost without anybody having seen."""
 
 
 class Database(NamedTuple):
@@ -60,20 +67,22 @@ def open_database(url: str) -> Database:
     if parsed.get_backend_name() == "postgresql":
         _need_psycopg()
         parsed = parsed.set(drivername="postgresql+psycopg")
-        from provenance.db.limited_cursor import LimitedCursor  # noqa: PLC0415 - its driver comes with PostgreSQL alone
+        from provenance.db.reading_cursor import PLANNED_ONCE, ReadingCursor  # noqa: PLC0415 - its driver comes with PostgreSQL alone
 
         reading = create_engine(
             parsed,
             pool_size=12,
             max_overflow=8,
-            pool_pre_ping=True,
+            pool_use_lifo=True,  # the one that was just used has its statements prepared and its caches warm
             isolation_level="REPEATABLE READ",
-            connect_args={"cursor_factory": LimitedCursor},
+            connect_args={"cursor_factory": ReadingCursor},
         )
         # its own: a connection that somebody rolled back has forgotten every statement that it prepared
         writing = create_engine(parsed, pool_size=1, max_overflow=4, pool_pre_ping=True)
-        for engine in (reading, writing):
-            event.listen(engine, "connect", _set_up_postgresql)
+        for engine, more in ((reading, (PLANNED_ONCE,)), (writing, ())):
+            event.listen(engine, "connect", partial(_set_up_postgresql, more))
+        event.listen(reading, "checkin", _note_use)
+        event.listen(reading, "checkout", partial(_ask_if_idle, reading))
         return Database(reading, writing)
     raise UnreachableError(f"{parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL.")
 
@@ -88,10 +97,26 @@ def _need_psycopg() -> None:
         ) from None
 
 
-def _set_up_postgresql(connection: Any, _record: Any) -> None:
+def _set_up_postgresql(more: Sequence[str], connection: Any, _record: Any) -> None:
     """Tell the planner that a page found by an index is no dearer than the next one: its default is for disks that turn."""
-    connection.execute("SET random_page_cost = 1.1")
+    connection.prepared_max = _PREPARED_STATEMENTS
+    for statement in ("SET random_page_cost = 1.1", *more):
+        connection.execute(statement)
     connection.commit()
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _ask_if_idle(engine: Engine, connection: Any, record: Any, _proxy: Any) -> None:
+    """Ask a connection whether its server is still there, unless it was just used: a question in five is such a round trip else."""
+    if time.monotonic() - record.info.get("used_at", -math.inf) < _JUST_USED:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as problem:
+        raise DisconnectionError from problem  # the pool tries another
 
 
 def _open_sqlite(url: str, file: str | None) -> Database:

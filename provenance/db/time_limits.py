@@ -1,7 +1,7 @@
 """Ends what takes a database too long for somebody who waits.
 
 A limit holds for all that runs inside it together. PostgreSQL knows one for each statement alone: before a statement it is told what
-is left (`limited_cursor.py`), where that is another number by now. A limit inside another never lasts longer than that.
+is left (`reading_cursor.py`), where that is another number by now. A limit inside another never lasts longer than that.
 """
 
 import contextlib

@@ -15,7 +15,6 @@ from provenance.db.queries.named_files import is_named
 from provenance.db.queries.node_facts import file_url, job_url
 from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
-from provenance.db.selecting import select_among
 from provenance.db.tables import (
     Claim,
     Experiment,
@@ -34,6 +33,7 @@ from provenance.records.full_names import splits
 MOST_CONSUMERS = 100
 MOST_MAKERS = 100
 """Jobs that made one parent: tens of thousands may have made the same empty log."""
+MOST_CHILDREN = 1000
 NEAREST = 8
 
 
@@ -96,14 +96,19 @@ _PARENTS = (
     .order_by(File.name, _parent.c.identity_id, Claim.id)
     .limit(bindparam("limit"))
 )  # fmt: skip
-_CHILDREN = "SELECT claim_id, identity_id FROM parents WHERE identity_id {among} LIMIT 1000"
-_MADE = (
-    select(Claim.id, Claim.file_id, File.name, File.namespace, Experiment.name, Job.uuid)
+_made_from = (
+    select(Parent.claim_id, Parent.identity_id)
+    .where(Parent.identity_id.in_(bindparam("identities", expanding=True)))
+    .limit(bindparam("limit"))
+    .subquery()
+)
+_CHILDREN = (
+    select(File.id, File.name, File.namespace, Experiment.name, Job.uuid, Claim.id, _made_from.c.identity_id)
+    .select_from(_made_from)
+    .join(Claim, Claim.id == _made_from.c.claim_id)
     .join(File, File.id == Claim.file_id)
     .join(Experiment, Experiment.id == File.experiment_id)
     .join(Job, Job.id == Claim.job_id)
-    .where(Claim.id.in_(bindparam("claims", expanding=True)))
-    .order_by(File.name, Claim.id)
 )
 _SIGHTINGS = (
     select(Sighting.document, Sighting.seen_at)
@@ -214,11 +219,13 @@ def children_of(connection: Connection, file: int) -> list[dict[str, Any]]:
     Of very many the first thousand that were recorded: to sort a million names of a hub takes seconds.
     """
     identities = identities_of(connection, Focus(file, None))
+    rows = run(connection, _CHILDREN, {"identities": sorted(identities), "limit": MOST_CHILDREN})
     is_sure: dict[int, bool] = {}
-    for claim, identity in select_among(connection, _CHILDREN, sorted(identities)):
+    for *_, claim, identity in rows:
         is_sure[claim] = is_sure.get(claim, False) or identities[identity]
-    rows = run(connection, _MADE, {"claims": list(is_sure)}) if is_sure else ()
-    return [_relative((*row[2:5], is_sure[row[0]], row[5])) for row in rows if row[1] != file]
+    made = {row[5]: row for row in rows if row[0] != file}
+    ordered = sorted(made.values(), key=lambda row: (row[1], row[5]))
+    return [_relative((*row[1:4], is_sure[row[5]], row[4])) for row in ordered]
 
 
 def _relative(row: Any) -> dict[str, Any]:

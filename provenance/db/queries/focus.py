@@ -6,17 +6,22 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from provenance.db.driver import Row
+from provenance.db.driver import fetch
 from provenance.db.queries.versions import Version, versions_of
 from provenance.db.selecting import select_among
 from provenance.db.tables import Job
 from provenance.errors import BadInputError
 
 _MOST_NAMED = 20
-_SEEN = "SELECT id FROM identities WHERE file_id {among}"
-_PRODUCED = "SELECT identity_id, is_sure FROM producers WHERE claim_id {among}"
+_READ_AS = """
+SELECT p.identity_id, p.is_sure FROM claims c
+JOIN claims s ON s.job_id = c.job_id AND coalesce(s.alias_of, s.id) = coalesce(c.alias_of, c.id)
+JOIN producers p ON p.claim_id = s.id WHERE {which} = ?
+"""
+"""Another name of the same bytes is a claim of the same job, of the same birth."""
+_OF_VERSION = _READ_AS.format(which="c.id")
+_OF_NAME = _READ_AS.format(which="c.file_id") + " UNION ALL SELECT id, NULL FROM identities WHERE file_id = ?"  # noqa: S608
 _NAMED = "SELECT id, job_id, coalesce(alias_of, id) FROM claims WHERE file_id {among}"
-_CLAIMED = "SELECT id, job_id, coalesce(alias_of, id) FROM claims WHERE id {among}"
 _MADE_BY = "SELECT id, job_id FROM claims WHERE id {among}"
 _OF_JOBS = "SELECT id, coalesce(alias_of, id) FROM claims WHERE job_id {among}"
 
@@ -86,21 +91,19 @@ def jobs_of_claims(connection: Connection, claims: Sequence[int]) -> dict[int, i
 
 def identities_of(connection: Connection, focus: Focus) -> dict[int, bool]:
     """Return the identities under which others read a version or a name, under its other names too, and whether each is surely it."""
-    named = _CLAIMED if focus.claim_id is not None else _NAMED
-    claims = _same_bytes(connection, select_among(connection, named, [focus.claim_id or focus.file_id]))
-    found = {identity: bool(is_sure) for identity, is_sure in select_among(connection, _PRODUCED, claims)}
-    if focus.claim_id is None:
-        found = {row[0]: True for row in select_among(connection, _SEEN, [focus.file_id])} | found
+    if focus.claim_id is not None:
+        rows = fetch(connection, _OF_VERSION, (focus.claim_id,))
+    else:
+        rows = fetch(connection, _OF_NAME, (focus.file_id, focus.file_id))
+    found: dict[int, bool] = {}
+    for identity, is_sure in rows:
+        found[identity] = found.get(identity, True) if is_sure is None else bool(is_sure)
     return found
 
 
 def claims_of(connection: Connection, file: int) -> list[int]:
     """Return the claims of a file, and of the same bytes under other names."""
-    return _same_bytes(connection, select_among(connection, _NAMED, [file]))
-
-
-def _same_bytes(connection: Connection, claims: Sequence[Row]) -> list[int]:
-    """Return these claims (id, job, birth) with all names of what they are: another name is a claim of the same job."""
+    claims = select_among(connection, _NAMED, [file])
     births = {row[2] for row in claims}
     siblings = select_among(connection, _OF_JOBS, sorted({row[1] for row in claims}))
     return [claim for claim, birth in siblings if birth in births]

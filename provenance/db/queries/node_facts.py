@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote, urlencode
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from provenance.db.composed import run
 from provenance.db.keys import chunks
@@ -51,6 +52,10 @@ _PLACEHOLDERS = (
     .where(File.id.in_(bindparam("files", expanding=True)))
 )
 _SUCCEEDED = STATES.index("succeeded")
+
+_code_versions: "WeakKeyDictionary[Engine, dict[int, str]]" = WeakKeyDictionary()
+"""By key of a software list, which never becomes another."""
+_MOST_REMEMBERED = 10_000
 
 
 def file_url(name: str, experiment: str, namespace: str = "") -> str:
@@ -171,9 +176,15 @@ def states_of(connection: Connection, jobs: Iterable[int]) -> dict[str, int]:
 
 def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[int, str]:
     """Return what people call the code of each software list: name and asked ref of its first entry."""
-    found: dict[int, str] = {}
-    for part in chunks(sorted(software_sets)):
+    # on SQLite the key of a list that was rolled back is another's next; and asking is cheap
+    held = _code_versions.setdefault(connection.engine, {}) if connection.dialect.name == "postgresql" else {}
+    wanted = set(software_sets)
+    found = {key: version for key in wanted if (version := held.get(key)) is not None}
+    for part in chunks(sorted(wanted - found.keys())):
         for software_set, name, ref, revision in run(connection, _SOFTWARE, {"sets": part}):
             words = [word for word in (name, ref or (revision or "")[:12]) if word]
             found.setdefault(software_set, " ".join(words))
+    if len(held) > _MOST_REMEMBERED:
+        held.clear()
+    held.update(found)
     return found
