@@ -4,6 +4,7 @@ One writer uses a `KnownKeys`; what a transaction added is forgotten when it rol
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, TypeVar
@@ -27,6 +28,11 @@ _LIMIT = 10_000
 """Rows of a table that are remembered: some 2 MB. What a job names was mostly written moments before."""
 _RESERVE = 64
 """Keys that one round trip to PostgreSQL reserves for a table; those that a process does not come to use are left out."""
+_TURN = 1_823_012  # names the lock together with whose turn it is; any number that nothing else uses
+_NEXT_IN_TURN = """
+WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(?, ?))
+SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM turn, generate_series(1, ?)
+"""
 _NEXT = "SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM generate_series(1, ?)"
 
 
@@ -38,6 +44,20 @@ def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]
         return _take_reserved(connection, table.name, count)
     last: int = fetch(connection, f'SELECT coalesce(max(id), 0) FROM "{table.name}"')[0][0]  # noqa: S608 - the schema's name
     return list(range(last + 1, last + 1 + count))
+
+
+def allocate_in_turn(connection: Connection, table: Table, whose: Sequence[int]) -> list[int]:
+    """Return an unused key for each of `whose`, in order; of one of them greater than all that were so taken for it and are committed.
+
+    Who takes for the same one later waits for this commit.
+    """
+    if connection.dialect.name != "postgresql":
+        return allocate_keys(connection, table, len(whose))
+    found = {
+        each: iter(row[0] for row in fetch(connection, _NEXT_IN_TURN, (_TURN, each, table.name, count)))
+        for each, count in sorted(Counter(whose).items())
+    }
+    return [next(found[each]) for each in whose]
 
 
 def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Connection, Table, select
 
 from provenance.db.inserting import insert_rows
-from provenance.db.keys import allocate_keys, chunks
+from provenance.db.keys import allocate_in_turn, chunks
 from provenance.db.recording.packing import pack_all, unpack
 from provenance.db.selecting import select_among
 from provenance.db.tables import EntryBody, Experiment, LedgerEntry
@@ -54,13 +54,18 @@ class Documents(Protocol):
 
 
 def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[int]:
-    """Write entries; return their keys, in order."""
-    numbers = allocate_keys(connection, _ENTRIES, len(entries))
+    """Write entries; return their keys, in order.
+
+    Keys of an experiment rise in the order of the commits, whichever process made them: a sealing goes by them, and so does a
+    rebuilding, where the last declaration stands and the second of two records is the conflict.
+    """
     if entries:
+        numbers = allocate_in_turn(connection, _ENTRIES, [entry.experiment_id for entry in entries])
         numbered = list(zip(numbers, entries, strict=True))
         insert_rows(connection, _ENTRIES, [_row_of(number, entry) for number, entry in numbered])
         insert_rows(connection, _BODIES, _bodies([pair for pair in numbered if pair[1].place is None]))
-    return numbers
+        return numbers
+    return []
 
 
 def _bodies(numbered: Sequence[tuple[int, NewEntry]]) -> list[dict[str, Any]]:

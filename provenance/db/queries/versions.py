@@ -1,4 +1,4 @@
-"""Versions of files: their claims, numbered by (ended_at, job_id), so that everybody counts alike.
+"""Versions of files: their claims, numbered by (ended_at, job_id, position among the outputs), so that everybody counts alike.
 
 A claim of a job that did not succeed is a version only where something links to it surely; claims of reruns are none. Of a crowded name
 only the last thousand that were recorded count: a name that every job writes has as many versions as there are jobs.
@@ -46,7 +46,7 @@ _looked_at = (
 _CLAIMS = (
     select(
         Claim.file_id, Claim.id, Job.id, Job.uuid, Job.state, Job.ended_at, Identity.size_bytes, Identity.checksums,
-        Claim.status, Claim.data_tier, Claim.event_count, Claim.alias_of,
+        Claim.status, Claim.data_tier, Claim.event_count, Claim.alias_of, Claim.position,
     )
     .select_from(_looked_at)
     .join(Claim, and_(Claim.file_id == _looked_at.c.file_id, Claim.id >= _looked_at.c.first))
@@ -115,8 +115,8 @@ def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:
 
 
 def _numbered(rows: list[tuple[object, ...]]) -> list[Version]:
-    ordered = sorted(rows, key=lambda row: (row[4] or EPOCH, row[2]))
+    ordered = sorted(rows, key=lambda row: (row[4] or EPOCH, row[2], row[11]))
     return [
-        Version(number, row[0], row[1], row[2], STATES[row[3]], row[4], row[5], tuple(str(row[6]).split()), *row[7:])  # type: ignore[arg-type, call-overload]
+        Version(number, row[0], row[1], row[2], STATES[row[3]], row[4], row[5], tuple(str(row[6]).split()), *row[7:11])  # type: ignore[arg-type, call-overload]
         for number, row in enumerate(ordered, 1)
     ]

@@ -15,7 +15,7 @@ KEYS = list(range(1, 12))
 QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "consumers": (files._CONSUMERS, {"file": 2, "limit": 3}),
     "parents of a file": (files._PARENTS, {"claim": 2, "limit": 100}),
-    "children": (files._MADE, {"claims": KEYS}),
+    "children": (files._CHILDREN, {"identities": KEYS, "limit": 10}),
     "versions": (versions._CLAIMS, {"files": KEYS}),
     "last tries": (versions._TRIES, {"files": KEYS}),
     "summaries of jobs": (job_summaries._SUMMARIES_OF, {"keys": KEYS}),

@@ -117,7 +117,7 @@ def test_walks_scan_no_table(analysed: Production) -> None:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
     """Each statement for many keys goes from the keys to the table, never through the table."""
-    assert len(LOOK_UPS) > 25
+    assert len(LOOK_UPS) >= 25  # those of a file's own names are among the QUESTIONS
     for statement in LOOK_UPS:
         steps = plan(analysed, statement.format(among="IN (SELECT value FROM json_each('[1, 2]'))"))
         assert not [step for step in steps if re.match(r"SCAN (?!json_each|few|\()", step)], (statement, steps)

@@ -21,17 +21,21 @@ from drawn_productions import graph_of, productions
 from graph_reading import read_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from ledger_story import Production as Ledger
+from ledger_story import record_of, tables_at
 from production_samples import MOMENT
 from recorded_sample import git, make_repository
 from sqlalchemy import URL, select, text
 
 from archive.opening import open_store
+from provenance.db.comparing import differences
 from provenance.db.engines import Database, open_database
 from provenance.db.keys import KnownKeys
 from provenance.db.tables import Base, GapSet, Job
 from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
+from provenance.services.rebuild_database import rebuild_database
 from provenance.services.record_jobs import record_jobs
 from provenance.services.record_sighting import record_sighting
 from provenance.services.repositories import register_repository
@@ -117,6 +121,24 @@ def test_file_that_one_process_makes_while_another_reads_it_is_linked(parts: Par
         edges = read_graph(connection)["edges"]
     assert {seen[3] for seen, _, _ in edges} == {"", "adler32:00000001"}
     assert len(edges) == 3
+
+
+def test_what_was_said_last_is_last_in_the_ledger_whichever_process_took_it(database_url: str, tmp_path: Path) -> None:
+    store = open_store(f"file:{tmp_path / 'archive'}")
+    first, second = processes = [Ledger(open_database(database_url), store, tmp_path) for _ in (1, 2)]
+    for process, campaign in ((first, "one"), (second, "two"), (first, "three"), (second, "four"), (first, "five")):
+        process.declare("t1", campaign=campaign, stage="reco")
+    second.record(record_of(1))
+    first.record(record_of(1, exit={"code": 7}))
+    first.seal()
+
+    rebuild_database(store, f"sqlite:///{tmp_path / 'rebuilt.db'}")
+
+    assert differences(first.tables(), tables_at(f"sqlite:///{tmp_path / 'rebuilt.db'}")) == []
+    assert [row["stage_id"][1] for row in first.tables()["tasks"]] == ["five"]
+    for process in processes:
+        process.close()
+        process.database.dispose()
 
 
 def meanwhile(parts: Parts, first: Submission, then: Submission) -> None:
