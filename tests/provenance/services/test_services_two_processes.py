@@ -7,7 +7,7 @@ without waiting.
 import random
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -63,22 +63,15 @@ def test_job_recorded_while_its_code_is_resolved_has_no_gap(parts: Parts, tmp_pa
     repository = make_repository(tmp_path / "joining")
     register(parts, repository)
     software = [{"name": "joining", "repository": str(repository), "revision": git(repository, "rev-parse", "HEAD")}]
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [job(9, software=software)]))
+    record(parts, job(9, software=software))
 
-    with unfinished(parts, job(1, software=software)) as commit:
-        second = threading.Thread(target=drain, args=(parts, HANDLERS))
-        second.start()
-        second.join(SETTLED)
-        assert second.is_alive()
-        commit()
-        second.join(30)
+    meanwhile(parts, job(1, software=software), partial(drain, parts, HANDLERS))
 
-    assert not second.is_alive()
     assert "software-unresolved" not in gaps(parts)
 
 
 def test_job_recorded_while_its_blob_comes_is_found_by_the_next_sealing(parts: Parts) -> None:
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [job(9)]))
+    record(parts, job(9))
     data = b"what the job said\n"
     sha256 = parts.store.put(data).sha256
     with unfinished(parts, job(1, logs=[{"name": "stdout", "sha256": sha256}])) as commit:
@@ -93,12 +86,12 @@ def test_job_recorded_while_its_blob_comes_is_found_by_the_next_sealing(parts: P
 
 
 def test_witnesses_that_come_at_once_are_both_in_the_job(parts: Parts) -> None:
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [job(1)]))
+    record(parts, job(1))
 
     meanwhile(
         parts,
         job(1, witness="condor", host={"hostname": "node1"}),
-        job(1, witness="agent", task={"task_id": "t1", "unit": "unit-7"}),
+        partial(record, parts, job(1, witness="agent", task={"task_id": "t1", "unit": "unit-7"})),
     )
 
     with parts.database.reading.connect() as connection:
@@ -109,12 +102,12 @@ def test_witnesses_that_come_at_once_are_both_in_the_job(parts: Parts) -> None:
 
 def test_file_that_one_process_makes_while_another_reads_it_is_linked(parts: Parts) -> None:
     names = {"name": "a.root"}
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [job(9, inputs=[names])]))
+    record(parts, job(9, inputs=[names]))
 
     meanwhile(
         parts,
         job(1, outputs=[{**names, "size_bytes": 7, "checksums": ["adler32:00000001"]}]),
-        job(2, inputs=[{**names, "checksums": ["adler32:00000001"]}]),
+        partial(record, parts, job(2, inputs=[{**names, "checksums": ["adler32:00000001"]}])),
     )
 
     with parts.database.reading.connect() as connection:
@@ -141,20 +134,20 @@ def test_what_was_said_last_is_last_in_the_ledger_whichever_process_took_it(data
         process.database.dispose()
 
 
-def meanwhile(parts: Parts, first: Submission, then: Submission) -> None:
-    """Record `then` while another process has recorded `first` and not committed yet; check that it waits."""
+def meanwhile(parts: Parts, first: Submission, then: Callable[[], object]) -> None:
+    """Do something while another process has recorded `first` and not committed yet; check that it waits."""
     with unfinished(parts, first) as commit:
-        second = threading.Thread(
-            target=lambda: parts.writer.run(
-                lambda connection, known: record_jobs(connection, known, parts.store, [then])
-            )
-        )
+        second = threading.Thread(target=then)
         second.start()
         second.join(SETTLED)
         assert second.is_alive()
         commit()
         second.join(30)
     assert not second.is_alive()
+
+
+def record(parts: Parts, submission: Submission) -> None:
+    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
 
 
 @settings(max_examples=12, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
