@@ -37,6 +37,7 @@ def problem_page(problem: Problem) -> Response:
             choices=[_choice(choice) for choice in _choices(problem)],
             given=given,
             without=safe_url(here(**dict.fromkeys(given))) if given else None,
+            is_form=request.method == "POST",
             again=safe_url(request.full_path.rstrip("?")) if request.method == "GET" else None,
         )
     )
