@@ -5,13 +5,13 @@ Errors are one sentence on standard error; a traceback is a bug of ours.
 """
 
 import importlib.util
-import re
 import shlex
 import sys
 from collections.abc import Mapping
 
 import click
 
+from app.commands.groups import Group, summary
 from provenance.errors import AmbiguousError, BadInputError, NotFoundError, ProvenanceError, UnreachableError
 
 SECTIONS = {
@@ -90,7 +90,7 @@ SECTIONS = {
 COMMANDS = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """Commands by name, each imported when it is called: `jobprov lookup` needs no database."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -104,27 +104,27 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"app.commands.{COMMANDS[cmd_name]}")
         return module.COMMANDS[cmd_name]  # type: ignore[no-any-return]
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the words begin with.
+
+        Raises:
+            NoSuchCommand: there is none; it names those that are written much alike, for which click would look in an empty list.
+        """
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as problem:
+            raise click.exceptions.NoSuchCommand(problem.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands by section, a line each."""
+        """Write the commands by section, each with what it does."""
         widest = max(map(len, COMMANDS))
         for title, names in SECTIONS.items():
             found = {name: self.get_command(ctx, name) for name in names}
-            rows = [
-                (name.ljust(widest), _line(command, formatter.width - widest - 6))
-                for name, command in found.items()
-                if command
-            ]
+            rows = [(name.ljust(widest), summary(command)) for name, command in found.items() if command]
             with formatter.section(title):
                 formatter.write_dl(rows)
-
-
-def _line(command: click.Command, limit: int) -> str:
-    """Return what a command does in one line: its first sentence, or the clauses of it that there is room for."""
-    sentence = command.get_short_help_str(limit=1000).removesuffix(".")
-    if len(sentence) <= limit:
-        return sentence
-    clauses = [match.start() for match in re.finditer("[:;] | [(]", sentence[: limit + 2])]
-    return sentence[: clauses[-1]] if clauses else command.get_short_help_str(limit=limit)
 
 
 def _is_there(name: str) -> bool:

@@ -48,7 +48,8 @@ def recording_grant() -> Grant:
         return grant
     if service.tokens.exist():
         raise UnauthorizedError(
-            "Writing needs a token: send `Authorization: Bearer prov_…`; `jobprov token create` makes one."
+            "This needs a token: set JOBPROV_TOKEN, or send `Authorization: Bearer prov_…`; "
+            "an operator makes one with `jobprov token create`."
         )
     if not is_local():
         raise ForbiddenError(

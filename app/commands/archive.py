@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from app.commands.groups import Group
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with
 from app.wiring import Service
 from provenance.lineage.words import counted, number, size
@@ -22,7 +23,7 @@ _FAR = 3650
 _MOST_JOBS = 10
 
 
-@click.group()
+@click.group(cls=Group)
 def archive() -> None:
     """Check, count and seal what the archive holds."""
 

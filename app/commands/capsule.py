@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from app.commands.groups import Group
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with, table
 from provenance.records.verdicts import LEVELS, REPRODUCED
 from provenance.services.capsules import find_capsule, list_capsules, register_capsule, store_capsule
@@ -16,7 +17,7 @@ from provenance.services.traced_capsule import make_traced_capsule, read_trace
 _PIECE = 1 << 20
 
 
-@click.group()
+@click.group(cls=Group)
 def capsule() -> None:
     """Keep the environments of releases, and register them, so that bundles name them."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from app.commands.asking import client_for
+from app.commands.groups import Group
 from app.commands.opening import (
     data_option,
     emit,
@@ -23,7 +24,7 @@ from provenance.lineage.words import counted, number
 _LISTED = 10
 
 
-@click.group()
+@click.group(cls=Group)
 def catalog() -> None:
     """Compare tasks with SAM or MetaCat."""
 

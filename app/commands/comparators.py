@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from app.commands.asking import client_for
+from app.commands.groups import Group
 from app.commands.opening import emit, json_option, url_option
 from provenance.errors import BadInputError
 
 
-@click.group()
+@click.group(cls=Group)
 def comparators() -> None:
     """Declare and show how outputs of reruns are compared."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from app.commands.groups import Group
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with
 from provenance.lineage.words import counted, size
 from provenance.records.erasing import forms_of
@@ -21,7 +22,7 @@ _MOST = 10
 _RESTART = "Restart every serving process: what it read lately it keeps in memory."
 
 
-@click.group()
+@click.group(cls=Group)
 def erase() -> None:
     """Erase a record or a blob that should not have been sent."""
 

@@ -8,7 +8,7 @@ import click
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, url_option
 from app.reports.rows import cause_words, class_words
-from provenance.lineage.words import counted, number
+from provenance.lineage.words import counted, number, percent
 
 _ALONE = ("class", "step", "code")
 _BY = ("stage", "site", "host", "version", "day", *_ALONE)
@@ -35,6 +35,9 @@ def errors(*, url: str | None, as_json: bool, by: str | None, **query: Any) -> N
 
 
 def _lines(found: dict[str, Any], by: str | None) -> Iterator[str]:
+    if not found["jobs"]:
+        yield "No job that is over was found: none is yet, or a name is not spelt as it is recorded."
+        return
     of = f"of {counted(found['jobs'], 'job')} that {'is' if found['jobs'] == 1 else 'are'} over"
     yield f"{counted(found['failures'], 'failure')} {of}, {counted(found['cause_count'], 'cause')}."
     for cause in found["causes"]:
@@ -50,7 +53,7 @@ def _lines(found: dict[str, Any], by: str | None) -> Iterator[str]:
         yield f"         jobprov job {cause['example']}"
     for outlier in found["outliers"]:
         share = f"{outlier['failures']} of {counted(outlier['jobs'], 'job')} failed"
-        chance = f"{outlier['rate_elsewhere']:.1%} elsewhere, p = {outlier['p_value']:.1g}"
+        chance = f"{percent(outlier['rate_elsewhere'])} elsewhere, p = {outlier['p_value']:.1g}"
         yield f"{outlier['kind'].capitalize()} {outlier['name']} stands out: {share}, {chance}."
 
 

@@ -49,7 +49,7 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
         "stage_in_hours": "STAGE-IN HOURS", "disk": "DISK", "attempts": "ATTEMPTS A UNIT", "from": "LEARNT FROM",
     }  # fmt: skip
     note = (
-        "In brackets: between these the truth lies with 80 %. In the queue, stage-in: a job's median, and between what four in\n"
+        "In brackets: the truth lies between these four times in five. In the queue, stage-in: a job's median, and between what four in\n"
         "five lie; in all: a file's way through the stages. Queues come on top of the hours; stage-in hours are part of the slot hours."
     )
     emit(found, f"{table(rows, columns)}\n{note}", as_json=as_json)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from app.commands.groups import Group
 from app.commands.opening import F, emit, json_option
 from provenance import fhicl as reader
 
@@ -21,7 +22,7 @@ def _search_path_option(function: F) -> F:
     )(function)
 
 
-@click.group()
+@click.group(cls=Group)
 def fhicl() -> None:
     """Read FHiCL files, with FHICL_FILE_PATH or --search-path."""
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from app.commands.groups import Group
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with, table
 from provenance.errors import ProvenanceError
 from provenance.services.dead_letters import list_letters, read_letter, replay_letter
 
 
-@click.group("dead-letter")
+@click.group("dead-letter", cls=Group)
 def dead_letter() -> None:
     """List, show and replay records that could not be decoded."""
 

@@ -7,7 +7,7 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, json_option, table, url_option
-from provenance.lineage.words import counted, duration, number
+from provenance.lineage.words import counted, duration, number, percent
 
 _MOST = 15
 
@@ -67,7 +67,7 @@ _COLUMNS = {
 
 def _change(row: dict[str, Any]) -> dict[str, str | None]:
     sums = {name: _each(row[name]) for name in ("first", "second")}
-    change = None if row["change"] is None else f"{row['change']:+.0%}"
+    change = None if row["change"] is None else percent(row["change"], 0, sign="+")
     sigma = f", {abs(row['sigma']):.1f} sigma" if row["sigma"] is not None else ""
     return {**_named(row), **sums, "change": change, "outcome": row["outcome"] + sigma}
 
@@ -81,7 +81,7 @@ def _row(row: dict[str, Any]) -> dict[str, str | None]:
     return {
         **_named(row),
         "type": row["type"],
-        "share": None if row["share"] is None else f"{row['share']:.1%}",
+        "share": None if row["share"] is None else percent(row["share"]),
         "each": _each(row),
         "events": number(row["events"]),
         "jobs": number(row["jobs"]),

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from app.commands.groups import Group
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with, table
 from provenance.services.list_products import list_products
 from provenance.services.products import map_product, unmap_product
@@ -22,7 +23,7 @@ _MAPPED = {
 _UNMAPPED = {"name": "PRODUCT", "manager": "OF", "lists": "LISTS", "versions": "VERSIONS"}
 
 
-@click.group()
+@click.group(cls=Group)
 def product() -> None:
     """Say which repository an installed product (UPS, Spack) is built from, so that its source is found by its version."""
 

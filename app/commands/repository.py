@@ -2,14 +2,21 @@
 
 import click
 
+from app.commands.groups import Group
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with, table
-from provenance.lineage.words import counted, number
-from provenance.services.repositories import find_repository, list_repositories, register_repository, repository_json
+from provenance.lineage.words import counted, elided, number
+from provenance.services.repositories import (
+    fetch_problems,
+    find_repository,
+    list_repositories,
+    register_repository,
+    repository_json,
+)
 from provenance.services.resolve_software import fetch_repository
 from provenance.services.work import Parts
 
 
-@click.group()
+@click.group(cls=Group)
 def repository() -> None:
     """Register, list and fetch the repositories that records may name."""
 
@@ -31,11 +38,17 @@ def add(*, name: str, url: str, data: str | None, as_json: bool) -> None:
 @data_option
 @json_option
 def list_them(*, data: str | None, as_json: bool) -> None:
-    """List the registered repositories."""
+    """List the registered repositories, when each was last fetched, and what went wrong since."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        rows = [repository_json(found) for found in list_repositories(connection)]
-    titles = {"name": "NAME", "url": "URL", "fetched_at": "FETCHED"}
-    emit(rows, table(rows, titles) if rows else "No repository is registered.", as_json=as_json)
+        found = list_repositories(connection)
+        problems = fetch_problems(connection)
+    rows = [{**repository_json(one), "problem": problems.get(one.match_key)} for one in found]
+    titles = {"name": "NAME", "url": "URL", "fetched_at": "FETCHED", "problem": "LAST PROBLEM"}
+    shown = [
+        {**row, "fetched_at": one.fetched_at, "problem": elided(row["problem"] or "", 120)}
+        for row, one in zip(rows, found, strict=True)
+    ]
+    emit(rows, table(shown, titles) if rows else "No repository is registered.", as_json=as_json)
 
 
 @repository.command()

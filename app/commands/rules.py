@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from app.commands.asking import client_for
+from app.commands.groups import Group
 from app.commands.opening import emit, json_option, table, url_option
 from provenance.errors import BadInputError
 from provenance.lineage.words import counted
@@ -16,7 +17,7 @@ from provenance.lineage.words import counted
 _TRANSIENT = {True: "try again", False: "stays", None: ""}
 
 
-@click.group()
+@click.group(cls=Group)
 def rules() -> None:
     """Show and declare the rules that tell what failures mean."""
 

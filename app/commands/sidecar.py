@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from app.commands.groups import Group
 from app.commands.opening import emit, json_option
 from provenance.catalogs.http import Access
 from provenance.catalogs.metacat import MetaCat
@@ -16,7 +17,7 @@ from provenance.errors import NotFoundError
 _OURS = ("prov.job_id", "prov.task_id", "prov.output")
 
 
-@click.group()
+@click.group(cls=Group)
 def sidecar() -> None:
     """Look after the `<output>.json` beside each output."""
 

@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 import click
 
+from app.commands.groups import Group
 from app.commands.opening import data_option, emit, json_option, opened_service, settings_with, table
 from provenance.services.write_tokens import create_token, list_tokens, revoke_token
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
     """Make, list and revoke write tokens."""
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from provenance.lineage.words import percent
+
 LEAST_OVER = 10
 """Jobs that have to be over before a share of failures says something."""
 
@@ -27,7 +29,7 @@ def conditions(
             found[f"done {name}"] = f"stage {name} is done"
         over, bad = _count(stage["states"], _OVER), _count(stage["states"], _BAD)
         if over >= LEAST_OVER and bad > failure_share * over:
-            found[f"failing {name}"] = f"{bad / over:.0%} of the jobs of stage {name} failed"
+            found[f"failing {name}"] = f"{percent(bad / over, 0)} of the jobs of stage {name} failed"
     last = report["last_record_at"]
     is_waiting = any(task["missing"] for task in campaign["tasks"])
     if is_waiting and last is not None and now - datetime.fromisoformat(last) > stuck_after:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from provenance.lineage.words import counted, duration, number, size
+from provenance.lineage.words import counted, duration, number, percent, size
 
 UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
 _LONGEST = 80
@@ -74,7 +74,7 @@ def _errors(errors: dict[str, Any]) -> Iterator[Table]:
         yield Table(title, ("Jobs", "Cause", "What it was", "On", "Last"), rows)
     if errors["outliers"]:
         places = [
-            (each["kind"], each["name"], f"{each['failures']} of {each['jobs']}", f"{each['rate_elsewhere']:.1%}")
+            (each["kind"], each["name"], f"{each['failures']} of {each['jobs']}", percent(each["rate_elsewhere"]))
             for each in errors["outliers"]
         ]
         yield Table("Places that stand out", ("Kind", "Name", "Failed", "Elsewhere"), places)
@@ -123,7 +123,7 @@ def _resources(group: dict[str, Any]) -> tuple[str, ...]:
         value = found.get(name, {}).get(which)
         if value is None:
             return MISSING
-        return _WORDS[name](value) if name in _WORDS else f"{value:.0%}"
+        return _WORDS[name](value) if name in _WORDS else percent(value, 0)
 
     return (
         group["stage"] or "no stage",

@@ -37,7 +37,7 @@ def show_page() -> Response:
         "errors.html",
         twin=address("/statistics/errors", {**filters, "by": by or "", "sort": sort}),
         found=found,
-        first_line=first_line(found),
+        first_line=first_line(found, is_filtered=bool(filters)),
         causes=cut_rows("causes", causes, _ROWS),
         outliers=cut_rows("outliers", [_linked(outlier, filters) for outlier in found["outliers"]], 20),
         csv=here(format="csv"),
@@ -87,10 +87,11 @@ def _how(cause: dict[str, Any]) -> str:
     return str(cause["state"] or cause["by"]) if cause["exit_code"] is None else f"exit code {cause['exit_code']}"
 
 
-def first_line(found: dict[str, Any]) -> str:
+def first_line(found: dict[str, Any], *, is_filtered: bool = False) -> str:
     """Return how many jobs failed of how many causes, and the newest of these."""
     if not found["failures"]:
-        return f"No failure in {counted(found['jobs'], 'job')}." if found["jobs"] else "No job is over yet."
+        none = "No job that is over passes these filters." if is_filtered else "No job is over yet."
+        return f"No failure in {counted(found['jobs'], 'job')}." if found["jobs"] else none
     newest = max(found["causes"], key=lambda cause: cause["last_at"])
     how = _how(newest)
     where = f" at {counted(newest['sites'], 'site')}" if newest["sites"] else ""

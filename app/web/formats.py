@@ -56,6 +56,11 @@ def number(value: Any) -> str:
     return f"{value:,.3f}".rstrip("0").replace(",", THIN) if abs(value) < _KILO else words.number(round(value))
 
 
+def percent(share: float, decimals: int = 1, *, sign: str = "") -> str:
+    """Return a share of one as `22.8 %`."""
+    return words.percent(share, decimals, sign=sign)
+
+
 def size(value: Any) -> str:
     """Return bytes in powers of ten with their unit."""
     return words.size(int(value)) if is_number(value) and value >= 0 else text(value)

@@ -44,7 +44,7 @@ def _add_filters(environment: Environment) -> None:
     environment.undefined = ChainableUndefined  # a record says little or much: what it lacks is missing at any depth
     environment.trim_blocks = True
     environment.lstrip_blocks = True
-    names = ("text", "number", "size", "duration", "day", "counted", "short", "signal_name", "shown_state")
+    names = ("text", "number", "percent", "size", "duration", "day", "counted", "short", "signal_name", "shown_state")
     environment.filters.update({name: getattr(formats, name) for name in names})
     environment.filters.update(
         time=markup.time_tag,

@@ -81,7 +81,8 @@ def show_plan(name: str) -> Response:
     place = {"experiment": file["experiment"], "namespace": file["namespace"]}
     path = f"/rebuild/{quote(file['name'], safe='')}"
     needs = [
-        {**need, "lose": address(path, {**place, "lost": ",".join([*lost, need["name"]])})} for need in plan["needs"]
+        {**need, "lose": address(path, {**place, "lost": ",".join([*lost, _full_name(need)])})}
+        for need in plan["needs"]
     ]
     return answer(
         "rebuild.html",
@@ -91,14 +92,25 @@ def show_plan(name: str) -> Response:
         ),
         plan=plan,
         file=file,
-        lost=lost,
+        lost=[_briefly(name, file["experiment"]) for name in lost],
+        from_scratch=from_scratch,
         first_line=plan_line(plan),
         jobs=cut_rows("jobs", plan["jobs"], 60),
         needs=cut_rows("needs", needs, 40),
         beyond=cut_rows("beyond", plan["beyond"], 40),
         scratch=address(path, {**place, "from_scratch": "1"}),
-        least=address(path, place) if lost or from_scratch else None,
+        least=address(path, place),
     )
+
+
+def _full_name(file: dict[str, str]) -> str:
+    """Return a file as `experiment/namespace:name`: its name alone would take those of others as lost too."""
+    return f"{file['experiment']}/{file['namespace']}:{file['name']}"
+
+
+def _briefly(name: str, experiment: str) -> str:
+    """Return a file that is taken as lost without what goes without saying on a page of this experiment."""
+    return name.removeprefix(f"{experiment}/").removeprefix(":")
 
 
 def plan_line(plan: dict[str, Any]) -> str:
@@ -108,5 +120,5 @@ def plan_line(plan: dict[str, Any]) -> str:
     if not plan["is_possible"]:
         return f"It cannot be made again: no recorded job made {counted(len(plan['beyond']), 'file')} that it takes."
     seconds = plan["resources"]["wall_seconds"]
-    took = f"; the first time they took {duration(seconds)}" if seconds else ""
+    took = f"; the first time {'it' if len(plan['jobs']) == 1 else 'they'} took {duration(seconds)}" if seconds else ""
     return f"{counted(len(plan['jobs']), 'job')}, from {counted(len(plan['needs']), 'file')} that must be there{took}."

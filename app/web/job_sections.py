@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from app.web.cuts import Cut, cut_rows
-from app.web.formats import MISSING, duration, is_number, moment, number, seconds_between, size
+from app.web.formats import MISSING, duration, is_number, moment, number, percent, seconds_between, size
 from app.web.job_words import wall_seconds
 from provenance.lineage.words import elided
 from provenance.records.job_record import JobRecord
@@ -104,7 +104,7 @@ def resources(shown: dict[str, Any]) -> list[tuple[str, str]]:
     cores = found.get("cores_used") or 1
     efficiency = None
     if is_number(wall) and is_number(cpu) and is_number(cores) and wall and wall * cores > 0:
-        efficiency = f"{100 * cpu / (wall * cores):.0f} %"
+        efficiency = percent(cpu / (wall * cores), 0)
     rows = [
         ("Wall time", duration(wall)),
         ("CPU, user", duration(found.get("cpu_user_seconds"))),

@@ -113,11 +113,6 @@ def _all_filters() -> JobFilters:
 
 
 def asked_time(name: str) -> datetime | None:
-    """Return a time in the address, None where it names none.
-
-    Raises:
-        BadInputError: it cannot be read.
-    """
     """Return a time of the query, in UTC where it says no zone; None where it is absent.
 
     Raises:
@@ -136,7 +131,7 @@ def asked_time(name: str) -> datetime | None:
 
 def first_line(count: int, filters: dict[str, str], *, is_more: bool) -> str:
     """Return what the list is, in words."""
-    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in filters.items())
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" if value else f"no {name}" for name, value in filters.items())
     of_what = f" with {told}" if told else ""
     if not count:
         return f"No job{of_what} is recorded."

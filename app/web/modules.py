@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from app.web.cuts import Cut, address, cut_rows
-from app.web.formats import counted, duration, text
+from app.web.formats import counted, duration, percent, text
 from app.web.frame import answer, asked, here, table
 from app.web.jobs import asked_filters
 from app.wiring import get_service
@@ -79,12 +79,16 @@ def first_line(found: dict[str, Any]) -> str:
     if not compared:
         group = max(found["groups"], key=lambda each: each["seconds"])
         slowest = group["modules"][0]
-        share = f", {slowest['share']:.0%} of the time" if slowest["share"] is not None else ""
+        share = f", {percent(slowest['share'], 0)} of the time" if slowest["share"] is not None else ""
         where = f" of {text(group['name'])}" if len(found["groups"]) > 1 and group["name"] else ""
         return f"{text(rows_name(slowest))}{where} takes most: {duration(slowest['seconds'])}{share}{where and ' there'}, in {of}."
     counts = {name: sum(row["outcome"] == name for row in compared["modules"]) for name in _CHANGES}
     said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no module slower or faster"
     slower = next((row for row in compared["modules"] if row["outcome"] == "slower"), None)
-    most = f" {text(slower['label'])} became slower by {slower['change']:.0%}." if slower and slower["change"] else ""
+    most = (
+        f" {text(slower['label'])} became slower by {percent(slower['change'], 0)}."
+        if slower and slower["change"]
+        else ""
+    )
     pair = f"from {text(compared['first'] or 'unknown')} to {text(compared['second'] or 'unknown')}"
     return f"{said[0].upper()}{said[1:]} {pair}, in {of}.{most}"

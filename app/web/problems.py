@@ -7,6 +7,7 @@ from flask import Response, make_response, render_template, request
 
 from app.errors import Problem
 from app.web.cuts import address
+from app.web.frame import here
 from provenance.lineage.captions import safe_url
 
 _MOST_CHOICES = 100
@@ -25,6 +26,7 @@ _WORDS = {
 
 def problem_page(problem: Problem) -> Response:
     """Return the page of an error; the caller sets its status."""
+    given = _given(problem) if request.method == "GET" else {}
     return make_response(
         render_template(
             "problem.html",
@@ -33,9 +35,17 @@ def problem_page(problem: Problem) -> Response:
             title=_WORDS.get(problem.status, problem.title),
             nearest=[(name, _neighbour(name)) for name in problem.more.get("nearest", ())],
             choices=[_choice(choice) for choice in _choices(problem)],
+            given=given,
+            without=safe_url(here(**dict.fromkeys(given))) if given else None,
+            is_form=request.method == "POST",
             again=safe_url(request.full_path.rstrip("?")) if request.method == "GET" else None,
         )
     )
+
+
+def _given(problem: Problem) -> dict[str, str]:
+    """Return what the address says of the fields that cannot be read: a page without them is a way out."""
+    return {field: request.args[field] for field in problem.errors or () if field in request.args}
 
 
 def _neighbour(name: str) -> str:

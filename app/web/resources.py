@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from app.kept_answers import read_filtered
 from app.web.cuts import address, cut_rows
-from app.web.formats import counted, duration, number, size
+from app.web.formats import counted, duration, percent, size
 from app.web.frame import answer, asked, here, table
 from app.web.histograms import draw_histogram, end_words
 from app.web.jobs import asked_filters
@@ -87,7 +87,7 @@ def said(value: float, measure: str) -> str:
     unit = MEASURES[measure][0]
     if unit == "seconds":
         return duration(value)
-    return size(value) if unit == "bytes" else f"{number(round(100 * value))} %"
+    return size(value) if unit == "bytes" else percent(value, 0)
 
 
 def _row(group: dict[str, Any], measure: str | None, ends: list[str]) -> dict[str, Any]:

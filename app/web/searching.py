@@ -8,7 +8,7 @@ from app.web.frame import answer
 from app.wiring import get_service
 from provenance.lineage.captions import safe_url
 from provenance.lineage.file_words import name_in_path
-from provenance.services.search import search
+from provenance.services.search import MOST, search
 
 _KINDS = {
     "file": "Files",
@@ -40,4 +40,11 @@ def show_hits() -> Response:
     order = {kind: place for place, kind in enumerate(_KINDS)}
     hits.sort(key=lambda hit: order.get(hit["kind"], len(order)))
     groups = [(_KINDS.get(kind, kind), list(some)) for kind, some in groupby(hits, key=lambda hit: hit["kind"])]
-    return answer("search.html", text=text, groups=groups, count=len(hits))
+    return answer(
+        "search.html",
+        text=text,
+        groups=groups,
+        count=len(hits),
+        most=MOST,
+        is_more=any(len(some) >= MOST for _, some in groups),
+    )

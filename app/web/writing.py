@@ -30,7 +30,10 @@ def form_grant(experiment: str) -> Grant:
         return _LOCAL
     grant = tokens.grant(token) if token else None
     if grant is None or grant.task_id is not None:
-        raise Unauthorized("Changing something needs a write token of the experiment, in the last field of the form.")
+        why = "The token is unknown, expired or revoked, or is an upload ticket. " if token else ""
+        raise Unauthorized(
+            f"{why}Changing something needs a write token of the experiment, in the last field of the form."
+        )
     if not grant.allows(experiment):
         raise Forbidden(f"The token is of {grant.experiment}, and this is of {experiment}.")
     return grant

@@ -181,7 +181,9 @@ class Client(Histories):
         record = json.loads(data)
         if not isinstance(record, dict):
             raise BadInputError("A record is one JSON object.")
-        path = f"/jobs/{part(str(record.get('job_id', '')))}"
+        if not record.get("job_id"):  # nothing could be said of the address that it would be sent to
+            raise BadInputError("A record has a job_id, a UUID.", {"job_id": ["missing"]})
+        path = f"/jobs/{part(str(record['job_id']))}"
         answer = self._json("PUT", path, data=data, headers={"Content-Type": "application/json"})
         if answer.keys().isdisjoint({"job_id", "change"}):  # a portal or proxy that says yes to everything
             raise self._stranger()

@@ -54,6 +54,12 @@ def number(value: int) -> str:
     return f"{value:,}".replace(",", THIN_SPACE)
 
 
+def percent(share: float, decimals: int = 1, *, sign: str = "") -> str:
+    """A share of one as `22.8 %`, as units are written; none and all without decimals, and `sign="+"` for changes."""
+    digits = 0 if share in (0, 1) else decimals
+    return f"{100 * share:{sign}.{digits}f} %"
+
+
 def counted(value: int, word: str) -> str:
     """`1 file`, `12 files`."""
     return f"{number(value)} {word}" if value == 1 else f"{number(value)} {word}s"

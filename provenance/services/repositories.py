@@ -9,6 +9,7 @@ from provenance.db.driver import fetch
 from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.recording.software_rows import repository_match_key
 from provenance.db.recording.writing import table_of
+from provenance.db.selecting import select_by
 from provenance.db.tables import Repository, SoftwareRow, WorkItem
 from provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
 from provenance.services.work import enqueue
@@ -67,6 +68,14 @@ def list_repositories(connection: Connection) -> list[RegisteredRepository]:
         Repository.id, Repository.name, Repository.url, Repository.match_key, Repository.is_local, Repository.fetched_at
     )
     return [RegisteredRepository(*row) for row in connection.execute(query.order_by(Repository.name))]
+
+
+def fetch_problems(connection: Connection) -> dict[str, str]:
+    """Return what went wrong when code of a repository was last looked for in it and is to be looked for again, by match key."""
+    failed = select(WorkItem.key, WorkItem.last_error).where(WorkItem.kind == RESOLVE, WorkItem.last_error.is_not(None))
+    said = {key: error or "" for key, error in connection.execute(failed.order_by(WorkItem.id))}
+    rows = select_by(connection, table_of(SoftwareRow), ("match_key",), ("sha256",), list(said))
+    return {row[0]: said[digest] for digest, row in rows.items() if row[0] is not None}
 
 
 def find_repository(connection: Connection, name: str) -> RegisteredRepository:

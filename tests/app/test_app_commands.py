@@ -116,6 +116,13 @@ def test_report_of_a_campaign_that_is_not_there_names_that(live: LiveService) ->
     assert told.startswith("jobprov: No job or task of experiment nova names a campaign nowhere.")
 
 
+def test_no_failure_of_an_unknown_name_is_not_told_as_none(live: LiveService) -> None:
+    ended = live.run("errors", "--experiment", "nvoa")
+
+    assert "a name is not spelt as it is recorded" in ended.stdout
+    assert "0 failures" not in ended.stdout
+
+
 def test_task_and_errors_say_what_failures_were(live: LiveService) -> None:
     full = {"code": 1, "failed_step": "art", "message": "No space left on device"}
     task = {"task_id": "night", "stage": "reco", "unit": "u1"}
@@ -250,6 +257,17 @@ def test_name_that_is_no_utf_8_is_asked_for_as_the_hook_records_it(live: LiveSer
     assert numbered(77)["job_id"] in ended.stdout
 
 
+def test_record_without_its_id_is_told_so(live: LiveService, tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text("{}")
+
+    ended = live.run("record", str(tmp_path / "one.json"))
+
+    assert (ended.returncode, ended.stdout.strip()) == (
+        1,
+        f"{tmp_path / 'one.json'}: refused: A record has a job_id, a UUID.",
+    )
+
+
 def test_records_are_sent_from_files(live: LiveService, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(numbered(5)))
@@ -380,7 +398,7 @@ def test_exit_codes_follow_the_kind_of_error(problem: Exception, code: int | Non
     assert exit_code(problem) == code
 
 
-def test_help_lists_every_command_once_in_a_line_by_what_it_is_for() -> None:
+def test_help_lists_every_command_once_by_what_it_is_for() -> None:
     text = CliRunner().invoke(jobprov, ["--help"], terminal_width=80).output
     listed = [line.split()[0] for line in text.splitlines() if line.startswith("  ") and line[2:3].islower()]
 

@@ -144,7 +144,7 @@ def test_changes_are_mailed_once(live: LiveService, sink: tuple[Sink, str], tmp_
     assert [each.returncode for each in (first, again, later)] == [0, 0, 0], first.stderr + later.stderr
     assert again.stdout == "Nothing changed; no mail.\n"
     subjects = [mail["Subject"] for mail in kept.mails]
-    assert subjects[0] == "prod/5 & co: stage gen is done; 70% of the jobs of stage reco failed"
+    assert subjects[0] == "prod/5 & co: stage gen is done; 70 % of the jobs of stage reco failed"
     assert subjects[1].startswith("prod/5 & co: no record came for 0 hours")
 
 

@@ -410,7 +410,7 @@ def test_errors_are_counted_by_cause_and_lead_to_their_jobs(pages: FlaskClient) 
 
     assert lead(pages, "/errors?experiment=toyexp&stage=reco").startswith("1 failure in 11 jobs, 1 cause; newest, ")
     assert "/jobs?experiment=toyexp&amp;stage=reco&amp;state=failed" in text
-    assert lead(pages, "/errors?experiment=nobody") == "No job is over yet."
+    assert lead(pages, "/errors?experiment=nobody") == "No job that is over passes these filters."
 
 
 def test_a_campaign_shows_its_stages_in_order(pages: FlaskClient) -> None:
@@ -468,7 +468,7 @@ def test_the_page_of_modules_says_which_takes_most(pages: FlaskClient) -> None:
     first = lead(pages, "/modules?stage=reco")
 
     assert first.startswith("smear takes most: ")
-    assert ", 84% of the time, in " in first  # 612.75 of 726.95 s in every job
+    assert ", 84 % of the time, in " in first  # 612.75 of 726.95 s in every job
     assert "No job that succeeded" in lead(pages, "/modules?stage=gen")
     assert pages.get("/modules?first=nobody").status_code == 404
 
@@ -494,7 +494,7 @@ def test_modules_of_every_stage_are_shown_and_stages_are_compared_only_when_aske
 
     assert (
         lead(client, "/modules?by=stage")
-        == "genmod of gen takes most: 8 s, 100% of the time there, in 2 jobs that succeeded."
+        == "genmod of gen takes most: 8 s, 100 % of the time there, in 2 jobs that succeeded."
     )
     assert re.findall(r'<h2 id="modules\d">(\w+)', text) == ["gen", "reco"]
     assert "art, p" in text

@@ -221,6 +221,17 @@ def test_forms_need_a_token_where_there_is_one_and_none_of_another_site(client: 
     assert token not in led.location
 
 
+def test_form_that_is_refused_says_why_and_how_to_go_on(client: FlaskClient, new_token: Any) -> None:
+    new_token()
+    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "order", "who": "me", "why": "mended"}
+
+    without, wrong = (client.post("/retry", data={**form, **more}).text for more in ({}, {"token": "prov_1_wrong"}))
+
+    assert "The token is unknown" not in without
+    assert "The token is unknown, expired or revoked" in wrong
+    assert all("Go back in the browser: what the form held is still there" in page for page in (without, wrong))
+
+
 def test_a_workflow_stops_where_too_much_fails_and_goes_on_when_told(client: FlaskClient) -> None:
     assert declare(client, TEXT.replace('campaign = "spring"', "stop_after = 1")).status_code == 201
     client.post("/api/v1/workflows/toy/advance")

@@ -1,0 +1,74 @@
+"""`jobprov repository list` as operators read it: when each repository was fetched, and what went wrong."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from recorded_sample import git
+
+from app.cli import jobprov
+from app.config import load_settings
+from app.wiring import Service, open_service
+from provenance.db.migrating import upgrade
+from provenance.records.decoding import decode_record
+from provenance.services.record_jobs import record_jobs
+from provenance.services.submissions import Submission
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """Yield a service with a job whose code is a commit of the folder `gone`, which is not there."""
+    settings = load_settings({"JOBPROV_DATA": str(tmp_path / "var")})
+    upgrade(settings.database_url)
+    software = [{"name": "code", "repository": str(tmp_path / "gone"), "revision": "a" * 40}]
+    body = {
+        "schema_version": 1,
+        "job_id": "00000000-0000-4000-8000-000000000001",
+        "experiment": "toyexp",
+        "state": "succeeded",
+        "started_at": "2026-11-24T00:00:00Z",
+        "software": software,
+    }
+    opened = open_service(settings)
+    submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
+    opened.write(lambda connection, known: record_jobs(connection, known, opened.store, [submission]))
+    yield opened
+    opened.close()
+
+
+def call(service: Service, *words: str) -> str:
+    return CliRunner().invoke(jobprov, [*words, "--data", str(service.settings.data)]).stdout
+
+
+def test_list_says_what_went_wrong_when_a_repository_was_last_fetched(service: Service, tmp_path: Path) -> None:
+    call(service, "repository", "add", "gone", str(tmp_path / "gone"))
+    before = json.loads(call(service, "repository", "list", "--json"))
+    call(service, "work")
+    after = json.loads(call(service, "repository", "list", "--json"))
+    text = call(service, "repository", "list")
+
+    assert [row["problem"] for row in before] == [None]
+    assert "does not appear to be a git repository" in after[0]["problem"]
+    assert after[0]["fetched_at"] is None
+    head, row = text.splitlines()
+    assert head.split() == ["NAME", "URL", "FETCHED", "LAST", "PROBLEM"]
+    assert "git ls-remote" in row
+    assert "…" in row, "a long one is cut for people, and whole for programs"
+
+
+def test_list_says_in_words_when_a_repository_was_fetched(service: Service, tmp_path: Path) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message=one")
+    call(service, "repository", "add", "there", str(folder))
+    call(service, "repository", "fetch", "there")
+
+    row = call(service, "repository", "list").splitlines()[1]
+
+    assert f"{datetime.now(UTC):%Y-%m-%d}" in row
+    assert " UTC  –" in row  # noqa: RUF001 - missing is an en dash

@@ -1,0 +1,125 @@
+"""The pages in Chromium on a phone: answers come before forms, with a script and without one, and counts are read whole."""
+
+from collections.abc import Iterator
+
+import page_samples as samples
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, expect
+from test_web_browser import Watched, browser, served
+
+__all__ = ["browser"]
+
+PHONE, DESK = (390, 844), (1366, 768)
+ANSWERS = (
+    "/jobs?experiment=toyexp",
+    "/errors",
+    "/resources",
+    "/modules",
+    "/estimate?experiment=toyexp&files=100",
+    f"/impact?file={samples.FIRST_GEN}&file_experiment=toyexp",
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def site(pages_app: Flask) -> Iterator[str]:
+    """Yield the address of the served application."""
+    yield from served(pages_app)
+
+
+@pytest.fixture(params=[True, False], ids=["script", "no-script"])
+def phone(browser: Browser, site: str, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """Yield a page on a phone, with scripts and without."""
+    found = Watched(browser, site, PHONE, "dark", java_script_enabled=request.param)
+    yield found
+    found.context.close()
+
+
+@pytest.mark.parametrize("address", ANSWERS)
+def test_answer_stands_in_the_first_screen_and_its_filters_are_a_tap_away(phone: Watched, address: str) -> None:
+    page = phone.page
+    page.goto(phone.site + address)
+    form, opener = page.locator("form.filters"), page.locator(".fold-label")
+
+    expect(form).to_be_hidden()
+    first = page.locator("main table").first.bounding_box()
+    assert first is not None
+    assert first["y"] < PHONE[1] / 2
+    opener.click()
+    expect(form).to_be_visible()
+    page.get_by_label("Stage", exact=True).fill("reco")
+    form.locator("button").click()
+    page.wait_for_url("**stage=reco**")
+
+    expect(page.locator("form.filters")).to_be_hidden()
+    phone.check()
+
+
+def test_filters_are_opened_by_keys_and_say_how_many_are_set(phone: Watched) -> None:
+    page = phone.page
+    page.goto(f"{phone.site}/jobs?experiment=toyexp&stage=reco")
+    page.locator("#show-filters").focus()
+    page.keyboard.press("Space")
+
+    expect(page.locator("form.filters")).to_be_visible()
+    expect(page.locator(".fold-label")).to_have_text("Filters 2 set")
+
+
+@pytest.mark.parametrize("address", ["/impact", "/estimate"])
+def test_form_without_an_answer_is_not_folded(phone: Watched, address: str) -> None:
+    phone.page.goto(phone.site + address)
+
+    expect(phone.page.locator("form.filters")).to_be_visible()
+    expect(phone.page.locator(".fold-label")).to_have_count(0)
+
+
+def test_filters_are_always_open_at_a_desk(browser: Browser, site: str) -> None:
+    desk = Watched(browser, site, DESK, "light")
+    desk.page.goto(f"{site}/jobs")
+
+    expect(desk.page.locator("form.filters")).to_be_visible()
+    expect(desk.page.locator(".fold-label")).to_be_hidden()
+    desk.check()
+    desk.context.close()
+
+
+def test_what_only_a_script_can_do_is_not_offered_without_one(phone: Watched, request: pytest.FixtureRequest) -> None:
+    phone.page.goto(f"{phone.site}/lineage/{samples.MERGED}?experiment=toyexp")
+
+    button = phone.page.get_by_text("Walk about in the picture")
+    expect(button).to_be_visible(visible=request.node.callspec.params["phone"])
+
+
+@pytest.fixture
+def scripted(browser: Browser, site: str) -> Iterator[Watched]:
+    """Yield a page on a phone with scripts, which measure it."""
+    found = Watched(browser, site, PHONE, "light")
+    yield found
+    found.context.close()
+
+
+def test_unseen_words_beyond_the_edge_of_a_table_do_not_widen_the_page(scripted: Watched) -> None:
+    page = scripted.page
+    page.goto(f"{scripted.site}/campaigns/toyexp/{samples.CAMPAIGN}")
+    page.locator(".scroll > table").first.evaluate(
+        "table => { table.style.width = '60rem'; for (const row of table.tBodies[0].rows) "
+        "row.lastElementChild.innerHTML = '<span class=unseen>succeeded</span>'; "
+        "for (const cell of table.querySelectorAll('.roomy')) cell.style.display = 'table-cell'; }"
+    )
+
+    assert page.locator(".scroll").first.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+
+
+def test_count_of_very_many_failures_does_not_run_into_the_words(scripted: Watched) -> None:
+    page = scripted.page
+    page.goto(f"{scripted.site}/errors")
+    row = page.locator("table.stacked tbody tr").first
+    row.locator("td a").first.evaluate("link => { link.textContent = '128\u2009513'; }")
+    count, words = row.locator("td a").first.bounding_box(), row.locator("td").nth(1).bounding_box()
+
+    assert count is not None
+    assert words is not None
+    assert count["x"] + count["width"] < words["x"]

@@ -1,0 +1,98 @@
+"""What a page says where names are wrong or lists are cut, and the links that lead on from there."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import page_samples as samples
+import pytest
+from app_records import numbered
+from flask.testing import FlaskClient
+from test_web_pages import lead
+
+from app.config import load_settings
+from app.factory import create_app
+from app.wiring import open_service
+
+EXPERIMENTS = [f"exp{number}" for number in range(8)]
+READERS = 102
+
+
+@pytest.fixture(scope="module")
+def wide(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    """Yield a client of a service with eight experiments, and a ninth with a file that 102 jobs read."""
+    folder = tmp_path_factory.mktemp("ways-out")
+    shutil.copy(sqlite_template, folder / "jobprov.db")
+    service = open_service(load_settings(samples.open_folder(folder), {}))
+    client = create_app(service.settings, service=service).test_client()
+    task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
+    jobs = [numbered(number, task=task, inputs=[{"name": "calib, v0.root"}]) for number in range(READERS)]
+    jobs += [numbered(1000 + place, experiment=name, task={"campaign": "c"}) for place, name in enumerate(EXPERIMENTS)]
+    for job in jobs:
+        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+    yield client
+    service.close()
+
+
+def links(text: str) -> dict[str, str]:
+    """Return the links of a page by what they say; the last of those that say the same."""
+    found = re.findall(r'<a [^>]*?href="([^"]*)"[^>]*>(.*?)</a>', text, re.DOTALL)
+    return {unescape(re.sub(r"<[^>]+>", "", words)).strip(): unescape(url) for url, words in found}
+
+
+@pytest.mark.parametrize(
+    ("address", "given", "way"),
+    [
+        ("/jobs?experiment=toyexp&state=asleep", "asleep", "/jobs?experiment=toyexp"),
+        ("/jobs?started_after=yesterday", "yesterday", "/jobs"),
+        ("/errors?by=colour&sort=newest", "colour", "/errors?sort=newest"),
+        (f"/lineage/{samples.MERGED}?depth=deep", "deep", f"/lineage/{samples.MERGED}"),
+    ],
+)
+def test_page_of_a_filter_that_cannot_be_read_leads_to_the_page_without_it(
+    pages: FlaskClient, address: str, given: str, way: str
+) -> None:
+    text = pages.get(address).text
+
+    assert f"the address says <code>{given}</code>" in text
+    assert links(text)["The page without it"] == way
+    assert pages.get(way).status_code in (200, 300)
+
+
+def test_file_that_must_be_there_is_taken_as_lost_by_its_full_name(pages: FlaskClient) -> None:
+    plan = f"/rebuild/{samples.MERGED}?experiment=toyexp"
+    least, scratch = pages.get(plan).text, pages.get(f"{plan}&from_scratch=1").text
+    way = links(least)["lost too?"]
+
+    assert 'aria-current="true">If only this file is<' in least
+    assert 'aria-current="true">If everything is lost<' in scratch
+    assert "lost=toyexp%2F%3A" in way
+    answer = pages.get(way)
+    assert answer.status_code == 200
+    assert "Taken as lost besides: " in answer.text
+    besides = answer.text.partition("Taken as lost besides: ")[2].partition("</p>")[0]
+    assert re.sub("<[^>]+>", "", besides).startswith("toyexp_demo-2026_0001_reco_")
+
+
+def test_first_page_leads_to_every_experiment(wide: FlaskClient) -> None:
+    text = wide.get("/").text
+
+    assert "3 more experiments</summary>" in text
+    assert all(f'<a href="/samples/{name}">' in text for name in [*EXPERIMENTS, "nova"])
+
+
+def test_search_that_is_cut_does_not_say_that_it_counted_all(wide: FlaskClient) -> None:
+    assert lead(wide, "/search?q=0f8b0000").startswith("At least 10 things begin with ")
+    assert lead(wide, "/search?q=calib").startswith("1 thing begins with ")
+
+
+def test_page_of_a_hub_leads_to_all_jobs_that_read_it(wide: FlaskClient) -> None:
+    text = wide.get("/files/calib%2C%20v0.root").text
+    way = links(text)[f"All {READERS} of them"]
+
+    assert links(text)["t1"] == "/tasks/t1"
+    assert lead(wide, way).endswith(
+        "jobs with reads calib, v0.root, file experiment nova, no namespace; there are more."
+    )
