@@ -1,11 +1,13 @@
 """What is counted of many jobs, for pages and calls: an answer that is kept where it counts many."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from app.wiring import get_service
 from provenance.db.queries.jobs import JobFilters
 from provenance.services.counting import COUNTINGS, KEPT_FILTERS
 from provenance.services.kept_answers import ask, follow_up, question_of
+from provenance.services.report_campaign import Counted, report_campaign
 
 
 def read_answer(kind: str, **words: Any) -> dict[str, Any]:
@@ -22,6 +24,24 @@ def read_filtered(kind: str, filters: JobFilters, **how: Any) -> dict[str, Any]:
     said = {name: value for name, value in filters._asdict().items() if value is not None}
     words = {**said, **{name: value for name, value in how.items() if value is not None}}
     return _read(kind, words, None if said.keys() - KEPT_FILTERS else question_of(kind, words))
+
+
+def read_report(experiment: str, campaign: str) -> dict[str, Any]:
+    """Return the report of a campaign, of answers that are kept.
+
+    Raises:
+        NotFoundError: no task or job names the campaign.
+        LimitError: counting takes too long while somebody waits.
+    """
+    filters = JobFilters(experiment=experiment, campaign=campaign)
+    counted = Counted(
+        read_answer("campaign", experiment=experiment, campaign=campaign),
+        read_filtered("errors", filters),
+        read_filtered("resources", filters),
+    )
+    service = get_service()
+    with service.reading() as connection:
+        return report_campaign(connection, service.store, counted, now=datetime.now(UTC))
 
 
 def _read(kind: str, words: dict[str, Any], question: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from app.api.bodies import read_body
 from app.api.documenting import OBJECT, Section
 from app.api.guard import check_experiment, writing_grant
 from app.api.secrets import refuse_secrets
-from app.kept_answers import read_answer
+from app.kept_answers import read_answer, read_report
 from app.wiring import get_service
 from provenance.catalogs.opening import open_catalog, read_catalogs
 from provenance.catalogs.sam_dimensions import files_dimension
@@ -22,7 +22,6 @@ from provenance.schemas.parameters import read_query
 from provenance.schemas.production_queries import CampaignQuery, MissingQuery, NamedCampaignQuery, ReadyQuery
 from provenance.schemas.queries import ExperimentQuery
 from provenance.services.freeze_units import freeze_units
-from provenance.services.report_campaign import report_campaign
 from provenance.services.samples import list_samples
 from provenance.services.task_declarations import (
     Declaration,
@@ -117,11 +116,10 @@ def get_campaign(campaign: str) -> Response:
 )
 def get_report(campaign: str) -> Response:
     """Return a campaign in one document: how far it is, what was waived, why jobs failed, what they took."""
-    query, now = asked(NamedCampaignQuery), datetime.now(UTC)
-    name, service = checked_word(query.get("campaign", campaign), "campaign"), get_service()
+    query = asked(NamedCampaignQuery)
+    name = checked_word(query.get("campaign", campaign), "campaign")
     try:
-        with service.reading() as connection:
-            return json_answer(report_campaign(connection, service.store, query["experiment"], name, now=now))
+        return json_answer(read_report(query["experiment"], name))
     except NotFoundError as problem:
         if "campaign" in query:
             raise

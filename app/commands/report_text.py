@@ -19,7 +19,10 @@ def report_text(report: dict[str, Any], address: str) -> str:
         rows = [{str(place): _short(cell) for place, cell in enumerate(row)} for row in found.rows]
         lines.append(table(rows, columns))
         lines += [found.note] if found.note else []
-    return "\n".join([*lines, "", f"Last record: {moment(report['last_record_at'])}", address])
+    last = f"Last record: {moment(report['last_record_at'])}"
+    if not report.get("is_current", True):
+        last += f"; counted {moment(report['counted_at'])}, more was recorded since"
+    return "\n".join([*lines, "", last, address])
 
 
 def _short(cell: str) -> str:

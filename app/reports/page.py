@@ -29,6 +29,7 @@ def report_page(report: dict[str, Any], address: str, *, stylesheet: str | None 
         address=address,
         headline=headline(report),
         made_at=moment(report["made_at"]),
+        counted_at=None if report["is_current"] else moment(report["counted_at"]),
         last_record_at=moment(report["last_record_at"]),
         tables=list(tables(report)),
     )

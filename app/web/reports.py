@@ -1,14 +1,12 @@
 """The report of a campaign as a page that prints, without the frame of the others: it is saved and sent on."""
 
-from datetime import UTC, datetime
-
 from flask import Blueprint, Response, make_response
 
+from app.kept_answers import read_report
 from app.reports.page import report_page
 from app.web.frame import asked, asset
 from app.wiring import get_service
 from provenance.records.addresses import campaign_url
-from provenance.services.report_campaign import report_campaign
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -18,8 +16,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_report(experiment: str, name: str) -> Response:
     """Show the report of a campaign."""
-    service, name = get_service(), asked("campaign") or name
-    with service.reading() as connection:
-        found = report_campaign(connection, service.store, experiment, name, now=datetime.now(UTC))
-    address = f"{service.settings.public_url}{campaign_url(name, experiment)}"
+    name = asked("campaign") or name
+    found = read_report(experiment, name)
+    address = f"{get_service().settings.public_url}{campaign_url(name, experiment)}"
     return make_response(report_page(found, address, stylesheet=asset("report.css")))

@@ -4,47 +4,48 @@ Source: http.md, `GET /campaigns/{campaign}/report`.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from provenance.db.queries.jobs import JobFilters
-from provenance.services.count_errors import count_errors
 from provenance.services.ledger import Documents
 from provenance.services.list_jobs import list_jobs
-from provenance.services.sum_resources import sum_resources
-from provenance.services.tasks import show_campaign, task_waivers
+from provenance.services.tasks import task_waivers
 
 MOST_CAUSES = 10
 MOST_WAIVED_TASKS = 20
 _MEASURES = ("wall_seconds", "cpu_efficiency", "max_rss_bytes")
 
 
-def report_campaign(
-    connection: Connection, store: Documents, experiment: str, campaign: str, *, now: datetime
-) -> dict[str, Any]:
-    """Return `{made_at, last_record_at, campaign, errors, resources, waivers}`.
+class Counted(NamedTuple):
+    """What was counted of a campaign: the answers of `GET /campaigns/{campaign}`, `/statistics/errors` and `/statistics/resources`."""
 
-    `campaign` is what `GET /campaigns/{campaign}` answers; `errors` what `GET /statistics/errors` does, the ten most frequent causes;
-    `resources` has `{stage, jobs, measures}` with `median` and `p90` of run time, CPU efficiency and memory; `waivers` are those in
-    force, each with its `task_id`, of at most 20 tasks. `last_record_at` is when a record came last, None before the
-    first.
+    campaign: dict[str, Any]
+    errors: dict[str, Any]
+    resources: dict[str, Any]
 
-    Raises:
-        NotFoundError: no task or job names the campaign.
-        LimitError: counting took more than five seconds.
+
+def report_campaign(connection: Connection, store: Documents, counted: Counted, *, now: datetime) -> dict[str, Any]:
+    """Return `{made_at, counted_at, is_current, last_record_at, campaign, errors, resources, waivers}`.
+
+    `campaign` and `errors` are those answers, of the errors the ten most frequent causes; `resources` has `{stage, jobs, measures}`
+    with `median` and `p90` of run time, CPU efficiency and memory; `waivers` are those in force, each with its `task_id`, of at most
+    20 tasks. `counted_at` is when the oldest of them was counted, `is_current` whether nothing was recorded since; `last_record_at`
+    is when a record came last, None before the first.
     """
-    filters = JobFilters(experiment=experiment, campaign=campaign)
-    found = show_campaign(connection, store, experiment, campaign)
-    errors = count_errors(connection, filters)
-    newest = list_jobs(connection, filters, limit=1)["jobs"]
+    found, errors = counted.campaign, counted.errors
+    experiment = found["experiment"]
+    newest = list_jobs(connection, JobFilters(experiment=experiment, campaign=found["campaign"]), limit=1)["jobs"]
     waived = [task["task_id"] for task in found["tasks"] if task["waived"]][:MOST_WAIVED_TASKS]
     return {
         "made_at": now.isoformat(),
+        "counted_at": min(answer["counted_at"] for answer in counted),
+        "is_current": all(answer["is_current"] for answer in counted),
         "last_record_at": newest[0]["received_at"] if newest else None,
         "campaign": found,
         "errors": {**errors, "causes": errors["causes"][:MOST_CAUSES]},
-        "resources": [_resources(group) for group in sum_resources(connection, filters)["groups"]],
+        "resources": [_resources(group) for group in counted.resources["groups"]],
         "waivers": [
             {"task_id": task, **waiver}
             for task in waived

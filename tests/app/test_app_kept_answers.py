@@ -1,10 +1,19 @@
 """Failures of many jobs over HTTP: what was counted is told, and told to be old where more was recorded since."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 from app_records import numbered
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
+from app.commands import report
+from app.commands.report_text import report_text
+from provenance.db.tables import WorkItem
 from provenance.services import kept_answers
+from provenance.services.background import HANDLERS
+from provenance.services.work import Parts, drain
 
 TASK = {"task_id": "t1", "campaign": "prod", "stage": "reco"}
 WORDS = "more was recorded since, and it is being counted again"
@@ -29,3 +38,42 @@ def test_page_and_call_say_when_failures_of_many_jobs_were_counted(
     assert WORDS not in fresh
     assert WORDS in stale
     assert client.get("/api/v1/statistics/errors?task_id=t1").get_json()["failures"] == 3  # counted when asked for
+
+
+def test_report_of_many_jobs_is_of_the_kept_answers_and_a_mail_waits_for_new_ones(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_answers, "MOST_COUNTED_AT_ONCE", 1)
+    monkeypatch.setattr(report, "_PAUSE_SECONDS", 0.0)
+    for number in (1, 2):
+        job = numbered(number, state="failed", task=TASK)
+        client.put(f"/api/v1/jobs/{job['job_id']}", json=job)
+    asking = Asking(client)
+    first, page = asking.report("prod", experiment="nova"), client.get("/reports/nova/prod").text
+    client.put(f"/api/v1/jobs/{numbered(3)['job_id']}", json=numbered(3, state="failed", task=TASK))
+
+    old_page, stale = client.get("/reports/nova/prod").text, asking.report("prod", experiment="nova")
+    mailed = report._counted_now(asking, stale)  # type: ignore[arg-type]
+
+    assert [each["errors"]["failures"] for each in (first, stale, mailed)] == [2, 2, 3]
+    assert [each["is_current"] for each in (first, stale, mailed)] == [True, False, True]
+    assert "more was recorded since" not in page
+    assert "more was recorded since" in old_page
+    assert "more was recorded since" in report_text(stale, "")
+
+
+class Asking:
+    """A client of the application itself; while it waits, the background work is done."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def report(self, name: str, *, experiment: str) -> dict[str, Any]:
+        """Return the report of a campaign."""
+        found: dict[str, Any] = self.client.get(f"/api/v1/campaigns/{name}/report?experiment={experiment}").get_json()
+        service = self.client.application.extensions["jobprov"]
+        if not found["is_current"]:
+            due = update(WorkItem).values(due_at=datetime.now(UTC) - timedelta(days=1))
+            service.write(lambda connection, _: connection.execute(due))
+            drain(Parts(service.database, service.writer, service.store, service.settings.git_mirrors), HANDLERS)
+        return found
