@@ -44,6 +44,9 @@ def _add_entry(payload: Payload, entry: Mapping[str, Any], index: int, resolutio
         )
         return
     _add_tree(payload, resolution, name, place)
+    if resolution.ambiguous:
+        why = f"{resolution.ambiguous}; src holds that one"
+        payload.needs.add(1, "software", text(entry.get("name")), why, place=resolution.url)
     if entry.get("is_dirty") and not resolution.worktree_tree:
         payload.needs.add(
             1,

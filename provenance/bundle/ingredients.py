@@ -46,6 +46,7 @@ class Resolution:
         shallow: commit ids whose parents the pack lacks; `[commit]` where left out.
         worktree_tree: the tree of the working tree that ran, uncommitted changes included, where the pack holds it.
         submodules: those that were resolved.
+        ambiguous: why the ref may have meant another commit when the job ran; empty where it cannot.
         inferred: how the commit follows from the version of an installed product, `{product, template}`; None where it is what ran.
     """
 
@@ -64,6 +65,7 @@ class Resolution:
     shallow: Sequence[str] = ()
     worktree_tree: str | None = None
     submodules: Sequence["Resolution"] = ()
+    ambiguous: str = ""
     inferred: Mapping[str, Any] | None = None
 
     @property

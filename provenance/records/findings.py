@@ -14,6 +14,7 @@ class Findings(msgspec.Struct, frozen=True):
         unresolved: why an entry of `software` has no commit in a mirror, by position; resolved ones are absent.
         unreferenced: positions of entries of `software` whose commit no branch or tag led to when it was resolved.
         submodules: positions of entries of `software` whose tree has submodules that are not held.
+        ambiguous: of entries of `software` whose branch or tag may have meant another commit, what is to be said, by position.
         inferred: positions of entries of `software` that name an installed product, whose source was inferred from its version.
         unheld_inputs: sha256 of inputs that the experiment does not possess: of the small ones, and of all where a capsule is held.
         repairs: field paths of values out of range.
@@ -30,6 +31,7 @@ class Findings(msgspec.Struct, frozen=True):
     unresolved: Mapping[int, str] = msgspec.field(default_factory=dict)
     unreferenced: AbstractSet[int] = frozenset()
     submodules: AbstractSet[int] = frozenset()
+    ambiguous: Mapping[int, str] = msgspec.field(default_factory=dict)
     inferred: AbstractSet[int] = frozenset()
     unheld_inputs: AbstractSet[str] = frozenset()
     repairs: tuple[str, ...] = ()

@@ -11,6 +11,10 @@ GAPS: dict[str, tuple[int, str]] = {
         1,
         "Have an operator register the repository (`jobprov repository add`), and push the commit or tag to it.",
     ),
+    "software-ambiguous": (
+        1,
+        "Have the record say the commit (the hook does: `--repository PATH`), or send a revision of the record with `revision`.",
+    ),
     "software-installed": (
         3,
         "Register a capsule of the release (`jobprov capsule add`), or name the repository of the product in `software`.",

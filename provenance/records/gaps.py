@@ -140,12 +140,18 @@ def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str,
         if place in findings.inferred:  # what ran is what was installed, and what its source lacks costs no level
             yield "software-installed", f"{name} is installed software; its source is held, inferred from its version."
             continue
-        if place in findings.submodules:
-            yield "submodule-missing", f"{name}: files of its submodules are not here."
-        if place in findings.unreferenced:
-            yield "commit-unreferenced", f"{name}: no branch or tag led to commit {(software.revision or '')[:12]}."
-        if software.is_dirty and (software.objects_sha256 is None or software.objects_sha256 in findings.missing_blobs):
-            yield "dirty-tree-missing", f"{name} was changed and not committed; its changed files are not here."
+        yield from _commit_gaps(name, place, software, findings)
+
+
+def _commit_gaps(name: str, place: int, software: Software, findings: Findings) -> Iterator[tuple[str, str]]:
+    if place in findings.ambiguous:
+        yield "software-ambiguous", f"{name}: {findings.ambiguous[place]}."
+    if place in findings.submodules:
+        yield "submodule-missing", f"{name}: files of its submodules are not here."
+    if place in findings.unreferenced:
+        yield "commit-unreferenced", f"{name}: no branch or tag led to commit {(software.revision or '')[:12]}."
+    if software.is_dirty and (software.objects_sha256 is None or software.objects_sha256 in findings.missing_blobs):
+        yield "dirty-tree-missing", f"{name} was changed and not committed; its changed files are not here."
 
 
 def _is_held_otherwise(software: Software, findings: Findings) -> bool:

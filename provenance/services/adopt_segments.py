@@ -21,7 +21,7 @@ from provenance.services.chain_erasures import KIND
 from provenance.services.chains import ListedDocuments, note_tip
 from provenance.services.ledger import Documents, read_entries
 from provenance.services.record_jobs import revision_body
-from provenance.services.refresh_gaps import blob_arrived, blob_erased, code_resolved
+from provenance.services.refresh_gaps import blob_arrived, blob_erased, code_resolved, tags_seen
 from provenance.services.replaying import Replay
 from provenance.services.segments import SealedEntry, SegmentReader
 
@@ -216,6 +216,12 @@ def _look_again(connection: Connection, reader: SegmentReader) -> None:
     """Have the jobs looked at again that were here before what the segment says of blobs and code."""
     for place in reader.positions("resolution"):
         code_resolved(connection, json.loads(reader.body(place))["software"])
+    seen: dict[str, set[str]] = {}
+    for place in reader.positions("ref_observation"):
+        body = json.loads(reader.body(place))
+        seen.setdefault(body["match_key"], set()).add(body["ref"])
+    for match_key, refs in seen.items():
+        tags_seen(connection, match_key, refs)
     for place in reader.positions("possession"):
         for sha256 in reader.digests(place):
             blob_arrived(connection, sha256)

@@ -23,7 +23,7 @@ from provenance.records.inputs import small_inputs
 from provenance.records.job_record import FclConfiguration, JobRecord
 from provenance.services.bundle_blobs import Blobs, PossessedBlobs
 from provenance.services.comparators import comparators_of
-from provenance.services.findings import possessed_blobs
+from provenance.services.findings import ambiguous_entries, placed, possessed_blobs
 from provenance.services.products import is_inferred
 from provenance.services.read_configuration import ConfigurationError, evaluate_recorded
 from provenance.services.show_job import ReadJob
@@ -90,9 +90,14 @@ def gather_all(
     possessed = possessed_blobs(connection, experiment, set().union(*wanted))
     capsules = capsules_of(connection, [experiment])
     rules = comparators_of(connection, experiment)
+    ambiguous = ambiguous_entries(connection, [job.reading.record.software or () for job in jobs])
     gathered = []
     for job, digests in zip(jobs, wanted, strict=True):
-        resolutions = [resolution(document, place) for place, document in sorted(documents[job.found.key].items())]
+        words = placed(job.reading.record, ambiguous) if ambiguous else {}
+        resolutions = [
+            resolution(document, place, ambiguous=words.get(place, ""))
+            for place, document in sorted(documents[job.found.key].items())
+        ]
         packs = {sha256 for found in resolutions for sha256 in _packs(found)}
         use = use_of(job.reading.record)
         registered = None if use is None else capsules.get((experiment, use))
@@ -143,7 +148,7 @@ def _digest_of(
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
-def resolution(document: Mapping[str, Any], place: int = 0) -> Resolution:
+def resolution(document: Mapping[str, Any], place: int = 0, *, ambiguous: str = "") -> Resolution:
     """Return a stored resolution, as a bundle sees it; submodules are resolutions of their own."""
     return Resolution(
         index=place,
@@ -160,6 +165,7 @@ def resolution(document: Mapping[str, Any], place: int = 0) -> Resolution:
         pack_sha256=document.get("pack_sha256"),
         worktree_tree=document.get("worktree_tree"),
         submodules=[resolution(inner) for inner in document.get("submodules") or ()],
+        ambiguous=ambiguous,
         inferred={field: document.get(field) for field in ("product", "template")} if is_inferred(document) else None,
     )
 
@@ -181,7 +187,8 @@ def _packs(found: Resolution) -> list[str]:
 
 def _identity(found: Resolution) -> list[Any]:
     submodules = [_identity(submodule) for submodule in found.submodules]
-    how = [found.inferred] if found.inferred is not None else []
+    how: list[Any] = [found.inferred] if found.inferred is not None else []
+    how += [found.ambiguous] if found.ambiguous else []
     return [found.index, found.path, found.commit, found.tag_object, found.pack_sha256, submodules, *how]
 
 

@@ -20,6 +20,7 @@ from provenance.db.tables import Possession, Resolution, SoftwareRow
 from provenance.records.gaps import NO_REPOSITORY, Findings, image_digest
 from provenance.records.inputs import all_inputs, small_inputs
 from provenance.records.job_record import JobRecord, Software
+from provenance.services.ambiguous_code import ambiguous_code, asks_ref, note_meaning
 from provenance.services.evaluations import find_evaluations
 from provenance.services.products import is_inferred, unresolved_words
 
@@ -60,7 +61,9 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
     erased = _erased(connection, notes, wanted)
     for name, digests in erased.items():
         held[name] -= digests  # erased by another process: what is noted here is older
-    unresolved = _unresolved(connection, notes, [r.record.software for r in readings if r.record.software])
+    software = _distinct([r.record.software for r in readings if r.record.software])
+    unresolved = _unresolved(connection, notes, software)
+    ambiguous = ambiguous_code(connection, notes, software)
     unreferenced: set[str] = notes.get("unreferenced", set())
     inferred: set[str] = notes.get("inferred", set())
     incomplete: set[str] = notes.get("incomplete", set())
@@ -91,11 +94,8 @@ def find_for(connection: Connection, known: KnownKeys | None, readings: Sequence
         Findings(
             missing_blobs=blobs - expired.get(reading.record.experiment, frozenset()),
             expired=blobs & expired.get(reading.record.experiment, frozenset()),
-            unresolved={
-                place: unresolved[digest]
-                for place, digest in enumerate(software_digests(reading.record.software or ()) if unresolved else ())
-                if digest in unresolved
-            },
+            unresolved=placed(reading.record, unresolved) if unresolved else {},
+            ambiguous=placed(reading.record, ambiguous) if ambiguous else {},
             unreferenced=_places(reading.record, unreferenced) if unreferenced else frozenset(),
             submodules=_places(reading.record, incomplete) if incomplete else frozenset(),
             inferred=_places(reading.record, inferred) if inferred else frozenset(),
@@ -170,36 +170,58 @@ def _possessed(connection: Connection, notes: dict[Any, Any], experiment: str, d
     return digests & held
 
 
-def _unresolved(connection: Connection, notes: dict[Any, Any], lists: Sequence[Sequence[Software]]) -> dict[str, str]:
-    """Return why software entries have no commit in a mirror, by digest of their document."""
-    resolved: set[str] = notes.setdefault("resolved", set())
+def _distinct(lists: Sequence[Sequence[Software]]) -> dict[str, Software]:
+    """Return the software entries of lists by digest of their document."""
     by_digest: dict[str, Software] = {}
     for entries in lists:
         by_digest.update(zip(software_digests(entries), entries, strict=True))
+    return by_digest
+
+
+def _unresolved(connection: Connection, notes: dict[Any, Any], by_digest: Mapping[str, Software]) -> dict[str, str]:
+    """Return why software entries have no commit in a mirror, by digest of their document."""
+    resolved: set[str] = notes.setdefault("resolved", set())
     unknown = [digest for digest in by_digest if digest not in resolved]
     if not unknown:
         return {}
     found = select_by(connection, _SOFTWARE, ("resolution_id",), ("sha256",), unknown)
     known = {digest: row[0] for digest, row in found.items() if row[0] is not None}
-    resolved.update(known)
-    _note_kinds(connection, notes, known)
+    _note_kinds(connection, notes, known, by_digest)
     registered = {row[0] for row in fetch(connection, "SELECT match_key FROM repositories")}
     left = {digest: by_digest[digest] for digest in unknown if digest not in resolved}
     products = unresolved_words(connection, left)
     return {digest: products.get(digest) or _reason(entry, registered) for digest, entry in left.items()}
 
 
-def _note_kinds(connection: Connection, notes: dict[Any, Any], known: Mapping[str, int]) -> None:
-    """Remember which of these resolved entries a gap tells of; `known` are the keys of their resolutions."""
-    rows = select_by(connection, _RESOLUTIONS, ("document",), ("id",), sorted(set(known.values())))
-    kinds = {key: _kinds_of(json.loads(row[0])) for key, row in rows.items()}
+def ambiguous_entries(connection: Connection, lists: Sequence[Sequence[Software]]) -> dict[str, str]:
+    """Return what is to be said of entries of these software lists whose ref may have meant another commit, by digest."""
+    named = {digest: entry for digest, entry in _distinct(lists).items() if asks_ref(entry)}
+    found = select_by(connection, _SOFTWARE, ("resolution_id",), ("sha256",), list(named)) if named else {}
+    notes: dict[Any, Any] = {}
+    _note_kinds(connection, notes, {digest: row[0] for digest, row in found.items() if row[0] is not None}, named)
+    return ambiguous_code(connection, notes, named)
+
+
+def _note_kinds(
+    connection: Connection, notes: dict[Any, Any], known: Mapping[str, int], entries: Mapping[str, Software]
+) -> None:
+    """Remember what a gap may tell of these resolved entries; `known` are the keys of their resolutions."""
+    rows = select_by(connection, _RESOLUTIONS, ("match_key", "document"), ("id",), sorted(set(known.values())))
+    documents = {key: (match_key, json.loads(document)) for key, (match_key, document) in rows.items()}
     for digest, key in known.items():
-        for kind in kinds[key]:
-            notes.setdefault(kind, set()).add(digest)
+        match_key, document = documents[key]
+        _note_resolved(notes, digest, document)
+        if asks_ref(entries[digest]):
+            note_meaning(notes, digest, match_key, document)
 
 
-def note_resolution(notes: dict[Any, Any], software: str, resolution: Mapping[str, Any]) -> None:
+def note_resolution(notes: dict[Any, Any], software: str, match_key: str, resolution: Mapping[str, Any]) -> None:
     """Remember that the software entry with this digest is resolved, before the rows that say so are there."""
+    _note_resolved(notes, software, resolution)
+    note_meaning(notes, software, match_key, resolution)
+
+
+def _note_resolved(notes: dict[Any, Any], software: str, resolution: Mapping[str, Any]) -> None:
     for kind in ("resolved", *_kinds_of(resolution)):
         notes.setdefault(kind, set()).add(software)
 
@@ -222,6 +244,12 @@ def _lacks_submodules(resolution: Mapping[str, Any]) -> bool:
 def _places(record: JobRecord, digests: set[str]) -> frozenset[int]:
     """Return the positions of software entries that are among these."""
     return frozenset(place for place, digest in enumerate(software_digests(record.software or ())) if digest in digests)
+
+
+def placed(record: JobRecord, words: Mapping[str, str]) -> dict[int, str]:
+    """Return what is said of software entries, by position."""
+    digests = software_digests(record.software or ())
+    return {place: words[digest] for place, digest in enumerate(digests) if digest in words}
 
 
 def _reason(entry: Software, registered: set[str]) -> str:

@@ -1,6 +1,6 @@
 """Grades and gaps of jobs, brought up to date when what they lacked has come: a blob, or the commit of their code."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -21,6 +21,7 @@ from provenance.db.tables import (
 )
 from provenance.db.turns import begin_deriving, wait_for_derivations
 from provenance.records.job_record import FAILED
+from provenance.services.ambiguous_code import names_commit, tag_ref
 from provenance.services.classification_work import enqueue_failures
 from provenance.services.derive_jobs import grade, write_awaited
 from provenance.services.evaluation_work import enqueue_evaluations
@@ -61,6 +62,20 @@ def blob_erased(connection: Connection, experiment: str, sha256: str) -> None:
 def code_resolved(connection: Connection, software_sha256: str) -> None:
     """Have the jobs looked at again that used this software entry."""
     enqueue(connection, REFRESH, f"software:{software_sha256}")
+
+
+def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> None:
+    """Have the jobs looked at again whose records name one of these tags of a repository, and no commit."""
+    wanted = set(refs)
+    query = select(SoftwareRow.sha256, SoftwareRow.requested_ref, SoftwareRow.revision).where(
+        SoftwareRow.match_key == match_key, SoftwareRow.resolution_id.is_not(None)
+    )
+    found = [
+        row.sha256
+        for row in connection.execute(query)
+        if not names_commit(row.revision) and tag_ref(row.requested_ref or row.revision or "") in wanted
+    ]
+    enqueue_all(connection, REFRESH, [f"software:{sha256}" for sha256 in sorted(found)])
 
 
 def configuration_evaluated(connection: Connection, key: str) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.writing import intern_experiments, table_of
-from provenance.db.tables import LedgerEntry, Possession, RefObservation
+from provenance.db.tables import LedgerEntry, Possession
 from provenance.records.decoding import decode_record
+from provenance.services.ambiguous_code import note_observation
 from provenance.services.capsules import uses_in, write_capsule_rows
 from provenance.services.chain_erasures import KIND, ChainErasures, digests_in, items_of, read_erasures
 from provenance.services.chains import ListedDocuments
@@ -27,7 +28,8 @@ from provenance.services.orders import write_order_rows, write_report
 from provenance.services.record_jobs import record_jobs
 from provenance.services.record_sighting import write_sighting_row
 from provenance.services.recorded_bodies import RECORDS
-from provenance.services.resolve_software import write_observation_row, write_resolution_row
+from provenance.services.ref_observations import write_observation_row
+from provenance.services.resolve_software import write_resolution_row
 from provenance.services.retry_policies import write_policy_rows
 from provenance.services.rule_tables import write_reclassification_row, write_rules_row
 from provenance.services.segments import SealedEntry, SegmentReader
@@ -53,7 +55,7 @@ class Replay:
         self._waiting = WaitingEntries(connection, known, store, (experiment, self.experiment))
 
     def prepare(self, reader: SegmentReader) -> None:
-        """Learn which blobs are possessed, which code is resolved and which jobs a capsule serves, before any record is read."""
+        """Learn what is possessed, resolved, seen of tags and served by a capsule, before any record is read."""
         for position in reader.positions("capsule"):
             uses = uses_in(json.loads(reader.body(position))["capsule"])
             self._known.notes.setdefault("served", set()).update((self._name, use) for use in uses)
@@ -70,7 +72,10 @@ class Replay:
             forget_possession(self._connection, self._known, Owner(self._name, self.experiment), body["sha256"])
         for position in reader.positions("resolution"):
             body = json.loads(reader.body(position))
-            note_resolution(self._known.notes, body["software"], body["document"])
+            note_resolution(self._known.notes, body["software"], body["match_key"], body["document"])
+        for position in reader.positions("ref_observation"):
+            entry = reader.entry(position)
+            note_observation(self._known.notes, json.loads(entry.body), entry.received_at)
 
     def replay(self, segment: int, numbered: Iterable[tuple[int, SealedEntry]]) -> None:
         """Write what these entries of a segment say, in order."""
@@ -235,13 +240,7 @@ class Replay:
         write_resolution_row(self._connection, entry, body)
 
     def _observation(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        held = select(func.count()).where(
-            RefObservation.match_key == body["match_key"],
-            RefObservation.ref == body["ref"],
-            RefObservation.oid == body["oid"],
-        )
-        if self._connection.execute(held).scalar_one() == 0:
-            write_observation_row(self._connection, entry, body, received_at)
+        write_observation_row(self._connection, entry, body, received_at)
 
     def _task(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         write_task_row(

@@ -13,21 +13,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.recording.writing import table_of
-from provenance.db.tables import (
-    Job,
-    Possession,
-    RefObservation,
-    Resolution,
-    SoftwareRow,
-    SoftwareSetMember,
-)
+from provenance.db.tables import Possession, Resolution, SoftwareRow
 from provenance.errors import SoftwareError
 from provenance.services.ledger import NewEntry, append_document
 from provenance.services.products import inferred_fields
+from provenance.services.ref_observations import fetch_and_observe, mirror_of, observe
 from provenance.services.refresh_gaps import code_resolved
 from provenance.services.repositories import RegisteredRepository, enqueue_resolutions, note_fetched
 from provenance.services.resolve_submodules import resolve_submodules, resolve_submodules_of_pack
@@ -47,38 +41,9 @@ def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchRep
     Raises:
         SoftwareError: the repository cannot be fetched.
     """
-    report = _mirror_of(parts, repository).fetch()
-    parts.writer.run(lambda connection, known: _note_fetch(connection, known, repository, report))
+    report = fetch_and_observe(parts, repository)
+    parts.writer.run(lambda connection, _: enqueue_resolutions(connection))
     return report
-
-
-def _note_fetch(
-    connection: Connection, known: KnownKeys, repository: RegisteredRepository, report: FetchReport
-) -> None:
-    note_fetched(connection, known, repository.id)
-    experiment = _experiment_using(connection, repository.match_key)
-    if experiment is not None:  # a repository that no record names has nothing to be marked
-        for seen in _moved(report):
-            _observe(connection, experiment, repository.match_key, seen, datetime.now(UTC))
-        enqueue_resolutions(connection)
-
-
-def _experiment_using(connection: Connection, match_key: str) -> int | None:
-    query = (
-        select(func.min(Job.experiment_id))
-        .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
-        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
-    )
-    named = connection.execute(query.where(SoftwareRow.match_key == match_key)).scalar_one()
-    if named is not None:
-        return named
-    of_products = query.join(Resolution, Resolution.id == SoftwareRow.resolution_id)
-    return connection.execute(of_products.where(Resolution.match_key == match_key)).scalar_one()
-
-
-def _mirror_of(parts: Parts, repository: RegisteredRepository) -> Mirror:
-    folder = parts.mirrors / str(repository.id)
-    return Mirror.open_or_create(folder, repository.url, is_local=repository.is_local)
 
 
 def resolve_software(parts: Parts, software_sha256: str) -> None:
@@ -92,13 +57,13 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
     if wanted is None:
         return
     repository = wanted.repository
-    mirror = _mirror_of(parts, repository)
-    report = mirror.fetch()
+    mirror = mirror_of(parts, repository)
+    fetch_and_observe(parts, repository)
     extra = _uploaded_objects(parts, wanted)
     found = _find(mirror, wanted, extra)
     document = _document(wanted, found, _store_pack(parts, mirror, found, wanted, extra), has_worktree=bool(extra))
     document["submodules"] = _submodules(parts, mirror, document)
-    parts.writer.run(lambda connection, known: _enter(connection, known, wanted, found, document, report))
+    parts.writer.run(lambda connection, known: _enter(connection, known, wanted, found, document))
 
 
 def _submodules(parts: Parts, mirror: Mirror, document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -215,24 +180,19 @@ def _document(wanted: WantedCode, found: ResolvedRef, pack_sha256: str, *, has_w
     }
 
 
-def _enter(  # noqa: PLR0917 - a use case of the writer
-    connection: Connection,
-    known: KnownKeys,
-    wanted: WantedCode,
-    found: ResolvedRef,
-    document: dict[str, Any],
-    report: FetchReport,
+def _enter(
+    connection: Connection, known: KnownKeys, wanted: WantedCode, found: ResolvedRef, document: dict[str, Any]
 ) -> None:
     if not is_still_wanted(connection, wanted):
         return
+    note_fetched(connection, known, wanted.repository.id)  # first: its row is the turn at what refs were seen to name
     now = datetime.now(UTC)
     new = NewEntry(wanted.experiment, "resolution", now, None, b"")
     match_key = wanted.repository.match_key
     body = {"software": wanted.sha256, "match_key": match_key, "document": document}
     write_resolution_row(connection, append_document(connection, new, body), body)
-    for ref, oid in _observed(found, report):
-        _observe(connection, wanted.experiment, match_key, (ref, oid), now)
-    note_fetched(connection, known, wanted.repository.id)
+    if found.full_ref is not None:
+        observe(connection, wanted.experiment, match_key, found.full_ref, found.tag_object or found.commit)
     if wanted.product_map is None:  # else what ran was installed all the same, and grade and gaps stay
         code_resolved(connection, wanted.sha256)
 
@@ -258,35 +218,3 @@ def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any
         }
         connection.execute(table.insert(), [row])
     connection.execute(update(SoftwareRow).where(SoftwareRow.sha256 == body["software"]).values(resolution_id=number))
-
-
-def _observed(found: ResolvedRef, report: FetchReport) -> list[tuple[str, str]]:
-    """Return the refs worth remembering: the one asked for, and both ends of every tag that moved."""
-    seen = []
-    if found.full_ref is not None:
-        seen.append((found.full_ref, found.tag_object or found.commit))
-    return list(dict.fromkeys([*seen, *_moved(report)]))
-
-
-def _moved(report: FetchReport) -> list[tuple[str, str]]:
-    return [(change.ref, oid) for change in report.moved_tags for oid in (change.old, change.new) if oid]
-
-
-def _observe(connection: Connection, experiment: int, match_key: str, seen: tuple[str, str], now: datetime) -> None:
-    ref, oid = seen
-    held = select(RefObservation.id).where(
-        RefObservation.match_key == match_key, RefObservation.ref == ref, RefObservation.oid == oid
-    )
-    if connection.execute(held).first() is not None:
-        return
-    body = {"match_key": match_key, "ref": ref, "oid": oid}
-    entry = append_document(connection, NewEntry(experiment, "ref_observation", now, None, b""), body)
-    write_observation_row(connection, entry, body, now)
-
-
-def write_observation_row(connection: Connection, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-    """Write the row of a ref observation whose ledger entry is there."""
-    table = table_of(RefObservation)
-    [number] = allocate_keys(connection, table, 1)
-    row = {**body, "id": number, "first_seen_at": received_at, "entry_id": entry}
-    connection.execute(table.insert(), [row])

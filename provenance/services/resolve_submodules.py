@@ -12,6 +12,7 @@ from provenance.db.recording.software_rows import repository_match_key
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Repository
 from provenance.errors import SoftwareError
+from provenance.services.ref_observations import fetch_and_observe, mirror_of
 from provenance.services.repositories import RegisteredRepository
 from provenance.services.work import Parts
 from provenance.software.canonical_pack import canonical_pack
@@ -59,8 +60,8 @@ def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, Any]:
     if repository is None or depth > _DEEPEST:
         return document
     try:
-        mirror = Mirror.open_or_create(parts.mirrors / str(repository.id), repository.url, is_local=repository.is_local)
-        mirror.fetch()
+        mirror = mirror_of(parts, repository)
+        fetch_and_observe(parts, repository)
         found = resolve_and_pin(mirror, submodule.revision)
         if not isinstance(found, ResolvedRef) and mirror.fetch_commit(submodule.revision):
             found = resolve_and_pin(mirror, submodule.revision)

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, literal, select
+from sqlalchemy import Connection, and_, case, func, literal, select
 
 from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.node_facts import file_url, job_url
@@ -145,7 +145,8 @@ def resolutions_of(connection: Connection, key: int) -> dict[int, dict[str, Any]
 
 def moved_refs(connection: Connection, key: int) -> dict[int, list[str]]:
     """Return, by position in `software`, all objects that an asked tag was seen to name, where it moved."""
-    tag = literal("refs/tags/") + func.coalesce(SoftwareRow.requested_ref, Resolution.asked)  # of a product: inferred
+    asked = func.coalesce(SoftwareRow.requested_ref, Resolution.asked)  # of a product: inferred
+    tag = case((asked.startswith("refs/"), asked), else_=literal("refs/tags/") + asked)
     repository = func.coalesce(SoftwareRow.match_key, Resolution.match_key)
     query = (
         select(SoftwareSetMember.position, RefObservation.oid)

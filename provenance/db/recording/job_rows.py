@@ -18,7 +18,7 @@ from provenance.records.repairing import utc
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
-INDEX_VERSION = 4
+INDEX_VERSION = 5
 """What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade (`services/derive_again.py`)."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 

@@ -92,6 +92,8 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ),
     ("software-installed", (Findings(unresolved={0: "no repository"}), {"software": [PRODUCT]}), (None, {"software": [PRODUCT]})),
     ("software-installed", (Findings(unresolved={0: "no repository"}), {"software": [PRODUCT]}), (Findings(unresolved={0: "a"}), {})),
+    ("software-ambiguous", (Findings(ambiguous={0: "a branch"}), {}), (None, {})),
+    ("software-ambiguous", (Findings(ambiguous={0: "a branch"}), {}), (Findings(ambiguous={0: "?"}, inferred=frozenset({0})), {})),
     ("submodule-missing", (Findings(submodules=frozenset({0})), {}), (None, {})),
     ("dirty-tree-missing", (None, {"software": [DIRTY]}), (None, {"software": [{**DIRTY, "objects_sha256": digest(9)}]})),
     ("dirty-tree-missing", (MISSING, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}), (None, {})),

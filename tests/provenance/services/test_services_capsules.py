@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of, tables_at
+from ledger_story import Production, git, job_id, record_of, tables_at
 from recorded_sample import EXPERIMENT, GOOD, make_repository, record_sample
 
 from archive.opening import open_store
@@ -147,13 +147,16 @@ def test_other_stage_or_software_is_not_served_and_a_rebuilt_database_says_the_s
         "configurations": [{"step": "art", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": fcl}]}],
         "software": [{"name": "joining", "repository": str(repository), "requested_ref": "v1"}],
     }
+    commit = git(repository, "rev-parse", "HEAD")
     production.writer.run(lambda connection, known: register_repository(connection, known, "x", str(repository)))
     task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
     production.record(
         record_of(1, **common),
         record_of(2, **common, task={**task, "task_id": "t2", "campaign": "another"}),
         record_of(3, **common, task={**task, "stage": "merge"}),
-        record_of(4, **{**common, "software": [{**common["software"][0], "requested_ref": "main"}]}),
+        record_of(
+            4, **{**common, "software": [{**common["software"][0], "requested_ref": "main", "revision": commit}]}
+        ),
         record_of(5, **{**common, "software": []}),
     )
     production.work()
