@@ -91,6 +91,10 @@ class Replay:
         self._record(records)
         self._fill(segment, places)
 
+    def write_again(self, kind: str, entry: int, body: dict[str, Any], received_at: datetime) -> None:
+        """Write once more what an entry says that has its row in the ledger."""
+        _WRITERS[kind](self, entry, body, received_at)
+
     def place_among_records(self, entry: SealedEntry) -> tuple[str, str, int] | None:
         """Return job id, witness and number of what a job is made of; None of any other entry."""
         if entry.erased is not None:

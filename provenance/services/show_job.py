@@ -98,11 +98,15 @@ def read_job(connection: Connection, store: Documents, job_id: str, *, experimen
     """Return the job with the records of all its witnesses.
 
     Raises:
-        NotFoundError: no such job is recorded.
+        NotFoundError: no such job is recorded, or its records were erased in a later state of this database.
     """
     found = find_job(connection, job_id, experiment=experiment)
     held = HeldJob(found.key, found.received_at, {}, {})
     fill_records(connection, store, {found.key: held})
+    if not held.finals and not held.provisional:  # this database was restored from before the erasure
+        raise NotFoundError(
+            f"The record of job {found.job_id} was erased; the next `jobprov archive seal` brings what is left of it."
+        )
     return ReadJob(found, held, read_together(held.records_but(None)))
 
 
