@@ -63,6 +63,9 @@ ACTS: dict[str, Act] = {
     "comparators": lambda production, time: production.compare_by(
         {"pattern": "*.root", "comparator": ("content", "numeric")[time]}
     ),
+    "rules": lambda production, time: production.declare_rules(
+        {"name": "code", "class": ("data", "code")[time], "words": "bad", "exit_code": [65]}
+    ),
 }
 
 
@@ -84,6 +87,31 @@ def test_what_waits_stands_against_what_it_is_sealed_behind(
     expected = rebuilt(local, tmp_path)
     assert differences(tables_of(older.database), expected) == []
     assert differences(local.tables(), expected) == []
+
+
+def test_failures_are_read_by_the_rules_as_the_chain_numbers_them(
+    local: Production, restored: Callable[[], Production], tmp_path: Path
+) -> None:
+    failed = {"state": "failed", "exit": {"code": 65}}
+    local.record(record_of(1, **failed))
+    older = restored()
+    ACTS["rules"](local, 0)
+    local.seal()
+    older.now = local.now
+    ACTS["rules"](older, 1)
+    older.reclassify()
+    older.record(record_of(2, **failed))
+    older.work()
+
+    older.seal()
+    for production in (local, older):
+        production.seal()
+        production.work()
+
+    expected = rebuilt(local, tmp_path)
+    assert differences(tables_of(older.database), expected) == []
+    assert differences(local.tables(), expected) == []
+    assert [(row["class_name"], row["version"]) for row in expected["failure_classes"]] == [("code", 2)] * 2
 
 
 def test_comparators_that_were_sent_again_have_the_number_of_the_chain(
