@@ -29,7 +29,7 @@ from provenance.db.tables import (
     Verdict,
     WitnessRecord,
 )
-from provenance.services.chain_erasures import KIND
+from provenance.services.chain_erasures import KIND, digests_in
 from provenance.services.chains import ListedDocuments, note_tip
 from provenance.services.ledger import Documents, read_entries
 from provenance.services.record_jobs import revision_body
@@ -70,6 +70,7 @@ def adopt_segment(connection: Connection, known: KnownKeys, store: ListedDocumen
     matched, lacking = _match(connection, replay.experiment, entries)
     for each in matched:
         _place(connection, each, segment)
+    replay.forbid(_erased_here(connection, store, replay.experiment))
     replay.prepare(reader)
     _make_way(connection, store, replay, lacking)
     replay.replay(segment, lacking)
@@ -78,6 +79,14 @@ def adopt_segment(connection: Connection, known: KnownKeys, store: ListedDocumen
     _note_first_received(connection, replay.experiment, segment)
     _look_again(connection, reader)
     note_tip(connection, known, experiment, segment, reader.head_bytes)
+
+
+def _erased_here(connection: Connection, store: Documents, experiment: int) -> set[str]:
+    """Return the digests that were erased here, by entries that wait: what is adopted before them gives none back."""
+    query = select(LedgerEntry.id).where(LedgerEntry.experiment_id == experiment, LedgerEntry.segment.is_(None))
+    waiting = [row[0] for row in connection.execute(query.where(LedgerEntry.kind == KIND))]
+    bodies = read_entries(connection, store, waiting)
+    return {sha256 for body in bodies.values() for sha256 in digests_in(json.loads(body))}
 
 
 def _placed(connection: Connection, experiment: int, segment: int) -> set[int]:

@@ -72,6 +72,10 @@ class Replay:
             body = json.loads(reader.body(position))
             note_resolution(self._known.notes, body["software"], body["document"])
 
+    def forbid(self, digests: Iterable[str]) -> None:
+        """Learn of blobs that are erased, whatever the entries say that are replayed."""
+        self._erased().update(digests)
+
     def replay(self, segment: int, numbered: Iterable[tuple[int, SealedEntry]]) -> None:
         """Write what these entries of a segment say, in order."""
         records: list[Submission] = []

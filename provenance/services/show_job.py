@@ -103,10 +103,6 @@ def read_job(connection: Connection, store: Documents, job_id: str, *, experimen
     found = find_job(connection, job_id, experiment=experiment)
     held = HeldJob(found.key, found.received_at, {}, {})
     fill_records(connection, store, {found.key: held})
-    if not held.finals and not held.provisional:  # this database was restored from before the erasure
-        raise NotFoundError(
-            f"The record of job {found.job_id} was erased; the next `jobprov archive seal` brings what is left of it."
-        )
     return ReadJob(found, held, read_together(held.records_but(None)))
 
 

@@ -173,8 +173,23 @@ def test_a_record_that_was_erased_since_is_named_as_such(local: Production, rest
     older = restored()
     local.erase_record(1, fields=("environment.variables.OWN",))
 
-    with older.database.reading.connect() as connection, pytest.raises(NotFoundError, match="was erased"):
+    with older.database.reading.connect() as connection, pytest.raises(NotFoundError, match="were erased"):
         show_job(connection, older.store, job_id(1))
     older.seal()
 
     assert differences(tables_of(older.database), local.tables()) == []
+
+
+def test_a_blob_that_was_erased_here_does_not_come_back(
+    local: Production, restored: Callable[[], Production], tmp_path: Path
+) -> None:
+    secret = local.upload(b"a password")
+    older = restored()
+    local.seal()
+    older.now = local.now
+
+    older.erase_blob(secret)
+    older.seal()
+
+    assert tables_of(older.database)["possessions"] == []
+    assert differences(tables_of(older.database), rebuilt(local, tmp_path)) == []
