@@ -8,24 +8,45 @@ What is sealed has its place for good: what came to the restored database for th
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select, union_all, update
 
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.recording.packing import pack, unpack
 from provenance.db.recording.writing import table_of
-from provenance.db.tables import Conflict, EntryBody, Job, LedgerEntry, WitnessRecord
-from provenance.services.chain_erasures import KIND
+from provenance.db.tables import (
+    Conflict,
+    EntryBody,
+    Job,
+    LedgerEntry,
+    Reclassification,
+    RefObservation,
+    RuleTableRow,
+    Sighting,
+    Verdict,
+    WitnessRecord,
+)
+from provenance.services.chain_erasures import KIND, digests_in
 from provenance.services.chains import ListedDocuments, note_tip
 from provenance.services.ledger import Documents, read_entries
 from provenance.services.record_jobs import revision_body
 from provenance.services.refresh_gaps import blob_arrived, blob_erased, code_resolved, tags_seen
 from provenance.services.replaying import Replay
 from provenance.services.segments import SealedEntry, SegmentReader
+from provenance.services.standing_entries import write_in_order
 
 _Key = tuple[str, bytes]
+_TIMES: Mapping[str, tuple[Any, str]] = {
+    "verdict": (Verdict, "posted_at"),
+    "sighting": (Sighting, "seen_at"),
+    "rules": (RuleTableRow, "created_at"),
+    "reclassification": (Reclassification, "created_at"),
+    "ref_observation": (RefObservation, "first_seen_at"),
+}
+"""Kinds of entries whose rows say beside the entry when it came."""
 
 
 class _Adopted(NamedTuple):
@@ -49,12 +70,23 @@ def adopt_segment(connection: Connection, known: KnownKeys, store: ListedDocumen
     matched, lacking = _match(connection, replay.experiment, entries)
     for each in matched:
         _place(connection, each, segment)
+    replay.forbid(_erased_here(connection, store, replay.experiment))
     replay.prepare(reader)
     _make_way(connection, store, replay, lacking)
     replay.replay(segment, lacking)
     replay.finish(reader)
+    write_in_order(connection, store, replay, reader)
+    _note_first_received(connection, replay.experiment, segment)
     _look_again(connection, reader)
     note_tip(connection, known, experiment, segment, reader.head_bytes)
+
+
+def _erased_here(connection: Connection, store: Documents, experiment: int) -> set[str]:
+    """Return the digests that were erased here, by entries that wait: what is adopted before them gives none back."""
+    query = select(LedgerEntry.id).where(LedgerEntry.experiment_id == experiment, LedgerEntry.segment.is_(None))
+    waiting = [row[0] for row in connection.execute(query.where(LedgerEntry.kind == KIND))]
+    bodies = read_entries(connection, store, waiting)
+    return {sha256 for body in bodies.values() for sha256 in digests_in(json.loads(body))}
 
 
 def _placed(connection: Connection, experiment: int, segment: int) -> set[int]:
@@ -109,10 +141,26 @@ def _place(connection: Connection, adopted: _Adopted, segment: int) -> None:
     row = row.values(submitter=entry.submitter, segment=segment, position=adopted.position)
     connection.execute(row)
     connection.execute(delete(EntryBody).where(EntryBody.entry_id == adopted.id))
-    if entry.kind == "record":
-        owner = select(WitnessRecord.job_id).where(WitnessRecord.entry_id == adopted.id).scalar_subquery()
-        earlier = update(Job).where(Job.id == owner, Job.received_at > entry.received_at)
-        connection.execute(earlier.values(received_at=entry.received_at))
+    if entry.kind in _TIMES:
+        table, column = _TIMES[entry.kind]
+        said = update(table).where(table_of(table).c.entry_id == adopted.id)
+        connection.execute(said.values({column: entry.received_at}))
+
+
+def _note_first_received(connection: Connection, experiment: int, segment: int) -> None:
+    """Note of the jobs in the segment when the first of their records came: what is sealed may have come before or after what waits."""
+    owners = union_all(
+        select(WitnessRecord.job_id, WitnessRecord.entry_id), select(Conflict.job_id, Conflict.entry_id)
+    ).subquery()
+    entries = select(owners.c.job_id, LedgerEntry.received_at).join(LedgerEntry, LedgerEntry.id == owners.c.entry_id)
+    here = entries.where(LedgerEntry.experiment_id == experiment, LedgerEntry.segment == segment)
+    for part in chunks(sorted({job for job, _ in connection.execute(here)})):
+        first: dict[int, datetime] = {}
+        for job, received_at in connection.execute(entries.where(owners.c.job_id.in_(part))):
+            first[job] = min(received_at, first.get(job, received_at))
+        for job, received_at in first.items():
+            other = update(Job).where(Job.id == job, Job.received_at != received_at)
+            connection.execute(other.values(received_at=received_at))
 
 
 class _Local(NamedTuple):

@@ -2,8 +2,8 @@
 
 import re
 
-from provenance.db.queries.parameters import ParameterCondition
-from provenance.db.recording.parameter_rows import indexed_text, number_in
+from provenance.db.queries.parameter_values import ParameterCondition
+from provenance.db.recording.parameter_rows import indexed_key, indexed_text, number_in
 from provenance.errors import BadInputError
 from provenance.fhicl import FhiclError, loads
 from provenance.fhicl.canonical_atoms import NotCanonicalError, canonical_single
@@ -29,6 +29,7 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
         return None
     if not _KEY.fullmatch(parameter):
         raise _bad("parameter", f"{parameter[:60]!r} is no key; write a.b.c or a.b[2], with * for any letters")
+    parameter = parameter if "*" in parameter else indexed_key(parameter)
     if value is None:
         return ParameterCondition(parameter)
     match = _VALUE.fullmatch(value)
@@ -38,7 +39,7 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
     if not text:
         raise _bad("value", f'nothing stands behind {operator}; write {operator}5, or "" for the empty string')
     if operator == "~":
-        unquoted = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+        unquoted = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
         return ParameterCondition(parameter, operator, _string(unquoted))
     canonical = _canonical(text)
     number = number_in(canonical)
@@ -49,11 +50,12 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
 
 def _canonical(text: str) -> str:
     try:
-        read = loads(f"{_NAME}: {text}\n")
+        # in brackets, as a comment, which is none here, hides the one that closes
+        read = loads(f"{_NAME}: [ {text} ]\n")
     except FhiclError:
         read = None
-    if read is not None and list(read.root.members) == [_NAME]:
-        canonical = read.canonical_value(_NAME)
+    if read is not None and list(read.root.members) == [_NAME] and len(read.value(_NAME)) == 1:
+        canonical = read.canonical_value(f"{_NAME}[0]")
         if canonical == "{}" or not canonical.startswith("{"):
             return canonical
     if text.startswith(("[", "{", "(")):

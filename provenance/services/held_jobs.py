@@ -13,6 +13,7 @@ from provenance.db.recording.packing import unpack
 from provenance.db.selecting import select_among, select_by
 from provenance.db.tables import Job
 from provenance.db.turns import take_jobs
+from provenance.errors import NotFoundError
 from provenance.records.merging import Contradiction, fill, merge_witnesses
 from provenance.records.references import referenced_blobs
 from provenance.records.repairing import read_plain, without_unfit
@@ -128,7 +129,15 @@ class MergedReading(Reading, frozen=True, kw_only=True):
 
 
 def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
-    """Return the job that the plain records of its witnesses make together."""
+    """Return the job that the plain records of its witnesses make together.
+
+    Raises:
+        NotFoundError: there are none. The database is older than their erasure, and what is left of them is still to be adopted.
+    """
+    if not records:
+        raise NotFoundError(
+            "The records of this job were erased after the state of this database; the next `jobprov archive seal` brings what is left."
+        )
     raw, contradictions, unfit = _merge_fitting(records)
     record, repairs = read_plain(raw)
     repairs = tuple(dict.fromkeys((*unfit, *repairs)))

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys
@@ -156,6 +156,9 @@ def _keep_aside(batch: _Batch, submission: Submission, change: Change) -> None:
     if change == "conflict" and held is not None:
         row = {"entry_id": entry, "job_id": held.key, "witness": submission.witness, "sha256": sha256}
         batch.connection.execute(table_of(Conflict).insert(), [row])
+        if submission.received_at < held.received_at:  # in a chain it may stand behind what came later
+            came = update(Job).where(Job.id == held.key)
+            batch.connection.execute(came.values(received_at=submission.received_at))
     else:
         row = {"entry_id": entry, "job_uuid": decoded.job_id, "sha256": sha256}
         batch.connection.execute(table_of(UnreadRecord).insert(), [row])

@@ -77,6 +77,10 @@ class Replay:
             entry = reader.entry(position)
             note_observation(self._known.notes, json.loads(entry.body), entry.received_at)
 
+    def forbid(self, digests: Iterable[str]) -> None:
+        """Learn of blobs that are erased, whatever the entries say that are replayed."""
+        self._erased().update(digests)
+
     def replay(self, segment: int, numbered: Iterable[tuple[int, SealedEntry]]) -> None:
         """Write what these entries of a segment say, in order."""
         records: list[Submission] = []
@@ -95,6 +99,10 @@ class Replay:
             self._write(entry, (segment, position))
         self._record(records)
         self._fill(segment, places)
+
+    def write_again(self, kind: str, entry: int, body: dict[str, Any], received_at: datetime) -> None:
+        """Write once more what an entry says that has its row in the ledger."""
+        _WRITERS[kind](self, entry, body, received_at)
 
     def place_among_records(self, entry: SealedEntry) -> tuple[str, str, int] | None:
         """Return job id, witness and number of what a job is made of; None of any other entry."""

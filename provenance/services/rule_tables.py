@@ -167,7 +167,8 @@ class RuleHistory:
         again = select(Reclassification).where(Reclassification.experiment_id.in_(wanted))
         for row in connection.execute(tables.with_only_columns(*table_of(RuleTableRow).c)):
             self._tables.setdefault(row.experiment_id, []).append(row)
-        newest_first = again.with_only_columns(*table_of(Reclassification).c).order_by(Reclassification.entry_id.desc())
+        order = Reclassification.created_at.desc(), Reclassification.entry_id.desc()  # what is adopted has later keys
+        newest_first = again.with_only_columns(*table_of(Reclassification).c).order_by(*order)
         for row in connection.execute(newest_first):
             self._again.setdefault(row.experiment_id, []).append(row)
 

@@ -98,7 +98,7 @@ def read_job(connection: Connection, store: Documents, job_id: str, *, experimen
     """Return the job with the records of all its witnesses.
 
     Raises:
-        NotFoundError: no such job is recorded.
+        NotFoundError: no such job is recorded, or its records were erased in a later state of this database.
     """
     found = find_job(connection, job_id, experiment=experiment)
     held = HeldJob(found.key, found.received_at, {}, {})

@@ -10,7 +10,8 @@ from sqlalchemy.orm import aliased
 from provenance.db.keys import chunks
 from provenance.db.queries.claim_places import IN_ORDER, PLACE, behind
 from provenance.db.queries.jobs import JobFilters, by_software, job_conditions, software_conditions
-from provenance.db.queries.parameters import ParameterCondition, among, closures_with, ran_closures
+from provenance.db.queries.parameter_values import ParameterCondition
+from provenance.db.queries.parameters import among, configurations_with, ran_one_of
 from provenance.db.queries.versions import is_made
 from provenance.db.tables import Claim, Experiment, File, Job, Resolution, SoftwareRow, Stage, TaskRow
 
@@ -49,8 +50,8 @@ def jobs_that(connection: Connection, filters: JobFilters, condition: ParameterC
     found = [*job_conditions(others), *software]
     if condition is None:
         return found
-    closures = closures_with(connection, condition)
-    return [*found, ran_closures(connection, closures)] if closures else None
+    ran = configurations_with(connection, condition)
+    return [*found, ran_one_of(connection, ran)] if ran else None
 
 
 def inferred_code(connection: Connection, filters: JobFilters) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, select, union_all
 
 from provenance.db.queries.job_summaries import SUMMARIES, summaries
-from provenance.db.queries.parameters import ParameterCondition, among, configurations_with, newest_that_ran
+from provenance.db.queries.parameter_values import ParameterCondition
+from provenance.db.queries.parameters import among, configurations_with, newest_that_ran
 from provenance.db.queries.patterns import begins
 from provenance.db.recording.job_rows import STATES
 from provenance.db.tables import (

@@ -8,13 +8,14 @@ grow, until every set is found: those met first are the common ones, as the firs
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Connection, Select, and_, any_, bindparam, func, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Connection, Select, and_, any_, bindparam, func, or_, select
 
 from provenance.db.driver import fetch
+from provenance.db.queries.parameter_values import ParameterCondition, holds, holds_exactly, unsure_text
 from provenance.db.queries.patterns import matches
-from provenance.db.tables import Evaluation, Job, JobClosure, ParameterKey, ParameterSet, ParameterValue
+from provenance.db.tables import Job, JobClosure, ParameterKey, ParameterSet, ParameterValue
 from provenance.db.tables.parameters import sets_in
 
 _FEW_JOBS = 2_000
@@ -48,22 +49,6 @@ _GATHERED = {
 _AMONG = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?::bigint[])"}
 
 
-class ParameterCondition(NamedTuple):
-    """A question to parameters.
-
-    Attributes:
-        pattern: of the key, `*` for any letters.
-        operator: one of = != < <= > >= ~; None asks for the key alone.
-        canonical: text of the value, as the index keeps it; of `~` with `*` and `?` in it.
-        number: the value of a comparison by size.
-    """
-
-    pattern: str
-    operator: str | None = None
-    canonical: str = ""
-    number: float = 0.0
-
-
 Ran = set[tuple[int, int]]
 """Integer keys of experiments and configurations: jobs of the one that ran the other may be told so."""
 
@@ -93,23 +78,21 @@ def _sets_with(connection: Connection, condition: ParameterCondition) -> list[in
 def _values_with(connection: Connection, condition: ParameterCondition) -> Iterator[list[int]]:
     """Yield the integer keys of the values for which the condition holds, in parts that grow, those entered first before others."""
     dialect = connection.dialect.name
-    query = select(ParameterValue.id).where(*_holds(dialect, condition))
+    query = select(ParameterValue.id, unsure_text(condition)).where(*holds(dialect, condition))
     if condition.pattern != "*":
         keys = select(ParameterKey.id).where(*matches(dialect, ParameterKey.name, condition.pattern))
         found = [row[0] for row in connection.execute(keys.limit(_MANY_KEYS))]
         if not found:
             return
         if len(found) < _MANY_KEYS:
-            values = [
-                row[0] for row in connection.execute(query.where(among(connection, ParameterValue.key_id, found)))
-            ]
-            yield from _growing(sorted(values))
+            rows = connection.execute(query.where(among(connection, ParameterValue.key_id, found))).all()
+            yield from _growing(sorted(key for key, text in rows if text is None or holds_exactly(condition, text)))
             return
         query = query.where(ParameterValue.key_id.in_(keys))
     last, length = 0, _FIRST_PART
-    while part := list(connection.execute(_after(query, last, length)).scalars()):
-        yield part
-        last, length = part[-1], length * _GROWTH
+    while part := connection.execute(_after(query, last, length)).all():
+        yield [key for key, text in part if text is None or holds_exactly(condition, text)]
+        last, length = part[-1][0], length * _GROWTH
 
 
 def _after(query: Select[Any], last: int, length: int) -> Select[Any]:
@@ -138,44 +121,22 @@ def _listed(connection: Connection, keys: Sequence[int]) -> str:
     return f"[{inside}]" if connection.dialect.name == "sqlite" else f"{{{inside}}}"
 
 
-def closures_with(connection: Connection, condition: ParameterCondition) -> list[int]:
-    """Return the integer keys of the configurations in which the condition holds for at least one parameter."""
-    return sorted({closure for _, closure in configurations_with(connection, condition)})
-
-
-def ran_closures(connection: Connection, closures: Sequence[int]) -> ColumnElement[bool]:
+def ran_one_of(connection: Connection, ran: Ran) -> ColumnElement[bool]:
     """Return the condition that a job ran one of these configurations, and may be told so.
 
     For lists that are wanted whole; the newest alone come sooner from `newest_that_ran`.
     """
-    ran = (
-        select(JobClosure.job_id)
-        .join(Job, Job.id == JobClosure.job_id)
-        .join(
-            Evaluation,
-            and_(Evaluation.closure_id == JobClosure.closure_id, Evaluation.experiment_id == Job.experiment_id),
-        )
-        .where(among(connection, JobClosure.closure_id, closures), Evaluation.set_id.is_not(None))
-    )
-    return Job.id.in_(ran)
-
-
-def _holds(dialect: str, condition: ParameterCondition) -> list[ColumnElement[bool]]:
-    """Return the condition on a value."""
-    canonical, number = ParameterValue.canonical, ParameterValue.number
-    if condition.operator is None:
-        return []
-    if condition.operator == "~":
-        return matches(dialect, canonical, condition.canonical)
-    comparisons = {
-        "=": canonical == condition.canonical,
-        "!=": canonical != condition.canonical,
-        "<": number < condition.number,
-        "<=": number <= condition.number,
-        ">": number > condition.number,
-        ">=": number >= condition.number,
-    }
-    return [comparisons[condition.operator]]
+    closures: dict[int, list[int]] = {}
+    for experiment, closure in sorted(ran):
+        closures.setdefault(experiment, []).append(closure)
+    told = [
+        and_(Job.experiment_id == experiment, among(connection, JobClosure.closure_id, its))
+        for experiment, its in closures.items()
+    ]
+    found = select(JobClosure.job_id).join(Job, Job.id == JobClosure.job_id).where(or_(*told))
+    if len(told) > 1:  # the index of configurations answers what holds of all
+        found = found.where(among(connection, JobClosure.closure_id, sorted({closure for _, closure in ran})))
+    return Job.id.in_(found)
 
 
 def newest_that_ran(connection: Connection, ran: Ran, *, before: int | None, length: int) -> Iterator[list[int]]:
@@ -197,12 +158,15 @@ def newest_that_ran(connection: Connection, ran: Ran, *, before: int | None, len
     newest = (_GATHERED if count <= _FEW_JOBS else _THROUGH_JOBS)[dialect]
     statement = _STRETCH.format(newest=newest.format(among=_AMONG[dialect]))
     while True:
-        rows = fetch(connection, statement, (closures, before, length))
-        yield list(dict.fromkeys(job for job, closure, experiment in rows if (experiment, closure) in ran))
-        if len(rows) < length:
+        rows = fetch(connection, statement, (closures, before, length + 1))
+        is_last, last = len(rows) <= length, rows[-1][0] if rows else 0
+        # the configurations of the last job may go on behind the end of the stretch: it is met again
+        whole = rows if is_last else [row for row in rows if row[0] != last]
+        yield list(dict.fromkeys(job for job, closure, experiment in whole if (experiment, closure) in ran))
+        if is_last:
             return
-        before = rows[-1][0]
-        length = min(length * 4, _LONGEST_STRETCH)
+        before = last + 1
+        length = min(length * 4, _LONGEST_STRETCH) if whole else length * 4
 
 
 def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnElement[bool]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ from provenance.fhicl.tree import atoms_and_sequences
 
 LONGEST_KEPT = 400
 _BEGINNING = 300
+_LONGEST_KEY = 2000
+CUT = "…"
+_DIGEST_LETTERS = 64
 _ENTER = {
     dialect: f"INSERT INTO parameter_set_tables (table_id, block, members) {rows}"
     " ON CONFLICT (table_id, block) DO UPDATE SET members = parameter_set_tables.members | excluded.members"
@@ -41,7 +45,7 @@ class IndexedTable(NamedTuple):
 def indexed_tables(configuration: Configuration) -> list[IndexedTable]:
     """Return the tables of a configuration that have parameters directly in them."""
     values = atoms_and_sequences(configuration.root)
-    placed = sorted((path.rpartition(".")[0], path, indexed_text(canonical)) for path, canonical in values)
+    placed = sorted((path.rpartition(".")[0], indexed_key(path), indexed_text(canonical)) for path, canonical in values)
     return [_table([(path, text) for _, path, text in inside]) for _, inside in groupby(placed, lambda each: each[0])]
 
 
@@ -50,16 +54,39 @@ def _table(values: Sequence[tuple[str, str]]) -> IndexedTable:
     return IndexedTable(hashlib.sha256(written.encode()).digest()[:16], tuple(values))
 
 
+def indexed_key(path: str) -> str:
+    """Return the path of a parameter as the index keeps it: a long one by its beginning and digest, as an index of PostgreSQL ends soon."""
+    return path if len(path) <= _LONGEST_KEY else _cut(path)
+
+
 def indexed_text(canonical: str) -> str:
-    """Return the canonical text of a value as the index keeps it: a long one by its beginning and digest, which is as unequal."""
+    """Return the canonical text of a value as the index keeps it: a long one by its beginning and digest, which is as unequal.
+
+    A long number keeps its exponent behind these, so that it still has a size.
+    """
     if len(canonical) <= LONGEST_KEPT:
         return canonical
-    return f"{canonical[:_BEGINNING]}…{hashlib.sha256(canonical.encode()).hexdigest()}"
+    exponent = canonical[canonical.find("e") :] if _NUMBER.match(canonical) and "e" in canonical else ""
+    return f"{_cut(canonical)}{exponent}"
+
+
+def _cut(text: str) -> str:
+    return f"{text[:_BEGINNING]}{CUT}{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def number_in(canonical: str) -> float | None:
-    """Return the number that a canonical text is, None where it is none; `inf` beyond the range of a float."""
-    return float(canonical) if _NUMBER.match(canonical) else None
+    """Return the number that a canonical text is, whole or as the index keeps it; None where it is none, `inf` beyond a float."""
+    return float(_digits(canonical)) if _NUMBER.match(canonical) else None
+
+
+def exact_number_in(canonical: str) -> Decimal:
+    """Return the number that a canonical text is, which is one, with all the digits that are kept of it."""
+    return Decimal(_digits(canonical))
+
+
+def _digits(canonical: str) -> str:
+    beginning, _, rest = canonical.partition(CUT)
+    return beginning + rest[_DIGEST_LETTERS:]
 
 
 def write_tables(connection: Connection, known: KnownKeys, tables: Sequence[IndexedTable]) -> dict[bytes, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from configured_jobs import configured, found, paged
 from ledger_story import Production, job_id, record_of
 from sqlalchemy import func, select
 
@@ -13,11 +14,9 @@ from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.db.migrating import downgrade, stamp, upgrade
 from provenance.db.queries import parameters
-from provenance.db.queries.jobs import JobFilters
 from provenance.db.tables import Evaluation, GapSet, Job, ParameterSet, ParameterTable, WorkItem
 from provenance.fhicl import loads
 from provenance.fhicl.as_run import contradictions
-from provenance.services.list_jobs import list_jobs
 from provenance.services.show_job import show_job
 
 BASE = b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"
@@ -30,25 +29,11 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.close()
 
 
-def configured(
-    production: Production, number: int, text: bytes, *, experiment: str = "nova", **more: Any
-) -> dict[str, Any]:
-    """Return the record of a job that ran this text, whose bytes are here."""
-    sha256 = production.upload(text, experiment)
-    closure = {"step": "art", "main": "job.fcl", "files": [{"name": "job.fcl", "sha256": sha256}], **more}
-    return record_of(number, experiment=experiment, configurations=[closure])
-
-
 def gaps_of(production: Production, number: int) -> list[str]:
     with production.database.reading.connect() as connection:
         query = select(GapSet.document).join(Job, Job.gap_set_id == GapSet.id).where(Job.uuid == job_id(number))
         codes: list[str] = json.loads(connection.execute(query).scalar_one())
     return [code for code in codes if code.startswith("configuration")]
-
-
-def found(production: Production, **filters: Any) -> list[int]:
-    with production.database.reading.connect() as connection:
-        return sorted(int(job["job_id"][-4:], 16) for job in list_jobs(connection, JobFilters(**filters))["jobs"])
 
 
 def evaluations(production: Production) -> list[Any]:
@@ -162,19 +147,6 @@ def test_pages_of_jobs_come_whole_and_in_order(
 
     assert paged(production, parameter="*.threshold", value="3") == expected
     assert paged(production, parameter="*.threshold", value="3", state="failed") == [n for n in expected if n % 5 == 0]
-
-
-def paged(production: Production, **filters: Any) -> list[int]:
-    """Return the numbers of the jobs listed, three a page."""
-    numbers, cursor = [], None
-    with production.database.reading.connect() as connection:
-        while True:
-            page = list_jobs(connection, JobFilters(**filters), limit=3, cursor=cursor)
-            numbers += [int(job["job_id"][-4:], 16) for job in page["jobs"]]
-            cursor = page["next"]
-            if cursor is None:
-                return numbers
-            assert len(page["jobs"]) == 3
 
 
 def test_equal_tables_are_kept_once(production: Production) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ledger_story import FIRST, Production, play, record_of, tables_at, tables_of
+from restored_production import close, copy_of, restore
 from sqlalchemy import text
 
 from archive.opening import open_store
@@ -53,30 +54,6 @@ def bodies(production: Production) -> dict[int, bytes]:
     with production.database.reading.connect() as connection:
         keys = [row[0] for row in connection.execute(text("SELECT id FROM ledger_entries"))]
         return read_entries(connection, production.store, keys)
-
-
-def restore(production: Production, copy: Path, folder: Path) -> Production:
-    """Return a production on a database as it was when the copy was made, with the archive of today."""
-    folder.mkdir()
-    shutil.copy(copy, folder / "jobprov.db")
-    database = open_database(f"sqlite:///{folder / 'jobprov.db'}")
-    restored = Production(database, production.store, folder)
-    restored.now = production.now
-    return restored
-
-
-def copy_of(production: Production, target: Path) -> Path:
-    """Return a copy of the database as it is now."""
-    with production.database.writing.connect() as connection:
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        driver.execute("VACUUM INTO ?", (str(target),))
-    return target
-
-
-def close(production: Production) -> None:
-    production.close()
-    production.database.dispose()
 
 
 def test_sealed_entries_read_as_before_and_leave_the_rows(production: Production) -> None:
