@@ -37,7 +37,7 @@ class Service:
         tokens: what write tokens allow.
         unclaimed: blobs that came before the record that says whose they are.
         excerpts: what records have in common, sent once.
-        batch_turns: taken by those who decode a batch: one is decoded while another is written, and more would only take memory.
+        batch_turns: taken by those who decode a batch and have it written: more at once would only take memory.
     """
 
     settings: Settings
@@ -111,9 +111,10 @@ def open_service(settings: Settings) -> Service:
         unclaimed.adopt(connection, known, [submission.decoded for submission in submissions])
         return record_jobs(connection, known, store, submissions)
 
-    return Service(
-        settings, database, store, Writer(database.writing), tokens, unclaimed, Excerpts(), Semaphore(2), record
-    )
+    # PostgreSQL writes one in a process of its own while the next is decoded; with SQLite both wait for Python's lock
+    turns = Semaphore(1 if database.is_sqlite else 2)
+    writer = Writer(database.writing)
+    return Service(settings, database, store, writer, tokens, unclaimed, Excerpts(), turns, record)
 
 
 def get_service() -> Service:
