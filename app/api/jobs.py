@@ -106,16 +106,15 @@ def post_batch() -> Response:
     Also where one of them is no JSON. A body that cannot be taken apart is refused as a whole and kept as a dead letter.
     """
     grant = recording_grant()
-    sent = [read_body(BATCH_BYTES)]
+    body = read_body(BATCH_BYTES)
     with get_service().batch_turns:
-        # popped: whole, it would be held as long as its parts are worked on
-        return json_answer(_record_batch(grant, sent.pop()))
+        bodies = _split(grant, body)
+        del body  # whole, it would be held as long as its parts are worked on
+        return json_answer(_record_batch(grant, bodies))
 
 
-def _record_batch(grant: Grant, sent: bytes) -> BatchAnswer:
+def _record_batch(grant: Grant, bodies: list[bytes]) -> BatchAnswer:
     now = datetime.now(UTC)
-    bodies = _split(grant, sent)
-    del sent
     results: list[BatchResult | None] = [None] * len(bodies)
     taken: dict[int, DecodedRecord] = {}
     letters: list[Undecoded] = []

@@ -16,6 +16,7 @@ from provenance.records.times import read_time
 
 MISSING = words.MISSING
 THIN = words.THIN_SPACE
+percent = words.percent
 _KILO = 1000
 _DAY = 86400
 _SHORT = 12
@@ -54,11 +55,6 @@ def number(value: Any) -> str:
     if isinstance(value, int) or value == int(value):
         return words.number(int(value))
     return f"{value:,.3f}".rstrip("0").replace(",", THIN) if abs(value) < _KILO else words.number(round(value))
-
-
-def percent(share: float, decimals: int = 1, *, sign: str = "") -> str:
-    """Return a share of one as `22.8 %`."""
-    return words.percent(share, decimals, sign=sign)
 
 
 def size(value: Any) -> str:

@@ -58,12 +58,8 @@ def _cursor(connection: Connection) -> Any:
 
 
 def _execute(cursor: Any, dialect: str, statement: str, values: Sequence[Any]) -> None:
-    if dialect == "sqlite":
-        cursor.execute(statement, values)
-    else:
-        cursor.execute(
-            _native(statement, dialect), values, prepare=True
-        )  # it comes again; `reading_cursor.py` goes by this
+    options = {} if dialect == "sqlite" else {"prepare": True}  # it comes again; `reading_cursor.py` goes by this
+    cursor.execute(_native(statement, dialect), values, **options)
 
 
 @lru_cache(maxsize=4096)

@@ -110,7 +110,7 @@ def _note_use(_connection: Any, record: Any) -> None:
 
 
 def _ask_if_idle(engine: Engine, connection: Any, record: Any, _proxy: Any) -> None:
-    """Ask a connection whether its server is still there, unless it was just used: a question in five is such a round trip else."""
+    """Ask a connection whether its server is still there, unless it was just used: that is a round trip, and a page of a file has ten."""
     if time.monotonic() - record.info.get("used_at", -math.inf) < _JUST_USED:
         return
     try:

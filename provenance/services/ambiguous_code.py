@@ -22,7 +22,7 @@ from provenance.software.resolving import ANNOTATED_TAG, COMMIT, TAG
 
 MOST_NAMED = 3
 """Other objects of a tag that a gap names; the first that were seen, so that a tag that moves daily does not change it for ever."""
-_TAGS = "refs/tags/"
+TAGS = "refs/tags/"
 _LONGEST_REF = 80
 _DIGITS = 12
 _AT_ONCE = 200
@@ -53,7 +53,7 @@ def asks_ref(entry: Software) -> bool:
 
 def tag_ref(asked: str) -> str:
     """Return the full name of the tag that was asked for."""
-    return asked if asked.startswith("refs/") else _TAGS + asked
+    return asked if asked.startswith("refs/") else TAGS + asked
 
 
 def note_meaning(notes: dict[Any, Any], software: str, match_key: str, resolution: Mapping[str, Any]) -> None:

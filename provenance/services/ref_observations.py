@@ -14,14 +14,13 @@ from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Experiment, Job, RefObservation, Resolution, SoftwareRow, SoftwareSetMember
-from provenance.services.ambiguous_code import MOST_NAMED
+from provenance.services.ambiguous_code import MOST_NAMED, TAGS
 from provenance.services.ledger import NewEntry, append_document
 from provenance.services.refresh_gaps import tags_seen
 from provenance.services.repositories import RegisteredRepository, note_fetched
 from provenance.services.work import Parts
 from provenance.software.mirrors import FetchReport, Mirror
 
-_TAGS = "refs/tags/"
 _Pair = tuple[str, str]
 """A ref and an object that it named."""
 
@@ -32,13 +31,13 @@ def mirror_of(parts: Parts, repository: RegisteredRepository) -> Mirror:
     return Mirror.open_or_create(folder, repository.url, is_local=repository.is_local)
 
 
-def fetch_and_observe(parts: Parts, repository: RegisteredRepository) -> FetchReport:
+def fetch_and_observe(parts: Parts, repository: RegisteredRepository, mirror: Mirror) -> FetchReport:
     """Bring the mirror of a repository up to date, enter every tag that moved, and return what the fetch found.
 
     Raises:
         SoftwareError: the repository cannot be fetched.
     """
-    report = mirror_of(parts, repository).fetch()
+    report = mirror.fetch()
     parts.writer.run(lambda connection, known: _note(connection, known, repository, report))
     return report
 
@@ -47,7 +46,7 @@ def _note(connection: Connection, known: KnownKeys, repository: RegisteredReposi
     note_fetched(connection, known, repository.id)  # first: its row is the turn at what refs were seen to name
     match_key = repository.match_key
     held = _held(connection, match_key)
-    again = [(ref, report.refs[ref]) for ref in sorted(held) if ref.startswith(_TAGS) and ref in report.refs]
+    again = [(ref, report.refs[ref]) for ref in sorted(held) if ref.startswith(TAGS) and ref in report.refs]
     fresh = _fresh(held, [*_moved(report), *again])
     if fresh and (experiment := _experiment_for(connection, match_key)) is not None:
         _enter(connection, experiment, match_key, held, fresh)
@@ -97,7 +96,7 @@ def _enter(
         entry = append_document(connection, NewEntry(experiment, "ref_observation", now, None, b""), body)
         rows.append({**body, "first_seen_at": now, "entry_id": entry})
         named = held.setdefault(ref, set())
-        if ref.startswith(_TAGS) and 0 < len(named) < MOST_NAMED + 2:  # later ones change no gap
+        if ref.startswith(TAGS) and 0 < len(named) < MOST_NAMED + 2:  # later ones change no gap
             moved.add(ref)
         named.add(oid)
     _insert(connection, rows)

@@ -41,7 +41,7 @@ def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchRep
     Raises:
         SoftwareError: the repository cannot be fetched.
     """
-    report = fetch_and_observe(parts, repository)
+    report = fetch_and_observe(parts, repository, mirror_of(parts, repository))
     parts.writer.run(lambda connection, _: enqueue_resolutions(connection))
     return report
 
@@ -58,7 +58,7 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
         return
     repository = wanted.repository
     mirror = mirror_of(parts, repository)
-    fetch_and_observe(parts, repository)
+    fetch_and_observe(parts, repository, mirror)
     extra = _uploaded_objects(parts, wanted)
     found = _find(mirror, wanted, extra)
     document = _document(wanted, found, _store_pack(parts, mirror, found, wanted, extra), has_worktree=bool(extra))

@@ -61,7 +61,7 @@ def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, Any]:
         return document
     try:
         mirror = mirror_of(parts, repository)
-        fetch_and_observe(parts, repository)
+        fetch_and_observe(parts, repository, mirror)
         found = resolve_and_pin(mirror, submodule.revision)
         if not isinstance(found, ResolvedRef) and mirror.fetch_commit(submodule.revision):
             found = resolve_and_pin(mirror, submodule.revision)

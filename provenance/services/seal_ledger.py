@@ -12,7 +12,6 @@ import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,22 +21,19 @@ from sqlalchemy import Connection, bindparam, select, text, update
 from archive.errors import ArchiveUnreachableError, DocumentMissingError
 from archive.store import SealReport
 from provenance.db.engines import Database
-from provenance.db.keys import KnownKeys, chunks
-from provenance.db.recording.writing import intern_experiments, table_of
-from provenance.db.tables import EntryBody, Experiment, LedgerEntry, Possession
-from provenance.db.turns import wait_for_derivations
+from provenance.db.keys import chunks
+from provenance.db.recording.writing import table_of
+from provenance.db.tables import EntryBody, Experiment, LedgerEntry
 from provenance.db.writer import Writer
 from provenance.errors import UnreachableError
 from provenance.services.adopt_segments import adopt_segment
 from provenance.services.chains import archived_experiments, chain_tip, next_segment, note_tip
-from provenance.services.ledger import NewEntry, append_document
-from provenance.services.refresh_gaps import blobs_there
+from provenance.services.enter_possessions import enter_possessions
 from provenance.services.segments import SealedEntry, SegmentError, body_name, head_name, write_segment
 from provenance.services.waiting_entries import settle_waiting
 
 MOST_ENTRIES = 16_384
 _MOST_PACKED_BYTES = 64_000_000
-_MOST_POSSESSIONS = 50_000
 _ROWS_AT_ONCE = 2000
 """Rows a transaction lets go of: some 10 ms, so that no record waits longer behind it."""
 _ADVISORY_LOCK = 0x6A6F627365616C  # "jobseal"
@@ -164,7 +160,7 @@ def _seal_experiment(
     database: Database, writer: Writer, store: SealingStore, experiment: str, most_entries: int
 ) -> LedgerSeal:
     total = LedgerSeal()
-    _enter_possessions(database, writer, experiment)
+    enter_possessions(database, writer, experiment)
     settle_waiting(database, writer, store, experiment)
     while True:
         total = total.plus(LedgerSeal(adopted=_adopt(database, writer, store, experiment)))
@@ -200,27 +196,6 @@ def _adopt(database: Database, writer: Writer, store: SealingStore, experiment: 
 def _recorded(database: Database) -> set[str]:
     with database.reading.connect() as connection:
         return {row[0] for row in connection.execute(select(Experiment.name))}
-
-
-def _enter_possessions(database: Database, writer: Writer, experiment: str) -> None:
-    """Write ledger entries for what the experiment uploaded since the last sealing."""
-    while digests := writer.run(lambda connection, known: _enter_some(connection, known, experiment)):
-        wait_for_derivations(database)
-        writer.run(lambda connection, _, digests=digests: blobs_there(connection, digests))  # type: ignore[misc]
-
-
-def _enter_some(connection: Connection, known: KnownKeys, experiment: str) -> list[str]:
-    """Write the next entry; return the digests that are in it."""
-    key = intern_experiments(connection, known, {experiment})[experiment]
-    table = table_of(Possession)
-    fresh = select(table.c.sha256).where(table.c.experiment_id == key, table.c.is_entered.is_(False))
-    digests = sorted(row[0] for row in connection.execute(fresh.limit(_MOST_POSSESSIONS)))
-    if digests:
-        append_document(connection, NewEntry(key, "possession", datetime.now(UTC), None, b""), {"sha256": digests})
-    for part in chunks(digests):
-        changed = update(table).where(table.c.experiment_id == key, table.c.sha256.in_(part))
-        connection.execute(changed.values(is_entered=True))
-    return digests
 
 
 def _waiting(connection: Connection, experiment: str, most_entries: int) -> list[Waiting]:
