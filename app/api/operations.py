@@ -14,6 +14,7 @@ from app.api.sending import send_stream
 from app.measures import get_measures
 from app.wiring import get_service
 from provenance.capture.packing import packed, sources
+from provenance.db.key_widths import keys_used
 from provenance.errors import UnreachableError
 from provenance.services.reproduction import reproduction_facts
 
@@ -51,10 +52,11 @@ def ready() -> Response:
 
 @section.call("GET", "/metrics", answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")})
 def metrics() -> Response:
-    """Return counts of requests, and how many recipes were reproduced when last run again, as Prometheus reads them."""
+    """Return counts of requests, how many recipes were reproduced when last run again, and how far keys are used up, for Prometheus."""
     with get_service().reading() as connection:
         facts = reproduction_facts(connection, datetime.now(UTC))
-    lines = [*get_measures().lines(), *_reproduction_lines(facts)]
+        used = keys_used(connection)
+    lines = [*get_measures().lines(), *_reproduction_lines(facts), *_key_lines(used)]
     return Response("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -78,6 +80,18 @@ def _reproduction_lines(facts: dict[str, Any]) -> list[str]:
         "# TYPE jobprov_recipes_rerun gauge",
     ]
     return lines + [f'jobprov_recipes_rerun{{level="{level}"}} {count}' for level, count in facts["by_level"].items()]
+
+
+def _key_lines(used: dict[str, float]) -> list[str]:
+    about = [
+        "# HELP jobprov_keys_used Share of the integer keys that each table has given out (PostgreSQL).",
+        "# TYPE jobprov_keys_used gauge",
+    ]
+    return (
+        [*about, *(f'jobprov_keys_used{{table="{table}"}} {share:.6f}' for table, share in sorted(used.items()))]
+        if used
+        else []
+    )
 
 
 @cache

@@ -10,6 +10,7 @@ import click
 from app.commands.opening import data_option, emit, json_option, settings_with
 from app.config import Settings
 from app.serving import serve as serve_forever
+from provenance.db.key_widths import widen_keys
 from provenance.db.migrating import current_revision, is_current, newest_revision, upgrade, upgrade_local
 
 
@@ -36,21 +37,32 @@ def serve(*, demo: bool, **options: Any) -> None:
 
 
 @click.command()
+@click.option(
+    "--wide-keys", is_flag=True, help="Also make all keys eight bytes wide (PostgreSQL; writes every table anew)."
+)
 @json_option
 @data_option
-def migrate(*, data: str | None, as_json: bool) -> None:
-    """Bring the database's schema up to date."""
+def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
+    """Bring the database's schema up to date.
+
+    On PostgreSQL keys are four bytes wide, which is enough for two thousand million rows a table. `--wide-keys` is for who
+    comes near that (`jobprov_keys_used` in /metrics): stop the service first, and have as much disk free as the database takes.
+    """
     settings = settings_with(data=data)
     settings.data.mkdir(parents=True, exist_ok=True)
     before = current_revision(settings.database_url)
     upgrade(settings.database_url)
+    if wide_keys:
+        widen_keys(settings.database_url)
     after = newest_revision()
     text = (
         f"The schema is up to date ({after})."
         if before == after
         else f"The schema went from {before or 'nothing'} to {after}."
     )
-    emit({"before": before, "after": after}, text, as_json=as_json)
+    emit(
+        {"before": before, "after": after}, f"{text} Keys are eight bytes wide." if wide_keys else text, as_json=as_json
+    )
 
 
 def _announce(settings: Settings, address: str, *, demo: bool) -> None:

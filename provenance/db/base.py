@@ -6,9 +6,23 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    type_coerce,
+)
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from provenance.records.checksums import pack_checksums, unpack_checksums
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -34,12 +48,22 @@ def table_of(model: Any) -> Table:
     return model.__table__  # type: ignore[no-any-return]
 
 
-# SQLite makes only INTEGER primary keys the row id; PostgreSQL needs 64 bits.
-Key = BigInteger().with_variant(Integer(), "sqlite")
+class Key(TypeDecorator[int]):
+    """An integer key: four bytes on PostgreSQL, where most of what a job takes is keys; eight where an operator widened them.
+
+    Values are therefore bound as the wider ones. See docs/decisions/0018-narrow-rows.md.
+    """
+
+    impl = Integer
+    cache_ok = True
+
+    def bind_expression(self, bindparam: BindParameter[int]) -> ColumnElement[int]:
+        """Return the value as an integer of eight bytes."""
+        return type_coerce(bindparam, BigInteger)
 
 
-# Of what is many times rarer than jobs: experiments, stages, tasks, hosts, and what jobs share.
-ShortKey = Integer()
+# A number that somebody counted or measured.
+Count = BigInteger().with_variant(Integer(), "sqlite")
 
 
 # Names sort by bytes on both databases, so that "begins with" is a range that their indexes answer.
@@ -108,6 +132,21 @@ class DigestBytes(TypeDecorator[str]):
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Return the hex form."""
         return None if value is None else bytes(value).hex()
+
+
+class ChecksumBytes(TypeDecorator[str]):
+    """Checksums: `algorithm:value` words joined by blanks in Python, their own bytes in the database."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+        """Return the bytes."""
+        return None if value is None else pack_checksums(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Return the words."""
+        return None if value is None else unpack_checksums(value)
 
 
 def binder(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:

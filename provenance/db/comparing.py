@@ -6,20 +6,17 @@ everything into memory; it is for tests and for an operator's proof after a rebu
 Left out on purpose:
 
 * what an operator did or the service remembers to do, and provisional records with the jobs that have any (`NOT_DERIVED`);
-* environment bases: which job's variables became the base depends on who came first, so the variables of jobs are compared instead;
 * shared rows that nothing refers to any more, such as the gaps that a job had before its blobs came;
 * digests of bundles (`tar_sha256`), a note for speed that the next building writes again;
 * keys that hash integer keys, salts, and the bytes of entries that wait to be sealed.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
 from provenance.db.base import Base
-from provenance.db.recording.environments import SharedVariables
 from provenance.db.tables.parameters import sets_in
 
 NOT_DERIVED: Mapping[str, str] = {
@@ -101,9 +98,8 @@ _PART_OF = {  # in the order in which one makes the rows of the next count
 _LEFT_OUT = {
     "identities": {"key"},
     "bundle_plans": {"tar_sha256"},
-    "jobs": {"environment_base_id", "environment_difference"},
 }
-_SKIPPED = frozenset({*NOT_DERIVED, "environment_bases", "entry_bodies"})
+_SKIPPED = frozenset({*NOT_DERIVED, "entry_bodies"})
 
 
 def logical_tables(connection: Connection) -> LogicalTables:
@@ -165,10 +161,7 @@ class _Logical:
 
     def _logical(self, name: str, row: _Row) -> _Row:
         left_out = {"id", *_LEFT_OUT.get(name, ())}
-        logical = {column: self._value(name, column, value) for column, value in row.items() if column not in left_out}
-        if name == "jobs":
-            logical["environment"] = self._environment(row)
-        return logical
+        return {column: self._value(name, column, value) for column, value in row.items() if column not in left_out}
 
     def _value(self, name: str, column: str, value: Any) -> Any:
         target = _target(self._tables[name], column)
@@ -197,12 +190,6 @@ class _Logical:
             ]
             self._names[name, key] = tuple(named)
         return self._names[name, key]
-
-    def _environment(self, row: _Row) -> str | None:
-        if row["environment_base_id"] is None:
-            return None
-        shared = SharedVariables(self._by_id["environment_bases"][row["environment_base_id"]]["variables"])
-        return json.dumps(shared.apply(row["environment_difference"]), sort_keys=True)
 
 
 def _target(table: Table, column: str) -> str | None:

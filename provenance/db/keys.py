@@ -83,7 +83,7 @@ class KnownKeys:
         self._known: dict[str, dict[Any, int]] = {}
         self._pending: dict[str, dict[Any, int]] = {}
         self.notes: dict[Any, Any] = {}
-        """Small decoded documents that rows refer to (environment bases); dropped with the rest on a rollback."""
+        """What use cases remember of what they read or wrote; dropped with the rest on a rollback."""
 
     def commit(self) -> None:
         """Keep what the transaction added."""

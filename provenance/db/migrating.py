@@ -35,7 +35,7 @@ def upgrade(url: str, revision: str = "head") -> None:
     Raises:
         UnreachableError: the database does not answer, or others hold its tables.
     """
-    with _migrating(url) as connection:
+    with changing_schema(url) as connection:
         command.upgrade(settings_for(connection), revision)
 
 
@@ -45,13 +45,13 @@ def downgrade(url: str, revision: str) -> None:
     Raises:
         UnreachableError: the database does not answer, or others hold its tables.
     """
-    with _migrating(url) as connection:
+    with changing_schema(url) as connection:
         command.downgrade(settings_for(connection), revision)
 
 
 def stamp(url: str, revision: str = "head") -> None:
     """Note that the database is at `revision` without changing a table."""
-    with _migrating(url) as connection:
+    with changing_schema(url) as connection:
         command.stamp(settings_for(connection), revision)
 
 
@@ -116,8 +116,8 @@ def settings_for(connection: Connection) -> Config:
 
 
 @contextmanager
-def _migrating(url: str) -> Iterator[Connection]:
-    """Yield a connection in the transaction of a migration; one process at a time."""
+def changing_schema(url: str) -> Iterator[Connection]:
+    """Yield a connection in which the schema is changed, in one transaction, committed at the end; one process at a time."""
     database = open_database(url)
     try:
         with database.writing.connect() as connection:

@@ -125,9 +125,9 @@ def _postgresql_statement(table: Table, fields: tuple[str, ...], by: tuple[str, 
 
 
 def array_type(table: Table, name: str) -> str:
-    """Return what PostgreSQL calls an array of a column's values."""
+    """Return what PostgreSQL calls an array of a column's values; of integers the widest: an operator may have widened the keys."""
     compiled = table.c[name].type.compile(dialect=_POSTGRESQL)
-    return f"{compiled.partition(' COLLATE')[0]}[]"
+    return "BIGINT[]" if compiled == "INTEGER" else f"{compiled.partition(' COLLATE')[0]}[]"
 
 
 def _collation(table: Table, name: str) -> str:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 MOST_AT_ONCE = 256
 QUEUE_LIMIT = 4096
 _TRIES = 4
+_KEYS_ENDED = "2200H"  # sequence_generator_limit_exceeded
 _PATIENCE = 0.010
 """Seconds that the clients of the last group have to come again, so that they share the next commit too."""
 
@@ -197,6 +198,10 @@ def _run_group(connection: Connection, known: KnownKeys, group: list[_Request]) 
 
 
 def _plain(problem: Exception) -> Exception:
+    if getattr(getattr(problem, "orig", None), "sqlstate", None) == _KEYS_ENDED:
+        return UnreachableError(
+            "The keys of the database are used up: stop the service and run `jobprov migrate --wide-keys`."
+        )
     if isinstance(problem, ProvenanceError) or not isinstance(problem, OperationalError):
         return problem
     return UnreachableError(f"The database does not answer: {problem.orig}.")

@@ -13,3 +13,53 @@ def normal_checksum(checksum: str) -> str:
     if algorithm in _HEX:
         value = value.lower().removeprefix("0x")
     return f"{algorithm}:{value.zfill(8) if algorithm == 'adler32' else value}"
+
+
+_BYTES = {
+    "adler32": (1, 4),
+    "crc32": (2, 4),
+    "crc32c": (3, 4),
+    "md5": (4, 16),
+    "sha1": (5, 20),
+    "sha256": (6, 32),
+    "sha512": (7, 64),
+}
+"""Code and bytes of a checksum whose value is hexadecimal."""
+_OF_CODE = {code: (algorithm, size) for algorithm, (code, size) in _BYTES.items()}
+_TEXT = 0
+"""Code of any other word: four bytes of length, and its UTF-8."""
+
+
+def pack_checksums(words: str) -> bytes:
+    """Return `algorithm:value` words, joined by blanks, in half the bytes: a code and the value's own bytes for each."""
+    return b"".join([_pack_word(word) for word in words.split()])
+
+
+def _pack_word(word: str) -> bytes:
+    algorithm, _, value = word.partition(":")
+    code, size = _BYTES.get(algorithm, (_TEXT, 0))
+    if code != _TEXT and len(value) == 2 * size:
+        try:
+            packed = bytes.fromhex(value)
+        except ValueError:
+            packed = b""
+        if packed.hex() == value:
+            return bytes((code,)) + packed
+    text = word.encode()
+    return bytes((_TEXT,)) + len(text).to_bytes(4, "big") + text
+
+
+def unpack_checksums(packed: bytes) -> str:
+    """Return what `pack_checksums` was given, one blank between two words."""
+    words, place = [], 0
+    while place < len(packed):
+        code, place = packed[place], place + 1
+        if code == _TEXT:
+            size = int.from_bytes(packed[place : place + 4], "big")
+            place += 4
+            words.append(packed[place : place + size].decode())
+        else:
+            algorithm, size = _OF_CODE[code]
+            words.append(f"{algorithm}:{packed[place : place + size].hex()}")
+        place += size
+    return " ".join(words)

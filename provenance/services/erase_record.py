@@ -65,7 +65,7 @@ def erase_record(
     here = (ProvisionalRecord.job_id == found.key) & (ProvisionalRecord.witness == erasure.witness)
     if erasure.provisional is None:
         connection.execute(delete(ProvisionalRecord).where(here))
-    remove_traces(connection, known, found, erasure.texts)
+    remove_traces(connection, found, erasure.texts)
     return erasure
 
 

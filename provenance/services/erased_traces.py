@@ -1,30 +1,26 @@
 """Takes the texts of an erased record from the database's working rows, and tells where else they still stand.
 
-What goes: dead letters and log tails of the job that hold one, answers that are kept, and values in the variables that jobs of a
-stage share. Rows that many share (names of files and hosts, addresses of repositories, values of parameters) stay, and are told: a
-database that is rebuilt from the ledger has none of them.
+What goes: dead letters and log tails of the job that hold one, and answers that are kept. Rows that many share (names of files and
+hosts, addresses of repositories, values of parameters) stay, and are told: a database that is rebuilt from the ledger has none of them.
 """
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, String, Text, delete, func, or_, select, update
+from sqlalchemy import Connection, String, Text, delete, func, or_, select
 
 from provenance.db.base import Base, table_of
-from provenance.db.keys import KnownKeys
 from provenance.db.queries.job_details import FoundJob
-from provenance.db.recording.environments import SharedVariables, base_document
-from provenance.db.recording.packing import pack, unpack
-from provenance.db.tables import DeadLetter, EnvironmentBase, FoldedGraphRow, Job, KeptAnswerRow, LogTailPiece
+from provenance.db.recording.packing import unpack
+from provenance.db.tables import DeadLetter, FoldedGraphRow, KeptAnswerRow, LogTailPiece
 from provenance.records.erasing import forms_of, holds_any
 
 _MOST_TEXTS = 20
 _PACKED = (("closures", "document"), ("provisional_records", "body"), ("dead_letters", "body"))
 
 
-def remove_traces(connection: Connection, known: KnownKeys, job: FoundJob, texts: Sequence[str]) -> None:
-    """Remove what holds any of the texts: letters and log tails of a job, kept answers, and shared variables of any."""
+def remove_traces(connection: Connection, job: FoundJob, texts: Sequence[str]) -> None:
+    """Remove what holds any of the texts: letters and log tails of a job, and kept answers of any."""
     forms = forms_of(texts)
     letters = connection.execute(select(DeadLetter.id, DeadLetter.body).where(DeadLetter.job_id == job.job_id)).all()
     for number, body in letters:
@@ -38,10 +34,6 @@ def remove_traces(connection: Connection, known: KnownKeys, job: FoundJob, texts
             if holds_any(row["document"].encode(), forms):
                 mine = [column == row[column.name] for column in kept.primary_key.columns]
                 connection.execute(delete(kept).where(*mine))
-    for key, packed in connection.execute(select(EnvironmentBase.id, EnvironmentBase.variables)).all():
-        if holds_any(unpack(packed), forms):
-            _mask_base(connection, key, bytes(packed), texts)
-            known.notes.pop(("environment", key), None)
 
 
 def _tails_holding(connection: Connection, job: int, forms: Sequence[bytes]) -> list[str]:
@@ -51,36 +43,6 @@ def _tails_holding(connection: Connection, job: int, forms: Sequence[bytes]) -> 
     for name, content in connection.execute(query.order_by(LogTailPiece.name, LogTailPiece.start)):
         contents[name] = contents.get(name, b"") + unpack(content)
     return [name for name, content in contents.items() if holds_any(content, forms)]
-
-
-def _mask_base(connection: Connection, key: int, packed: bytes, texts: Sequence[str]) -> None:
-    """Put as many x in the place of each text in shared variables, and write anew what jobs have otherwise.
-
-    The length stays, since the differences of jobs are packed with these variables as their dictionary.
-    """
-    before = SharedVariables(packed)
-    masked = pack(base_document({name: _masked(value, texts) for name, value in before.variables.items()}))
-    after = SharedVariables(masked)
-    rows = connection.execute(select(Job.id, Job.environment_difference).where(Job.environment_base_id == key)).all()
-    connection.execute(update(EnvironmentBase).where(EnvironmentBase.id == key).values(variables=masked))
-    for job, difference in rows:
-        variables = before.apply(difference)
-        if _applied(after, difference) != variables:
-            changed = update(Job).where(Job.id == job)
-            connection.execute(changed.values(environment_difference=after.difference(variables)))
-
-
-def _masked(value: str, texts: Iterable[str]) -> str:
-    for text in texts:
-        value = value.replace(text, "x" * (len(json.dumps(text)) - 2))
-    return value
-
-
-def _applied(shared: SharedVariables, difference: bytes | None) -> dict[str, str] | None:
-    try:
-        return shared.apply(difference)
-    except ValueError:
-        return None  # it was packed with what is masked now
 
 
 def find_remains(connection: Connection, texts: Sequence[str]) -> dict[str, int]:

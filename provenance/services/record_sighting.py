@@ -161,8 +161,8 @@ def _intern_file(connection: Connection, known: KnownKeys, seen: SightedFile, ex
         "size_bytes": identity.size_bytes,
         "checksums": identity.checksums,
     }
-    number = known.intern(connection, table_of(Identity), ["key"], {identity.key: values})[identity.key]
-    return file, number
+    natural = (file, identity.key)
+    return file, known.intern(connection, table_of(Identity), ["file_id", "key"], {natural: values})[natural]
 
 
 def _intern_task(connection: Connection, known: KnownKeys, experiment: int, task_id: str) -> int:

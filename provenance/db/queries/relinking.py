@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from provenance.db.recording.edges import ClaimFacts, IdentityFacts, Link, resolve_name
 from provenance.db.recording.job_rows import STATES
 from provenance.db.selecting import select_among
+from provenance.records.checksums import unpack_checksums
 
 _IDENTITIES = """
 SELECT f.id, f.name, i.id, i.size_bytes, i.checksums, (SELECT min(m.job_id) FROM mentions AS m WHERE m.identity_id = i.id)
@@ -56,7 +57,7 @@ def relinked_by_readers(connection: Connection, files: Sequence[int], limit: Any
     for file, name, identity, size, checksums, reader in rows:
         names[file] = name
         facts = known.setdefault(file, _Name([], set(), set()))
-        facts.identities.append(IdentityFacts(identity, size, checksums))
+        facts.identities.append(IdentityFacts(identity, size, unpack_checksums(checksums)))
         if reader is not None:
             facts.read.add(identity)
             if received_at[reader] <= limit:

@@ -122,10 +122,11 @@ def _intern_identities(
 ) -> tuple[dict[bytes, int], set[bytes]]:
     """Return the keys of all identities seen, and which of them may be new; those in `absent` surely are."""
     table = table_of(Identity)
-    fresh = {key for key in seen if known.get(table, key) is None}
+    natural = {key: (files[identity.file], key) for key, identity in seen.items()}
+    fresh = {key for key in seen if known.get(table, natural[key]) is None}
     rows = {
-        key: {
-            "file_id": files[identity.file],
+        natural[key]: {
+            "file_id": natural[key][0],
             "key": key,
             "size_bytes": identity.size_bytes,
             "checksums": identity.checksums,
@@ -134,7 +135,8 @@ def _intern_identities(
         else {}
         for key, identity in seen.items()
     }
-    return known.intern_new(connection, table, ["key"], rows, absent=absent)[0], fresh
+    found, _ = known.intern_new(connection, table, ["file_id", "key"], rows, absent={natural[key] for key in absent})
+    return {key: found[natural[key]] for key in seen}, fresh
 
 
 def _insert_mentions(

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from provenance.records.checksums import normal_checksum
 
+_KEY_BYTES = 11
+"""With four bytes of the file's key before it and one of length, an entry of PostgreSQL's index has no padding."""
+
 
 class FileKey(NamedTuple):
     """What names a file, in the order of its unique constraint; the experiment by its integer key."""
@@ -25,7 +28,7 @@ class SeenIdentity(NamedTuple):
         file: whose.
         size_bytes: None where not said.
         checksums: `algorithm:value` words, normalised, sorted, joined by blanks; '' where none.
-        key: 12 bytes that name all of the above.
+        key: bytes that name all of the above.
     """
 
     file: FileKey
@@ -43,4 +46,6 @@ def see_identity(
         words.add(f"sha256:{sha256}")
     joined = " ".join(sorted(words))
     text = f"{file.experiment_id}\0{file.namespace}\0{file.name}\0{size_bytes}\0{joined}"
-    return SeenIdentity(file, size_bytes, joined, hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:12])
+    return SeenIdentity(
+        file, size_bytes, joined, hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:_KEY_BYTES]
+    )

@@ -13,6 +13,7 @@ from provenance.db.recording.job_rows import STATES
 from provenance.db.selecting import change_among, select_among
 from provenance.db.tables import Producer
 from provenance.db.turns import take_files
+from provenance.records.checksums import unpack_checksums
 
 _SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
@@ -100,14 +101,14 @@ def _link_in_crowd(connection: Connection, crowded: set[int], new_claims: Sequen
         for file, claim, identity, size_bytes, checksums in select_among(connection, _NEW_CLAIMS, part):
             if file in crowded:
                 claims.append(ClaimFacts(claim, identity, has_succeeded=True))
-                facts.append(IdentityFacts(identity, size_bytes, checksums))
+                facts.append(IdentityFacts(identity, size_bytes, unpack_checksums(checksums)))
     _write_difference(connection, crowded_links(facts, claims), set())
 
 
 def _identities(connection: Connection, files: Sequence[int]) -> dict[int, list[IdentityFacts]]:
     found: dict[int, list[IdentityFacts]] = defaultdict(list)
     for file, identity, size_bytes, checksums in select_among(connection, _IDENTITIES, files):
-        found[file].append(IdentityFacts(identity, size_bytes, checksums))
+        found[file].append(IdentityFacts(identity, size_bytes, unpack_checksums(checksums)))
     return found
 
 

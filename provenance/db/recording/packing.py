@@ -31,11 +31,7 @@ def pack(body: bytes) -> bytes:
 
 def pack_all(bodies: Sequence[bytes]) -> list[bytes]:
     """Return each as `pack` returns it."""
-    return compress_all(_local.compressor, bodies)
-
-
-def compress_all(compressor: zstandard.ZstdCompressor, bodies: Sequence[bytes]) -> list[bytes]:
-    """Return each as the compressor's `compress` returns it."""
+    compressor = _local.compressor
     if len(bodies) <= _FEW:
         return [compressor.compress(body) for body in bodies]
     frames = compressor.multi_compress_to_buffer(list(bodies), threads=1)

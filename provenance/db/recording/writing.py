@@ -20,7 +20,6 @@ from provenance.db.recording.shared_rows import (
     SharedKeys,
     closure_digests,
     gap_document,
-    intern_environments,
     intern_experiments,
     intern_shared,
 )
@@ -66,7 +65,7 @@ def write_jobs(connection: Connection, known: KnownKeys, drafts: Sequence[JobDra
     replaced = [draft.key for draft in drafts if not draft.is_new]
     removed = remove_files(connection, replaced) if replaced else Removed(set(), set())
     before = _places(connection, replaced)
-    _write_job_rows(connection, known, drafts, shared)
+    _write_job_rows(connection, drafts, shared)
     after = _places(connection, replaced)
     moved = {task for job, (task, stage) in before.items() if task and (task, stage) != after[job]}
     place_again(connection, known, moved)
@@ -84,13 +83,10 @@ def _places(connection: Connection, jobs: Sequence[int]) -> dict[int, tuple[int 
     return {row[0]: (row[1], row[2]) for part in chunks(jobs) for row in select_among(connection, _PLACES, part)}
 
 
-def _write_job_rows(connection: Connection, known: KnownKeys, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
+def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
     fresh, closures = [], []
-    stages = [_stage_of(draft.record, shared) for draft in drafts]
-    places = [(draft.record, stage) for draft, stage in zip(drafts, stages, strict=True)]
-    environments = intern_environments(connection, known, places)
-    for draft, stage, environment in zip(drafts, stages, environments, strict=True):
-        columns = {"id": draft.key, **_job_row(draft, shared, stage, environment)}
+    for draft in drafts:
+        columns = {"id": draft.key, **_job_row(draft, shared)}
         if draft.is_new:
             fresh.append(columns)
         else:
@@ -107,23 +103,18 @@ def _stage_of(record: JobRecord, shared: SharedKeys) -> int | None:
     return shared.stages[(shared.experiments[record.experiment], *named)] if named else None
 
 
-def _job_row(
-    draft: JobDraft, shared: SharedKeys, stage: int | None, environment: tuple[int | None, bytes | None]
-) -> dict[str, Any]:
+def _job_row(draft: JobDraft, shared: SharedKeys) -> dict[str, Any]:
     record = draft.record
     experiment = shared.experiments[record.experiment]
     host = host_key(record)
-    base, difference = environment
     return {
         **(draft.columns or job_columns(record)),
         "received_at": draft.received_at,
         "experiment_id": experiment,
         "task_id": shared.tasks.get((experiment, record.task.task_id)) if record.task and record.task.task_id else None,
-        "stage_id": stage,
+        "stage_id": _stage_of(record, shared),
         "host_id": shared.hosts[host] if host else None,
         "software_set_id": shared.software_sets[software_set_digest(record.software)] if record.software else None,
-        "environment_base_id": base,
-        "environment_difference": difference,
         "level": draft.level,
         "gap_set_id": shared.gap_sets[gap_document(draft.gaps)[0]],
     }

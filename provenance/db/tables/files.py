@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Key, NameText, UtcInstant
+from provenance.db.base import Base, ChecksumBytes, Count, Key, NameText, UtcInstant
 
 
 class File(Base):
@@ -30,15 +30,16 @@ class File(Base):
 class Identity(Base):
     """One set of checksums and a size under which a file was seen; `checksums` sorted, joined by blanks.
 
-    `key` is a digest over file and content, so that a writer finds an identity without knowing the file's id.
+    `key` is a digest of it all: an index entry of a few bytes, beside those of the same file.
     """
 
     __tablename__ = "identities"
+    __table_args__ = (UniqueConstraint("file_id", "key"),)
     id: Mapped[int] = mapped_column(Key, primary_key=True)
-    file_id: Mapped[int] = mapped_column(ForeignKey("files.id"), index=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("files.id"))
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    key: Mapped[bytes] = mapped_column(LargeBinary(12), unique=True)
-    checksums: Mapped[str] = mapped_column(Text)
+    key: Mapped[bytes] = mapped_column(LargeBinary(11))
+    checksums: Mapped[str] = mapped_column(ChecksumBytes)
 
 
 class Claim(Base):
@@ -50,7 +51,7 @@ class Claim(Base):
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
     identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"))
     alias_of: Mapped[int | None] = mapped_column(Key)
-    event_count: Mapped[int | None] = mapped_column(Key)
+    event_count: Mapped[int | None] = mapped_column(Count)
     position: Mapped[int] = mapped_column(SmallInteger)
     status: Mapped[str | None] = mapped_column(Text)
     data_tier: Mapped[str | None] = mapped_column(Text)

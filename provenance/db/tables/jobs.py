@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Float, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, Key, NameText, ShortKey, UtcInstant, UuidBytes
+from provenance.db.base import Base, Count, DigestBytes, Key, NameText, UtcInstant, UuidBytes
 
 
 class Stage(Base):
@@ -13,7 +13,7 @@ class Stage(Base):
 
     __tablename__ = "stages"
     __table_args__ = (UniqueConstraint("experiment_id", "campaign", "name"),)
-    id: Mapped[int] = mapped_column(ShortKey, primary_key=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     campaign: Mapped[str] = mapped_column(NameText)
     name: Mapped[str] = mapped_column(NameText)
@@ -24,7 +24,7 @@ class TaskRow(Base):
 
     __tablename__ = "tasks"
     __table_args__ = (UniqueConstraint("experiment_id", "task_id"),)
-    id: Mapped[int] = mapped_column(ShortKey, primary_key=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     task_id: Mapped[str] = mapped_column(NameText)
     stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"), index=True)
@@ -37,28 +37,17 @@ class Host(Base):
 
     __tablename__ = "hosts"
     __table_args__ = (UniqueConstraint("hostname", "site", "facility"),)
-    id: Mapped[int] = mapped_column(ShortKey, primary_key=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
     hostname: Mapped[str] = mapped_column(NameText)
     site: Mapped[str] = mapped_column(Text, index=True)
     facility: Mapped[str] = mapped_column(Text)
-
-
-class EnvironmentBase(Base):
-    """Variables that many jobs share: those of the first job of a stage and site. Jobs keep their difference."""
-
-    __tablename__ = "environment_bases"
-    __table_args__ = (UniqueConstraint("stage_id", "host_site"),)
-    id: Mapped[int] = mapped_column(ShortKey, primary_key=True)
-    stage_id: Mapped[int] = mapped_column(ShortKey)
-    host_site: Mapped[str] = mapped_column(Text)
-    variables: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class GapSet(Base):
     """A list of gaps that many jobs share."""
 
     __tablename__ = "gap_sets"
-    id: Mapped[int] = mapped_column(ShortKey, primary_key=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
     document: Mapped[str] = mapped_column(Text)
 
@@ -67,7 +56,7 @@ class Closure(Base):
     """One FHiCL configuration: main file, search path and include closure. Shared by all jobs that ran it."""
 
     __tablename__ = "closures"
-    id: Mapped[int] = mapped_column(ShortKey, primary_key=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
     document: Mapped[bytes] = mapped_column(LargeBinary)
     parameter_set_id: Mapped[str | None] = mapped_column(String(64))
@@ -89,21 +78,20 @@ class Job(Base):
 
     # PostgreSQL aligns: eight bytes first, then four, then two, then what varies in length
     __tablename__ = "jobs"
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
     received_at: Mapped[datetime] = mapped_column(UtcInstant)
     started_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     ended_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     wall_seconds: Mapped[float | None] = mapped_column(Float)
     cpu_seconds: Mapped[float | None] = mapped_column(Float)
-    max_rss_bytes: Mapped[int | None] = mapped_column(Key)
-    exit_code: Mapped[int | None] = mapped_column(Key)
-    exit_signal: Mapped[int | None] = mapped_column(Key)
+    max_rss_bytes: Mapped[int | None] = mapped_column(Count)
+    exit_code: Mapped[int | None] = mapped_column(Count)
+    exit_signal: Mapped[int | None] = mapped_column(Count)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
     stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"))
     host_id: Mapped[int | None] = mapped_column(ForeignKey("hosts.id"))
     software_set_id: Mapped[int | None] = mapped_column(ForeignKey("software_sets.id"))
-    environment_base_id: Mapped[int | None] = mapped_column(ForeignKey("environment_bases.id"))
     gap_set_id: Mapped[int | None] = mapped_column(ForeignKey("gap_sets.id"))
     state: Mapped[int] = mapped_column(SmallInteger)
     level: Mapped[int] = mapped_column(SmallInteger)
@@ -111,7 +99,6 @@ class Job(Base):
     uuid: Mapped[str] = mapped_column(UuidBytes)
     unit: Mapped[str | None] = mapped_column(NameText)
     batch_id: Mapped[str | None] = mapped_column(NameText)
-    environment_difference: Mapped[bytes | None] = mapped_column(LargeBinary)
     retry_of: Mapped[str | None] = mapped_column(UuidBytes)
     rerun_of: Mapped[str | None] = mapped_column(UuidBytes)
     failed_step: Mapped[str | None] = mapped_column(Text)

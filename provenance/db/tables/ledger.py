@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, Key, UtcInstant
+from provenance.db.base import Base, Count, DigestBytes, Key, UtcInstant
 
 
 class LedgerEntry(Base):
@@ -97,7 +97,7 @@ class BundlePlan(Base):
     ingredients_sha256: Mapped[str] = mapped_column(DigestBytes)
     plan_sha256: Mapped[str] = mapped_column(DigestBytes)
     tar_sha256: Mapped[str | None] = mapped_column(DigestBytes)
-    tar_bytes: Mapped[int | None] = mapped_column(Key)
+    tar_bytes: Mapped[int | None] = mapped_column(Count)
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.id"))
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Key, NameText, UtcInstant
+from provenance.db.base import Base, Count, NameText, UtcInstant
 
 
 class LogTailPiece(Base):
@@ -14,7 +14,7 @@ class LogTailPiece(Base):
     __tablename__ = "log_tails"
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(NameText, primary_key=True)
-    start: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    start: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
     size_bytes: Mapped[int]
     content: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[datetime] = mapped_column(UtcInstant)

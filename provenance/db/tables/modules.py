@@ -3,14 +3,14 @@
 from sqlalchemy import ForeignKey, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, ShortKey
+from provenance.db.base import Base, DigestBytes, Key
 
 
 class ModuleSet(Base):
     """Modules that jobs ran, in order: a JSON list of [step, path, label, type]. Derived."""
 
     __tablename__ = "module_sets"
-    id: Mapped[int] = mapped_column(ShortKey, primary_key=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
     document: Mapped[str] = mapped_column(Text)
 

@@ -5,14 +5,14 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, Key, ShortKey, UtcInstant
+from provenance.db.base import Base, DigestBytes, Key, UtcInstant
 
 
 class Experiment(Base):
     """An experiment; made by the first token or record that names it."""
 
     __tablename__ = "experiments"
-    id: Mapped[int] = mapped_column(ShortKey, primary_key=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
 
 

@@ -9,7 +9,7 @@ condition looks at distinct values, and goes from those that hold to tables, and
 from sqlalchemy import BigInteger, Float, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Key, NameText
+from provenance.db.base import Base, Count, Key, NameText
 
 
 class ParameterSet(Base):
@@ -41,7 +41,7 @@ class ParameterSetTable(Base):
 
     __tablename__ = "parameter_set_tables"
     table_id: Mapped[int] = mapped_column(ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False)
-    block: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    block: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
     members: Mapped[int] = mapped_column(BigInteger)
 
     __table_args__ = ({"sqlite_with_rowid": False},)

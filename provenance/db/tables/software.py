@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, ForeignKey, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, Key, NameText, ShortKey, UtcInstant
+from provenance.db.base import Base, DigestBytes, Key, NameText, UtcInstant
 
 
 class Repository(Base):
@@ -53,7 +53,7 @@ class SoftwareSet(Base):
     """The software list of a record; shared by all jobs of a release."""
 
     __tablename__ = "software_sets"
-    id: Mapped[int] = mapped_column(ShortKey, primary_key=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, ShortKey, UtcInstant
+from provenance.db.base import Base, Key, UtcInstant
 
 
 class RuleTableRow(Base):
@@ -38,7 +38,7 @@ class FailureClass(Base):
     __tablename__ = "failure_classes"
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
     log_at: Mapped[int | None] = mapped_column(BigInteger)
-    version: Mapped[int] = mapped_column(ShortKey)
+    version: Mapped[int] = mapped_column(Key)
     built_in: Mapped[int] = mapped_column(SmallInteger)
     transient: Mapped[bool | None]
     class_name: Mapped[str] = mapped_column(Text)

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Key, NameText, UtcInstant, UuidBytes
+from provenance.db.base import Base, Count, Key, NameText, UtcInstant, UuidBytes
 
 
 class WorkflowRow(Base):
@@ -29,8 +29,8 @@ class Order(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     placed_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     ended_at: Mapped[datetime | None] = mapped_column(UtcInstant)
-    exit_code: Mapped[int | None] = mapped_column(Key)
-    exit_signal: Mapped[int | None] = mapped_column(Key)
+    exit_code: Mapped[int | None] = mapped_column(Count)
+    exit_signal: Mapped[int | None] = mapped_column(Count)
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
     workflow_id: Mapped[int | None] = mapped_column(ForeignKey("workflows.id"))

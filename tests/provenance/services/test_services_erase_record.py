@@ -375,20 +375,6 @@ def test_job_that_a_running_service_takes_after_an_erasure_keeps_its_variables(
     assert rebuilt(production, tmp_path) == []
 
 
-def test_shared_variables_are_masked_and_other_jobs_keep_theirs(production: Production) -> None:
-    long = {f"PATH_{number}": f"/cvmfs/{SECRET}/{number}" for number in range(50)}
-    production.record(record_of(1, environment={"variables": {"DOOR": SECRET}}))
-    production.record(record_of(2, environment={"variables": {"DOOR": SECRET}}))
-    production.record(record_of(3, environment={"variables": {**long, "DOOR": "other"}}))
-    before = {row["uuid"]: row["environment"] for row in production.tables()["jobs"]}
-
-    erase(production, 1)
-
-    after = {row["uuid"]: row["environment"] for row in production.tables()["jobs"]}
-    assert {number: after[job_id(number)] for number in (2, 3)} == {n: before[job_id(n)] for n in (2, 3)}
-    assert json.loads(after[job_id(1)] or "") == {}
-
-
 def test_dead_letters_of_the_job_go_and_what_many_share_is_told(production: Production) -> None:
     letters = [
         Undecoded("nova", job_id(number), "no JSON", production.tick(), f"{{ {SECRET}".encode()) for number in (1, 2)

@@ -1,0 +1,45 @@
+"""The width of integer keys on PostgreSQL: four bytes, since most of what a job takes is keys; eight for who needs more.
+
+See docs/decisions/0018-narrow-rows.md. Keys of SQLite are as wide as each needs.
+"""
+
+from sqlalchemy import Connection, Table, text
+
+from provenance.db.base import Key
+from provenance.db.migrating import changing_schema
+from provenance.db.tables import Base
+
+_USED = text(
+    "SELECT sequencename, last_value::float8 / max_value FROM pg_sequences"
+    " WHERE last_value IS NOT NULL AND schemaname = current_schema()"
+)
+_SEQUENCES = text("SELECT sequencename FROM pg_sequences WHERE schemaname = current_schema()")
+
+
+def keys_used(connection: Connection) -> dict[str, float]:
+    """Return which share of the keys that it can have each table has given out, from 0 to 1, by table; nothing on SQLite."""
+    if connection.dialect.name == "sqlite":
+        return {}
+    return {name.removesuffix("_id_seq"): share for name, share in connection.execute(_USED)}
+
+
+def widen_keys(url: str) -> None:
+    """Make all keys of a database on PostgreSQL eight bytes wide. Every table is written anew, and nobody reads or writes meanwhile.
+
+    Raises:
+        UnreachableError: the database does not answer, or others hold its tables.
+    """
+    with changing_schema(url) as connection:
+        if connection.dialect.name == "sqlite":
+            return
+        for table in Base.metadata.sorted_tables:
+            if keys := _keys(table):
+                changes = ", ".join(f"ALTER {key} TYPE bigint" for key in keys)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} {changes}")
+        for name in connection.execute(_SEQUENCES).scalars().all():
+            connection.exec_driver_sql(f"ALTER SEQUENCE {name} AS bigint")
+
+
+def _keys(table: Table) -> list[str]:
+    """Return the columns that hold integer keys, of this table or of others."""
+    return [column.name for column in table.columns if isinstance(column.type, Key)]
