@@ -67,6 +67,7 @@ _NATURAL = {
 }
 _REFERENCES_WITHOUT_CONSTRAINT = {
     ("claims", "alias_of"): "claims",
+    ("ledger_entries", "job_id"): "jobs",
     ("parameter_set_tables", "set_id"): "parameter_sets",
 }
 _SHARED = frozenset(
@@ -157,7 +158,8 @@ class _Logical:
         if name in ("parents", "producers"):
             claim = self._by_id["claims"][row["claim_id"]]
             return int(claim["job_id"])
-        return row.get("job_id")
+        # an entry is there whatever became of its job: of one with a provisional record, too
+        return None if name == "ledger_entries" else row.get("job_id")
 
     def _logical(self, name: str, row: _Row) -> _Row:
         left_out = {"id", *_LEFT_OUT.get(name, ())}

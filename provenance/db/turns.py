@@ -28,6 +28,10 @@ _PATIENCE = 300.0
 """Seconds after which one that still derives is taken to hang; who waits tries again later."""
 
 
+class LostTurnError(UnreachableError):
+    """What was decided before a transaction had its turn no longer holds; the writer begins it anew."""
+
+
 def begin_deriving(connection: Connection) -> None:
     """Have those who look for jobs that lack something wait until this transaction ends. Call it before looking what is there."""
     if connection.dialect.name == "postgresql":

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from provenance.db.keys import KnownKeys
+from provenance.db.turns import LostTurnError
 from provenance.errors import ProvenanceError, UnreachableError
 
 T = TypeVar("T")
@@ -164,7 +165,7 @@ class Writer:
             try:
                 with self._engine.begin() as connection:
                     answers = [_run_group(connection, self._known, group) for group in groups]
-            except (OperationalError, IntegrityError):
+            except (OperationalError, IntegrityError, LostTurnError):
                 self._known.rollback()  # a deadlock, or another process was first: the transaction is gone, the requests are not
                 if attempt == _TRIES - 1:
                     raise

@@ -27,7 +27,6 @@ from provenance.db.tables import (
     RuleTableRow,
     Sighting,
     Verdict,
-    WitnessRecord,
 )
 from provenance.services.chain_erasures import KIND, digests_in
 from provenance.services.chains import ListedDocuments, note_tip
@@ -149,14 +148,14 @@ def _place(connection: Connection, adopted: _Adopted, segment: int) -> None:
 
 def _note_first_received(connection: Connection, experiment: int, segment: int) -> None:
     """Note of the jobs in the segment when the first of their records came: what is sealed may have come before or after what waits."""
-    owners = union_all(
-        select(WitnessRecord.job_id, WitnessRecord.entry_id), select(Conflict.job_id, Conflict.entry_id)
-    ).subquery()
-    entries = select(owners.c.job_id, LedgerEntry.received_at).join(LedgerEntry, LedgerEntry.id == owners.c.entry_id)
-    here = entries.where(LedgerEntry.experiment_id == experiment, LedgerEntry.segment == segment)
-    for part in chunks(sorted({job for job, _ in connection.execute(here)})):
+    own = select(LedgerEntry.job_id, LedgerEntry.received_at)
+    against = select(Conflict.job_id, LedgerEntry.received_at).join(LedgerEntry, LedgerEntry.id == Conflict.entry_id)
+    here = (LedgerEntry.experiment_id == experiment) & (LedgerEntry.segment == segment)
+    entries: Any = union_all(own.where(here, LedgerEntry.job_id.is_not(None)), against.where(here))
+    for part in chunks(sorted({job for job, _ in connection.execute(entries)})):
         first: dict[int, datetime] = {}
-        for job, received_at in connection.execute(entries.where(owners.c.job_id.in_(part))):
+        entries = union_all(own.where(LedgerEntry.job_id.in_(part)), against.where(Conflict.job_id.in_(part)))
+        for job, received_at in connection.execute(entries):
             first[job] = min(received_at, first.get(job, received_at))
         for job, received_at in first.items():
             other = update(Job).where(Job.id == job, Job.received_at != received_at)
@@ -181,7 +180,7 @@ def _make_way(
     A record that differs from the sealed one of its witness becomes a conflict, revisions go after the sealed ones.
     """
     mine = (LedgerEntry.experiment_id == replay.experiment) & LedgerEntry.segment.is_(None)
-    waiting = select(WitnessRecord.entry_id).join(LedgerEntry, LedgerEntry.id == WitnessRecord.entry_id).where(mine)
+    waiting = select(LedgerEntry.id).where(mine, LedgerEntry.job_id.is_not(None))
     if connection.execute(waiting.limit(1)).first() is None:
         return
     sealed: dict[tuple[str, str], set[int]] = {}
@@ -203,14 +202,12 @@ def _contested(
     """Yield, by job and witness, what waits to be sealed, in order, and the numbers that sealed entries have."""
     local: dict[tuple[str, str], list[_Local]] = {}
     taken = {place: set(numbers) for place, numbers in sealed.items()}
-    query = (
+    query: Any = (
         select(
-            WitnessRecord.job_id, Job.uuid, WitnessRecord.witness, WitnessRecord.revision, WitnessRecord.entry_id,
-            LedgerEntry.segment,
+            LedgerEntry.job_id, Job.uuid, LedgerEntry.witness, LedgerEntry.revision, LedgerEntry.id, LedgerEntry.segment,
         )
-        .join(Job, Job.id == WitnessRecord.job_id)
-        .join(LedgerEntry, LedgerEntry.id == WitnessRecord.entry_id)
-        .order_by(WitnessRecord.job_id, WitnessRecord.witness, WitnessRecord.revision)
+        .join(Job, Job.id == LedgerEntry.job_id)
+        .order_by(LedgerEntry.job_id, LedgerEntry.witness, LedgerEntry.revision)
     )  # fmt: skip
     for part in chunks(sorted({uuid for uuid, _ in sealed})):
         for row in connection.execute(query.where(Job.uuid.in_(part), Job.experiment_id == experiment)):
@@ -241,8 +238,8 @@ def _write_conflicts(connection: Connection, store: Documents, records: Sequence
     bodies = read_entries(connection, store, [each.entry for each in records])
     rows = []
     for each in records:
-        connection.execute(delete(WitnessRecord).where(WitnessRecord.entry_id == each.entry))
-        connection.execute(update(LedgerEntry).where(LedgerEntry.id == each.entry).values(kind="conflict"))
+        evidence = update(LedgerEntry).where(LedgerEntry.id == each.entry)
+        connection.execute(evidence.values(kind="conflict", job_id=None, witness=None, revision=None))
         if each.entry in bodies:  # else it was erased, and nobody can send it again
             sha256 = hashlib.sha256(bodies[each.entry]).hexdigest()
             rows.append({"entry_id": each.entry, "job_id": each.job, "witness": each.witness, "sha256": sha256})
@@ -252,8 +249,8 @@ def _write_conflicts(connection: Connection, store: Documents, records: Sequence
 def _renumber(connection: Connection, store: Documents, revisions: Sequence[tuple[_Local, int]]) -> None:
     """Give revisions that wait their new numbers, in the rows and in the bytes, of which no head says anything yet."""
     bodies = read_entries(connection, store, [each.entry for each, _ in revisions])
-    for each, number in reversed(revisions):  # the greatest first: each moves to a number that is free
-        connection.execute(update(WitnessRecord).where(WitnessRecord.entry_id == each.entry).values(revision=number))
+    for each, number in revisions:
+        connection.execute(update(LedgerEntry).where(LedgerEntry.id == each.entry).values(revision=number))
         if each.entry in bodies:  # else it was erased, and its leaf is what is sealed
             document = revision_body({**json.loads(bodies[each.entry]), "revision": number})
             changed = update(EntryBody).where(EntryBody.entry_id == each.entry)

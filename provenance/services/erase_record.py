@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from provenance.db.keys import KnownKeys
-from provenance.db.tables import EntryBody, ProvisionalRecord, WitnessRecord
+from provenance.db.tables import EntryBody, LedgerEntry, ProvisionalRecord
 from provenance.errors import ConflictError
 from provenance.records.decoding import decode_record
 from provenance.services.chain_erasures import KIND, ErasedItem
@@ -89,10 +89,10 @@ def _replacing_leaf(connection: Connection, store: Any, erasure: RecordErasure) 
 
 
 def _newest(connection: Connection, erasure: RecordErasure) -> int:
-    query = select(WitnessRecord.entry_id).where(
-        WitnessRecord.job_id == erasure.job.found.key, WitnessRecord.witness == erasure.witness
+    query = select(LedgerEntry.id).where(
+        LedgerEntry.job_id == erasure.job.found.key, LedgerEntry.witness == erasure.witness
     )
-    return int(connection.execute(query.order_by(WitnessRecord.revision.desc()).limit(1)).scalar_one())
+    return int(connection.execute(query.order_by(LedgerEntry.revision.desc()).limit(1)).scalar_one())
 
 
 def _forget_bodies(connection: Connection, leaves: dict[int, str]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from provenance.db.base import table_of
@@ -12,7 +13,7 @@ from provenance.db.keys import chunks
 from provenance.db.recording.packing import unpack
 from provenance.db.selecting import select_among, select_by
 from provenance.db.tables import Job
-from provenance.db.turns import take_jobs
+from provenance.db.turns import LostTurnError, take_jobs
 from provenance.errors import NotFoundError
 from provenance.records.merging import Contradiction, fill, merge_witnesses
 from provenance.records.references import referenced_blobs
@@ -21,7 +22,7 @@ from provenance.services.findings import Reading
 from provenance.services.ledger import Documents, read_entries
 
 _JOBS = table_of(Job)
-_FINALS = "SELECT job_id, witness, revision, entry_id FROM witness_records WHERE job_id {among}"
+_FINALS = "SELECT job_id, witness, revision, id FROM ledger_entries WHERE job_id {among}"
 _WORKING = "SELECT job_id, witness, body FROM provisional_records WHERE job_id {among}"
 
 
@@ -48,13 +49,18 @@ class FinalRecord(NamedTuple):
         return self.revision, *self.before
 
 
-class HeldJob(NamedTuple):
-    """A job as it stands: records by witness."""
+class HeldJob(msgspec.Struct, frozen=True):
+    """A job as it stands: records by witness.
+
+    Attributes:
+        gone: witness and number of records whose bytes were erased.
+    """
 
     key: int
     received_at: datetime
     finals: dict[str, FinalRecord]
     provisional: dict[str, bytes]
+    gone: set[tuple[str, int]] = set()
 
     def records_but(self, witness: str | None) -> dict[str, dict[str, Any]]:
         """Return the plain records of all witnesses but one; of a witness with both, the final one."""
@@ -68,6 +74,19 @@ class HeldJob(NamedTuple):
     def last_revision(self, witness: str) -> int:
         """Return the number of this witness's newest record, 0 where there is none."""
         return self.finals[witness].revision if witness in self.finals else 0
+
+    def check_free(self, witness: str, revision: int) -> None:
+        """Refuse to give a number twice; whoever chose it may have looked before another process committed.
+
+        Raises:
+            LostTurnError: a record of this witness has it.
+        """
+        held = self.finals.get(witness)
+        if (witness, revision) in self.gone or (held is not None and revision in held.numbers):
+            raise LostTurnError(
+                f"Witness {witness} has a record {revision} of this job: another process took it at this moment, or it was erased after "
+                "the state of this database, and the next `jobprov archive seal` brings what is left. Send this one again then."
+            )
 
 
 def load_held(
@@ -99,8 +118,12 @@ def fill_records(connection: Connection, store: Documents, jobs: dict[int, HeldJ
             places[entry] = (job, witness, revision)
         for holder, name, body in select_among(connection, _WORKING, part):
             jobs[holder].provisional[name] = unpack(body)
-    for entry, body in read_entries(connection, store, places).items():
-        job, witness, revision = places[entry]
+    bodies = read_entries(connection, store, places)
+    for entry, (job, witness, revision) in places.items():
+        if entry not in bodies:
+            jobs[job].gone.add((witness, revision))
+            continue
+        body = bodies[entry]
         one = FinalRecord(revision, entry, record_bytes(body, revision))
         held = jobs[job].finals.get(witness)
         jobs[job].finals[witness] = one if held is None else _newest(one, held)

@@ -6,12 +6,13 @@ Source: storage.md, "Ledger". Sealing is `seal_ledger.py`, replaying `rebuild_da
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Table, select
 
+from provenance.db.driver import change_many
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import allocate_in_turn, chunks
 from provenance.db.recording.packing import pack_all, unpack
@@ -22,11 +23,20 @@ from provenance.services.segments import SegmentReader
 _ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
 _BODIES: Table = EntryBody.__table__  # type: ignore[assignment]
 _SALT_BYTES = 16
+_COUNT = "UPDATE ledger_entries SET job_id = ?, witness = ?, revision = ? WHERE id = ?"
 _READ = """
 SELECT l.id, b.body, e.name, l.segment, l.position FROM ledger_entries l JOIN experiments e ON e.id = l.experiment_id
 LEFT JOIN entry_bodies b ON b.entry_id = l.id WHERE l.id {among}
 AND NOT EXISTS (SELECT 1 FROM erased_entries x WHERE x.entry_id = l.id)
 """
+
+
+class OfJob(NamedTuple):
+    """Whose record an entry is: of which job and witness, and the how-manieth of these (0 as first sent)."""
+
+    job: int
+    witness: str
+    revision: int
 
 
 class NewEntry(NamedTuple):
@@ -35,6 +45,7 @@ class NewEntry(NamedTuple):
     Attributes:
         place: segment and position of an entry that is sealed already, when it is replayed; its bytes stay there.
         packed: `body` as it is stored, where somebody packed it before.
+        of_job: whose record it is; None where no job is made of it.
     """
 
     experiment_id: int
@@ -44,6 +55,7 @@ class NewEntry(NamedTuple):
     body: bytes
     place: tuple[int, int] | None = None
     packed: bytes | None = None
+    of_job: OfJob | None = None
 
 
 class Documents(Protocol):
@@ -68,6 +80,12 @@ def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[
     return []
 
 
+def count_entries(connection: Connection, entries: Mapping[int, OfJob]) -> None:
+    """Note whose records entries are that were kept without counting."""
+    if entries:
+        change_many(connection, _COUNT, [(*of_job, entry) for entry, of_job in entries.items()])
+
+
 def _bodies(numbered: Sequence[tuple[int, NewEntry]]) -> list[dict[str, Any]]:
     """Return the rows that hold the bytes of entries, by their keys."""
     packed = iter(pack_all([entry.body for _, entry in numbered if entry.packed is None]))
@@ -84,6 +102,7 @@ def _bodies(numbered: Sequence[tuple[int, NewEntry]]) -> list[dict[str, Any]]:
 
 def _row_of(number: int, entry: NewEntry) -> dict[str, Any]:
     segment, position = entry.place or (None, None)
+    job, witness, revision = entry.of_job or (None, None, None)
     return {
         "id": number,
         "experiment_id": entry.experiment_id,
@@ -92,6 +111,9 @@ def _row_of(number: int, entry: NewEntry) -> dict[str, Any]:
         "submitter": entry.submitter,
         "segment": segment,
         "position": position,
+        "job_id": job,
+        "witness": witness,
+        "revision": revision,
     }
 
 

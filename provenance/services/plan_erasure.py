@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from provenance.db.queries.erasures import was_erased
-from provenance.db.tables import BundlePlan, Conflict, LedgerEntry, UnreadRecord, WitnessRecord
+from provenance.db.tables import BundlePlan, Conflict, LedgerEntry, UnreadRecord
 from provenance.errors import BadInputError, NotFoundError, RecordError
 from provenance.records.decoding import decode_record
 from provenance.records.erasing import digests_of, forms_of, holds_any, texts_gone, texts_in, values_at, without_fields
@@ -184,11 +184,10 @@ def _paths(value: Any, text: str, path: str) -> list[str]:
 
 def _finals(connection: Connection, store: Any, job: int, witness: str) -> list[Entry]:
     """Return the final records of a witness that have their bytes, oldest first."""
-    query = (
-        select(WitnessRecord.entry_id, LedgerEntry.kind, WitnessRecord.revision)
-        .join(LedgerEntry, LedgerEntry.id == WitnessRecord.entry_id)
-        .where(WitnessRecord.job_id == job, WitnessRecord.witness == witness)
-        .order_by(WitnessRecord.revision)
+    query: Any = (
+        select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.revision)
+        .where(LedgerEntry.job_id == job, LedgerEntry.witness == witness)
+        .order_by(LedgerEntry.revision)
     )
     rows = connection.execute(query).all()
     bodies = read_entries(connection, store, [row[0] for row in rows])

@@ -20,14 +20,14 @@ from provenance.db.keys import KnownKeys, allocate_keys
 from provenance.db.queries.erasures import erased_among
 from provenance.db.recording.packing import pack
 from provenance.db.recording.writing import intern_experiments, table_of
-from provenance.db.tables import Conflict, Job, ProvisionalRecord, UnreadRecord, WitnessRecord
+from provenance.db.tables import Conflict, Job, ProvisionalRecord, UnreadRecord
 from provenance.records.decoding import DecodedRecord
 from provenance.records.equality import have_equal_values
 from provenance.records.erasing import digests_of
 from provenance.services.derive_jobs import ReadJob, derive_jobs, grade
 from provenance.services.findings import Reading, find_for
 from provenance.services.held_jobs import FinalRecord, HeldJob, load_held, read_together
-from provenance.services.ledger import Documents, NewEntry, append_entries
+from provenance.services.ledger import Documents, NewEntry, OfJob, append_entries, count_entries
 from provenance.services.submissions import Change, Outcome, Submission
 
 
@@ -226,33 +226,32 @@ def _describe_unchanged(batch: _Batch, unchanged: list[tuple[int, Submission, Ch
 
 def _write_witnesses(batch: _Batch, jobs: Sequence[int], submissions: Sequence[Submission]) -> None:
     entries: list[NewEntry] = []
-    rows: list[dict[str, Any]] = []
-    entered: list[dict[str, Any]] = []
+    entered: dict[int, OfJob] = {}
     working: list[dict[str, Any]] = []
     for job, submission in zip(jobs, submissions, strict=True):
         held = batch.held_of(submission)
         if held is not None and submission.witness in held.provisional:
             _remove_provisional(batch.connection, job, submission.witness)
-        row = {"job_id": job, "witness": submission.witness}
         if submission.is_provisional:
             working.append(
                 {
-                    **row,
+                    "job_id": job,
+                    "witness": submission.witness,
                     "received_at": submission.received_at,
                     "body": submission.packed or pack(submission.decoded.body),
                 }
             )
             continue
         revision = 0 if submission.reason is None else held.next_revision(submission.witness) if held else 1
-        revision = revision if submission.revision is None else submission.revision
+        of_job = OfJob(job, submission.witness, revision if submission.revision is None else submission.revision)
+        if held is not None:
+            held.check_free(of_job.witness, of_job.revision)
         if submission.entry is not None:
-            entered.append({**row, "revision": revision, "entry_id": submission.entry})
-            continue
-        rows.append({**row, "revision": revision})
-        entries.append(_entry_of(submission, batch.experiments, revision))
-    numbers = append_entries(batch.connection, entries)
-    values = [*entered, *({**row, "entry_id": number} for row, number in zip(rows, numbers, strict=True))]
-    insert_rows(batch.connection, table_of(WitnessRecord), values)
+            entered[submission.entry] = of_job
+        else:
+            entries.append(_entry_of(submission, batch.experiments, of_job))
+    append_entries(batch.connection, entries)
+    count_entries(batch.connection, entered)
     insert_rows(batch.connection, table_of(ProvisionalRecord), working)
 
 
@@ -262,11 +261,12 @@ def _remove_provisional(connection: Connection, job: int, witness: str) -> None:
     )
 
 
-def _entry_of(submission: Submission, experiments: dict[str, int], revision: int) -> NewEntry:
+def _entry_of(submission: Submission, experiments: dict[str, int], of_job: OfJob) -> NewEntry:
     experiment = experiments[submission.decoded.experiment]
     body, packed = submission.decoded.body, submission.packed
     kind = submission.kind or "record"
     if submission.reason is not None:
         kind, packed = "revision", None
-        body = revision_body({"reason": submission.reason, "revision": revision, "record": body.decode()})
-    return NewEntry(experiment, kind, submission.received_at, submission.submitter, body, submission.place, packed)
+        body = revision_body({"reason": submission.reason, "revision": of_job.revision, "record": body.decode()})
+    received_at, submitter = submission.received_at, submission.submitter
+    return NewEntry(experiment, kind, received_at, submitter, body, submission.place, packed, of_job)

@@ -5,7 +5,7 @@ that grades and gaps come out as they are in the end.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from provenance.db.tables import LedgerEntry, Possession
 from provenance.records.decoding import decode_record
 from provenance.services.ambiguous_code import note_observation
 from provenance.services.capsules import uses_in, write_capsule_rows
-from provenance.services.chain_erasures import KIND, ChainErasures, digests_in, items_of, read_erasures
+from provenance.services.chain_erasures import KIND, ChainErasures, ErasedItem, digests_in, items_of, read_erasures
 from provenance.services.chains import ListedDocuments
 from provenance.services.comparators import write_comparator_row
 from provenance.services.erasures import ErasedRow, Erasure, write_erasure_rows
@@ -116,14 +116,10 @@ class Replay:
 
     def finish(self, reader: SegmentReader) -> None:
         """Point software entries at their resolutions; in a chain, the job whose code it is may come later."""
-        for position in reader.positions("resolution"):
-            here = select(LedgerEntry.id).where(
-                LedgerEntry.experiment_id == self.experiment,
-                LedgerEntry.segment == reader.head["segment"],
-                LedgerEntry.position == position,
-            )
-            entry = self._connection.execute(here).scalar_one()
-            write_resolution_row(self._connection, entry, json.loads(reader.body(position)))
+        if positions := reader.positions("resolution"):
+            keys = self._keys(reader.head["segment"])
+            for position in positions:
+                write_resolution_row(self._connection, keys[position], json.loads(reader.body(position)))
 
     def _record(self, records: list[Submission]) -> None:
         if records:
@@ -144,16 +140,20 @@ class Replay:
 
     def _fill(self, segment: int, places: Sequence[tuple[int, SealedEntry]]) -> None:
         """Write rows for entries that have none yet: of kinds not known here, and records that changed nothing."""
-        query = select(LedgerEntry.position).where(
-            LedgerEntry.experiment_id == self.experiment, LedgerEntry.segment == segment
-        )
-        held = {row[0] for row in self._connection.execute(query)}
+        held = self._keys(segment)
         lacking = [
             NewEntry(self.experiment, entry.kind, entry.received_at, entry.submitter, b"", (segment, position))
             for position, entry in places
             if position not in held
         ]
         append_entries(self._connection, lacking)
+
+    def _keys(self, segment: int, only: Collection[int] | None = None) -> dict[int, int]:
+        """Return the keys of a segment's entries by position, all at once: no index finds a single one."""
+        here = (LedgerEntry.experiment_id == self.experiment) & (LedgerEntry.segment == segment)
+        query = select(LedgerEntry.position, LedgerEntry.id).where(here)
+        rows = self._connection.execute(query if only is None else query.where(LedgerEntry.position.in_(only)))
+        return {row.position: row.id for row in rows}
 
     def _submission(self, entry: SealedEntry, place: tuple[int, int]) -> Submission:
         """Return a record as it came; of one that was erased, what corrected it."""
@@ -196,14 +196,15 @@ class Replay:
         return erased
 
     def _erasure(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        rows = []
+        items: dict[int, dict[int, ErasedItem]] = {}
         for leaf, item in items_of(body).items():
-            place = self._erasures().place_of(leaf)
-            if place is not None:
-                here = (LedgerEntry.segment == place[0]) & (LedgerEntry.position == place[1])
-                query = select(LedgerEntry.id).where(LedgerEntry.experiment_id == self.experiment, here)
-                if (number := self._connection.execute(query).scalar_one_or_none()) is not None:
-                    rows.append(ErasedRow(number, item))
+            if (place := self._erasures().place_of(leaf)) is not None:
+                items.setdefault(place[0], {})[place[1]] = item
+        rows = [
+            ErasedRow(number, items[segment][position])
+            for segment in items
+            for position, number in self._keys(segment, items[segment]).items()
+        ]
         write_erasure_rows(
             self._connection, self._known, Owner(self._name, self.experiment), Erasure(entry, body, rows)
         )

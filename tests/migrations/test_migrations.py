@@ -193,6 +193,61 @@ def test_two_processes_that_migrate_at_once_both_succeed(empty_url: str) -> None
     assert is_current(empty_url)
 
 
+WITNESS_RECORDS = [(7, "history", 0, 21), (7, "wrapper", 0, 20), (7, "wrapper", 1, 23), (8, "wrapper", 0, 24)]
+
+
+def test_records_of_jobs_go_into_the_ledger_and_back(empty_url: str) -> None:
+    revision = ScriptDirectory(str(FOLDER)).get_revision("0022")
+    assert isinstance(revision.down_revision, str)
+    before = revision.down_revision
+    upgrade(empty_url, before)
+    earlier = schema_of(empty_url)
+    _add_experiment(empty_url)
+    _run(empty_url, "INSERT INTO jobs (id, uuid, experiment_id, received_at, state, level) VALUES (:id, :uuid, 1, :at, 1, 0)",
+         [{"id": key, "uuid": bytes([key] * 16), "at": _moment(empty_url)} for key in (7, 8)])  # fmt: skip
+    _run(empty_url, "INSERT INTO ledger_entries (id, received_at, experiment_id, segment, position, kind) "
+         "VALUES (:id, :at, 1, NULL, NULL, :kind)", [{"id": key, "at": _moment(empty_url), "kind": kind} for key, kind in
+         ((20, "record"), (21, "record"), (22, "conflict"), (23, "revision"), (24, "unread"), (25, "task"))])  # fmt: skip
+    _run(empty_url, "INSERT INTO witness_records (job_id, witness, revision, entry_id) VALUES (:job, :witness, :revision, :entry)",
+         [dict(zip(("job", "witness", "revision", "entry"), row, strict=True)) for row in WITNESS_RECORDS])  # fmt: skip
+
+    upgrade(empty_url, "0022")
+    folded = _rows(
+        empty_url, "SELECT job_id, witness, revision, id FROM ledger_entries ORDER BY job_id, witness, revision, id"
+    )
+    kinds = _rows(empty_url, "SELECT kind FROM ledger_entries WHERE job_id IS NULL ORDER BY id")
+    downgrade(empty_url, before)
+
+    assert [row for row in folded if row[0] is not None] == WITNESS_RECORDS
+    assert [row[:3] for row in folded if row[0] is None] == [(None, None, None)] * 2
+    assert kinds == [("conflict",), ("task",)]
+    back = _rows(
+        empty_url, "SELECT job_id, witness, revision, entry_id FROM witness_records ORDER BY job_id, witness, revision"
+    )
+    assert back == WITNESS_RECORDS
+    assert _rows(empty_url, "SELECT count(*) FROM ledger_entries") == [(6,)]
+    assert schema_of(empty_url) == earlier
+
+
+def _moment(url: str) -> Any:
+    return 0 if url.startswith("sqlite") else "2026-01-01T00:00:00Z"
+
+
+def _run(url: str, statement: str, rows: list[dict[str, Any]]) -> None:
+    database = open_database(url)
+    with database.writing.begin() as connection:
+        connection.execute(text(statement), rows)
+    database.dispose()
+
+
+def _rows(url: str, query: str) -> list[Any]:
+    database = open_database(url)
+    with database.reading.connect() as connection:
+        found = [tuple(row) for row in connection.execute(text(query))]
+    database.dispose()
+    return found
+
+
 def _add_experiment(url: str) -> None:
     database = open_database(url)
     with database.writing.begin() as connection:

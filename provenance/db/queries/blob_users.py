@@ -17,7 +17,6 @@ from provenance.db.tables import (
     Resolution,
     SoftwareRow,
     SoftwareSetMember,
-    WitnessRecord,
 )
 
 
@@ -73,8 +72,7 @@ def jobs_of_entries(connection: Connection, experiment: str, segment: int, *, on
     where = LedgerEntry.segment == segment if only else LedgerEntry.segment >= segment
     query = (
         _jobs()
-        .join(WitnessRecord, WitnessRecord.job_id == Job.id)
-        .join(LedgerEntry, LedgerEntry.id == WitnessRecord.entry_id)
+        .join(LedgerEntry, (LedgerEntry.job_id == Job.id) & (LedgerEntry.experiment_id == Experiment.id))
         .where(Experiment.name == experiment, where)
     )
     return _named(connection, query)

@@ -24,7 +24,6 @@ from provenance.db.tables import (
     SoftwareRow,
     SoftwareSetMember,
     Verdict,
-    WitnessRecord,
 )
 from provenance.db.tables.files import Producer
 
@@ -167,10 +166,9 @@ def moved_refs(connection: Connection, key: int) -> dict[int, list[str]]:
 def witnesses_of(connection: Connection, key: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return (witnesses, revisions): who saw the job and when that was received; corrections apart."""
     query = (
-        select(WitnessRecord.witness, WitnessRecord.revision, LedgerEntry.received_at, LedgerEntry.submitter)
-        .join(LedgerEntry, LedgerEntry.id == WitnessRecord.entry_id)
-        .where(WitnessRecord.job_id == key)
-        .order_by(WitnessRecord.revision, WitnessRecord.entry_id)
+        select(LedgerEntry.witness, LedgerEntry.revision, LedgerEntry.received_at, LedgerEntry.submitter)
+        .where(LedgerEntry.job_id == key)
+        .order_by(LedgerEntry.revision, LedgerEntry.id)
     )
     rows: list[dict[str, Any]] = [
         {

@@ -24,9 +24,7 @@ _CLAIMS = """
 SELECT c.id, c.file_id, j.received_at FROM claims AS c JOIN jobs AS j ON j.id = c.job_id WHERE c.id {among}
 """
 _LAST_RECORD = """
-SELECT w.job_id, max(e.received_at)
-FROM witness_records AS w JOIN ledger_entries AS e ON e.id = w.entry_id
-WHERE w.job_id {among} GROUP BY w.job_id
+SELECT job_id, max(received_at) FROM ledger_entries WHERE job_id {among} GROUP BY job_id
 """
 _CLAIMED = """
 SELECT f.name, min(j.received_at), max(j.received_at)
@@ -35,9 +33,8 @@ WHERE c.file_id {among} GROUP BY f.id, f.name
 """
 _CORRECTED = """
 SELECT f.name, j.id, j.received_at, e.received_at
-FROM claims AS c CROSS JOIN jobs AS j CROSS JOIN witness_records AS w CROSS JOIN ledger_entries AS e CROSS JOIN files AS f
-WHERE c.file_id {among} AND j.id = c.job_id AND w.job_id = j.id AND e.id = w.entry_id AND e.received_at > j.received_at
-AND f.id = c.file_id
+FROM claims AS c CROSS JOIN jobs AS j CROSS JOIN ledger_entries AS e CROSS JOIN files AS f
+WHERE c.file_id {among} AND j.id = c.job_id AND e.job_id = j.id AND e.received_at > j.received_at AND f.id = c.file_id
 """
 _SIGHTED = """
 SELECT f.name, max(e.received_at)

@@ -20,7 +20,6 @@ from provenance.db.tables.jobs import (
     Stage,
     TaskRow,
     Verdict,
-    WitnessRecord,
 )
 from provenance.db.tables.kept_answers import KeptAnswerRow
 from provenance.db.tables.ledger import (
@@ -126,7 +125,6 @@ __all__ = [
     "UnreadRecord",
     "Verdict",
     "WaivedUnit",
-    "WitnessRecord",
     "WorkItem",
     "WorkflowRow",
     "WriteToken",

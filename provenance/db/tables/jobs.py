@@ -141,18 +141,6 @@ class JobClosure(Base):
     __table_args__ = (Index("ix_job_closures_closure_id", "closure_id"), {"sqlite_with_rowid": False})
 
 
-class WitnessRecord(Base):
-    """A final record of one witness, or a revision of it (revision > 0). Its bytes are the ledger entry's."""
-
-    __tablename__ = "witness_records"
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
-    witness: Mapped[str] = mapped_column(String(1000), primary_key=True)
-    revision: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
-
-    __table_args__ = (Index("ix_witness_records_entry_id", "entry_id"), {"sqlite_with_rowid": False})
-
-
 class ProvisionalRecord(Base):
     """A running or lost record of one witness: a working row outside the ledger, replaced by any later one."""
 

@@ -5,23 +5,34 @@ Source: storage.md, "Ledger".
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provenance.db.base import Base, Count, DigestBytes, Key, UtcInstant
 
 
 class LedgerEntry(Base):
-    """One final write; immutable. Its bytes are an `EntryBody` until it is sealed, then segment and position say where they are."""
+    """One final write; immutable. Its bytes are an `EntryBody` until it is sealed, then segment and position say where they are.
 
+    Where it is a record of a job, or a revision of one (revision > 0), `job_id`, `witness` and `revision` say so; a job is made of these,
+    and of nothing that has none: conflicts, unread records, evidence that was erased, everything that is no record. What the ledger says
+    is not derived, whose record it is is: so `job_id` has no foreign key, which would lead from jobs over tasks to here and back. No two
+    have the same three. No index sees to that, for one with the witness in it costs as much as the row: whoever writes holds the job
+    while it decides (`take_jobs`), and has read what is there.
+    """
+
+    # PostgreSQL aligns: eight bytes first, then four, then two, then what varies in length
     __tablename__ = "ledger_entries"
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
     received_at: Mapped[datetime] = mapped_column(UtcInstant)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    job_id: Mapped[int | None] = mapped_column(Key)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     segment: Mapped[int | None]
     position: Mapped[int | None]
+    revision: Mapped[int | None] = mapped_column(SmallInteger)
     kind: Mapped[str] = mapped_column(String(20))
     submitter: Mapped[str | None] = mapped_column(String(200))
+    witness: Mapped[str | None] = mapped_column(String(1000))
 
     __table_args__ = (
         Index(
@@ -31,7 +42,14 @@ class LedgerEntry(Base):
             sqlite_where=text("segment IS NULL"),
             postgresql_where=text("segment IS NULL"),
         ),
-        Index("ix_ledger_entries_place", "experiment_id", "segment", "position"),
+        # without the position PostgreSQL keeps a segment's entries together, in a quarter of the bytes: ask for a segment at once
+        Index("ix_ledger_entries_experiment_id_segment", "experiment_id", "segment"),
+        Index(
+            "ix_ledger_entries_job_id",
+            "job_id",
+            sqlite_where=text("job_id IS NOT NULL"),
+            postgresql_where=text("job_id IS NOT NULL"),
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, event, text
 
 from provenance.db.engines import Database
 from provenance.db.keys import KnownKeys
+from provenance.db.turns import LostTurnError
 from provenance.db.writer import Writer
 
 
@@ -53,6 +54,22 @@ def begun_transactions(database: Database) -> list[int]:
     begun: list[int] = []
     event.listen(database.writing, "begin", lambda _connection: begun.append(1))
     return begun
+
+
+def test_a_request_that_lost_its_turn_begins_anew(database: Database) -> None:
+    tries: list[int] = []
+
+    def write(_connection: Connection, _known: KnownKeys) -> int:
+        tries.append(1)
+        if len(tries) < 3:
+            raise LostTurnError("another was first")
+        return len(tries)
+
+    writer = Writer(database.writing)
+    begun = begun_transactions(database)
+
+    assert writer.run(write) == len(begun) == 3
+    writer.close()
 
 
 def test_single_records_that_wait_together_are_one_group(held: Held) -> None:

@@ -12,6 +12,7 @@ from restored_production import close, copy_of, restore
 from archive.opening import open_store
 from provenance.db.comparing import LogicalTables, differences
 from provenance.db.engines import open_database
+from provenance.db.turns import LostTurnError
 from provenance.errors import NotFoundError
 from provenance.services.comparators import show_comparators
 from provenance.services.rebuild_database import rebuild_database
@@ -178,6 +179,29 @@ def test_a_record_that_was_erased_since_is_named_as_such(local: Production, rest
     older.seal()
 
     assert differences(tables_of(older.database), local.tables()) == []
+
+
+@pytest.mark.parametrize("reason", [None, "again"])
+def test_a_record_is_not_taken_in_the_place_of_one_that_was_erased_since(
+    local: Production, restored: Callable[[], Production], tmp_path: Path, reason: str | None
+) -> None:
+    local.record(record_of(1))
+    local.record(record_of(1, unit="a"), reason="another unit")
+    local.seal()
+    older = restored()
+    local.erase_record(1, fields=("environment.variables.OWN",))
+    other = record_of(1, exit={"code": 3})
+
+    with pytest.raises(LostTurnError, match="was erased after"):
+        older.record(record_of(2), other, reason=reason)
+    held = older.tables()
+    older.seal()
+    [outcome] = older.record(other, reason=reason)
+    older.seal()
+
+    assert [row["revision"] for row in held["ledger_entries"]] == [0, 1]
+    assert outcome.change == ("conflict" if reason is None else "replaced")
+    assert differences(tables_of(older.database), rebuilt(local, tmp_path)) == []
 
 
 def test_a_blob_that_was_erased_here_does_not_come_back(

@@ -218,12 +218,32 @@ TIMES = {"received_at", "seen_at", "first_seen_at", "posted_at", "entry_id"}
 
 
 def timeless(tables: LogicalTables) -> LogicalTables:
-    """Return what does not depend on when something came: no moments, no ledger."""
-    return {
+    """Return what does not depend on when something came: no moments; of the ledger, whose records are there."""
+    whose = [
+        {name: row[name] for name in ("job_id", "witness", "revision")}
+        for row in tables["ledger_entries"]
+        if row["job_id"] is not None
+    ]
+    return {"ledger_entries": sorted(whose, key=repr)} | {
         name: sorted(({key: value for key, value in row.items() if key not in TIMES} for row in rows), key=repr)
         for name, rows in tables.items()
         if name not in ("ledger_entries", "chain_heads")
     }
+
+
+def test_comparison_tells_whose_record_an_entry_is(production: Production) -> None:
+    production.record(record_of(1), record_of(2), record_of(2, witness="history"))
+    before = production.tables()
+
+    found = []
+    for change in ("job_id = 3 - job_id", "witness = 'else'", "revision = 1"):
+        statement = text(f"UPDATE ledger_entries SET {change} WHERE job_id IS NOT NULL")  # noqa: S608 - ours
+        production.writer.run(lambda connection, _, statement=statement: connection.execute(statement))
+        after = production.tables()
+        found.append({line.partition(":")[0] for line in differences(before, after)})
+        before = after
+
+    assert found == [{"ledger_entries"}] * 3
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -23,11 +23,13 @@ from provenance.db.tables import (
     Stage,
     TaskRow,
     UnreadRecord,
-    WitnessRecord,
 )
+from provenance.db.turns import LostTurnError
 from provenance.records import parents
+from provenance.records.decoding import decode_record
+from provenance.services.record_jobs import record_jobs
 from provenance.services.show_job import show_job
-from provenance.services.submissions import STATUS
+from provenance.services.submissions import STATUS, Submission
 
 DONE = job(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
 RUNNING = {**job(1), "state": "running", "ended_at": None}
@@ -36,6 +38,13 @@ RUNNING = {**job(1), "state": "running", "ended_at": None}
 def count(production: Production, table: Any) -> int:
     with production.database.reading.connect() as connection:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def records_of_jobs(production: Production) -> list[tuple[str, int]]:
+    """Return kind and number of the entries that jobs are made of."""
+    query = select(LedgerEntry.kind, LedgerEntry.revision).join(Job, Job.id == LedgerEntry.job_id)
+    with production.database.reading.connect() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query.order_by(LedgerEntry.id))]
 
 
 def shown(production: Production, number: int = 1) -> dict[str, Any]:
@@ -62,6 +71,7 @@ def test_different_final_record_is_kept_once_as_evidence_and_changes_nothing(pro
     assert shown(production)["summary"]["state"] == "succeeded"
     assert shown(production)["conflict_count"] == count(production, Conflict) == 1
     assert count(production, LedgerEntry) == 2
+    assert records_of_jobs(production) == [("record", 0)]
 
 
 def test_final_record_replaces_the_provisional_one_and_a_late_one_is_ignored(production: Production) -> None:
@@ -109,7 +119,8 @@ def test_revision_feeds_the_pages_and_keeps_the_first(production: Production) ->
     page = shown(production)
     assert [output["name"] for output in page["outputs"]] == ["b.root"]
     assert (len(page["witnesses"]), [row["revision"] for row in page["revisions"]]) == (1, [1])
-    assert count(production, WitnessRecord) == count(production, LedgerEntry) == 2
+    assert records_of_jobs(production) == [("record", 0), ("revision", 1)]
+    assert count(production, LedgerEntry) == 2
 
 
 def stages(production: Production) -> dict[str, str | None]:
@@ -161,9 +172,22 @@ def test_revision_sent_again_is_the_same(production: Production) -> None:
     corrected = {**DONE, "outputs": []}
     assert changes(production, corrected, reason="no output") == ["replaced"]
     assert changes(production, corrected, reason="no output") == ["same"]
-    assert count(production, WitnessRecord) == 2
+    assert records_of_jobs(production) == [("record", 0), ("revision", 1)]
     assert changes(production, DONE, reason="it was right after all") == ["replaced"]
     assert [row["revision"] for row in shown(production)["revisions"]] == [1, 2]
+
+
+def test_no_two_records_of_a_witness_have_one_number(production: Production) -> None:
+    """As would be where a segment is adopted that was read before another process recorded a revision."""
+    production.record(DONE)
+    production.record({**DONE, "outputs": []}, reason="no output")
+    body = json.dumps({**DONE, "threads": 7}).encode()
+    late = Submission(decode_record(body), MOMENT, None, "sealed", place=(1, 1), revision=1)
+
+    with pytest.raises(LostTurnError, match="has a record 1"):
+        production.write(lambda connection: record_jobs(connection, production.known, production.store, [late]))
+
+    assert records_of_jobs(production) == [("record", 0), ("revision", 1)]
 
 
 def test_provisional_record_is_no_revision(production: Production) -> None:
@@ -204,10 +228,7 @@ def test_bytes_are_kept_exactly(production: Production) -> None:
     body = (
         b' {"job_id" : "%b", "schema_version":1,"experiment":"nova","state":"lost", "new": 1.50}' % job_id(1).encode()
     )
-    from provenance.records.decoding import decode_record  # noqa: PLC0415
     from provenance.services.ledger import read_entries  # noqa: PLC0415
-    from provenance.services.record_jobs import record_jobs  # noqa: PLC0415
-    from provenance.services.submissions import Submission  # noqa: PLC0415
 
     body = body.replace(b"lost", b"killed")
     production.write(

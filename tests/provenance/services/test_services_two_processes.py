@@ -28,7 +28,7 @@ from recorded_sample import git, make_repository
 from sqlalchemy import URL, select, text
 
 from archive.opening import open_store
-from provenance.db.comparing import differences
+from provenance.db.comparing import differences, logical_tables
 from provenance.db.engines import Database, open_database
 from provenance.db.keys import KnownKeys
 from provenance.db.tables import Base, GapSet, Job
@@ -132,6 +132,40 @@ def test_what_was_said_last_is_last_in_the_ledger_whichever_process_took_it(data
     for process in processes:
         process.close()
         process.database.dispose()
+
+
+def test_revision_that_comes_while_a_segment_is_adopted_goes_behind_the_sealed_one(
+    parts: Parts, sqlite_template: Path, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'elsewhere.db')}"
+    with elsewhere(url, parts) as other:
+        record(other, job(1))
+        record(other, job(1, exit={"code": 7})._replace(reason="sealed"))
+        seal_all(other.database, other.writer, other.store)
+    record(parts, job(1))
+
+    meanwhile(
+        parts,
+        job(1, exit={"code": 8})._replace(reason="here"),
+        partial(seal_all, parts.database, parts.writer, parts.store),
+    )
+    seal_all(parts.database, parts.writer, parts.store)
+
+    with parts.database.reading.connect() as connection:
+        held = logical_tables(connection)
+    rebuild_database(parts.store, f"sqlite:///{tmp_path / 'rebuilt.db'}")
+    assert differences(held, tables_at(f"sqlite:///{tmp_path / 'rebuilt.db'}")) == []
+    assert sorted((row["revision"], row["segment"]) for row in held["ledger_entries"]) == [(0, 1), (1, 1), (2, 2)]
+
+
+@contextmanager
+def elsewhere(url: str, parts: Parts) -> Iterator[Parts]:
+    """Work on another database with the same archive."""
+    database = open_database(url)
+    writer = Writer(database.writing)
+    yield parts._replace(database=database, writer=writer)
+    writer.close()
+    database.dispose()
 
 
 def meanwhile(parts: Parts, first: Submission, then: Callable[[], object]) -> None:
