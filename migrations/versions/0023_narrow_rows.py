@@ -11,7 +11,7 @@ from alembic import op
 from provenance.records.checksums import pack_checksums, unpack_checksums
 
 revision = '0023'
-down_revision = '0020'
+down_revision = '0022'
 branch_labels = None
 depends_on = None
 
@@ -37,7 +37,7 @@ _KEYS = {
     'identities': ('id', 'file_id'),
     'jobs': ('id',),
     'kept_answers': ('entry_id',),
-    'ledger_entries': ('id',),
+    'ledger_entries': ('id', 'job_id'),
     'log_expiries': ('job_id',),
     'log_tails': ('job_id',),
     'mentions': ('job_id', 'identity_id'),
