@@ -14,11 +14,11 @@ from provenance.db.base import Base, Count, DigestBytes, Key, UtcInstant
 class LedgerEntry(Base):
     """One final write; immutable. Its bytes are an `EntryBody` until it is sealed, then segment and position say where they are.
 
-    Where it is a record of a job, or a revision of one (revision > 0), `job_id`, `witness` and `revision` say so; a job is made of these,
-    and of nothing that has none: conflicts, unread records, evidence that was erased, everything that is no record. What the ledger says
-    is not derived, whose record it is is: so `job_id` has no foreign key, which would lead from jobs over tasks to here and back. No two
-    have the same three. No index sees to that, for one with the witness in it costs as much as the row: whoever writes holds the job
-    while it decides (`take_jobs`), and has read what is there.
+    What a job is made of, its records and their revisions (revision > 0), says whose it is: `job_id`, `witness`, `revision`. All other
+    entries have none: conflicts, unread records, declarations. What the ledger says is not derived, whose record it is is: so `job_id` has
+    no foreign key, and one would close a circle, from jobs over tasks to here. No two have the same three. No index sees to that, as one
+    with the witness in it takes nearly twice the bytes: whoever writes holds the job while it decides (`take_jobs`) and has read what is
+    there.
     """
 
     # PostgreSQL aligns: eight bytes first, then four, then two, then what varies in length
