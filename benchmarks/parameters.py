@@ -60,10 +60,10 @@ QUESTIONS: dict[str, tuple[str, str | None]] = {
 
 _RAW = """
 SELECT j.id FROM jobs j WHERE j.id IN (
-    SELECT c.job_id FROM parameter_keys k JOIN parameter_values v ON v.key_id = k.id JOIN parameters p ON p.value_id = v.id
+    SELECT r.id FROM parameter_keys k JOIN parameter_values v ON v.key_id = k.id JOIN parameters p ON p.value_id = v.id
     JOIN parameter_set_tables t ON t.table_id = p.table_id
     JOIN evaluations e ON e.set_id / 62 = t.block AND (t.members >> CAST(e.set_id - 62 * t.block AS INTEGER)) & 1 = 1
-    JOIN job_closures c ON c.closure_id = e.closure_id
+    JOIN closure_set_members m ON m.closure_id = e.closure_id JOIN jobs r ON r.closure_set_id = m.closure_set_id
     WHERE k.name = {mark} AND v.number < 5)
 ORDER BY j.id DESC LIMIT 100
 """

@@ -48,6 +48,7 @@ _NATURAL = {
     "stages": ("experiment_id", "campaign", "name"),
     "tasks": ("experiment_id", "task_id"),
     "closures": ("sha256",),
+    "closure_sets": ("sha256",),
     "software": ("sha256",),
     "software_sets": ("sha256",),
     "gap_sets": ("sha256",),
@@ -77,6 +78,7 @@ _SHARED = frozenset(
         "stages",
         "tasks",
         "closures",
+        "closure_sets",
         "software",
         "software_sets",
         "gap_sets",
@@ -90,6 +92,7 @@ _SHARED = frozenset(
     }
 )
 _PART_OF = {  # in the order in which one makes the rows of the next count
+    "closure_set_members": ("closure_set_id", "closure_sets"),
     "closure_files": ("closure_id", "closures"),
     "software_set_members": ("software_set_id", "software_sets"),
     "evaluations": ("closure_id", "closures"),
@@ -136,14 +139,9 @@ class _Logical:
         order = [name for name in reversed(self._tables) if name not in _SKIPPED]
         facts = [name for name in order if name not in _SHARED and name not in _PART_OF]
         shared = [name for name in order if name in _SHARED]
-        # a software set's members make software used, so they come before it and after the sets
-        return [
-            *facts,
-            "closures",
-            "software_sets",
-            *_PART_OF,
-            *(n for n in shared if n not in {"closures", "software_sets"}),
-        ]
+        # members make what a set is of used, so they come before it and after the sets
+        first = ["closure_sets", "closure_set_members", "closures", "software_sets"]
+        return [*facts, *first, *(name for name in (*_PART_OF, *shared) if name not in first)]
 
     def _counts(self, name: str, row: _Row) -> bool:
         if name in _PART_OF:

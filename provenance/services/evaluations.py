@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from provenance.db.base import table_of
 from provenance.db.keys import chunks
-from provenance.db.recording.shared_rows import closure_digests
+from provenance.db.recording.closure_rows import closure_digests
 from provenance.db.selecting import select_among, select_by
 from provenance.db.tables import Closure
 from provenance.records.job_record import FclConfiguration, JobRecord

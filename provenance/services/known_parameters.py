@@ -3,7 +3,7 @@
 import threading
 from typing import NamedTuple
 
-from provenance.db.recording.shared_rows import closure_digests
+from provenance.db.recording.closure_rows import closure_digests
 from provenance.fhicl import Parameter
 from provenance.services.read_configuration import ConfigurationError, RecordedConfiguration
 

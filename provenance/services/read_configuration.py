@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
-from provenance.db.recording.shared_rows import closure_digests
+from provenance.db.recording.closure_rows import closure_digests
 from provenance.errors import NotFoundError, ProvenanceError
 from provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
 from provenance.records.job_record import FclConfiguration

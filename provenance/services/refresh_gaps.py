@@ -11,10 +11,10 @@ from provenance.db.recording.writing import gap_document, intern_experiments, ta
 from provenance.db.tables import (
     AwaitedBlob,
     Closure,
+    ClosureSetMember,
     Experiment,
     GapSet,
     Job,
-    JobClosure,
     Possession,
     SoftwareRow,
     SoftwareSetMember,
@@ -143,14 +143,12 @@ def _jobs_using(connection: Connection, software_sha256: str) -> list[int]:
 def jobs_configured(connection: Connection, key: str) -> list[int]:
     """Return the jobs of an experiment that ran a configuration, as the key of its evaluation names both."""
     experiment, _, sha256 = key.partition(":")
-    query = (
-        select(JobClosure.job_id)
-        .join(Closure, Closure.id == JobClosure.closure_id)
-        .join(Job, Job.id == JobClosure.job_id)
-        .where(Closure.sha256 == sha256, Job.experiment_id == int(experiment))
-        .distinct()
-        .order_by(JobClosure.job_id)
+    sets = (
+        select(ClosureSetMember.closure_set_id)
+        .join(Closure, Closure.id == ClosureSetMember.closure_id)
+        .where(Closure.sha256 == sha256)
     )
+    query = select(Job.id).where(Job.closure_set_id.in_(sets), Job.experiment_id == int(experiment)).order_by(Job.id)
     return [row[0] for row in connection.execute(query)]
 
 

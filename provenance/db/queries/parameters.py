@@ -1,9 +1,10 @@
 """Which configurations have a parameter with such a value, and which of their jobs are the newest.
 
-A condition leads from keys to values, from values to tables, from tables to sets, from sets to closures: some thousands of rows whatever
-the number of jobs. Each step is a statement of its own, and so is each stretch of jobs: a planner that guesses wrongly at one step is
-lost in the next. What holds nearly everywhere would lead through nearly every row, so values and tables are followed in parts that
-grow, until every set is found: those met first are the common ones, as the first set that was indexed has them.
+A condition leads from keys to values, from values to tables, from tables to sets, from sets to closures and the lists of them that jobs
+ran: some thousands of rows whatever the number of jobs. Each step is a statement of its own, and so is each stretch of jobs: a planner
+that guesses wrongly at one step is lost in the next. What holds nearly everywhere would lead through nearly every row, so values and
+tables are followed in parts that grow, until every set is found: those met first are the common ones, as the first set that was indexed
+has them.
 """
 
 import json
@@ -15,7 +16,7 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, Connection, Select, and
 from provenance.db.driver import fetch
 from provenance.db.queries.parameter_values import ParameterCondition, holds, holds_exactly, unsure_text
 from provenance.db.queries.patterns import matches
-from provenance.db.tables import Job, JobClosure, ParameterKey, ParameterSet, ParameterValue
+from provenance.db.tables import Job, ParameterKey, ParameterSet, ParameterValue
 from provenance.db.tables.parameters import sets_in
 
 _FEW_JOBS = 2_000
@@ -27,34 +28,36 @@ _GROWTH = 8
 _MANY_KEYS = 500
 """Keys whose values are taken as they come, so that the first may be enough; those of fewer keys are looked up."""
 
-_TOLD = "SELECT experiment_id, closure_id FROM evaluations WHERE set_id {among}"
+_TOLD = """
+SELECT e.experiment_id, m.closure_set_id
+FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_id WHERE e.set_id {among}
+"""
 _TABLES = "SELECT DISTINCT table_id FROM parameters WHERE value_id {among}"
 _SETS = "SELECT block, members FROM parameter_set_tables WHERE table_id {among}"
-_COUNT = "SELECT count(*) FROM (SELECT 1 FROM job_closures WHERE closure_id {among} LIMIT ?) AS counted"
+_COUNT = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE closure_set_id {among} LIMIT ?) AS counted"
 _STRETCH = """
-SELECT m.job_id, m.closure_id, j.experiment_id
-FROM ({newest} ORDER BY job_id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.job_id ORDER BY m.job_id DESC
+SELECT m.id, m.closure_set_id, j.experiment_id
+FROM ({newest} ORDER BY id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.id ORDER BY m.id DESC
 """
 _THROUGH_JOBS = {
-    "sqlite": "SELECT job_id, closure_id FROM job_closures WHERE closure_id + 0 {among} AND job_id < ?",
-    "postgresql": "SELECT job_id, closure_id FROM job_closures"
-    " WHERE CASE WHEN closure_id IN (SELECT unnest(?::bigint[])) THEN true END AND job_id < ?",  # hashed once, never joined
+    "sqlite": "SELECT id, closure_set_id FROM jobs WHERE closure_set_id + 0 {among} AND id < ?",
+    "postgresql": "SELECT id, closure_set_id FROM jobs"
+    " WHERE CASE WHEN closure_set_id IN (SELECT unnest(?::bigint[])) THEN true END AND id < ?",  # hashed once, never joined
 }
 _GATHERED = {
-    "sqlite": "SELECT job_id, closure_id FROM job_closures INDEXED BY ix_job_closures_closure_id"
-    " WHERE closure_id {among} AND job_id < ?",
-    "postgresql": "SELECT job_id, closure_id FROM (SELECT job_id, closure_id FROM job_closures"
-    " WHERE closure_id {among} AND job_id < ? OFFSET 0) AS gathered",  # the offset keeps the order out
+    "sqlite": "SELECT id, closure_set_id FROM jobs INDEXED BY ix_jobs_closure_set_id WHERE closure_set_id {among} AND id < ?",
+    "postgresql": "SELECT id, closure_set_id FROM (SELECT id, closure_set_id FROM jobs"
+    " WHERE closure_set_id {among} AND id < ? OFFSET 0) AS gathered",  # the offset keeps the order out
 }
 _AMONG = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?::bigint[])"}
 
 
 Ran = set[tuple[int, int]]
-"""Integer keys of experiments and configurations: jobs of the one that ran the other may be told so."""
+"""Integer keys of experiments and lists of configurations: jobs of the one that ran the other may be told so."""
 
 
 def configurations_with(connection: Connection, condition: ParameterCondition) -> Ran:
-    """Return the configurations in which the condition holds for at least one parameter, each with an experiment that knows it."""
+    """Return the lists with a configuration in which the condition holds for a parameter, each with an experiment that knows it."""
     found = _sets_with(connection, condition)
     return {(row[0], row[1]) for row in _fetch_among(connection, _TOLD, found)} if found else set()
 
@@ -122,27 +125,29 @@ def _listed(connection: Connection, keys: Sequence[int]) -> str:
 
 
 def ran_one_of(connection: Connection, ran: Ran) -> ColumnElement[bool]:
-    """Return the condition that a job ran one of these configurations, and may be told so.
+    """Return the condition that a job ran one of these lists, and may be told so.
 
-    For lists that are wanted whole; the newest alone come sooner from `newest_that_ran`.
+    For jobs that are wanted all; the newest alone come sooner from `newest_that_ran`.
     """
-    closures: dict[int, list[int]] = {}
-    for experiment, closure in sorted(ran):
-        closures.setdefault(experiment, []).append(closure)
-    told = [
-        and_(Job.experiment_id == experiment, among(connection, JobClosure.closure_id, its))
-        for experiment, its in closures.items()
-    ]
-    found = select(JobClosure.job_id).join(Job, Job.id == JobClosure.job_id).where(or_(*told))
-    if len(told) > 1:  # the index of configurations answers what holds of all
-        found = found.where(among(connection, JobClosure.closure_id, sorted({closure for _, closure in ran})))
-    return Job.id.in_(found)
+    sets: dict[int, list[int]] = {}
+    for experiment, closure_set in sorted(ran):
+        sets.setdefault(experiment, []).append(closure_set)
+    told = or_(
+        *(
+            and_(Job.experiment_id == experiment, among(connection, Job.closure_set_id, its))
+            for experiment, its in sets.items()
+        )
+    )
+    if len(sets) == 1:
+        return told
+    # the index of lists answers what holds of all
+    return and_(among(connection, Job.closure_set_id, sorted({closure_set for _, closure_set in ran})), told)
 
 
 def newest_that_ran(connection: Connection, ran: Ran, *, before: int | None, length: int) -> Iterator[list[int]]:
-    """Yield the integer keys of the jobs that ran one of these configurations, newest first, in stretches that grow.
+    """Yield the integer keys of the jobs that ran one of these lists, newest first, in stretches that grow.
 
-    Few jobs are gathered from the index of configurations. Many are met soon by going through the newest.
+    Few jobs are gathered from the index of lists. Many are met soon by going through the newest.
 
     Args:
         connection: to read with.
@@ -153,20 +158,16 @@ def newest_that_ran(connection: Connection, ran: Ran, *, before: int | None, len
     if not ran:
         return
     dialect, before = connection.dialect.name, _LAST if before is None else before
-    closures = _listed(connection, sorted({closure for _, closure in ran}))
-    [(count,)] = fetch(connection, _COUNT.format(among=_AMONG[dialect]), (closures, _FEW_JOBS + 1))
+    sets = _listed(connection, sorted({closure_set for _, closure_set in ran}))
+    [(count,)] = fetch(connection, _COUNT.format(among=_AMONG[dialect]), (sets, _FEW_JOBS + 1))
     newest = (_GATHERED if count <= _FEW_JOBS else _THROUGH_JOBS)[dialect]
     statement = _STRETCH.format(newest=newest.format(among=_AMONG[dialect]))
     while True:
-        rows = fetch(connection, statement, (closures, before, length + 1))
-        is_last, last = len(rows) <= length, rows[-1][0] if rows else 0
-        # the configurations of the last job may go on behind the end of the stretch: it is met again
-        whole = rows if is_last else [row for row in rows if row[0] != last]
-        yield list(dict.fromkeys(job for job, closure, experiment in whole if (experiment, closure) in ran))
-        if is_last:
+        rows = fetch(connection, statement, (sets, before, length))
+        yield [job for job, closure_set, experiment in rows if (experiment, closure_set) in ran]
+        if len(rows) < length:
             return
-        before = last + 1
-        length = min(length * 4, _LONGEST_STRETCH) if whole else length * 4
+        before, length = rows[-1][0], min(length * 4, _LONGEST_STRETCH)
 
 
 def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnElement[bool]:

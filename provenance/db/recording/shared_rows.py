@@ -7,29 +7,24 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from provenance.db.base import table_of
-from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys
+from provenance.db.recording.closure_rows import intern_closure_sets
 from provenance.db.recording.job_rows import host_key, shared_document
-from provenance.db.recording.packing import pack
 from provenance.db.recording.software_rows import intern_software_sets
 from provenance.db.recording.task_rows import StageKey, TaskKey, intern_stages, intern_tasks
-from provenance.db.selecting import select_among
-from provenance.db.tables import Closure, ClosureFile, Experiment, GapSet, Host
+from provenance.db.tables import Experiment, GapSet, Host
 from provenance.records.gaps import Gap
-from provenance.records.job_record import FclConfiguration, JobRecord
-from provenance.records.sharing import remembered
-
-_HELD_MEMBERS = "SELECT DISTINCT closure_id FROM closure_files WHERE closure_id {among}"
+from provenance.records.job_record import JobRecord
 
 
 class SharedKeys(NamedTuple):
-    """Integer keys of what a batch of jobs shares, by natural key; closures and gap sets by digest."""
+    """Integer keys of what a batch of jobs shares, by natural key; lists of configurations, software and gaps by digest."""
 
     experiments: dict[str, int]
     hosts: dict[tuple[str, str, str], int]
     stages: dict[StageKey, int]
     tasks: dict[TaskKey, int]
-    closures: dict[str, int]
+    closure_sets: dict[str, int]
     software_sets: dict[str, int]
     gap_sets: dict[str, int]
 
@@ -55,47 +50,10 @@ def intern_shared(
         known.intern(connection, table_of(Host), ["hostname", "site", "facility"], hosts),
         stages,
         intern_tasks(connection, known, records, experiments),
-        _intern_closures(connection, known, records),
+        intern_closure_sets(connection, known, [r.configurations for r in records if r.configurations]),
         intern_software_sets(connection, known, [record.software for record in records if record.software]),
         _intern_gap_sets(connection, known, gaps),
     )
-
-
-@remembered
-def closure_digests(configurations: Sequence[FclConfiguration]) -> tuple[str, ...]:
-    """Return the digest that names each configuration, in order."""
-    return tuple(shared_document(each)[0] for each in configurations)
-
-
-def _intern_closures(connection: Connection, known: KnownKeys, records: Sequence[JobRecord]) -> dict[str, int]:
-    found = {
-        digest: configuration
-        for record in records
-        if record.configurations
-        for digest, configuration in zip(closure_digests(record.configurations), record.configurations, strict=True)
-    }
-    table = table_of(Closure)
-    fresh = {digest for digest in found if known.get(table, digest) is None}
-    rows = {
-        digest: {
-            "sha256": digest,
-            "document": pack(shared_document(configuration)[1]),
-            "parameter_set_id": configuration.parameter_set_id,
-        }
-        if digest in fresh
-        else {}
-        for digest, configuration in found.items()
-    }
-    keys = known.intern(connection, table, ["sha256"], rows)
-    held = {row[0] for row in select_among(connection, _HELD_MEMBERS, [keys[digest] for digest in fresh])}
-    members = [
-        {"closure_id": keys[digest], "position": position, "sha256": file.sha256, "name": file.name}
-        for digest in sorted(fresh)
-        if keys[digest] not in held
-        for position, file in enumerate(found[digest].files or ())
-    ]
-    insert_rows(connection, table_of(ClosureFile), members)
-    return keys
 
 
 def _intern_gap_sets(connection: Connection, known: KnownKeys, gaps: Sequence[Sequence[Gap]]) -> dict[str, int]:

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, update
 from provenance.db.base import table_of
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys, chunks
+from provenance.db.recording.closure_rows import closure_set_digest
 from provenance.db.recording.file_rows import Removed, remove_files, unlink_claims, write_files
 from provenance.db.recording.job_rows import host_key, job_columns, stage_key
 from provenance.db.recording.linking import link_files, link_new_files
 from provenance.db.recording.module_rows import write_modules
 from provenance.db.recording.shared_rows import (
     SharedKeys,
-    closure_digests,
     gap_document,
     intern_experiments,
     intern_shared,
@@ -26,7 +26,7 @@ from provenance.db.recording.shared_rows import (
 from provenance.db.recording.software_rows import software_set_digest
 from provenance.db.recording.task_rows import place_again
 from provenance.db.selecting import change_among, select_among
-from provenance.db.tables import Job, JobClosure
+from provenance.db.tables import Job
 from provenance.records.gaps import Gap
 from provenance.records.job_record import JobRecord
 
@@ -84,18 +84,14 @@ def _places(connection: Connection, jobs: Sequence[int]) -> dict[int, tuple[int 
 
 
 def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
-    fresh, closures = [], []
+    fresh = []
     for draft in drafts:
         columns = {"id": draft.key, **_job_row(draft, shared)}
         if draft.is_new:
             fresh.append(columns)
         else:
-            change_among(connection, "DELETE FROM job_closures WHERE job_id {among}", [draft.key])
             connection.execute(update(Job).where(Job.id == draft.key).values(**columns))
-        for position, digest in enumerate(closure_digests(draft.record.configurations or ())):
-            closures.append({"job_id": draft.key, "position": position, "closure_id": shared.closures[digest]})
     insert_rows(connection, table_of(Job), fresh)
-    insert_rows(connection, table_of(JobClosure), closures)
 
 
 def _stage_of(record: JobRecord, shared: SharedKeys) -> int | None:
@@ -115,6 +111,7 @@ def _job_row(draft: JobDraft, shared: SharedKeys) -> dict[str, Any]:
         "stage_id": _stage_of(record, shared),
         "host_id": shared.hosts[host] if host else None,
         "software_set_id": shared.software_sets[software_set_digest(record.software)] if record.software else None,
+        "closure_set_id": shared.closure_sets[closure_set_digest(ran)] if (ran := record.configurations) else None,
         "level": draft.level,
         "gap_set_id": shared.gap_sets[gap_document(draft.gaps)[0]],
     }

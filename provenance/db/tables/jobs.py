@@ -73,6 +73,24 @@ class ClosureFile(Base):
     name: Mapped[str] = mapped_column(NameText)
 
 
+class ClosureSet(Base):
+    """The configurations that a job's steps ran, in order; shared by all jobs of a task."""
+
+    __tablename__ = "closure_sets"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
+
+
+class ClosureSetMember(Base):
+    """Which configuration a step ran."""
+
+    __tablename__ = "closure_set_members"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    closure_set_id: Mapped[int] = mapped_column(ForeignKey("closure_sets.id"), primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"), index=True)
+
+
 class Job(Base):
     """One execution, merged from its witnesses: what lists, searches and lineage need. The record itself is in the ledger."""
 
@@ -92,6 +110,7 @@ class Job(Base):
     stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"))
     host_id: Mapped[int | None] = mapped_column(ForeignKey("hosts.id"))
     software_set_id: Mapped[int | None] = mapped_column(ForeignKey("software_sets.id"))
+    closure_set_id: Mapped[int | None] = mapped_column(ForeignKey("closure_sets.id"))
     gap_set_id: Mapped[int | None] = mapped_column(ForeignKey("gap_sets.id"))
     state: Mapped[int] = mapped_column(SmallInteger)
     level: Mapped[int] = mapped_column(SmallInteger)
@@ -127,18 +146,8 @@ class Job(Base):
         Index("ix_jobs_batch_id", "batch_id"),
         Index("ix_jobs_host_id_experiment_id_state", "host_id", "experiment_id", "state"),
         Index("ix_jobs_software_set_id_experiment_id_state", "software_set_id", "experiment_id", "state"),
+        Index("ix_jobs_closure_set_id", "closure_set_id"),
     )
-
-
-class JobClosure(Base):
-    """Which configuration a step of a job ran."""
-
-    __tablename__ = "job_closures"
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
-    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"))
-
-    __table_args__ = (Index("ix_job_closures_closure_id", "closure_id"), {"sqlite_with_rowid": False})
 
 
 class ProvisionalRecord(Base):

@@ -12,10 +12,10 @@ from provenance.db.queries import parameters
 @pytest.mark.parametrize(
     ("newest", "plan"),
     [
-        (parameters._THROUGH_JOBS["sqlite"], "SEARCH job_closures USING PRIMARY KEY (job_id<?)"),
+        (parameters._THROUGH_JOBS["sqlite"], "SEARCH jobs USING INTEGER PRIMARY KEY (rowid<?)"),
         (
             parameters._GATHERED["sqlite"],
-            "SEARCH job_closures USING COVERING INDEX ix_job_closures_closure_id (closure_id=? AND job_id<?)",
+            "SEARCH jobs USING COVERING INDEX ix_jobs_closure_set_id (closure_set_id=? AND rowid<?)",
         ),
     ],
 )
