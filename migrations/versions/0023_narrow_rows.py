@@ -1,6 +1,7 @@
 """Keys of four bytes, identities found beside those of their file, and checksums in their own bytes. See docs/decisions/0018-narrow-rows.md.
 
-On PostgreSQL every table that has such a key is written anew: with a million jobs that takes about a minute.
+On PostgreSQL every table that has such a key is written anew: with a million jobs the whole takes two minutes. Those of jobs and of the
+ledger get their columns in an order that needs no padding.
 """
 
 import hashlib
@@ -147,6 +148,8 @@ def upgrade() -> None:
     op.execute(_PACK)
     _retype('integer', {'identities': ["key TYPE bytea USING substr(key, 1, 11)", "checksums TYPE bytea USING pg_temp.packed(checksums)"]})
     op.create_unique_constraint('uq_identities_file_id_key', 'identities', ['file_id', 'key'])
+    for table in ('jobs', 'ledger_entries'):
+        _order_columns(table)
 
 
 def downgrade() -> None:
@@ -185,3 +188,39 @@ def _retype(kind: str, more: dict[str, list[str]]) -> None:
 def _long_key(experiment: int, namespace: str, name: str, size_bytes: int | None, packed: bytes) -> bytes:
     text = f'{experiment}\0{namespace}\0{name}\0{size_bytes}\0{unpack_checksums(packed)}'
     return hashlib.sha256(text.encode(errors='surrogatepass')).digest()[:12]
+
+
+def _order_columns(table: str) -> None:
+    """Write a table of PostgreSQL anew: columns of eight bytes first, then of four, of two, and what varies in length."""
+    connection = op.get_bind()
+
+    def rows(query: str) -> list[sa.Row]:
+        return connection.exec_driver_sql(query).all()
+
+    columns = rows(f"""
+        SELECT attname, attnotnull, pg_get_expr(adbin, adrelid) FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped
+        ORDER BY CASE WHEN attlen > 0 THEN -attlen ELSE 0 END, attnum
+    """)
+    constraints = rows(f"""
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE contype IN ('p', 'u', 'f') AND '{table}'::regclass IN (conrelid, confrelid) ORDER BY contype <> 'p', oid
+    """)
+    indexes = rows(f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename = '{table}' AND schemaname = current_schema()")
+    for owner, name, _ in reversed(constraints):
+        op.execute(f'ALTER TABLE {owner} DROP CONSTRAINT {name}')
+    op.execute(f'ALTER SEQUENCE {table}_id_seq OWNED BY NONE')
+    op.execute(f"CREATE TABLE ordered AS SELECT {', '.join(name for name, _, _ in columns)} FROM {table} ORDER BY id")
+    op.execute(f'DROP TABLE {table}')
+    op.execute(f'ALTER TABLE ordered RENAME TO {table}')
+    for name, is_required, default in columns:
+        if is_required:
+            op.execute(f'ALTER TABLE {table} ALTER {name} SET NOT NULL')
+        if default is not None:
+            op.execute(f'ALTER TABLE {table} ALTER {name} SET DEFAULT {default}')
+    op.execute(f'ALTER SEQUENCE {table}_id_seq OWNED BY {table}.id')
+    for owner, name, definition in constraints:
+        op.execute(f'ALTER TABLE {owner} ADD CONSTRAINT {name} {definition}')
+    for name, definition in indexes:
+        if name not in {constraint for _, constraint, _ in constraints}:
+            op.execute(definition)

@@ -24,8 +24,8 @@ from provenance.errors import ProvenanceError
 from provenance.services.erased_segments import ERASED_LENGTH, NO_SALT, find_rewritten, read_rewritten
 
 FRAME_ENTRIES = 128
-_LEVEL = 3
-"""Of compression: 6 us a record of 6 kB; level 9 takes 36 us and saves a twentieth, since neighbours say it all."""
+_LEVEL = 9
+"""Of compression: 31 us a record of 6 kB, once, for 331 bytes that are kept for ever; level 3 takes 6 us and leaves 364, level 12 42 us and 329."""
 GENESIS = "0" * 64
 
 
