@@ -35,11 +35,24 @@ SELECT s.id, c.position, c.closure_id
 FROM first_jobs f JOIN closure_sets s ON s.sha256 = f.sha256 JOIN job_closures c ON c.job_id = f.job_id
 ORDER BY s.id, c.position
 """
-_JOBS = """
-UPDATE jobs SET closure_set_id = s.id
+_SETS_OF_JOBS = """
+CREATE TEMPORARY TABLE sets_of_jobs AS SELECT a.job_id, s.id AS closure_set_id
 FROM jobs_alike a JOIN first_jobs f ON f.job_id = a.first_job JOIN closure_sets s ON s.sha256 = f.sha256
-WHERE a.job_id = jobs.id
 """
+_TOLD = {
+    "sqlite": (
+        "UPDATE jobs SET closure_set_id = s.closure_set_id FROM sets_of_jobs s WHERE s.job_id = jobs.id",
+    ),
+    # an update would leave each row and its index entries twice; to change the type writes the table anew
+    "postgresql": (
+        "CREATE UNIQUE INDEX sets_of_jobs_job_id ON sets_of_jobs (job_id)",
+        "ANALYZE sets_of_jobs",
+        "CREATE FUNCTION pg_temp.set_of_job(bigint) RETURNS integer LANGUAGE sql STABLE"
+        " AS 'SELECT closure_set_id FROM pg_temp.sets_of_jobs WHERE job_id = $1'",
+        "ALTER TABLE jobs ALTER COLUMN closure_set_id TYPE integer USING pg_temp.set_of_job(id)",
+        "DROP FUNCTION pg_temp.set_of_job(bigint)",
+    ),
+}
 _BACK = """
 INSERT INTO job_closures (job_id, position, closure_id)
 SELECT j.id, m.position, m.closure_id FROM jobs j JOIN closure_set_members m ON m.closure_set_id = j.closure_set_id
@@ -75,6 +88,9 @@ def upgrade() -> None:
         batch_op.create_foreign_key(batch_op.f('fk_jobs_closure_set_id_closure_sets'), 'closure_sets', ['closure_set_id'], ['id'])
         batch_op.create_index('ix_jobs_closure_set_id', ['closure_set_id'], unique=False)
     op.drop_table('job_closures')
+    if op.get_bind().dialect.name == "postgresql":
+        for table in ('jobs', 'closure_sets', 'closure_set_members'):
+            op.execute(f"ANALYZE {table}")  # else the first questions are planned as if each set were half of all jobs
 
 
 def downgrade() -> None:
@@ -114,10 +130,10 @@ def _make_sets() -> None:
     )
     rows = groupby(connection.execute(sa.text(_SEQUENCES)), key=itemgetter(0))
     op.bulk_insert(first_jobs, [{"job_id": job, "sha256": _digest([sha256 for _, sha256 in its])} for job, its in rows])
-    for statement in (_SETS, _MEMBERS, _JOBS):
+    for statement in (_SETS, _MEMBERS, _SETS_OF_JOBS, *_TOLD[connection.dialect.name]):
         op.execute(statement)
-    op.drop_table('first_jobs')
-    op.drop_table('jobs_alike')
+    for table in ('sets_of_jobs', 'first_jobs', 'jobs_alike'):
+        op.drop_table(table)
 
 
 def _digest(closures: list[bytes]) -> bytes:

@@ -150,6 +150,7 @@ def upgrade() -> None:
     op.create_unique_constraint('uq_identities_file_id_key', 'identities', ['file_id', 'key'])
     for table in ('jobs', 'ledger_entries'):
         _order_columns(table)
+    op.execute('ANALYZE')  # what was known of the columns went with their types
 
 
 def downgrade() -> None:

@@ -25,7 +25,7 @@ from provenance.services.erased_segments import ERASED_LENGTH, NO_SALT, find_rew
 
 FRAME_ENTRIES = 128
 _LEVEL = 9
-"""Of compression: 31 us a record of 6 kB, once, for 331 bytes that are kept for ever; level 3 takes 6 us and leaves 364, level 12 42 us and 329."""
+"""Of compression: 31 us a record of 6 kB, once, for 331 bytes that stay for ever; level 3 takes 6 us for 364, level 12 42 us for 329."""
 GENESIS = "0" * 64
 
 

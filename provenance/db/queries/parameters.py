@@ -19,10 +19,13 @@ from provenance.db.queries.patterns import matches
 from provenance.db.tables import Job, ParameterKey, ParameterSet, ParameterValue
 from provenance.db.tables.parameters import sets_in
 
-_FEW_JOBS = 2_000
-"""Jobs that are rather gathered and sorted than met by going through the newest."""
+_FEW_JOBS = 10_000
+"""Jobs that PostgreSQL rather gathers and sorts than meets by going through the newest."""
+_FEW_LISTS = 300
+"""Lists of configurations that may well be of jobs of long ago; of more, the newest jobs are looked at first."""
+_NEAR = 20
+"""Jobs that are looked at first for each that is wanted."""
 _LONGEST_STRETCH = 10_000
-_LAST = 2**62
 _FIRST_PART = 10
 _GROWTH = 8
 _MANY_KEYS = 500
@@ -34,20 +37,22 @@ FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_
 """
 _TABLES = "SELECT DISTINCT table_id FROM parameters WHERE value_id {among}"
 _SETS = "SELECT block, members FROM parameter_set_tables WHERE table_id {among}"
-_COUNT = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE closure_set_id {among} LIMIT ?) AS counted"
+_COUNT = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE closure_set_id = ANY(?::bigint[]) LIMIT ?) AS counted"
+_BEHIND_ALL = "SELECT coalesce(max(id), 0) + 1 FROM jobs"
 _STRETCH = """
 SELECT m.id, m.closure_set_id, j.experiment_id
 FROM ({newest} ORDER BY id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.id ORDER BY m.id DESC
 """
 _THROUGH_JOBS = {
-    "sqlite": "SELECT id, closure_set_id FROM jobs WHERE closure_set_id + 0 {among} AND id < ?",
+    "sqlite": "SELECT id, closure_set_id FROM jobs WHERE closure_set_id + 0 {among} AND id < ? AND id > ?",
     "postgresql": "SELECT id, closure_set_id FROM jobs"
-    " WHERE CASE WHEN closure_set_id IN (SELECT unnest(?::bigint[])) THEN true END AND id < ?",  # hashed once, never joined
+    " WHERE CASE WHEN closure_set_id IN (SELECT unnest(?::bigint[])) THEN true END AND id < ? AND id > ?",  # hashed once, never joined
 }
 _GATHERED = {
-    "sqlite": "SELECT id, closure_set_id FROM jobs INDEXED BY ix_jobs_closure_set_id WHERE closure_set_id {among} AND id < ?",
+    "sqlite": "SELECT id, closure_set_id FROM jobs INDEXED BY ix_jobs_closure_set_id WHERE closure_set_id {among}"
+    " AND id < ? AND id > ?",
     "postgresql": "SELECT id, closure_set_id FROM (SELECT id, closure_set_id FROM jobs"
-    " WHERE closure_set_id {among} AND id < ? OFFSET 0) AS gathered",  # the offset keeps the order out
+    " WHERE closure_set_id {among} OFFSET 0) AS gathered WHERE id < ? AND id > ?",  # the offset keeps order and range out
 }
 _AMONG = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?::bigint[])"}
 
@@ -147,7 +152,8 @@ def ran_one_of(connection: Connection, ran: Ran) -> ColumnElement[bool]:
 def newest_that_ran(connection: Connection, ran: Ran, *, before: int | None, length: int) -> Iterator[list[int]]:
     """Yield the integer keys of the jobs that ran one of these lists, newest first, in stretches that grow.
 
-    Few jobs are gathered from the index of lists. Many are met soon by going through the newest.
+    What many jobs ran is soon met by going through the newest. Else jobs are gathered from the index of lists: SQLite's has those of
+    each list in order, and takes the newest of each; PostgreSQL takes all, and goes on through the newest where they are too many.
 
     Args:
         connection: to read with.
@@ -157,17 +163,32 @@ def newest_that_ran(connection: Connection, ran: Ran, *, before: int | None, len
     """
     if not ran:
         return
-    dialect, before = connection.dialect.name, _LAST if before is None else before
-    sets = _listed(connection, sorted({closure_set for _, closure_set in ran}))
-    [(count,)] = fetch(connection, _COUNT.format(among=_AMONG[dialect]), (sets, _FEW_JOBS + 1))
-    newest = (_GATHERED if count <= _FEW_JOBS else _THROUGH_JOBS)[dialect]
-    statement = _STRETCH.format(newest=newest.format(among=_AMONG[dialect]))
+    keys = sorted({closure_set for _, closure_set in ran})
+    dialect, sets = connection.dialect.name, _listed(connection, keys)
+    gathered, through = (
+        _STRETCH.format(newest=newest[dialect].format(among=_AMONG[dialect])) for newest in (_GATHERED, _THROUGH_JOBS)
+    )
+    is_near, rest = len(keys) > _FEW_LISTS, ""
+    before = fetch(connection, _BEHIND_ALL)[0][0] if before is None else before
     while True:
-        rows = fetch(connection, statement, (sets, before, length))
+        after = max(0, before - _NEAR * length)
+        rows = fetch(connection, through, (sets, before, after, length)) if is_near else []
+        is_near = is_near and (len(rows) == length or not after)
+        if not is_near:
+            rest = rest or (through if _are_too_many(connection, sets) else gathered)
+            rows = fetch(connection, rest, (sets, before, 0, length))
         yield [job for job, closure_set, experiment in rows if (experiment, closure_set) in ran]
         if len(rows) < length:
             return
         before, length = rows[-1][0], min(length * 4, _LONGEST_STRETCH)
+
+
+def _are_too_many(connection: Connection, sets: str) -> bool:
+    """Return whether so many jobs ran one of these lists that they are not gathered."""
+    if connection.dialect.name == "sqlite":
+        return False
+    [(count,)] = fetch(connection, _COUNT, (sets, _FEW_JOBS + 1))
+    return bool(count > _FEW_JOBS)
 
 
 def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnElement[bool]:

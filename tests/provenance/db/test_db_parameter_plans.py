@@ -12,10 +12,10 @@ from provenance.db.queries import parameters
 @pytest.mark.parametrize(
     ("newest", "plan"),
     [
-        (parameters._THROUGH_JOBS["sqlite"], "SEARCH jobs USING INTEGER PRIMARY KEY (rowid<?)"),
+        (parameters._THROUGH_JOBS["sqlite"], "SEARCH jobs USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (
             parameters._GATHERED["sqlite"],
-            "SEARCH jobs USING COVERING INDEX ix_jobs_closure_set_id (closure_set_id=? AND rowid<?)",
+            "SEARCH jobs USING COVERING INDEX ix_jobs_closure_set_id (closure_set_id=? AND rowid>? AND rowid<?)",
         ),
     ],
 )
@@ -25,7 +25,7 @@ def test_jobs_are_met_by_their_key_or_gathered_by_configuration(database: Databa
     statement = parameters._STRETCH.format(newest=newest.format(among=parameters._AMONG["sqlite"]))
 
     with database.reading.connect() as connection:
-        steps = [row[3] for row in fetch(connection, f"EXPLAIN QUERY PLAN {statement}", (json.dumps([1, 2]), 9, 9))]
+        steps = [row[3] for row in fetch(connection, f"EXPLAIN QUERY PLAN {statement}", (json.dumps([1, 2]), 9, 1, 9))]
 
     assert plan in steps
     assert "SEARCH j USING INTEGER PRIMARY KEY (rowid=?)" in steps

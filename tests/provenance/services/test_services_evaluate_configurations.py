@@ -124,12 +124,14 @@ def test_an_index_of_before_is_made_anew_by_its_migration(production: Production
     assert gaps_of(production, 2) == ["configuration-unevaluated"]
 
 
-@pytest.mark.parametrize("few", [0, 10_000])
+@pytest.mark.parametrize(("few", "near"), [(0, 20), (0, 1), (10_000, 20)])
 def test_pages_of_jobs_come_whole_and_in_order(
-    production: Production, few: int, monkeypatch: pytest.MonkeyPatch
+    production: Production, few: int, near: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both ways to the newest jobs: gathered from the configurations, and met by going through all."""
+    """Both ways to the newest jobs: gathered from the configurations, and met by going through all; and the one after the other."""
     monkeypatch.setattr(parameters, "_FEW_JOBS", few)
+    monkeypatch.setattr(parameters, "_FEW_LISTS", few)
+    monkeypatch.setattr(parameters, "_NEAR", near)
     texts = [BASE, BASE + b"physics.producers.slicer.threshold: 3\n"]
     closures = [configured(production, 1, text)["configurations"][0] for text in texts]
     production.record(
