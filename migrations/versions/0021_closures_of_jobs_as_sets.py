@@ -90,7 +90,7 @@ def upgrade() -> None:
     op.drop_table('job_closures')
     if op.get_bind().dialect.name == "postgresql":
         for table in ('jobs', 'closure_sets', 'closure_set_members'):
-            op.execute(f"ANALYZE {table}")  # else the first questions are planned as if each set were half of all jobs
+            op.execute(f"ANALYZE {table}")  # else the first questions are planned without an idea of how many sets there are
 
 
 def downgrade() -> None:
