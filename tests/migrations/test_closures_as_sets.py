@@ -12,7 +12,7 @@ from provenance.db.migrating import downgrade, upgrade
 from provenance.db.recording.closure_rows import closure_digests, closure_set_digest, intern_closure_sets
 from provenance.records.job_record import FclConfiguration
 
-_BEFORE = "0019"
+_BEFORE = "0020"
 _SETS = (
     "SELECT closure_set_id, position, closure_id FROM closure_set_members ORDER BY closure_set_id, position",
     "SELECT id, closure_set_id FROM jobs ORDER BY id",
