@@ -207,6 +207,10 @@ def _order_columns(table: str) -> None:
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
         WHERE contype IN ('p', 'u', 'f') AND '{table}'::regclass IN (conrelid, confrelid) ORDER BY contype <> 'p', oid
     """)
+    grants = rows(f"""
+        SELECT DISTINCT privilege_type, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+        FROM pg_class, aclexplode(relacl) WHERE oid = '{table}'::regclass AND grantee <> relowner
+    """)
     indexes = rows(f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename = '{table}' AND schemaname = current_schema()")
     for owner, name, _ in reversed(constraints):
         op.execute(f'ALTER TABLE {owner} DROP CONSTRAINT {name}')
@@ -220,6 +224,8 @@ def _order_columns(table: str) -> None:
         if default is not None:
             op.execute(f'ALTER TABLE {table} ALTER {name} SET DEFAULT {default}')
     op.execute(f'ALTER SEQUENCE {table}_id_seq OWNED BY {table}.id')
+    for privilege, whom in grants:
+        op.execute(f'GRANT {privilege} ON {table} TO {whom}')
     for owner, name, definition in constraints:
         op.execute(f'ALTER TABLE {owner} ADD CONSTRAINT {name} {definition}')
     for name, definition in indexes:

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, NotSupportedError, OperationalError
 
 import migrations
 from provenance.db.engines import open_database
@@ -127,6 +127,11 @@ def changing_schema(url: str) -> Iterator[Connection]:
             connection.commit()
     except OperationalError as problem:
         raise UnreachableError(f"The schema cannot be changed now, nothing was: {problem.orig}.") from None
+    except (NotSupportedError, InternalError) as problem:
+        raise UnreachableError(
+            f"The schema cannot be changed, nothing was: {problem.orig}. Views and the like that stand on these tables are not ours: "
+            "drop them, and make them again afterwards."
+        ) from None
     except CommandError as problem:
         raise UnreachableError(
             f"The schema was not changed: {problem}. A newer version of the service may have made it; install that one."

@@ -1,15 +1,17 @@
 """Revision 23: identities of an older database are those that the service of today would write, and go back as they were."""
 
 import hashlib
+import uuid
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
 from provenance.db.engines import open_database
-from provenance.db.migrating import downgrade, upgrade
+from provenance.db.migrating import current_revision, downgrade, upgrade
 from provenance.db.recording.identities import FileKey, see_identity
 from provenance.db.tables import Identity
+from provenance.errors import UnreachableError
 from provenance.records.checksums import pack_checksums, unpack_checksums
 
 SHA256, SHA512 = "ab" * 32, "01" * 64
@@ -49,6 +51,47 @@ def test_identities_of_an_older_database_are_those_of_today(empty_url: str, size
 
     assert found == [(size, words, _today(size, words)) for words in CHECKSUMS]
     assert _rows(empty_url) == before
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_who_may_read_the_tables_of_a_server_still_may(empty_url: str) -> None:
+    upgrade(empty_url, "0022")
+    reader = f"reader_{uuid.uuid4().hex}"
+    _run(
+        empty_url,
+        f"CREATE ROLE {reader}",
+        f"GRANT SELECT ON jobs, ledger_entries TO {reader}",
+        "GRANT SELECT ON jobs TO PUBLIC",
+    )
+
+    upgrade(empty_url)
+
+    query = text("SELECT has_table_privilege(:who, :table, 'SELECT'), has_table_privilege(:who, :table, 'INSERT')")
+    database = open_database(empty_url)
+    with database.reading.connect() as connection:
+        may = [connection.execute(query, {"who": reader, "table": table}).one() for table in ("jobs", "ledger_entries")]
+    database.dispose()
+    _run(empty_url, f"DROP OWNED BY {reader}", f"DROP ROLE {reader}")
+    assert may == [(True, False), (True, False)]
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_view_of_somebody_else_is_named_and_nothing_is_changed(empty_url: str) -> None:
+    upgrade(empty_url, "0019")
+    _run(empty_url, "CREATE VIEW dashboard AS SELECT id, state FROM jobs")
+
+    with pytest.raises(UnreachableError, match=r"(?s)nothing was.*dashboard.*drop them"):
+        upgrade(empty_url)
+
+    assert current_revision(empty_url) == "0019"
+
+
+def _run(url: str, *statements: str) -> None:
+    database = open_database(url)
+    with database.writing.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    database.dispose()
 
 
 def _today(size: int | None, words: str) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, join, or_, select
 from sqlalchemy.orm import aliased
 
 from provenance.db.base import EPOCH
@@ -23,7 +23,8 @@ MOST_VERSIONS = 1000
 
 _IS_LINKED = (
     exists()
-    .where(Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.identity_id == Producer.identity_id)
+    .select_from(join(Producer, Mention, Mention.identity_id == Producer.identity_id))
+    .where(Producer.claim_id == Claim.id, Producer.is_sure.is_(True))
     .correlate(Claim)
 )
 _late, _late_job = aliased(Claim), aliased(Job)
