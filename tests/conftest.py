@@ -163,6 +163,19 @@ def _new_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]
 
 
 @pytest.fixture(params=DATABASES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a database without any table, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server = make_url(request.getfixturevalue("postgresql_server"))
+    name = f"test_{uuid.uuid4().hex}"
+    _run(server, f"CREATE DATABASE {name}")
+    yield server.set(database=name).render_as_string(hide_password=False)
+    _run(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Yield the URL of an empty database of its own with the schema in it: the test runs on SQLite and on PostgreSQL."""
     yield from _new_database(request, tmp_path)

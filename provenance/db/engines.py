@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from provenance.errors import UnreachableError
 
 BUSY_MILLISECONDS = 15_000
-_WRITING_CACHE, _READING_CACHE = 24_576, 8192
+_WRITING_CACHE, _READING_CACHE = 16_384, 8192
 """Kilobytes of pages that a connection keeps: a worker has one that writes, and one a thread that reads what the system keeps as well."""
 _WRITING_STATEMENTS = 512
 """Prepared statements that the writer keeps: some tables have one for each power of two of rows."""

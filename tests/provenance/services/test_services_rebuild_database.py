@@ -1,14 +1,12 @@
 """The archive suffices: a database rebuilt from it says what the first one said, in every derived table."""
 
 import random
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import text
 
 from archive.opening import open_store
 from provenance.db.comparing import LogicalTables, differences
@@ -31,23 +29,6 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     opened = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
     yield opened
     opened.close()
-
-
-@pytest.fixture(params=("sqlite", "postgresql"))
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Yield the URL of a database without any table, of either kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'rebuilt.db'}"
-        return
-    server = make_url(request.getfixturevalue("postgresql_server"))
-    name = f"test_{uuid.uuid4().hex}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield server.set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
 
 
 def test_rebuilt_database_equals_the_first_in_every_derived_table(production: Production, empty_url: str) -> None:
