@@ -52,17 +52,16 @@ def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
     settings.data.mkdir(parents=True, exist_ok=True)
     before = current_revision(settings.database_url)
     upgrade(settings.database_url)
-    if wide_keys:
-        widen_keys(settings.database_url)
+    widened = wide_keys and widen_keys(settings.database_url)
     after = newest_revision()
     text = (
         f"The schema is up to date ({after})."
         if before == after
         else f"The schema went from {before or 'nothing'} to {after}."
     )
-    emit(
-        {"before": before, "after": after}, f"{text} Keys are eight bytes wide." if wide_keys else text, as_json=as_json
-    )
+    if wide_keys:
+        text += " Keys are eight bytes wide." if widened else " Keys of SQLite are as wide as each has to be."
+    emit({"before": before, "after": after, "wide_keys": widened}, text, as_json=as_json)
 
 
 def _announce(settings: Settings, address: str, *, demo: bool) -> None:

@@ -23,21 +23,25 @@ def keys_used(connection: Connection) -> dict[str, float]:
     return {name.removesuffix("_id_seq"): share for name, share in connection.execute(_USED)}
 
 
-def widen_keys(url: str) -> None:
+def widen_keys(url: str) -> bool:
     """Make all keys of a database on PostgreSQL eight bytes wide. Every table is written anew, and nobody reads or writes meanwhile.
+
+    Returns:
+        False where there was nothing to do: on SQLite.
 
     Raises:
         UnreachableError: the database does not answer, or others hold its tables.
     """
     with changing_schema(url) as connection:
         if connection.dialect.name == "sqlite":
-            return
+            return False
         for table in Base.metadata.sorted_tables:
             if keys := _keys(table):
                 changes = ", ".join(f"ALTER {key} TYPE bigint" for key in keys)
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} {changes}")
         for name in connection.execute(_SEQUENCES).scalars().all():
             connection.exec_driver_sql(f"ALTER SEQUENCE {name} AS bigint")
+    return True
 
 
 def _keys(table: Table) -> list[str]:

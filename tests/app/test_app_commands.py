@@ -314,6 +314,13 @@ def test_first_commands_of_a_production_service_work_in_the_order_of_the_docs(tm
         assert ended.returncode == 0, (line, ended.stderr)
 
 
+def test_keys_of_sqlite_are_not_widened_and_the_command_says_so(tmp_path: Path) -> None:
+    ended = run_alone("migrate", "--wide-keys", JOBPROV_DATA=str(tmp_path))
+
+    assert ended.returncode == 0
+    assert "Keys of SQLite are as wide as each has to be." in ended.stdout
+
+
 def test_operators_commands_ask_for_the_schema_first(tmp_path: Path) -> None:
     ended = run_alone("token", "list", JOBPROV_DATA=str(tmp_path))
 
