@@ -83,15 +83,13 @@ def _reproduction_lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _key_lines(used: dict[str, float]) -> list[str]:
-    about = [
+    if not used:
+        return []
+    lines = [
         "# HELP jobprov_keys_used Share of the integer keys that each table has given out (PostgreSQL).",
         "# TYPE jobprov_keys_used gauge",
     ]
-    return (
-        [*about, *(f'jobprov_keys_used{{table="{table}"}} {share:.6f}' for table, share in sorted(used.items()))]
-        if used
-        else []
-    )
+    return lines + [f'jobprov_keys_used{{table="{table}"}} {share:.6f}' for table, share in sorted(used.items())]
 
 
 @cache

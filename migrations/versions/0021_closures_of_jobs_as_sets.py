@@ -88,9 +88,6 @@ def upgrade() -> None:
         batch_op.create_foreign_key(batch_op.f('fk_jobs_closure_set_id_closure_sets'), 'closure_sets', ['closure_set_id'], ['id'])
         batch_op.create_index('ix_jobs_closure_set_id', ['closure_set_id'], unique=False)
     op.drop_table('job_closures')
-    if op.get_bind().dialect.name == "postgresql":
-        for table in ('jobs', 'closure_sets', 'closure_set_members'):
-            op.execute(f"ANALYZE {table}")  # else the first questions are planned without an idea of how many sets there are
 
 
 def downgrade() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -10,13 +11,13 @@ from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.job_rows import shared_document
 from provenance.db.recording.packing import pack
+from provenance.db.recording.shared_lists import intern_lists
 from provenance.db.selecting import select_among
 from provenance.db.tables import Closure, ClosureFile, ClosureSet, ClosureSetMember
 from provenance.records.job_record import FclConfiguration
 from provenance.records.sharing import remembered
 
 _HELD_FILES = "SELECT DISTINCT closure_id FROM closure_files WHERE closure_id {among}"
-_HELD_MEMBERS = "SELECT DISTINCT closure_set_id FROM closure_set_members WHERE closure_set_id {among}"
 
 
 @remembered
@@ -35,20 +36,10 @@ def intern_closure_sets(
     connection: Connection, known: KnownKeys, lists: Iterable[Sequence[FclConfiguration]]
 ) -> dict[str, int]:
     """Return the integer key of each list of configurations by `closure_set_digest`, made where it is new."""
-    sets = table_of(ClosureSet)
     by_digest = {closure_set_digest(configurations): configurations for configurations in lists}
-    fresh = {digest: listed for digest, listed in by_digest.items() if known.get(sets, digest) is None}
-    closures = _intern_closures(connection, known, fresh.values())
-    keys = known.intern(connection, sets, ["sha256"], {digest: {"sha256": digest} for digest in by_digest})
-    held = {row[0] for row in select_among(connection, _HELD_MEMBERS, [keys[digest] for digest in fresh])}
-    members = [
-        {"closure_set_id": keys[digest], "position": position, "closure_id": closures[closure]}
-        for digest in sorted(fresh)
-        if keys[digest] not in held
-        for position, closure in enumerate(closure_digests(fresh[digest]))
-    ]
-    insert_rows(connection, table_of(ClosureSetMember), members)
-    return keys
+    tables = table_of(ClosureSet), table_of(ClosureSetMember)
+    intern = partial(_intern_closures, connection, known)
+    return intern_lists(connection, known, tables, by_digest, digests=closure_digests, intern_members=intern)
 
 
 def _intern_closures(

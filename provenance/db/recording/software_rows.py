@@ -1,21 +1,20 @@
 """Software lists of records as shared rows: a release's list is stored once, however many jobs ran it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, Table
 
-from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.job_rows import shared_document
 from provenance.db.recording.packing import pack
-from provenance.db.selecting import select_among
+from provenance.db.recording.shared_lists import intern_lists
 from provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
 from provenance.records.job_record import Software
 from provenance.records.sharing import remembered
 from provenance.software.urls import match_key
 
-_HELD_MEMBERS = "SELECT DISTINCT software_set_id FROM software_set_members WHERE software_set_id {among}"
 _SOFTWARE: Table = SoftwareRow.__table__  # type: ignore[assignment]
 _SETS: Table = SoftwareSet.__table__  # type: ignore[assignment]
 _MEMBERS: Table = SoftwareSetMember.__table__  # type: ignore[assignment]
@@ -48,19 +47,18 @@ def intern_software_sets(
 ) -> dict[str, int]:
     """Return the integer key of each software list by `software_set_digest`, made where it is new."""
     by_digest = {software_set_digest(entries): entries for entries in lists}
-    fresh = {digest: entries for digest, entries in by_digest.items() if known.get(_SETS, digest) is None}
-    entries = {shared_document(entry)[0]: entry for entries in fresh.values() for entry in entries}
-    software = intern_software(connection, known, entries)
-    keys = known.intern(connection, _SETS, ["sha256"], {digest: {"sha256": digest} for digest in by_digest})
-    held = {row[0] for row in select_among(connection, _HELD_MEMBERS, [keys[digest] for digest in fresh])}
-    rows = [
-        {"software_set_id": keys[digest], "position": place, "software_id": software[shared_document(entry)[0]]}
-        for digest in sorted(fresh)
-        if keys[digest] not in held
-        for place, entry in enumerate(fresh[digest])
-    ]
-    insert_rows(connection, _MEMBERS, rows)
-    return keys
+    intern = partial(_intern_entries, connection, known)
+    return intern_lists(
+        connection, known, (_SETS, _MEMBERS), by_digest, digests=software_digests, intern_members=intern
+    )
+
+
+def _intern_entries(connection: Connection, known: KnownKeys, lists: Iterable[Sequence[Software]]) -> dict[str, int]:
+    """Return the integer key of each entry of these lists, by the digest of its document."""
+    entries = {
+        digest: entry for listed in lists for digest, entry in zip(software_digests(listed), listed, strict=True)
+    }
+    return intern_software(connection, known, entries)
 
 
 def intern_software(connection: Connection, known: KnownKeys, entries: dict[str, Software]) -> dict[str, int]:
