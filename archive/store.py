@@ -168,6 +168,18 @@ class Store(Protocol):
             DocumentDamagedError: its stored bytes changed.
         """
 
+    def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
+        """Some bytes of a document of that digest, read without the rest; None where only the whole can be read.
+
+        Parts can be read of what begins with a zstd frame, since it is kept as it came. The digest is that which was found when it was
+        stored; the bytes of the part are not verified, so let them have a check of their own.
+
+        Raises:
+            BadNameError: no document may have that name.
+            DocumentMissingError: it is not stored.
+            DocumentDamagedError: it has another digest, or is too short.
+        """
+
     def documents(self, prefix: str = "") -> Iterator[str]:
         """The names of all documents that begin with the prefix, sorted."""
 

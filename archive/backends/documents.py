@@ -5,12 +5,24 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from archive.backends.durable import Arrival, flush_folder, make_folder
-from archive.backends.frames import decode_frame, encode_frame
+from archive.backends.frames import HEADER_BYTES, Header, decode_frame, decode_header, encode_frame
 from archive.digest import digest_of
 from archive.errors import DocumentDamagedError, DocumentMissingError, FrameDamagedError
 from archive.store import check_document_name, is_document_name
 
 SUFFIX = ".document"
+
+
+def check_part(header: Header, start: int, length: int, sha256: str) -> None:
+    """Do nothing where a document of that digest has the part.
+
+    Raises:
+        FrameDamagedError: it is another one, or too short.
+    """
+    if header.sha256.hex() != sha256:
+        raise FrameDamagedError("its header names the digest of other bytes")
+    if start + length > header.size_bytes:
+        raise FrameDamagedError(f"bytes {start} to {start + length} of {header.size_bytes} are asked for")
 
 
 class DocumentShelf:
@@ -57,6 +69,22 @@ class DocumentShelf:
             raise DocumentMissingError(name) from error
         try:
             return decode_frame(frame, bound_to=name)
+        except FrameDamagedError as error:
+            raise DocumentDamagedError(name, f"documents/{name}{SUFFIX}", error.detail) from error
+
+    def read(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
+        """Some bytes of a document of that digest; None where only the whole can be read. See `Store.read_document`."""
+        path = self.path(name)
+        try:
+            with path.open("rb") as file:
+                header = decode_header(file.read(HEADER_BYTES))
+                if not header.is_plain:
+                    return None
+                check_part(header, start, length, sha256)
+                file.seek(HEADER_BYTES + start)
+                return file.read(length)
+        except FileNotFoundError as error:
+            raise DocumentMissingError(name) from error
         except FrameDamagedError as error:
             raise DocumentDamagedError(name, f"documents/{name}{SUFFIX}", error.detail) from error
 

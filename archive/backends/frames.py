@@ -3,7 +3,7 @@
     offset  bytes  what
          0      4  0x184D2A5A, the magic number of a skippable zstd frame
          4      4  92, the bytes of the skippable frame that follow
-         8      4  tag `jpb1`, which names this layout
+         8      4  tag, which names this layout: `jpb1`, or `jpb2` of a document that is kept as it came
         12      8  bytes of the stored form (the zstd frame behind the header)
         20      8  bytes of the content
         28     32  SHA-256 of the content: the digest
@@ -11,7 +11,8 @@
         92      8  the first bytes of the SHA-256 of the 92 bytes above
        100         the zstd frame
 
-All integers are little-endian. A decoder passes over skippable frames, so `zstd -dc` reads a loose blob, a document or
+A document that begins with a zstd frame is not compressed again: its stored form is its content, so that parts of it can be read
+where they are. All integers are little-endian. A decoder passes over skippable frames, so `zstd -dc` reads a loose blob, a document or
 a whole pack with nothing of ours at hand. Bytes that do not compress cost a few bytes in a thousand inside zstd, which
 keeps them as they are; there is no second codec. The stored digest of a document covers its name too, so documents
 that changed places are found.
@@ -29,25 +30,29 @@ import zstandard
 from archive.errors import FrameDamagedError
 
 TAG = b"jpb1"
+PLAIN_TAG = b"jpb2"
 SKIPPABLE_MAGIC = 0x184D2A5A
 _CHECK_BYTES = 8
 _FIELDS = struct.Struct("<II4sQQ32s32s")
 HEADER_BYTES = _FIELDS.size + _CHECK_BYTES
 HEADER_START = struct.pack("<II4s", SKIPPABLE_MAGIC, HEADER_BYTES - 8, TAG)
-"""How every header begins; a walk finds its way again by these bytes."""
+"""How the header of a blob begins; a walk finds its way again by these bytes."""
 
+_PLAIN_START = struct.pack("<II4s", SKIPPABLE_MAGIC, HEADER_BYTES - 8, PLAIN_TAG)
+_ZSTD_START = zstandard.FRAME_HEADER
 _LEVEL = 3
 _codecs = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a frame says about itself; sizes in bytes, digests as 32 raw bytes."""
+    """What a frame says about itself; sizes in bytes, digests as 32 raw bytes; `is_plain` where content and stored form are one."""
 
     stored_bytes: int
     size_bytes: int
     sha256: bytes
     stored_sha256: bytes
+    is_plain: bool = False
 
     @property
     def frame_bytes(self) -> int:
@@ -60,7 +65,7 @@ def encode_header(header: Header) -> bytes:
     fields = _FIELDS.pack(
         SKIPPABLE_MAGIC,
         HEADER_BYTES - 8,
-        TAG,
+        PLAIN_TAG if header.is_plain else TAG,
         header.stored_bytes,
         header.size_bytes,
         header.sha256,
@@ -80,19 +85,23 @@ def decode_header(data: bytes) -> Header:
     fields = data[: _FIELDS.size]
     if hashlib.sha256(fields).digest()[:_CHECK_BYTES] != data[_FIELDS.size : HEADER_BYTES]:
         raise FrameDamagedError("the header does not match its check")
-    if not fields.startswith(HEADER_START):
+    is_plain = fields.startswith(_PLAIN_START)
+    if not is_plain and not fields.startswith(HEADER_START):
         raise FrameDamagedError("the header is of another layout")
-    return Header(*_FIELDS.unpack(fields)[3:])
+    stored_bytes, size_bytes, sha256, stored_sha256 = _FIELDS.unpack(fields)[3:]
+    return Header(stored_bytes, size_bytes, sha256, stored_sha256, is_plain)
 
 
 def encode_frame(content: bytes, sha256: str, *, bound_to: str = "") -> bytes:
     """One frame with some content and its digest; a document binds its name into the stored digest."""
-    stored = _compressor().compress(content)
+    is_plain = bool(bound_to) and content.startswith(_ZSTD_START)
+    stored = content if is_plain else _compressor().compress(content)
     header = Header(
         stored_bytes=len(stored),
         size_bytes=len(content),
         sha256=bytes.fromhex(sha256),
         stored_sha256=_stored_digest(stored, bound_to),
+        is_plain=is_plain,
     )
     return encode_header(header) + stored
 
@@ -109,7 +118,7 @@ def decode_frame(frame: bytes, *, bound_to: str = "") -> bytes:
     stored = frame[HEADER_BYTES:]
     if _stored_digest(stored, bound_to) != header.stored_sha256:
         raise FrameDamagedError("the stored bytes do not match their digest")
-    content = decompress(stored)
+    content = stored if header.is_plain else decompress(stored)
     if len(content) != header.size_bytes:
         raise FrameDamagedError(f"the content has {len(content)} bytes, its header says {header.size_bytes}")
     if hashlib.sha256(content).digest() != header.sha256:

@@ -13,8 +13,9 @@ from pathlib import Path
 from archive.backends.bucket import Bucket, in_parallel
 from archive.backends.copies import Copy
 from archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
+from archive.backends.documents import check_part
 from archive.backends.durable import reaching
-from archive.backends.frames import decode_frame, encode_frame
+from archive.backends.frames import HEADER_BYTES, decode_frame, decode_header, encode_frame
 from archive.backends.inspecting import file_digest
 from archive.backends.packs import SUFFIX as PACK_SUFFIX
 from archive.backends.packs import Pack, ReadAt
@@ -179,6 +180,24 @@ class DocumentObjects:
             return decode_frame(RemoteFile(self._bucket, key, size_bytes, first).read_at(0, size_bytes), bound_to=name)
         except FrameDamagedError as error:
             raise DocumentDamagedError(name, key, error.detail) from error
+
+    def read(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
+        """Some bytes of a document of that digest; None where only the whole can be read. See `Store.read_document`."""
+        key = _document_key(name)
+        found = self._bucket.first_bytes(key, HEADER_BYTES)
+        if found is None:
+            raise DocumentMissingError(name)
+        try:
+            header = decode_header(found[0])
+            if not header.is_plain:
+                return None
+            check_part(header, start, length, sha256)
+        except FrameDamagedError as error:
+            raise DocumentDamagedError(name, key, error.detail) from error
+        part = self._bucket.read(key, HEADER_BYTES + start, length)
+        if part is None:
+            raise DocumentMissingError(name)
+        return part
 
     def remove(self, names: Collection[str]) -> None:
         """Remove documents; those that are not there are no matter.

@@ -172,6 +172,10 @@ class S3Store:
         """The bytes of a document, verified."""
         return self._documents.get(name)
 
+    def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
+        """Some bytes of a document, unverified."""
+        return self._documents.read(name, start, length, sha256=sha256)
+
     def documents(self, prefix: str = "") -> Iterator[str]:
         """The names of all documents that begin with the prefix, sorted."""
         yield from self._documents.names(prefix)

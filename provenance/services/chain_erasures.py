@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from provenance.services.chains import ListedDocuments, read_chain
 from provenance.services.held_jobs import record_bytes
-from provenance.services.segments import SegmentError, SegmentReader
+from provenance.services.segment_frames import SegmentError
+from provenance.services.segments import SegmentReader
 
 KIND = "erasure"
 Place = tuple[int, int]

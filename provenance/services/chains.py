@@ -10,16 +10,14 @@ from archive.errors import DocumentMissingError
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import ChainHead, Experiment
-from provenance.services.segments import GENESIS, SegmentError, SegmentReader, head_name
+from provenance.services.segment_frames import PartlyReadDocuments, SegmentError, head_name
+from provenance.services.segments import GENESIS, SegmentReader
 
 _PREFIX = "ledger/"
 
 
-class ListedDocuments(Protocol):
+class ListedDocuments(PartlyReadDocuments, Protocol):
     """The part of the archive that lists and gives documents."""
-
-    def get_document(self, name: str) -> bytes:
-        """Return the document's bytes."""
 
     def documents(self, prefix: str = "") -> Iterator[str]:
         """Yield the names that begin with the prefix."""

@@ -28,7 +28,7 @@ from provenance.services.chain_erasures import KIND, read_erasures
 from provenance.services.chains import archived_experiments, chain_tip, read_chain
 from provenance.services.plan_blobs import live_plans, named_in_plan, packs_of_code
 from provenance.services.recorded_bodies import record_bodies
-from provenance.services.segments import SegmentError, head_name
+from provenance.services.segment_frames import SegmentError, head_name
 
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _BLOB_KINDS = frozenset({FindingKind.BLOB_MISSING, FindingKind.BLOB_DAMAGED, FindingKind.COPY_DAMAGED})

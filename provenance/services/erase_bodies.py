@@ -4,24 +4,20 @@ The new body is stored and read back before the old one goes, so that one of the
 leaf, stays as it is: all other entries are proved as before.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from provenance.services.chains import ListedDocuments
 from provenance.services.erased_segments import NO_SALT, next_name, read_rewritten, rewritten_names, write_rewritten
-from provenance.services.segments import SealedEntry, SegmentReader, body_name, forget_segments, write_frames
+from provenance.services.segment_frames import body_name
+from provenance.services.segments import SealedEntry, SegmentReader, forget_segments, write_frames
 
 
-class ErasingDocuments(Protocol):
+class ErasingDocuments(ListedDocuments, Protocol):
     """The part of the archive that documents are erased from."""
-
-    def get_document(self, name: str) -> bytes:
-        """Return the document's bytes."""
 
     def put_document(self, name: str, data: bytes) -> bool:
         """Store a document unless one of that name is there; return whether it was stored."""
-
-    def documents(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that begin with the prefix."""
 
     def erase_documents(self, names: Collection[str]) -> None:
         """Remove documents for good."""

@@ -18,7 +18,8 @@ from provenance.db.keys import allocate_in_turn, chunks
 from provenance.db.recording.packing import pack_all, unpack
 from provenance.db.selecting import select_among
 from provenance.db.tables import EntryBody, Experiment, LedgerEntry
-from provenance.services.segments import SegmentReader
+from provenance.services.segment_frames import PartlyReadDocuments
+from provenance.services.segments import SegmentReader, read_bodies
 
 _ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
 _BODIES: Table = EntryBody.__table__  # type: ignore[assignment]
@@ -58,11 +59,8 @@ class NewEntry(NamedTuple):
     of_job: OfJob | None = None
 
 
-class Documents(Protocol):
-    """The part of the archive that sealed segments are read from."""
-
-    def get_document(self, name: str) -> bytes:
-        """Return the document's bytes."""
+class Documents(PartlyReadDocuments, Protocol):
+    """The part of the archive that sealed entries are read from."""
 
 
 def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[int]:
@@ -160,8 +158,8 @@ def read_entries(connection: Connection, store: Documents, numbers: Iterable[int
             else:
                 sealed.setdefault((name, segment), []).append((number, position))
     for (experiment, segment), places in sealed.items():
-        reader = SegmentReader.open(store, experiment, segment)
+        bodies = read_bodies(store, experiment, segment, {position for _, position in places})
         for number, position in places:
-            if not reader.is_erased(position):  # else the entry that says so follows, and is not replayed yet
-                found[number] = reader.body(position)
+            if position in bodies:  # else the entry that says that it is erased follows, and is not replayed yet
+                found[number] = bodies[position]
     return found

@@ -12,7 +12,7 @@ from provenance.db.queries.blob_users import JobName, unsealed_bodies
 from provenance.db.recording.packing import unpack
 from provenance.records.erasing import holds_any
 from provenance.services.chains import ListedDocuments, archived_experiments, read_chain
-from provenance.services.segments import SegmentError
+from provenance.services.segment_frames import SegmentError
 
 RECORDS = frozenset({"record", "revision", "conflict", "unread"})
 _JOB_ID = re.compile(rb'\\?"job_id\\?"\s*:\s*\\?"([0-9a-f-]{36})\\?"')

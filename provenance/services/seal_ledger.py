@@ -27,9 +27,10 @@ from provenance.db.tables import EntryBody, Experiment, LedgerEntry
 from provenance.db.writer import Writer
 from provenance.errors import UnreachableError
 from provenance.services.adopt_segments import adopt_segment
-from provenance.services.chains import archived_experiments, chain_tip, next_segment, note_tip
+from provenance.services.chains import ListedDocuments, archived_experiments, chain_tip, next_segment, note_tip
 from provenance.services.enter_possessions import enter_possessions
-from provenance.services.segments import SealedEntry, SegmentError, body_name, head_name, write_segment
+from provenance.services.segment_frames import SegmentError, body_name, head_name
+from provenance.services.segments import SealedEntry, write_segment
 from provenance.services.waiting_entries import settle_waiting
 
 MOST_ENTRIES = 16_384
@@ -39,17 +40,11 @@ _ROWS_AT_ONCE = 2000
 _ADVISORY_LOCK = 0x6A6F627365616C  # "jobseal"
 
 
-class SealingStore(Protocol):
+class SealingStore(ListedDocuments, Protocol):
     """The archive, as sealing uses it."""
-
-    def get_document(self, name: str) -> bytes:
-        """Return the document's bytes."""
 
     def put_document(self, name: str, data: bytes) -> bool:
         """Store a document unless one of that name is there; return whether it was stored."""
-
-    def documents(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that begin with the prefix."""
 
     def seal(self) -> SealReport:
         """Put loose blobs into packs."""

@@ -11,26 +11,27 @@ Source: storage.md, "Sealing".
 
 import hashlib
 import json
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
-
-import zstandard
+from typing import Any, NamedTuple
 
 from archive.errors import DocumentMissingError
-from provenance.errors import ProvenanceError
-from provenance.services.erased_segments import ERASED_LENGTH, NO_SALT, find_rewritten, read_rewritten
+from provenance.services.erased_segments import find_rewritten, read_rewritten
+from provenance.services.segment_frames import (
+    FRAME_ENTRIES,
+    PackedEntry,
+    PartlyReadDocuments,
+    SegmentError,
+    WholeDocuments,
+    body_name,
+    head_name,
+    pack_frame,
+    read_parts,
+    unpack_frame,
+)
 
-FRAME_ENTRIES = 128
-_LEVEL = 9
-"""Of compression: 31 us a record of 6 kB, once, for 331 bytes that stay for ever; level 3 takes 6 us for 364, level 12 42 us for 329."""
 GENESIS = "0" * 64
-
-
-class SegmentError(ProvenanceError):
-    """A sealed segment does not hold what its chain says."""
 
 
 class SealedEntry(NamedTuple):
@@ -58,20 +59,6 @@ class SealedEntry(NamedTuple):
         return self.erased or hashlib.sha256(self.salt + self.body).hexdigest()
 
 
-class _Documents(Protocol):
-    def get_document(self, name: str) -> bytes: ...
-
-
-def head_name(experiment: str, segment: int) -> str:
-    """Return the name of a segment's head in the archive."""
-    return f"ledger/{experiment}/{segment:08d}.head"
-
-
-def body_name(experiment: str, segment: int, sha256: str) -> str:
-    """Return the name of a segment's body in the archive."""
-    return f"ledger/{experiment}/{segment:08d}-{sha256[:16]}.body"
-
-
 def write_segment(experiment: str, segment: int, previous: str, entries: Sequence[SealedEntry]) -> tuple[bytes, bytes]:
     """Return head and body of a segment; the same entries give the same bytes."""
     offsets, body = write_frames(entries)
@@ -91,20 +78,13 @@ def write_frames(entries: Sequence[SealedEntry]) -> tuple[list[int], bytes]:
     """Return where each frame of a body begins, and where the last one ends, and the body."""
     frames, offsets = [], [0]
     for start in range(0, len(entries), FRAME_ENTRIES):
-        frames.append(_pack_frame(entries[start : start + FRAME_ENTRIES]))
+        frames.append(pack_frame(map(_packed, entries[start : start + FRAME_ENTRIES])))
         offsets.append(offsets[-1] + len(frames[-1]))
     return offsets, b"".join(frames)
 
 
-def _pack_frame(entries: Sequence[SealedEntry]) -> bytes:
-    parts = []
-    for entry in entries:
-        submitter = (entry.submitter or "").encode()
-        length = len(entry.body) if entry.erased is None else ERASED_LENGTH
-        parts += [struct.pack("<HI", len(submitter), length), entry.salt, submitter, entry.body]
-    return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True, write_checksum=True).compress(
-        b"".join(parts)
-    )
+def _packed(entry: SealedEntry) -> PackedEntry:
+    return PackedEntry((entry.submitter or "").encode(), entry.salt, entry.body if entry.erased is None else None)
 
 
 class SegmentReader:
@@ -130,7 +110,7 @@ class SegmentReader:
             )
 
     @classmethod
-    def open(cls, store: _Documents, experiment: str, segment: int) -> "SegmentReader":
+    def open(cls, store: WholeDocuments, experiment: str, segment: int) -> "SegmentReader":
         """Return the reader of a segment in the archive; the last few are kept in memory."""
         reader: SegmentReader = _open_cached(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
         return reader
@@ -174,25 +154,30 @@ class SegmentReader:
         held = self._frames.get(number)
         if held is None:
             start, end = self._starts[number : number + 2]
-            held = list(self._unpack_frame(number, zstandard.ZstdDecompressor().decompress(self._body[start:end])))
+            held = list(self._unpack_frame(number, self._body[start:end]))
             self._frames = {number: held}
         return held
 
     def _unpack_frame(self, number: int, frame: bytes) -> Iterator[SealedEntry]:
-        offset, place = 0, number * FRAME_ENTRIES
-        while offset < len(frame):
-            submitter_length, length = struct.unpack_from("<HI", frame, offset)
-            salt = frame[offset + 6 : offset + 22]
-            start = offset + 22 + submitter_length
+        for place, packed in enumerate(unpack_frame(frame), number * FRAME_ENTRIES):
             kind, received_at, leaf = self.head["entries"][place]
-            submitter = frame[offset + 22 : start].decode() or None
-            moment = datetime.fromisoformat(received_at)
-            if length == ERASED_LENGTH:
-                yield SealedEntry(kind, moment, submitter, NO_SALT, b"", leaf)
-                length = 0
-            else:
-                yield SealedEntry(kind, moment, submitter, salt, frame[start : start + length])
-            offset, place = start + length, place + 1
+            moment, erased = datetime.fromisoformat(received_at), leaf if packed.body is None else None
+            yield SealedEntry(kind, moment, packed.submitter.decode() or None, packed.salt, packed.body or b"", erased)
+
+
+def read_bodies(
+    store: PartlyReadDocuments, experiment: str, segment: int, positions: Collection[int]
+) -> dict[int, bytes]:
+    """Return the bodies of sealed entries by position, those that were erased left out.
+
+    Raises:
+        SegmentError: the archive holds other bytes than were sealed.
+    """
+    found = read_parts(store, experiment, segment, positions)
+    if found is not None:
+        return {position: body for position, body in found.items() if body is not None}
+    reader = SegmentReader.open(store, experiment, segment)
+    return {position: reader.body(position) for position in sorted(positions) if not reader.is_erased(position)}
 
 
 def forget_segments() -> None:

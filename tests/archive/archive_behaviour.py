@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import zstandard
 
 from archive.errors import (
     BadDigestError,
@@ -15,6 +16,7 @@ from archive.errors import (
     BlobMissingError,
     BlobTooLargeError,
     DigestMismatchError,
+    DocumentDamagedError,
     DocumentMissingError,
 )
 from archive.store import Store
@@ -248,6 +250,38 @@ class StoreBehaviour:
         assert store.put_document("ledger/dune/000001", b"another")
         assert store.get_document("ledger/dune/000001") == b"another"
 
+    def test_part_of_a_packed_document_is_read_alone(self, store: Store) -> None:
+        content = zstandard.ZstdCompressor().compress(b"one") + random.Random(1).randbytes(300_000)  # noqa: S311
+        store.put_document("ledger/body", content)
+
+        parts = [
+            store.read_document("ledger/body", start, length, sha256=sha256_of(content))
+            for start, length in ((0, 5), (123_456, 70_000), (len(content) - 3, 3), (len(content), 0))
+        ]
+
+        assert parts == [content[:5], content[123_456:193_456], content[-3:], b""]
+        assert store.get_document("ledger/body") == content
+        assert list(store.inspect()) == []
+
+    def test_part_of_any_other_document_is_not_read_alone(self, store: Store) -> None:
+        store.put_document("ledger/head", b"{}")
+
+        assert store.read_document("ledger/head", 0, 1, sha256=sha256_of(b"{}")) is None
+
+    def test_part_of_another_or_shorter_document_is_refused(self, store: Store) -> None:
+        content = zstandard.ZstdCompressor().compress(b"one")
+        store.put_document("ledger/body", content)
+
+        with pytest.raises(DocumentDamagedError):
+            store.read_document("ledger/body", 0, 1, sha256=sha256_of(b"another"))
+        with pytest.raises(DocumentDamagedError):
+            store.read_document("ledger/body", 1, len(content), sha256=sha256_of(content))
+
+    def test_part_of_a_missing_document_is_an_error_that_names_it(self, store: Store) -> None:
+        with pytest.raises(DocumentMissingError) as caught:
+            store.read_document("ledger/none", 0, 1, sha256=sha256_of(b""))
+        assert caught.value.name == "ledger/none"
+
     def test_missing_document_is_an_error_that_names_it(self, store: Store) -> None:
         with pytest.raises(DocumentMissingError) as caught:
             store.get_document("ledger/none")
@@ -265,6 +299,7 @@ class StoreBehaviour:
             store.get_document,
             lambda name: store.put_document(name, b""),
             lambda name: store.erase_documents([name]),
+            lambda name: store.read_document(name, 0, 1, sha256=sha256_of(b"")),
         ):
             with pytest.raises(BadNameError) as caught:
                 use(name)

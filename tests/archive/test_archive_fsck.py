@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from archive_tampering import flip_bit, overwrite, stored_files
 
 from archive import fsck
+from archive.backends.frames import HEADER_BYTES
 from archive.backends.local import LocalStore
 from archive.backends.memory import MemoryStore
 from archive.digest import digest_of
@@ -97,6 +99,22 @@ def test_every_flipped_bit_of_a_document_is_found(root: Path) -> None:
         assert findings(root) == {(FindingKind.DOCUMENT_DAMAGED, NAME)}, bit
         with pytest.raises(DocumentDamagedError):
             LocalStore(root).get_document(NAME)
+
+        flip_bit(path, bit)
+
+
+def test_every_flipped_bit_of_a_document_that_is_kept_as_it_came_is_found(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    content = zstandard.ZstdCompressor().compress(b"one")
+    store.put_document(NAME, content)
+    path = store.root / "documents" / f"{NAME}.document"
+    for bit in range(path.stat().st_size * 8):
+        flip_bit(path, bit)
+
+        assert [(found.kind, found.name) for found in store.inspect()] == [(FindingKind.DOCUMENT_DAMAGED, NAME)], bit
+        if bit < 8 * HEADER_BYTES:
+            with pytest.raises(DocumentDamagedError):
+                store.read_document(NAME, 0, 1, sha256=digest_of(content))
 
         flip_bit(path, bit)
 

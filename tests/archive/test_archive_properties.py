@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from zstandard import FRAME_HEADER
 
 from archive.backends.frames import decode_frame, encode_frame
 from archive.backends.local import LocalStore
@@ -116,8 +117,9 @@ TestLocalAgainstDictionary.settings = TestMemoryAgainstDictionary.settings = set
 )
 
 
-@given(content=st.binary(max_size=3000), bound_to=st.text(max_size=5))
-def test_frame_gives_its_content_back(content: bytes, bound_to: str) -> None:
+@given(start=st.sampled_from([b"", FRAME_HEADER]), rest=st.binary(max_size=3000), bound_to=st.text(max_size=5))
+def test_frame_gives_its_content_back(start: bytes, rest: bytes, bound_to: str) -> None:
+    content = start + rest
     frame = encode_frame(content, digest_of(content), bound_to=bound_to)
 
     assert decode_frame(frame, bound_to=bound_to) == content

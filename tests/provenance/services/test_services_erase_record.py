@@ -28,7 +28,8 @@ from provenance.services.plan_erasure import RecordErasure, Wanted, plan_erasure
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.record_jobs import record_jobs
 from provenance.services.recorded_bodies import find_holders
-from provenance.services.segments import SegmentError, SegmentReader
+from provenance.services.segment_frames import SegmentError
+from provenance.services.segments import SegmentReader
 from provenance.services.show_job import find_job, show_job
 from provenance.services.submissions import Outcome, Submission
 

@@ -18,7 +18,7 @@ from provenance.services.adopt_segments import adopt_segment
 from provenance.services.chains import read_chain
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
-from provenance.services.segments import SegmentError
+from provenance.services.segment_frames import SegmentError
 
 PLACED = [(1, "first"), (2, "anew"), (3, "last")]
 

@@ -21,7 +21,8 @@ from provenance.services.held_jobs import load_held
 from provenance.services.ledger import read_entries
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
-from provenance.services.segments import GENESIS, SealedEntry, SegmentError, SegmentReader, write_segment
+from provenance.services.segment_frames import SegmentError
+from provenance.services.segments import GENESIS, SealedEntry, SegmentReader, write_segment
 from provenance.services.show_job import show_job
 
 
