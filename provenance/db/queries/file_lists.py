@@ -1,9 +1,9 @@
 """Files in lists: by a pattern of their names, a page at a time in the order of names."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, exists, func, select, tuple_
+from sqlalchemy import Connection, Select, exists, func, select, tuple_
 
 from provenance.db.queries.named_files import is_named
 from provenance.db.queries.patterns import matches
@@ -151,15 +151,17 @@ def list_unmade(
     Looks through a bounded number of files, since there may be millions of others between two. What a rerun or a failed job claims is
     not made by it; a failed job's counts where something is surely made of it, as among versions.
     """
-    looked = select(File.id).where(File.id > after).order_by(File.id).limit(_MOST_LOOKED_AT).subquery()
+    first = connection.execute(_first_behind(after)).scalar()
+    if first is None:
+        return [], None
+    last = first + _MOST_LOOKED_AT - 1  # a range of keys, so that a search in their order can stop at the last row of the page
     made = exists().where(Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None), is_made(Job.state))
     has_children = exists().where(Identity.file_id == File.id, Parent.identity_id == Identity.id)
     is_read = exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id)
     query = (
         select(File.id, File.name, File.namespace, Experiment.name, ~has_children)
-        .join(looked, looked.c.id == File.id)
         .join(Experiment, Experiment.id == File.experiment_id)
-        .where(~made, is_named())
+        .where(File.id.between(first, last), ~made, is_named())
         .order_by(File.id)
         .limit(limit)
     )
@@ -174,8 +176,11 @@ def list_unmade(
     rows = _with_readers(connection, [UnmadeFile(*row[:4], bool(row[4])) for row in connection.execute(query)])
     if len(rows) == limit:
         return rows, rows[-1].key
-    count, last = connection.execute(select(func.count(), func.max(looked.c.id))).one()
-    return rows, last if count == _MOST_LOOKED_AT else None
+    return rows, None if connection.execute(_first_behind(last)).scalar() is None else last
+
+
+def _first_behind(key: int) -> Select[Any]:
+    return select(func.min(File.id)).where(File.id > key)
 
 
 def _with_readers(connection: Connection, files: list[UnmadeFile]) -> list[UnmadeFile]:
