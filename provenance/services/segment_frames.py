@@ -56,8 +56,13 @@ class PackedEntry(NamedTuple):
     body: bytes | None
 
 
-class _Outline(NamedTuple):
-    """Where the frames of a segment's first body begin, and where the last one ends."""
+class Outline(NamedTuple):
+    """What a head says of its segment's first body.
+
+    Attributes:
+        body_sha256: its digest.
+        starts: where its frames begin, and where the last one ends.
+    """
 
     body_sha256: str
     starts: Sequence[int]
@@ -79,6 +84,12 @@ def head_name(experiment: str, segment: int) -> str:
 def body_name(experiment: str, segment: int, sha256: str) -> str:
     """Return the name of a segment's body in the archive."""
     return f"ledger/{experiment}/{segment:08d}-{sha256[:16]}.body"
+
+
+def read_outline(head: bytes) -> Outline:
+    """Return what a head says of its body; its entries are passed over, which takes a tenth of the time."""
+    found = _head.decode(head)
+    return Outline(found.body_sha256, array("Q", found.frames))
 
 
 def pack_frame(entries: Iterable[PackedEntry]) -> bytes:
@@ -128,10 +139,13 @@ def read_parts(
     It can where it was stored as it came, and no entry of it was erased. What is read is as the checksums of its frames say; leaves are
     not looked at.
     """
-    outline: _Outline = _outline(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
+    outline: Outline = _outline(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
     name = body_name(experiment, segment, outline.body_sha256)
+    wanted: dict[int, list[int]] = {}
+    for position in sorted(positions):
+        wanted.setdefault(position // FRAME_ENTRIES, []).append(position)
     found: dict[int, bytes | None] = {}
-    for first, last in _runs(sorted({position // FRAME_ENTRIES for position in positions})):
+    for first, last in _runs(list(wanted)):
         start, end = outline.starts[first], outline.starts[last + 1]
         try:
             part = store.read_document(name, start, end - start, sha256=outline.body_sha256)
@@ -140,11 +154,10 @@ def read_parts(
         if part is None:
             return None
         for number in range(first, last + 1):
-            wanted = [position for position in positions if position // FRAME_ENTRIES == number]
-            if wanted:
+            if number in wanted:
                 frame = part[outline.starts[number] - start : outline.starts[number + 1] - start]
                 entries = list(unpack_frame(frame))
-                found |= {position: entries[position % FRAME_ENTRIES].body for position in wanted}
+                found |= {position: entries[position % FRAME_ENTRIES].body for position in wanted[number]}
     return found
 
 
@@ -154,6 +167,5 @@ def _runs(frames: Sequence[int]) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=_MOST_OUTLINES)
-def _outline(store: Any, experiment: str, segment: int) -> _Outline:
-    head = _head.decode(store.get_document(head_name(experiment, segment)))
-    return _Outline(head.body_sha256, array("Q", head.frames))
+def _outline(store: Any, experiment: str, segment: int) -> Outline:
+    return read_outline(store.get_document(head_name(experiment, segment)))

@@ -27,6 +27,7 @@ from provenance.services.segment_frames import (
     body_name,
     head_name,
     pack_frame,
+    read_outline,
     read_parts,
     unpack_frame,
 )
@@ -188,7 +189,7 @@ def forget_segments() -> None:
 @lru_cache(maxsize=8)
 def _open_cached(store: Any, experiment: str, segment: int) -> SegmentReader:
     head = store.get_document(head_name(experiment, segment))
-    name = body_name(experiment, segment, json.loads(head)["body_sha256"])
+    name = body_name(experiment, segment, read_outline(head).body_sha256)
     try:
         return SegmentReader(head, store.get_document(name))
     except DocumentMissingError:

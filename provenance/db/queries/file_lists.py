@@ -154,7 +154,7 @@ def list_unmade(
     first = connection.execute(_first_behind(after)).scalar()
     if first is None:
         return [], None
-    last = first + _MOST_LOOKED_AT - 1  # a range of keys, so that a search in their order can stop at the last row of the page
+    last = first + _MOST_LOOKED_AT - 1  # a range of keys: a search in their order can stop once the page is full
     made = exists().where(Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None), is_made(Job.state))
     has_children = exists().where(Identity.file_id == File.id, Parent.identity_id == Identity.id)
     is_read = exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id)
