@@ -21,6 +21,7 @@ from sqlalchemy import delete, func, select
 from app.config import load_settings
 from app.wiring import open_service
 from benchmarks import recording
+from benchmarks.asking import print_memory
 from benchmarks.campaign import CONCAT, generate_jobs
 from benchmarks.clients import request_bytes, send_all
 from benchmarks.places import KINDS, Place, open_place
@@ -70,6 +71,7 @@ def measure_pages(place: Place, jobs: int) -> None:
     some = _prepare(place, jobs)
     with running_service(place.settings) as (address, process):
         measure_requests(address, some, process)
+        print_memory(process, "showed pages")
         measure_browser(address)
 
 
