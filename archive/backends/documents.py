@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from archive.backends.durable import Arrival, flush_folder, make_folder
-from archive.backends.frames import HEADER_BYTES, Header, decode_frame, decode_header, encode_frame
+from archive.backends.frames import HEADER_BYTES, decode_frame, decode_header, encode_frame
 from archive.digest import digest_of
 from archive.errors import DocumentDamagedError, DocumentMissingError, FrameDamagedError
 from archive.store import check_document_name, is_document_name
@@ -13,16 +13,20 @@ from archive.store import check_document_name, is_document_name
 SUFFIX = ".document"
 
 
-def check_part(header: Header, start: int, length: int, sha256: str) -> None:
-    """Do nothing where a document of that digest has the part.
+def place_of_part(data: bytes, start: int, length: int, sha256: str) -> int | None:
+    """Where the part of a document begins in its frame, of which the first bytes are given; None where it was compressed.
 
     Raises:
-        FrameDamagedError: it is another one, or too short.
+        FrameDamagedError: the header is damaged, or that of another document, or of a shorter one.
     """
+    header = decode_header(data)
+    if not header.is_plain:
+        return None
     if header.sha256.hex() != sha256:
         raise FrameDamagedError("its header names the digest of other bytes")
     if start + length > header.size_bytes:
         raise FrameDamagedError(f"bytes {start} to {start + length} of {header.size_bytes} are asked for")
+    return HEADER_BYTES + start
 
 
 class DocumentShelf:
@@ -77,11 +81,10 @@ class DocumentShelf:
         path = self.path(name)
         try:
             with path.open("rb") as file:
-                header = decode_header(file.read(HEADER_BYTES))
-                if not header.is_plain:
+                place = place_of_part(file.read(HEADER_BYTES), start, length, sha256)
+                if place is None:
                     return None
-                check_part(header, start, length, sha256)
-                file.seek(HEADER_BYTES + start)
+                file.seek(place)
                 return file.read(length)
         except FileNotFoundError as error:
             raise DocumentMissingError(name) from error

@@ -13,9 +13,9 @@ from pathlib import Path
 from archive.backends.bucket import Bucket, in_parallel
 from archive.backends.copies import Copy
 from archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
-from archive.backends.documents import check_part
+from archive.backends.documents import place_of_part
 from archive.backends.durable import reaching
-from archive.backends.frames import HEADER_BYTES, decode_frame, decode_header, encode_frame
+from archive.backends.frames import HEADER_BYTES, decode_frame, encode_frame
 from archive.backends.inspecting import file_digest
 from archive.backends.packs import SUFFIX as PACK_SUFFIX
 from archive.backends.packs import Pack, ReadAt
@@ -188,13 +188,12 @@ class DocumentObjects:
         if found is None:
             raise DocumentMissingError(name)
         try:
-            header = decode_header(found[0])
-            if not header.is_plain:
-                return None
-            check_part(header, start, length, sha256)
+            place = place_of_part(found[0], start, length, sha256)
         except FrameDamagedError as error:
             raise DocumentDamagedError(name, key, error.detail) from error
-        part = self._bucket.read(key, HEADER_BYTES + start, length)
+        if place is None:
+            return None
+        part = self._bucket.read(key, place, length)
         if part is None:
             raise DocumentMissingError(name)
         return part

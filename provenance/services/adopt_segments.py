@@ -30,10 +30,11 @@ from provenance.db.tables import (
 )
 from provenance.services.chain_erasures import KIND, digests_in
 from provenance.services.chains import ListedDocuments, note_tip
-from provenance.services.ledger import Documents, read_entries
+from provenance.services.ledger import read_entries
 from provenance.services.record_jobs import revision_body
 from provenance.services.refresh_gaps import blob_arrived, blob_erased, code_resolved, tags_seen
 from provenance.services.replaying import Replay
+from provenance.services.segment_frames import Documents
 from provenance.services.segments import SealedEntry, SegmentReader
 from provenance.services.standing_entries import write_in_order
 

@@ -28,9 +28,9 @@ from provenance.db.queries.units import unit_rows, waived_units
 from provenance.db.tables import WorkflowRow
 from provenance.launchers.workflow import Stage
 from provenance.services.classify_jobs import classes_of
-from provenance.services.ledger import Documents
 from provenance.services.orders import append_orders
 from provenance.services.plan_workflow import STANDINGS, StageFacts, StagePlan, plan_workflow
+from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import declare_task
 from provenance.services.workflow_tasks import Followed, read_listing, stage_document, top_up
 from provenance.services.workflows import DeclaredWorkflow, WorkflowState, read_workflows, set_state

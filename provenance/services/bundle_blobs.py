@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 
 _KEPT_BYTES = 48 << 20  # of packs that are read again and again while a release's bundles are built
 

@@ -21,8 +21,9 @@ from provenance.db.queries.capsules import Use, capsules_of, use_of
 from provenance.db.recording.writing import intern_experiments
 from provenance.db.tables import CapsuleRow, CapsuleUse, Experiment, LedgerEntry
 from provenance.errors import BadInputError, NotFoundError
-from provenance.services.ledger import Documents, NewEntry, append_document
+from provenance.services.ledger import NewEntry, append_document
 from provenance.services.refresh_gaps import capsule_registered
+from provenance.services.segment_frames import Documents
 from provenance.services.show_job import read_job
 from provenance.services.store_blobs import settle_blob
 

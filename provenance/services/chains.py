@@ -10,13 +10,13 @@ from archive.errors import DocumentMissingError
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import ChainHead, Experiment
-from provenance.services.segment_frames import PartlyReadDocuments, SegmentError, head_name
+from provenance.services.segment_frames import Documents, SegmentError, head_name
 from provenance.services.segments import GENESIS, SegmentReader
 
 _PREFIX = "ledger/"
 
 
-class ListedDocuments(PartlyReadDocuments, Protocol):
+class ListedDocuments(Documents, Protocol):
     """The part of the archive that lists and gives documents."""
 
     def documents(self, prefix: str = "") -> Iterator[str]:

@@ -20,8 +20,8 @@ from provenance.records.job_record import JobRecord, Log
 from provenance.services.classification_work import CLASSIFY
 from provenance.services.findings import possessed_blobs
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
-from provenance.services.ledger import Documents
 from provenance.services.rule_tables import RuleHistory, RuleVersion, failures_of
+from provenance.services.segment_frames import Documents
 from provenance.services.work import Parts
 from provenance.triage.rules import Failure, LogEnd, Match, find_cause, find_rule, log_end
 

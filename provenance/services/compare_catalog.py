@@ -27,7 +27,7 @@ from provenance.db.queries.tasks import FoundTask
 from provenance.db.queries.units import unit_rows
 from provenance.errors import BadInputError
 from provenance.records.checksums import normal_checksum
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_document
 from provenance.services.task_units import count_units
 

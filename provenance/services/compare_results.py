@@ -14,7 +14,7 @@ from provenance.errors import BadInputError, NotFoundError
 from provenance.records.job_record import JobRecord, Output
 from provenance.records.recipes import is_comparable, parse_recipe, recipe_text, result_text
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 
 MOST = 500
 _JOBS_A_RESULT = 20

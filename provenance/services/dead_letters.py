@@ -16,8 +16,8 @@ from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import DeadLetter, Experiment
 from provenance.errors import ConflictError, NotFoundError, RecordError
 from provenance.records.decoding import DecodedRecord, decode_record
-from provenance.services.ledger import Documents
 from provenance.services.record_jobs import record_jobs
+from provenance.services.segment_frames import Documents
 from provenance.services.submissions import Outcome, Submission
 from provenance.services.ticket_tasks import jobs_of_other_tasks
 from provenance.services.write_tokens import Grant

@@ -20,8 +20,9 @@ from provenance.db.tables import Derivation, Job, LedgerEntry, UnreadRecord
 from provenance.records.decoding import decode_record
 from provenance.services.derive_jobs import ReadJob, derive_jobs
 from provenance.services.held_jobs import HeldJob, fill_taken, read_together
-from provenance.services.ledger import Documents, read_entries
+from provenance.services.ledger import read_entries
 from provenance.services.record_jobs import record_jobs
+from provenance.services.segment_frames import Documents
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, enqueue
 

@@ -18,7 +18,7 @@ from provenance.db.time_limits import SECONDS, time_limit
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.estimate_waits import SampledWait, add_waits, sample_waits, stage_waits
 from provenance.services.forecasting import Interval, forecast_sum, hour_of, makespan
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 
 _HOUR = 3600
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from provenance.db.queries.costs import Attempt
 from provenance.services.forecasting import Interval, forecast_sum, hour_of
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 from provenance.services.sum_resources import quantile
 from provenance.services.waits import Wait, choose, read_waits
 

@@ -22,8 +22,9 @@ from provenance.db.writer import Writer
 from provenance.errors import NotFoundError
 from provenance.services.findings import possessed_blobs
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
-from provenance.services.ledger import Documents, NewEntry, append_document
+from provenance.services.ledger import NewEntry, append_document
 from provenance.services.refresh_gaps import refresh_jobs
+from provenance.services.segment_frames import Documents
 from provenance.services.store_blobs import Upload, grant_possession
 
 KEPT_BYTES = 64 * 1024

@@ -19,7 +19,8 @@ from provenance.records.merging import Contradiction, fill, merge_witnesses
 from provenance.records.references import referenced_blobs
 from provenance.records.repairing import read_plain, without_unfit
 from provenance.services.findings import Reading
-from provenance.services.ledger import Documents, read_entries
+from provenance.services.ledger import read_entries
+from provenance.services.segment_frames import Documents
 
 _JOBS = table_of(Job)
 _FINALS = "SELECT job_id, witness, revision, id FROM ledger_entries WHERE job_id {among}"

@@ -11,7 +11,7 @@ from provenance.db.queries.remaking import PlacedInput
 from provenance.db.tables import Job
 from provenance.records.parents import Within
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 
 
 def made_inside(connection: Connection, store: Documents, inputs: set[PlacedInput]) -> set[PlacedInput]:

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select
 
@@ -18,7 +18,7 @@ from provenance.db.keys import allocate_in_turn, chunks
 from provenance.db.recording.packing import pack_all, unpack
 from provenance.db.selecting import select_among
 from provenance.db.tables import EntryBody, Experiment, LedgerEntry
-from provenance.services.segment_frames import PartlyReadDocuments
+from provenance.services.segment_frames import Documents
 from provenance.services.segments import SegmentReader, read_bodies
 
 _ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
@@ -57,10 +57,6 @@ class NewEntry(NamedTuple):
     place: tuple[int, int] | None = None
     packed: bytes | None = None
     of_job: OfJob | None = None
-
-
-class Documents(PartlyReadDocuments, Protocol):
-    """The part of the archive that sealed entries are read from."""
 
 
 def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[int]:

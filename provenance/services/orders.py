@@ -22,7 +22,8 @@ from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Experiment, Order, OrderInput, OrderLease
 from provenance.errors import BadInputError, ConflictError, NotFoundError
 from provenance.records.job_record import Integer
-from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
+from provenance.services.ledger import NewEntry, append_document, read_entries
+from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import intern_task
 from provenance.services.workflows import read_workflows
 

@@ -22,7 +22,7 @@ from provenance.db.time_limits import limited
 from provenance.errors import BadInputError, LimitError
 from provenance.lineage.cycles import strong_components
 from provenance.services.inputs_made_inside import made_inside
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 from provenance.services.show_file import find_file
 
 MOST_JOBS = 10_000

@@ -12,7 +12,7 @@ from provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
 from provenance.records.job_record import FclConfiguration
 from provenance.services.evaluations import Known, read_evaluations
 from provenance.services.findings import possessed_blobs
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 from provenance.services.show_job import read_job
 
 

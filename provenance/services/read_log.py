@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from provenance.db.queries.expiry import expired_logs
 from provenance.errors import NotFoundError
 from provenance.services.findings import possessed_blobs
-from provenance.services.ledger import Documents
 from provenance.services.log_tails import read_tail
+from provenance.services.segment_frames import Documents
 from provenance.services.show_job import read_job
 
 

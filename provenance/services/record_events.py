@@ -19,8 +19,8 @@ from provenance.errors import ConflictError, LimitError, RecordError
 from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
 from provenance.records.openlineage import WITNESS, ReadEvent, events_of, in_words_of_events, record_of_run
 from provenance.services.held_jobs import HeldJob, load_held
-from provenance.services.ledger import Documents
 from provenance.services.record_jobs import record_jobs
+from provenance.services.segment_frames import Documents
 from provenance.services.submissions import Outcome, Submission
 
 _LATE = "An OpenLineage event that came after the end of the run."

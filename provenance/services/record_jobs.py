@@ -27,7 +27,8 @@ from provenance.records.erasing import digests_of
 from provenance.services.derive_jobs import ReadJob, derive_jobs, grade
 from provenance.services.findings import Reading, find_for
 from provenance.services.held_jobs import FinalRecord, HeldJob, load_held, read_together
-from provenance.services.ledger import Documents, NewEntry, OfJob, append_entries, count_entries
+from provenance.services.ledger import NewEntry, OfJob, append_entries, count_entries
+from provenance.services.segment_frames import Documents
 from provenance.services.submissions import Change, Outcome, Submission
 
 

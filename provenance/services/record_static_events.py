@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from provenance.db.keys import KnownKeys
 from provenance.db.queries.tasks import find_tasks
 from provenance.records.openlineage_static import MARK, DatasetEvent, JobEvent, declaration_of, sightings_of_event
-from provenance.services.ledger import Documents
 from provenance.services.record_sighting import record_sighting
+from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import declare_task, read_task_document
 
 

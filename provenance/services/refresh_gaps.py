@@ -27,8 +27,8 @@ from provenance.services.derive_jobs import grade, write_awaited
 from provenance.services.evaluation_work import enqueue_evaluations
 from provenance.services.findings import find_for, pending_of
 from provenance.services.held_jobs import HeldJob, fill_taken, read_together
-from provenance.services.ledger import Documents
 from provenance.services.recorded_bodies import find_holders
+from provenance.services.segment_frames import Documents
 from provenance.services.work import Parts, enqueue, enqueue_all
 
 REFRESH = "refresh"

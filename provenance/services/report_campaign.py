@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from provenance.db.queries.jobs import JobFilters
-from provenance.services.ledger import Documents
 from provenance.services.list_jobs import list_jobs
+from provenance.services.segment_frames import Documents
 from provenance.services.tasks import task_waivers
 
 MOST_CAUSES = 10

@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 from provenance.catalogs.sam_dimensions import files_dimension
 from provenance.launchers.resubmitting import Repeat, jobsub_script, submit_file
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
-from provenance.services.ledger import Documents
 from provenance.services.orders import order_id
 from provenance.services.retry_choice import Choice
+from provenance.services.segment_frames import Documents
 
 FORMS = ("condor", "jobsub", "sam")
 _ASIDE = ("configuration", "shared")

@@ -25,10 +25,11 @@ from provenance.launchers.workflow import RetryPolicy
 from provenance.records.documents import read_document
 from provenance.services.classify_jobs import classes_of
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
-from provenance.services.ledger import Documents, read_entries
+from provenance.services.ledger import read_entries
 from provenance.services.orders import NewOrder, append_orders
 from provenance.services.retry_choice import Choice, Try, show_choice
 from provenance.services.retry_policies import policy_of, read_policies
+from provenance.services.segment_frames import Documents
 
 MOST_JOBS = 1000
 _BAD = ("failed", "killed", "lost")

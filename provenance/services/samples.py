@@ -13,7 +13,7 @@ from provenance.db.queries.tasks import FoundTask, declared_tasks, outputs_of_ta
 from provenance.db.tables import Experiment
 from provenance.db.time_limits import time_limit
 from provenance.errors import NotFoundError
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_documents
 
 MOST_TASKS = 2000

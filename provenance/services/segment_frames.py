@@ -34,15 +34,11 @@ class SegmentError(ProvenanceError):
     """A sealed segment does not hold what its chain says."""
 
 
-class WholeDocuments(Protocol):
-    """The part of the archive that whole segments are read from."""
+class Documents(Protocol):
+    """The part of the archive that sealed segments are read from."""
 
     def get_document(self, name: str) -> bytes:
         """Return the document's bytes."""
-
-
-class PartlyReadDocuments(WholeDocuments, Protocol):
-    """The part of the archive that single entries are read from."""
 
     def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
         """Return some bytes of a document, None where only the whole can be read."""
@@ -132,7 +128,7 @@ def unpack_frame(frame: bytes) -> Iterator[PackedEntry]:
 
 
 def read_parts(
-    store: PartlyReadDocuments, experiment: str, segment: int, positions: Collection[int]
+    store: Documents, experiment: str, segment: int, positions: Collection[int]
 ) -> dict[int, bytes | None] | None:
     """Return bodies by position (None: erased), read alone; None where the segment's body can only be read whole.
 

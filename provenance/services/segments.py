@@ -20,10 +20,9 @@ from archive.errors import DocumentMissingError
 from provenance.services.erased_segments import find_rewritten, read_rewritten
 from provenance.services.segment_frames import (
     FRAME_ENTRIES,
+    Documents,
     PackedEntry,
-    PartlyReadDocuments,
     SegmentError,
-    WholeDocuments,
     body_name,
     head_name,
     pack_frame,
@@ -111,7 +110,7 @@ class SegmentReader:
             )
 
     @classmethod
-    def open(cls, store: WholeDocuments, experiment: str, segment: int) -> "SegmentReader":
+    def open(cls, store: Documents, experiment: str, segment: int) -> "SegmentReader":
         """Return the reader of a segment in the archive; the last few are kept in memory."""
         reader: SegmentReader = _open_cached(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
         return reader
@@ -166,9 +165,7 @@ class SegmentReader:
             yield SealedEntry(kind, moment, packed.submitter.decode() or None, packed.salt, packed.body or b"", erased)
 
 
-def read_bodies(
-    store: PartlyReadDocuments, experiment: str, segment: int, positions: Collection[int]
-) -> dict[int, bytes]:
+def read_bodies(store: Documents, experiment: str, segment: int, positions: Collection[int]) -> dict[int, bytes]:
     """Return the bodies of sealed entries by position, those that were erased left out.
 
     Raises:

@@ -30,7 +30,7 @@ from provenance.records.verdicts import rank
 from provenance.services.classify_jobs import classes_of
 from provenance.services.findings import find_for
 from provenance.services.held_jobs import HeldJob, MergedReading, fill_records, read_together
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 
 _MOST_BEGUN = 10
 

@@ -12,9 +12,10 @@ from provenance.db.keys import chunks
 from provenance.db.recording.packing import pack
 from provenance.db.tables import ComparatorSet, EntryBody, LedgerEntry, Reclassification, RuleTableRow
 from provenance.services.classification_work import enqueue_failures
-from provenance.services.ledger import Documents, read_entries
+from provenance.services.ledger import read_entries
 from provenance.services.replaying import Replay
 from provenance.services.rule_tables import failures_of
+from provenance.services.segment_frames import Documents
 from provenance.services.segments import SegmentReader
 
 _OF_FAILURES = ("rules", "reclassification")

@@ -30,8 +30,8 @@ from provenance.db.queries.tasks import FoundTask
 from provenance.db.writer import Writer
 from provenance.errors import BadInputError, ForbiddenError, NotFoundError, ProvenanceError, UnreachableError
 from provenance.services.catalog_rows import note_sync, write_outputs, write_processes
-from provenance.services.ledger import Documents
 from provenance.services.record_sighting import read_sighting, record_sighting
+from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_document
 from provenance.services.tasks import find_task
 

@@ -20,7 +20,8 @@ from provenance.errors import BadInputError
 from provenance.records.checks import word_problem
 from provenance.records.documents import read_document
 from provenance.records.job_record import ExperimentName
-from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
+from provenance.services.ledger import NewEntry, append_document, read_entries
+from provenance.services.segment_frames import Documents
 
 MOST_UNITS = 1_000_000
 _LONGEST_ID = 1000

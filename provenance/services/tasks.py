@@ -25,7 +25,7 @@ from provenance.db.queries.units import silent_units
 from provenance.errors import AmbiguousError, NotFoundError
 from provenance.services.count_errors import list_causes
 from provenance.services.home import campaign_counts
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import read_declaration, read_task_document, read_task_documents
 from provenance.services.task_units import Units, count_units, units_of_tasks
 from provenance.services.waivers import list_waivers

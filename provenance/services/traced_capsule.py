@@ -18,9 +18,9 @@ from provenance.db.keys import chunks
 from provenance.db.tables import Experiment, Possession
 from provenance.errors import BadInputError, BundleError
 from provenance.services.isolation import Isolation
-from provenance.services.ledger import Documents
 from provenance.services.make_capsule import CapsuleReport, Tree, open_tree, run_inside, write_bag
 from provenance.services.rerun_bundle import unpack
+from provenance.services.segment_frames import Documents
 from provenance.services.show_job import read_job
 
 _LARGEST_LISTING = 64 * 1024 * 1024

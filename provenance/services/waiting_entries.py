@@ -17,8 +17,9 @@ from provenance.db.keys import KnownKeys, chunks
 from provenance.db.tables import BundlePlan, Experiment, Job, LedgerEntry, Verdict
 from provenance.db.writer import Writer
 from provenance.services.bundle_plans import write_plan_row
-from provenance.services.ledger import Documents, read_entries
+from provenance.services.ledger import read_entries
 from provenance.services.post_verdict import write_verdict_row
+from provenance.services.segment_frames import Documents
 
 _KINDS = ("verdict", "plan")
 

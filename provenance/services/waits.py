@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from provenance.records.identity import witness_rank
 from provenance.records.times import read_time
 from provenance.services.held_jobs import HeldJob, fill_records
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 
 MOST_JOBS = 256
 RUNS = 8

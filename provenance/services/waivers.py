@@ -19,7 +19,8 @@ from provenance.db.recording.writing import table_of
 from provenance.db.tables import WaivedUnit
 from provenance.errors import BadInputError
 from provenance.records.documents import read_document
-from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
+from provenance.services.ledger import NewEntry, append_document, read_entries
+from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import MOST_UNITS, read_declaration, read_task_document
 
 MOST_LISTED = 100

@@ -17,7 +17,7 @@ from provenance.db.queries.tasks import find_tasks
 from provenance.errors import BadInputError, ProvenanceError
 from provenance.launchers.workflow import Stage, Workflow
 from provenance.services.freeze_units import fetch_units
-from provenance.services.ledger import Documents
+from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import MOST_UNITS, UnitSource, declare_task, read_task_document
 
 Listing = dict[str, Any]

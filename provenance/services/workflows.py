@@ -19,7 +19,8 @@ from provenance.errors import AmbiguousError, BadInputError, NotFoundError
 from provenance.launchers.workflow import LONGEST_BYTES, Workflow, read_workflow
 from provenance.records.checks import word_problem
 from provenance.records.documents import read_document
-from provenance.services.ledger import Documents, NewEntry, append_document, read_entries
+from provenance.services.ledger import NewEntry, append_document, read_entries
+from provenance.services.segment_frames import Documents
 from provenance.services.workflow_tasks import Listing, declare_listings
 
 State = Literal["running", "stopped", "complete"]
