@@ -18,7 +18,10 @@ _RAW_DEFLATE = -15
 
 
 class _Loader:
-    """Runs a module's code; the import system makes the module, and holds its lock meanwhile."""
+    """Runs a module's code; the import system makes the module, and holds its lock meanwhile.
+
+    Its package gets to know it here: the import system does so only when it has let the others go on.
+    """
 
     def __init__(self, code):
         self._code = code
@@ -28,6 +31,9 @@ class _Loader:
 
     def exec_module(self, module):
         exec(self._code(), module.__dict__)  # noqa: S102 - what an importer does
+        package, _, name = module.__name__.rpartition(".")
+        if package:
+            setattr(sys.modules[package], name, module)
 
 
 class _Finder:
