@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Table
 
+from provenance.db.advisory_locks import OF_EXPERIMENT
 from provenance.db.driver import fetch
 from provenance.db.inserting import insert_rows, insert_unknown
 from provenance.db.selecting import select_by
@@ -28,7 +29,6 @@ _LIMIT = 10_000
 """Rows of a table that are remembered: some 2 MB. What a job names was mostly written moments before."""
 _RESERVE = 64
 """Keys that one round trip to PostgreSQL reserves for a table; those that a process does not come to use are left out."""
-_TURN = 1_823_012  # names the lock together with whose turn it is; any number that nothing else uses
 _NEXT_IN_TURN = """
 WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(?, ?))
 SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM turn, generate_series(1, ?)
@@ -54,7 +54,7 @@ def allocate_in_turn(connection: Connection, table: Table, whose: Sequence[int])
     if connection.dialect.name != "postgresql":
         return allocate_keys(connection, table, len(whose))
     found = {
-        each: iter(row[0] for row in fetch(connection, _NEXT_IN_TURN, (_TURN, each, table.name, count)))
+        each: iter(row[0] for row in fetch(connection, _NEXT_IN_TURN, (OF_EXPERIMENT, each, table.name, count)))
         for each, count in sorted(Counter(whose).items())
     }
     return [next(found[each]) for each in whose]

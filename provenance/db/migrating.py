@@ -18,12 +18,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InternalError, NotSupportedError, OperationalError
 
 import migrations
+from provenance.db.advisory_locks import MIGRATING
 from provenance.db.engines import open_database
 from provenance.errors import UnreachableError
 
 FOLDER = Path(migrations.__file__).parent
 VERSIONS = FOLDER / "versions"
-_ADVISORY_LOCK = 0x6A6F6270726F76  # "jobprov": two services that start at once migrate one after the other
 _WAIT = "300s"
 _LOCK_TIMEOUT = "10s"  # rather fail than stand in the way of everybody's reading and writing
 _STATEMENT_TIMEOUT = "1h"
@@ -150,7 +150,8 @@ def _prepare(connection: Connection) -> None:
         connection.begin()
         return
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+    # two services that start at once migrate one after the other
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
 

@@ -6,11 +6,11 @@ is planned as if they were not there, and may take a thousand times as long.
 
 from sqlalchemy import text
 
+from provenance.db.advisory_locks import STATISTICS
 from provenance.db.engines import Database
 
 LEAST_CHANGES = 1000
 _SHARE = 0.2
-_LOCK = 7_018_230_111  # one process at a time; any number that nothing else uses
 _STALE = text(
     "SELECT relname FROM pg_stat_user_tables "
     "WHERE schemaname = current_schema() AND n_mod_since_analyze > :least + :share * n_live_tup ORDER BY relname"
@@ -22,7 +22,7 @@ def refresh_statistics(database: Database) -> list[str]:
     if database.is_sqlite:
         return []
     with database.writing.begin() as connection:
-        if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK}).scalar_one():
+        if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": STATISTICS}).scalar_one():
             return []
         stale = [row[0] for row in connection.execute(_STALE, {"least": LEAST_CHANGES, "share": _SHARE})]
         for name in stale:

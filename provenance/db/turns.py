@@ -11,13 +11,12 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
+from provenance.db.advisory_locks import DERIVING
 from provenance.db.driver import fetch
 from provenance.db.engines import Database
 from provenance.db.selecting import select_among
 from provenance.errors import UnreachableError
 
-_DERIVING = 1_823_011
-"""Names the lock; PostgreSQL shows a single 64-bit key below 2**32 as `objid`. Any number that nothing else uses."""
 _HOLDERS = (
     "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1"
     " AND objid = ? AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -35,7 +34,7 @@ class LostTurnError(UnreachableError):
 def begin_deriving(connection: Connection) -> None:
     """Have those who look for jobs that lack something wait until this transaction ends. Call it before looking what is there."""
     if connection.dialect.name == "postgresql":
-        fetch(connection, "SELECT pg_advisory_xact_lock_shared(?)", (_DERIVING,))
+        fetch(connection, "SELECT pg_advisory_xact_lock_shared(?)", (DERIVING,))
 
 
 def wait_for_derivations(database: Database) -> None:
@@ -48,10 +47,10 @@ def wait_for_derivations(database: Database) -> None:
         return
     give_up_at = time.monotonic() + _PATIENCE
     with database.reading.connect() as connection:
-        seen = set(fetch(connection, _HOLDERS, (_DERIVING,)))
+        seen = set(fetch(connection, _HOLDERS, (DERIVING,)))
         while seen:
             time.sleep(_PAUSE)
-            seen &= set(fetch(connection, _HOLDERS, (_DERIVING,)))
+            seen &= set(fetch(connection, _HOLDERS, (DERIVING,)))
             if time.monotonic() > give_up_at:
                 raise UnreachableError("Another process has been writing for five minutes; tried again later.")
 
@@ -59,7 +58,7 @@ def wait_for_derivations(database: Database) -> None:
 def stop_derivations(connection: Connection) -> None:
     """Wait for those who derive now, and have others wait until this transaction ends: both look for what the other writes."""
     if connection.dialect.name == "postgresql":
-        fetch(connection, "SELECT pg_advisory_xact_lock(?)", (_DERIVING,))
+        fetch(connection, "SELECT pg_advisory_xact_lock(?)", (DERIVING,))
 
 
 def take_jobs(connection: Connection, keys: Iterable[int]) -> None:

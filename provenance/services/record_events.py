@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from provenance.db.advisory_locks import OF_RUN
 from provenance.db.driver import fetch
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments
@@ -96,4 +97,4 @@ def _events(body: bytes | None, job_id: str) -> list[ReadEvent]:
 def _wait_for_others(connection: Connection, job_id: str) -> None:
     """Have events of one run taken one after the other, by whichever process."""
     if connection.dialect.name == "postgresql":
-        fetch(connection, "SELECT pg_advisory_xact_lock(hashtext(?))", (job_id,))
+        fetch(connection, "SELECT pg_advisory_xact_lock(?, hashtext(?))", (OF_RUN, job_id))

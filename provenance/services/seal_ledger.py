@@ -20,6 +20,7 @@ from sqlalchemy import Connection, bindparam, select, text, update
 
 from archive.errors import ArchiveUnreachableError, DocumentMissingError
 from archive.store import SealReport
+from provenance.db.advisory_locks import SEALING
 from provenance.db.engines import Database
 from provenance.db.keys import chunks
 from provenance.db.recording.writing import table_of
@@ -37,7 +38,6 @@ MOST_ENTRIES = 16_384
 _MOST_PACKED_BYTES = 64_000_000
 _ROWS_AT_ONCE = 2000
 """Rows a transaction lets go of: some 10 ms, so that no record waits longer behind it."""
-_ADVISORY_LOCK = 0x6A6F627365616C  # "jobseal"
 
 
 class SealingStore(ListedDocuments, Protocol):
@@ -260,12 +260,12 @@ def one_sealer(database: Database) -> Iterator[None]:
     """Let one sealer work at a time, in whatever process. Correctness does not hang on it: put-if-absent decides."""
     if not database.is_sqlite:
         with database.reading.connect() as connection:
-            connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
+            connection.execute(text(f"SELECT pg_advisory_lock({SEALING})"))
             connection.commit()
             try:
                 yield
             finally:
-                connection.execute(text(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})"))
+                connection.execute(text(f"SELECT pg_advisory_unlock({SEALING})"))
                 connection.commit()
         return
     file = Path(f"{database.reading.url.database}.sealing")

@@ -2,6 +2,7 @@
 
 from sqlalchemy import insert, text
 
+from provenance.db.advisory_locks import STATISTICS
 from provenance.db.engines import Database
 from provenance.db.statistics import LEAST_CHANGES, refresh_statistics
 from provenance.db.tables import Host
@@ -26,5 +27,5 @@ def test_one_process_at_a_time_looks(database: Database) -> None:
     if database.is_sqlite:
         return
     with database.writing.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(7018230111)"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": STATISTICS})
         assert refresh_statistics(database) == []
