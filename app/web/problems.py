@@ -37,6 +37,7 @@ def problem_page(problem: Problem) -> Response:
             choices=[_choice(choice) for choice in _choices(problem)],
             given=given,
             without=safe_url(here(**dict.fromkeys(given))) if given else None,
+            job=_job(),
             is_form=request.method == "POST",
             again=safe_url(request.full_path.rstrip("?")) if request.method == "GET" else None,
         )
@@ -58,6 +59,12 @@ def _neighbour(name: str) -> str:
     if head in ("files", "lineage"):
         return address(f"/{head}/", {}) + quote(name, safe="")
     return address("/search", {"q": name})
+
+
+def _job() -> str | None:
+    """Return the address of the job whose log or configuration was asked for."""
+    head, _, rest = request.path.lstrip("/").partition("/")
+    return f"/jobs/{quote(rest.split('/')[0])}" if head == "jobs" else None
 
 
 def _choices(problem: Problem) -> list[Mapping[str, str]]:
