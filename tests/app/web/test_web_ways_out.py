@@ -116,6 +116,13 @@ def test_page_of_a_log_whose_bytes_the_archive_lost_says_so_and_leads_to_the_job
     assert "Search knows" not in answer.text
 
 
+def test_page_of_a_file_that_was_not_known_then_leads_to_what_is_known_now(pages: FlaskClient) -> None:
+    text = pages.get(f"/lineage/{samples.MERGED}?depth=2&as_of=2020-01-01").text
+
+    assert links(text)["As it is known now"] == f"/lineage/{samples.MERGED}?depth=2"
+    assert "Search knows" not in text
+
+
 def raises(error: Exception) -> Callable[..., None]:
     """Return a function that fails."""
 
