@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 from provenance.lineage.words import counted, duration, number, percent, size
 
 UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
+_USE = ("Run time", "9 of 10 within", "CPU efficiency", "Memory")
+FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *(name.capitalize() for name in UNITS), *_USE})
+"""Columns of numbers and measures, which stand below each other on a page."""
 _LONGEST = 80
 MISSING = "–"  # noqa: RUF001 - missing is an en dash
 _WORDS: dict[str, Callable[[float], str]] = {
@@ -54,7 +57,7 @@ def tables(report: dict[str, Any]) -> Iterator[Table]:
         yield Table("Waivers", ("Task", "Units", "Who", "Why", "When"), rows)
     yield from _errors(report["errors"])
     if report["resources"]:
-        columns = ("Stage", "Jobs", "Run time", "9 of 10 within", "CPU efficiency", "Memory", "9 of 10 within")
+        columns = ("Stage", "Jobs", *_USE, "9 of 10 within")
         yield Table("What jobs took, median", columns, [_resources(group) for group in report["resources"]])
 
 
