@@ -88,6 +88,8 @@ def test_first_page_leads_to_every_experiment(wide: FlaskClient) -> None:
 def test_search_that_is_cut_does_not_say_that_it_counted_all(wide: FlaskClient) -> None:
     assert lead(wide, "/search?q=0f8b0000").startswith("At least 10 things begin with ")
     assert lead(wide, "/search?q=calib").startswith("1 thing begins with ")
+    further = "Type more of a name to see those that are not here."
+    assert [further in wide.get(f"/search?q={words}").text for words in ("0f8b0000", "calib")] == [True, False]
 
 
 def test_page_of_a_hub_leads_to_all_jobs_that_read_it(wide: FlaskClient) -> None:
