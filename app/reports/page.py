@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 
-from app.reports.rows import headline, moment, tables
+from app.reports.rows import FIGURES, headline, moment, tables
 from provenance.lineage.words import shown
 
 _STYLE = Path(__file__).parents[1] / "static" / "report.css"
@@ -32,6 +32,7 @@ def report_page(report: dict[str, Any], address: str, *, stylesheet: str | None 
         counted_at=None if report["is_current"] else moment(report["counted_at"]),
         last_record_at=moment(report["last_record_at"]),
         tables=list(tables(report)),
+        figures=FIGURES,
     )
 
 

@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 from provenance.lineage.words import counted, duration, number, percent, size
 
 UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
+_USE = ("Run time", "9 of 10 within", "CPU efficiency", "Memory")
+FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *(name.capitalize() for name in UNITS), *_USE})
+"""Columns of numbers and measures, which stand below each other on a page."""
+_OF_UNITS = "Counted in units: one of which any attempt succeeded is produced, whatever failed before."
 _LONGEST = 80
 MISSING = "–"  # noqa: RUF001 - missing is an en dash
 _WORDS: dict[str, Callable[[float], str]] = {
@@ -41,7 +45,7 @@ def tables(report: dict[str, Any]) -> Iterator[Table]:
     """Yield the tables of a report, those that have rows."""
     campaign = report["campaign"]
     stages = [_units(stage["stage"] or "no stage", stage["units"]) for stage in campaign["stages"]]
-    yield Table("Stages, in order", ("Stage", *_titles()), stages)
+    yield Table("Stages, in order", ("Stage", *_titles()), stages, _OF_UNITS)
     waiting = [task for task in campaign["tasks"] if task["missing"] or task["waived"]]
     if waiting:
         rows = [_units(task["task_id"], task) for task in waiting]
@@ -54,7 +58,7 @@ def tables(report: dict[str, Any]) -> Iterator[Table]:
         yield Table("Waivers", ("Task", "Units", "Who", "Why", "When"), rows)
     yield from _errors(report["errors"])
     if report["resources"]:
-        columns = ("Stage", "Jobs", "Run time", "9 of 10 within", "CPU efficiency", "Memory", "9 of 10 within")
+        columns = ("Stage", "Jobs", *_USE, "9 of 10 within")
         yield Table("What jobs took, median", columns, [_resources(group) for group in report["resources"]])
 
 

@@ -1,6 +1,7 @@
 // The map as it is drawn: where boxes and lines lie, how they move when boxes open, and the legend. What of it is seen is in `map_window.js`.
 "use strict";
 import { COUNT_LINE, imageOf, outer, palette, signOf, styleOf } from "./map_boxes.js";
+import { putInOrder } from "./map_order.js";
 
 export const NARROW = matchMedia("(max-width: 40rem)"), DARK = matchMedia("(prefers-color-scheme: dark)"), STILL = matchMedia("(prefers-reduced-motion: reduce)");
 export const MOVE = 220;
@@ -90,6 +91,7 @@ export class Drawing {
     for (const box of view.boxes) graph.setNode(box.id, outer(box));
     for (const [source, target] of [...view.arrows, ...view.order]) graph.setEdge(source, target);
     this.dagre.layout(graph);
+    putInOrder(graph, view.boxes, NARROW.matches ? "x" : "y");
     this.graph = graph;
     return new Map(view.boxes.map((box) => [box.id, graph.node(box.id)]));
   }

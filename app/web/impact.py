@@ -43,6 +43,7 @@ def show_impact() -> Response:
             jobs = jobs._replace(file_key=None, reads_key=jobs.file_key)
             chosen = resolve_range(connection, jobs, service.settings.git_mirrors)
             found = find_impact(connection, chosen, is_direct=is_direct, limit=_ROWS, cursor=asked("cursor"))
+    of_file = "file" in filters and filters.keys() <= _OF_A_FILE
     query = {**filters, "reads": filters.get("file", ""), "file": "", "direct": "true" if is_direct else ""}
     return answer(
         "impact.html",
@@ -51,7 +52,8 @@ def show_impact() -> Response:
         filters=filters,
         is_direct=is_direct,
         found=found,
-        first_line=impact_line(found, of_file="file" in filters and filters.keys() <= _OF_A_FILE, is_direct=is_direct),
+        of_file=of_file,
+        first_line=impact_line(found, of_file=of_file, is_direct=is_direct),
         next_page=here(cursor=found["next"]) if found and found["next"] else None,
         first_page=here(cursor=None) if asked("cursor") else None,
     )

@@ -37,6 +37,8 @@ def problem_page(problem: Problem) -> Response:
             choices=[_choice(choice) for choice in _choices(problem)],
             given=given,
             without=safe_url(here(**dict.fromkeys(given))) if given else None,
+            job=_job(),
+            as_now=_as_now() if request.method == "GET" else None,
             is_form=request.method == "POST",
             again=safe_url(request.full_path.rstrip("?")) if request.method == "GET" else None,
         )
@@ -58,6 +60,17 @@ def _neighbour(name: str) -> str:
     if head in ("files", "lineage"):
         return address(f"/{head}/", {}) + quote(name, safe="")
     return address("/search", {"q": name})
+
+
+def _as_now() -> str | None:
+    """Return the address of this page without the moment in the past that it was asked for."""
+    return safe_url(here(as_of=None)) if "as_of" in request.args else None
+
+
+def _job() -> str | None:
+    """Return the address of the job whose log or configuration was asked for."""
+    head, _, rest = request.path.lstrip("/").partition("/")
+    return f"/jobs/{quote(rest.split('/')[0])}" if head == "jobs" else None
 
 
 def _choices(problem: Problem) -> list[Mapping[str, str]]:

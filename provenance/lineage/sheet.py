@@ -109,7 +109,8 @@ def sheet_of(view: View, links: Links, *, label_width: int) -> Sheet:
 def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int, stages: Sequence[str] = ()) -> Sheet:
     """The items and arrows of a campaign's folded graph; `links.expand` takes a class's index as text.
 
-    Where no file joins its classes they stand in the order of `stages`.
+    Where no file joins its classes they stand in the order of `stages`. A code version that all have is said once, as a
+    note: it would make each box half as wide again.
     """
     total = sum(some.jobs for some in folded.classes)
     words = f"{counted(total, 'job')} by stage, code version and state"
@@ -120,13 +121,19 @@ def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int, sta
     }
     left_out = f"Not shown: {counted(folded.omitted_jobs, 'job')} of {number(folded.omitted_classes)} smaller classes."
     notes = [left_out] * (folded.omitted_classes > 0) + [NO_FLOW] * (not counts and len(folded.classes) > 1)
+    versions = {some.code_version for some in folded.classes}
+    is_said_once = len(versions) == 1 < len(folded.classes)
+    notes += [f"All ran with {shown(version)}." for version in versions if is_said_once and version]
     order = [] if counts else _in_order(folded, stages)
     sheet = Sheet(arrows=dict.fromkeys(counts, True), words=words, notes=notes, counts=counts, order=order)
     for index, some in enumerate(folded.classes):
         state = None if some.state == "succeeded" else some.state
         text = Caption(
             label=elided(some.stage or "no stage", label_width),
-            detail=fitted([state, counted(some.jobs, "job"), some.code_version], label_width + DETAIL_MORE),
+            detail=fitted(
+                [state, counted(some.jobs, "job"), None if is_said_once else some.code_version],
+                label_width + DETAIL_MORE,
+            ),
             title=shown(
                 f"{counted(some.jobs, 'job')} of {some.stage or 'no stage'}, {some.state}, {some.code_version or 'no code said'}"
             ),

@@ -107,6 +107,7 @@ def test_the_report_says_what_a_count_by_hand_says(live: LiveService) -> None:
     assert "5 of 15 units done, 1 waived, 9 missing." in said.stdout
     lines = [line.split() for line in said.stdout.splitlines()]
     assert ["reco", "12", "3", "0", "7", "0", "9"] in lines
+    assert "Counted in units: one of which any attempt succeeded is produced" in said.stdout
     assert "Why 7 of 12 jobs failed" in said.stdout
     assert "art: BadAlloc (out of <memory>)" in said.stdout
     assert "Ada" in said.stdout

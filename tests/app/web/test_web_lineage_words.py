@@ -212,6 +212,8 @@ def test_impact_of_a_file_is_what_came_of_it_without_itself(
     html = page(told, f"/impact?{query}")
 
     assert (lead(told, f"/impact?{query}"), listed(html)) == (expected, names)
+    named = f'<h1>Impact of <span class="name">{query.partition("&")[0].removeprefix("file=")}</span></h1>'
+    assert (named in html) == (re.search(r"\bit\b", expected) is not None)
     twin = re.search(r'href="(/api/v1/lineage/impact\?[^"]*)"', html)
     assert twin is not None
     rows = told.get(unescape(twin[1])).text

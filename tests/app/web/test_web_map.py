@@ -114,6 +114,27 @@ def test_a_box_opens_and_folds_and_a_link_and_the_way_back_show_the_same(wide: W
     other.context.close()
 
 
+@pytest.mark.parametrize(("size", "across"), [(WIDE, "y"), (NARROW, "x")])
+def test_boxes_of_an_opened_stack_stand_in_the_order_of_their_names(
+    browser: Browser, site: str, size: tuple[int, int], across: str
+) -> None:
+    watched = Watched(browser, site, size, "light")
+    page = watched.page
+    boxes = "document.querySelector('.map-place').map.view.boxes"
+    place = f"document.querySelector('.map-place').map.placeOf(box.id).{across}"
+    open_map(page, f"{site}{LINEAGE}&at={samples.MERGED}")
+    handle = page.evaluate(f"{boxes}.find((box) => box.kind === 'files').open")
+
+    open_map(page, f"{site}{LINEAGE}&at={samples.MERGED}&expanded={handle}")
+
+    places = page.evaluate(f"{boxes}.filter((box) => box.close).map((box) => [{place}, box.name])")
+    names = [name for _, name in sorted(places)]
+    assert len(names) == 10
+    assert names == sorted(names)
+    watched.check()
+    watched.context.close()
+
+
 def test_a_double_click_on_a_stack_opens_it_where_it_stands(wide: Watched) -> None:
     page = wide.page
     open_map(page, f"{wide.site}{LINEAGE}&find=dimuon")

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from app.csv_rows import _cell
 from app.web.campaigns import first_line as campaign_line
-from app.web.formats import duration
+from app.web.formats import MISSING, duration
 
 FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
 SUCCEEDED = f"/jobs/{samples.job_id('reco-4')}"
@@ -382,6 +382,16 @@ def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(pages:
     )
     assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}&stage=reco&experiment=toyexp")
     assert lead(pages, "/impact").startswith("Which files were made with a commit")
+
+
+def test_numbers_of_a_report_stand_below_each_other_and_are_not_broken(pages: FlaskClient) -> None:
+    text = pages.get(f"/reports/toyexp/{samples.CAMPAIGN}").text
+
+    figures = re.findall(r'<td class="figure">([^<]*)</td>', text)
+    assert '<th scope="col" class="figure">Produced</th>' in text
+    assert '<th scope="col">Stage</th>' in text
+    assert len(figures) > 20
+    assert all(figure == MISSING or figure[0].isdigit() for figure in figures)
 
 
 def test_questions_to_a_history_are_answered_in_the_first_line(pages: FlaskClient) -> None:

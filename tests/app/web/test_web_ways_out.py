@@ -2,19 +2,21 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 
 import page_samples as samples
 import pytest
 from app_records import numbered
+from flask import Flask
 from flask.testing import FlaskClient
 from test_web_pages import lead
 
 from app.config import load_settings
 from app.factory import create_app
 from app.wiring import open_service
+from archive.errors import BlobMissingError
 
 EXPERIMENTS = [f"exp{number}" for number in range(8)]
 READERS = 102
@@ -86,6 +88,8 @@ def test_first_page_leads_to_every_experiment(wide: FlaskClient) -> None:
 def test_search_that_is_cut_does_not_say_that_it_counted_all(wide: FlaskClient) -> None:
     assert lead(wide, "/search?q=0f8b0000").startswith("At least 10 things begin with ")
     assert lead(wide, "/search?q=calib").startswith("1 thing begins with ")
+    further = "Type more of a name to see those that are not here."
+    assert [further in wide.get(f"/search?q={words}").text for words in ("0f8b0000", "calib")] == [True, False]
 
 
 def test_page_of_a_hub_leads_to_all_jobs_that_read_it(wide: FlaskClient) -> None:
@@ -96,3 +100,35 @@ def test_page_of_a_hub_leads_to_all_jobs_that_read_it(wide: FlaskClient) -> None
     assert lead(wide, way).endswith(
         "jobs with reads calib, v0.root, file experiment nova, no namespace; there are more."
     )
+
+
+def test_page_of_a_log_whose_bytes_the_archive_lost_says_so_and_leads_to_the_job(
+    pages_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = "a" * 64
+    monkeypatch.setattr("app.web.logs.read_log", raises(BlobMissingError(digest)))
+
+    answer = pages_app.test_client().get("/jobs/some-id/logs/reco.out")
+
+    assert answer.status_code == 404
+    assert "The bytes of this are not in the archive any more." in answer.text
+    assert "jobprov archive check" in answer.text
+    assert digest in answer.text
+    assert links(answer.text)["The job's page"] == "/jobs/some-id"
+    assert "Search knows" not in answer.text
+
+
+def test_page_of_a_file_that_was_not_known_then_leads_to_what_is_known_now(pages: FlaskClient) -> None:
+    text = pages.get(f"/lineage/{samples.MERGED}?depth=2&as_of=2020-01-01").text
+
+    assert links(text)["As it is known now"] == f"/lineage/{samples.MERGED}?depth=2"
+    assert "Search knows" not in text
+
+
+def raises(error: Exception) -> Callable[..., None]:
+    """Return a function that fails."""
+
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise error
+
+    return fail

@@ -128,6 +128,30 @@ def test_folded_campaign_is_drawn_with_counts_and_states(direction: Direction) -
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize(
+    ("versions", "detail", "notes"),
+    [
+        (("v1", "v1"), "7 jobs", 1),
+        (("v1", "v2"), "7 jobs · v1", 0),
+        (("v1", ""), "7 jobs · v1", 0),
+        (("", ""), "7 jobs", 0),
+        (("v1",), "7 jobs · v1", 0),
+    ],
+)
+def test_code_version_that_all_classes_have_is_said_once(
+    direction: Direction, versions: tuple[str, ...], detail: str, notes: int
+) -> None:
+    classes = tuple(
+        JobClass(stage, code, "succeeded", 7) for stage, code in zip(("reco", "caf"), versions, strict=False)
+    )
+
+    text = draw_classes(FoldedGraph(classes, ()), direction=direction)
+
+    assert f">{detail}</text>" in text
+    assert text.count(">All ran with v1.<") == notes
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_folded_campaign_whose_stages_feed_each_other_is_drawn(direction: Direction) -> None:
     classes = (JobClass("reco", "", "succeeded", 7), JobClass("train", "", "succeeded", 1))
     folded = FoldedGraph(classes, (Flow(0, 1, 7), Flow(1, 0, 1), Flow(0, 0, 3)))

@@ -82,7 +82,7 @@ def test_classes_that_no_file_joins_stand_in_the_order_of_stages_and_it_is_said(
     assert drawn["arrows"] == []
     names = [name_of_class(some) for some in classes]
     assert drawn["order"] == [[names[a], names[b]] for a, b in ((4, 2), (4, 3), (2, 0), (2, 1))]
-    assert drawn["notes"] == ["No job here read a file that another of this campaign made."]
+    assert drawn["notes"] == ["No job here read a file that another of this campaign made.", "All ran with v1."]
 
 
 def test_legend_has_the_shapes_that_occur_and_states_in_one_order() -> None:
