@@ -40,7 +40,7 @@ class Transport:
         self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc must not replace our token
-        if token:
+        if token := (token or "").strip():  # a secret that was mounted or pasted ends with a line break
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:

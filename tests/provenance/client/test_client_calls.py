@@ -201,3 +201,12 @@ def test_service_that_is_silent_is_told_in_words(peer: Peer, monkeypatch: pytest
 
 def silent(*_: object, **__: object) -> None:
     raise requests.ReadTimeout
+
+
+def test_line_break_behind_a_token_is_not_sent(peer: Peer) -> None:
+    """No header can hold it, and a secret that is mounted as a variable often ends with one."""
+    peer.answers = [(200, {"status": "ok"})]
+
+    Client(peer.url, "prov_1_x\n").job(JOB)
+
+    assert peer.requests[0][3] == "Bearer prov_1_x"
