@@ -40,6 +40,8 @@ def agent(*, experiment: str, once: bool, tasks: tuple[str, ...], url: str | Non
                     retried = time.monotonic()
                     _retry_all(client, experiment, tasks)
             except UnreachableError as problem:
+                if once:
+                    raise
                 click.echo(f"{problem} {AGAIN}", err=True)
             turn()
             if once:

@@ -21,9 +21,14 @@ _COLUMNS = {"code": "GAP", "stops": "STOPS", "job_count": "JOBS", "how_to_close"
 def gaps(*, url: str | None, as_json: bool, **filters: Any) -> None:
     """Count the gaps of jobs by code, with how to close them; exit code 1 where there are any."""
     found = client_for(url).gaps(**filters)
-    text = f"{found['job_count']} jobs\n" + (table(found["gaps"], _COLUMNS) if found["gaps"] else "no gaps")
-    emit(found, text, as_json=as_json)
+    emit(found, _text(found), as_json=as_json)
     sys.exit(1 if found["gaps"] else 0)
+
+
+def _text(found: dict[str, Any]) -> str:
+    if not found["job_count"]:
+        return "No job was found: none is recorded yet, or a name is not spelt as it is recorded."
+    return f"{found['job_count']} jobs\n" + (table(found["gaps"], _COLUMNS) if found["gaps"] else "no gaps")
 
 
 COMMANDS = {"gaps": gaps}

@@ -277,11 +277,14 @@ def gzip_bytes(content):
 
 
 def read_token(options, environment):
-    """Return the write token, or None; raises OSError where a token file was named and cannot be read."""
+    """Return the write token, or None; raises OSError where a token file was named and cannot be read, or holds more than a token."""
+    words = environment.get("JOBPROV_TOKEN") or ""
     if options.token_file:
         with open(_transferred(options.token_file, environment), encoding="ascii", errors="replace") as stream:
-            return stream.read().strip() or None
-    return environment.get("JOBPROV_TOKEN") or None
+            words = stream.read()
+    if len(words.split()) > 1:  # the error of http.client would tell it to the job's log
+        raise OSError("the token is more than one word")
+    return words.strip() or None
 
 
 def _transferred(path, environment):

@@ -8,6 +8,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import requests
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from provenance.client.answers import check
 from provenance.errors import UnreachableError
@@ -39,7 +40,7 @@ class Transport:
         self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc must not replace our token
-        if token:
+        if token := (token or "").strip():  # a secret that was mounted or pasted ends with a line break
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:
@@ -137,4 +138,9 @@ def _visible(value: Any) -> Any:
 
 
 def _reason(problem: Exception) -> str:
-    return "it refuses connections" if "refused" in str(problem) else type(problem).__name__
+    if isinstance(problem, (MissingSchema, InvalidSchema, InvalidURL)):
+        return "that is no address, which looks like http://HOST:PORT"
+    if isinstance(problem, requests.Timeout):
+        return "it does not answer in time"
+    words = {"refused": "it refuses connections", "NameResolutionError": "no such host is known"}
+    return next((told for word, told in words.items() if word in str(problem)), type(problem).__name__)

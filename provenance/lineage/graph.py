@@ -32,6 +32,7 @@ class FileNode:
         version: the number of its claim, from 1; None where there is only one.
         url: its page; drawings link to it.
         writer: a job that wrote a file of this name, where no recorded job made this one.
+        checksums: `algorithm:value` words of what its job made; empty where no record tells.
     """
 
     key: str
@@ -45,6 +46,7 @@ class FileNode:
     version: int | None = None
     url: str | None = None
     writer: Writer | None = None
+    checksums: tuple[str, ...] = ()
 
     @property
     def is_made(self) -> bool:

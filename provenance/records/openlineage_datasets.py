@@ -20,6 +20,7 @@ _LONGEST = 1000
 Text = Annotated[str, Meta(min_length=1, max_length=_LONGEST)]
 Facets = dict[str, Any] | None
 """By name; null says nothing, as everywhere in a record."""
+_FACET = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/DatasetFacet"
 _VERSION = re.compile(r"[^\s\x00-\x1f]{1,200}")
 
 
@@ -98,6 +99,13 @@ def file_of(dataset: Dataset, experiment: str, place: str) -> dict[str, Any]:
         "location": f"{outer}/{dataset.name.lstrip('/')}" if "://" in outer else None,
     }
     return {key: value for key, value in file.items() if value not in (None, "", [])}
+
+
+def file_facet(checksums: list[str], size_bytes: int | None, *, producer: str) -> dict[str, Any]:
+    """Return the member `facets` of a dataset that says what file it is, as `file_of` reads it; empty where nothing is known."""
+    known = {"checksums": checksums, "size_bytes": size_bytes}
+    told = {name: value for name, value in known.items() if value not in (None, [])}
+    return {"facets": {"jobprov_file": {"_producer": producer, "_schemaURL": _FACET, **told}}} if told else {}
 
 
 def place_of(dataset: Dataset, experiment: str) -> tuple[str, str]:

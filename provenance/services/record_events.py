@@ -65,7 +65,8 @@ def make_record(events: list[ReadEvent], experiment: str) -> DecodedRecord:
     body = encode(record_of_run(events, experiment))
     if len(body) > LIMIT_BYTES:
         raise LimitError(
-            f"The events of run {events[0].job_id} are longer than {LIMIT_BYTES} bytes together.", LIMIT_BYTES
+            f"The events of run {events[0].job_id} are longer than {LIMIT_BYTES} bytes together; send its end with few facets.",
+            LIMIT_BYTES,
         )
     try:
         return decode_record(body)

@@ -12,6 +12,7 @@ from provenance.db.recording.writing import table_of
 from provenance.db.selecting import select_by
 from provenance.db.tables import Repository, SoftwareRow, WorkItem
 from provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
+from provenance.records.checks import word_problem
 from provenance.services.work import enqueue
 from provenance.software.urls import parse_url
 
@@ -38,9 +39,11 @@ def register_repository(
     """Register a repository by URL or local path, and have everything resolved that waits for it.
 
     Raises:
-        BadInputError: the URL is none that may be fetched.
+        BadInputError: the URL is none that may be fetched, or the name is none.
         ConflictError: another repository has the name, or the URL is registered under another name.
     """
+    if not name.strip() or word_problem(name):
+        raise BadInputError(f"name: {name!r} is no name of a repository.", {"name": ["no name"]})
     is_local = url.startswith("/")
     try:
         parsed = parse_url(url)

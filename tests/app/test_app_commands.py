@@ -414,3 +414,22 @@ def test_help_lists_every_command_once_by_what_it_is_for() -> None:
     assert (
         text.index("Ask about files") < text.index("  lookup ") < text.index("Run jobs again:") < text.index("  rerun ")
     )
+
+
+def test_gaps_of_a_name_that_nobody_knows_are_no_good_news(live: LiveService) -> None:
+    nobodys, all_of_them = live.run("gaps", "--campaign", "nosuch"), live.run("gaps")
+
+    assert nobodys.stdout.startswith("No job was found")
+    assert (all_of_them.returncode, " jobs\n" in all_of_them.stdout) == (1, True)
+
+
+def test_one_look_of_an_agent_that_finds_no_service_ends_with_3(tmp_path: Path) -> None:
+    """From cron there is no next look of the same process, and nobody would notice."""
+    where = ("--url", "http://127.0.0.1:9", "--folder", str(tmp_path))
+
+    ended = run_alone("agent", "--experiment", "nova", "--once", "--launcher", "local", *where)
+
+    assert (ended.returncode, ended.stderr) == (
+        3,
+        "jobprov: No jobprov answers at http://127.0.0.1:9: it refuses connections.\n",
+    )

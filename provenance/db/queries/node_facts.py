@@ -27,7 +27,7 @@ _SOFTWARE = (
 _CLAIMED = (
     select(
         Claim.id, File.id, File.name, File.namespace, Experiment.name, Identity.size_bytes, Claim.data_tier,
-        Job.uuid, Job.batch_id, Job.state,
+        Job.uuid, Job.batch_id, Job.state, Identity.checksums,
     )
     .join(File, File.id == Claim.file_id)
     .join(Experiment, Experiment.id == File.experiment_id)
@@ -82,7 +82,7 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
         rows = run(connection, _CLAIMED, {"claims": part})
         versions = versions_of(connection, sorted({row[1] for row in rows}))
         numbers = {found.claim_id: found.number for some in versions.values() for found in some}
-        for claim, file, name, namespace, experiment, size, tier, uuid, batch, state in rows:
+        for claim, file, name, namespace, experiment, size, tier, uuid, batch, state, checksums in rows:
             is_made = claim in numbers or state == _SUCCEEDED
             nodes.append(
                 FileNode(
@@ -95,6 +95,7 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
                     version=numbers.get(claim) if len(versions.get(file, ())) > 1 else None,
                     url=file_url(name, experiment, namespace),
                     writer=None if is_made else Writer(uuid, batch or uuid[:8], STATES[state], job_url(uuid)),
+                    checksums=tuple(checksums.split()),
                 )
             )
     return nodes + _placeholders(connection, [int(key[1:]) for key in listed if key[0] == "f"])

@@ -206,3 +206,29 @@ def test_events_of_a_history_name_the_experiment_of_each_job(client: FlaskClient
 
     namespaces = {event["run"]["runId"]: event["job"]["namespace"] for event in map(json.loads, lines)}
     assert namespaces == {jobs[0]["job_id"]: "beam", jobs[1]["job_id"]: "nova"}
+
+
+def test_events_of_a_history_make_the_same_graph_where_they_are_sent(client: FlaskClient) -> None:
+    """Of two versions of a name each was read by one job: without what tells them apart, both would be ancestors of both."""
+    jobs = []
+    for version in ("1", "2"):
+        made = {"name": "v", "checksums": [f"adler32:0000000{version}"], "size_bytes": 5}
+        jobs += [
+            numbered(len(jobs) + 1, inputs=files(f"raw{version}"), outputs=[made]),
+            numbered(len(jobs) + 2, inputs=[made], outputs=files(f"end{version}")),
+        ]
+    for job in jobs:
+        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+
+    for name in ("end1", "end2"):
+        for line in client.get(f"/api/v1/files/{name}/lineage?format=openlineage").text.splitlines():
+            assert client.post("/api/v1/lineage?experiment=dune", data=line).status_code in (200, 201)
+
+    for name in ("end1", "end2"):
+        assert edges_of(client, name, "dune") == edges_of(client, name, "nova")
+
+
+def edges_of(client: FlaskClient, name: str, experiment: str) -> set[tuple[str, str, bool]]:
+    graph = read(client, f"/files/{name}/lineage?experiment={experiment}")
+    names = {node["key"]: node.get("job_id") or node["name"] for node in graph["nodes"]}
+    return {(names[edge["source"]], names[edge["target"]], edge["is_sure"]) for edge in graph["edges"]}

@@ -14,6 +14,7 @@ from app.cli import jobprov
 from app.config import load_settings
 from app.wiring import Service, open_service
 from provenance.db.migrating import upgrade
+from provenance.errors import BadInputError
 from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import record_jobs
 from provenance.services.submissions import Submission
@@ -72,3 +73,14 @@ def test_list_says_in_words_when_a_repository_was_fetched(service: Service, tmp_
 
     assert f"{datetime.now(UTC):%Y-%m-%d}" in row
     assert " UTC  –" in row  # noqa: RUF001 - missing is an en dash
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\tb"])
+def test_repository_without_a_name_is_refused(service: Service, tmp_path: Path, name: str) -> None:
+    """A variable that is not set becomes an empty word of a script."""
+    ended = CliRunner().invoke(
+        jobprov, ["repository", "add", name, str(tmp_path), "--data", str(service.settings.data)]
+    )
+
+    assert isinstance(ended.exception, BadInputError)
+    assert json.loads(call(service, "repository", "list", "--json")) == []

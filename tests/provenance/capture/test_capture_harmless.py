@@ -102,6 +102,19 @@ def test_missing_token_file_leaves_the_entry(runner: Runner, service: Service) -
     assert b"/no/token" in done.stderr
 
 
+@pytest.mark.parametrize(("token", "left"), [("prov_1_secret\n", 0), ("prov_1_secret\nprov_2_secret", 1)])
+def test_line_breaks_in_a_token_do_not_tell_it_to_the_log(
+    runner: Runner, service: Service, token: str, left: int
+) -> None:
+    """What a header cannot hold is repeated by the error of the standard library."""
+    runner.environment["JOBPROV_TOKEN"] = token
+
+    done, _ = job(runner, "--url", service.url)
+
+    assert b"secret" not in done.stderr
+    assert len(runner.entries()) == left
+
+
 def test_empty_environment_is_enough(runner: Runner) -> None:
     done = subprocess.run(
         [runner.python, runner.hook, "run", "--spool", str(runner.spool), "--", "/bin/sh", "-c", "exit 6"],

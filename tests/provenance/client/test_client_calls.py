@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from provenance.client import Client, transport
 from provenance.errors import (
@@ -170,3 +171,42 @@ def test_something_that_is_no_jobprov_is_said_so(peer: Peer) -> None:
     with pytest.raises(UnreachableError, match="address"):
         Client(peer.url).job(JOB)
     assert not Client("http://127.0.0.1:9").is_ready()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:8095", "that is no address, which looks like http://HOST:PORT"),
+        ("localhost:8095", "that is no address, which looks like http://HOST:PORT"),
+        ("http://", "that is no address, which looks like http://HOST:PORT"),
+        ("http://127.0.0.1:9", "it refuses connections"),
+        ("http://nobody.invalid:9", "no such host is known"),
+    ],
+)
+def test_address_where_nobody_answers_is_told_in_words(
+    address: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_PAUSE_SECONDS", 0.01)
+
+    with pytest.raises(UnreachableError, match=words):
+        Client(address).job(JOB)
+
+
+def test_service_that_is_silent_is_told_in_words(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests.Session, "request", silent)
+
+    with pytest.raises(UnreachableError, match="it does not answer in time"):
+        Client(peer.url).job(JOB)
+
+
+def silent(*_: object, **__: object) -> None:
+    raise requests.ReadTimeout
+
+
+def test_line_break_behind_a_token_is_not_sent(peer: Peer) -> None:
+    """No header can hold it, and a secret that is mounted as a variable often ends with one."""
+    peer.answers = [(200, {"status": "ok"})]
+
+    Client(peer.url, "prov_1_x\n").job(JOB)
+
+    assert peer.requests[0][3] == "Bearer prov_1_x"

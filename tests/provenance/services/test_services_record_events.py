@@ -11,6 +11,7 @@ from production_samples import MOMENT, Production, file_entry, job
 from provenance.errors import BadInputError, ConflictError, LimitError
 from provenance.records import openlineage, openlineage_datasets
 from provenance.records.openlineage import read_event, record_of_run
+from provenance.services import record_events
 from provenance.services.record_events import record_event
 from provenance.services.submissions import Outcome
 from provenance.services.trace_lineage import list_ancestors
@@ -217,6 +218,19 @@ def test_run_that_another_record_told_of_is_left_alone(production: Production) -
 
     with pytest.raises(ConflictError, match="not by OpenLineage events"):
         take(production, event("START"))
+
+
+def test_run_whose_events_grew_too_long_still_gets_its_end(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_events, "LIMIT_BYTES", 3500)
+    facets = {"facets": {"plan": {"text": "x" * 1500}}}
+
+    take(production, event("START", run_more=facets))
+    with pytest.raises(LimitError, match="send its end with few facets"):
+        take(production, event("COMPLETE", 1, run_more=facets))
+
+    assert take(production, event("COMPLETE", 1))[0].change == "replaced"
 
 
 def test_run_has_so_many_events_and_always_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
