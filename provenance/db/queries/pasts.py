@@ -51,7 +51,7 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     file_of = {f"c{claim}": f"f{file}" for claim, file, _ in claims}
     later = {f"c{claim}" for claim, _, received in claims if received > limit}
     unclaimed = _unclaimed(connection, history.start, limit)
-    found = History(history.start, is_cut=history.is_cut)
+    found = History(history.start, is_cut=history.is_cut, direction=history.direction)
     for ends, link in history.links.items():
         if ends[0] in known or (ends[1] in known and ends[0] not in later):
             found.links[ends] = link._replace(is_sure=True) if ends[0] in unclaimed else link

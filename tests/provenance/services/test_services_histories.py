@@ -210,6 +210,26 @@ def test_cycles_end_every_question(production: Production) -> None:
     assert asked(production, sum_costs, "a")["made"]["jobs"] == 2
 
 
+@pytest.mark.parametrize(("direction", "near"), [("ancestors", "c"), ("descendants", "b")])
+def test_direction_holds_in_a_circle_too(production: Production, direction: str, near: str) -> None:
+    """What lies before a file of a circle lies behind it as well, at another distance."""
+    circle = {"a": "c", "b": "a", "c": "b"}
+    places = {name: place for place, name in enumerate(circle, 1)}
+    production.record(
+        *(
+            job(places[name], inputs=[file_entry(source, places[source])], outputs=[file_entry(name, places[name])])
+            for name, source in circle.items()
+        )
+    )
+
+    with production.database.reading.connect() as connection:
+        for moment in (None, MOMENT):
+            graph = trace_lineage(
+                connection, "a", direction=direction, depth=1, filters=NodeFilters(kind="file"), as_of=moment
+            )
+            assert sorted(node.name for node in graph.files()) == sorted(["a", near])
+
+
 def took(wall: float, cpu: float) -> dict[str, float]:
     return {"wall_seconds": wall, "cpu_user_seconds": cpu}
 
