@@ -352,6 +352,17 @@ def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(product
         assert ancestors(connection, "end") == ["middle", "raw"]
 
 
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1)])
+def test_shared_input_is_the_newest_that_it_may_be_whichever_was_recorded_first(
+    production: Production, order: tuple[int, ...]
+) -> None:
+    made = {number: job(number, outputs=[file_entry("calib", number)]) for number in (1, 2, 3)}
+    reader = job(4, inputs=[file_entry("calib", role="shared")], outputs=[file_entry("reco", 4)])
+    with recorded(production, *(made[number] for number in order), reader) as connection:
+        [calib] = [file for file in trace_lineage(connection, "reco").files() if file.name == "calib"]
+        assert calib.version == 3
+
+
 def test_shared_input_that_finds_no_room_is_no_later_node(production: Production) -> None:
     production.record(
         job(1, outputs=[file_entry("raw", 1)]),
