@@ -7,6 +7,7 @@ PostgreSQL one array a column.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql
 
-from provenance.db.base import binder
+from provenance.db.base import UtcInstant, binder
 from provenance.db.driver import Row, change, fetch
 
 _MOST_KEYS = 256
@@ -22,13 +23,25 @@ _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 _Convert = Callable[[Any], Any] | None
 
 
-def select_among(connection: Connection, statement: str, keys: Iterable[int] | Iterable[str]) -> list[Row]:
+def select_among(
+    connection: Connection, statement: str, keys: Iterable[int] | Iterable[str], *before: Any
+) -> list[Row]:
     """Return the rows of a statement that says `WHERE column {among}` once, for these integers or texts.
 
-    Column types do not convert here: choose integers, texts and truth values alone.
+    Column types do not convert here: choose integers, texts and truth values alone. `before` are the values of what stands as `?` in
+    front of that.
     """
     listed = list(keys)
-    return fetch(connection, *_among(connection, statement, listed)) if listed else []
+    if not listed:
+        return []
+    words, parameters = _among(connection, statement, listed)
+    return fetch(connection, words, (*before, *parameters))
+
+
+def moment_for(connection: Connection, moment: datetime) -> Any:
+    """Return a moment as the driver gives and takes moments."""
+    convert = binder(UtcInstant(), connection.dialect)
+    return moment if convert is None else convert(moment)
 
 
 def change_among(connection: Connection, statement: str, keys: Iterable[int] | Iterable[str]) -> None:

@@ -102,6 +102,17 @@ class Within:
         except LimitError:
             return False
 
+    def origins(self, file: Input) -> tuple[int, ...] | None:
+        """Return the positions of the inputs that an input goes back to which an earlier step wrote; None where none wrote it.
+
+        None as well where there are too many files to look.
+        """
+        try:
+            made = self._made_before(file.step, file) if file.name in self._outputs else None
+            return None if made is None else self.parents(made)
+        except LimitError:
+            return None
+
     def _reach(self, step: str | None, itself: FileName | None) -> _Reached:
         """Return what the files of a step were made from; where a file leads to itself, it ends there."""
         found: dict[int, None] = {}

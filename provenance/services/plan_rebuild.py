@@ -161,19 +161,25 @@ def _needed(
 
 
 def _inputs(rows: Iterable[InputRow], lost: _Gone, *, from_scratch: bool) -> dict[int, list[_Input]]:
-    """Return the inputs by job; of several jobs that made the same content the newest that succeeded is taken."""
+    """Return the inputs by job; of several jobs that made the same content the newest that succeeded is taken.
+
+    What one of them kept is there, whatever became of the others'.
+    """
     best: dict[tuple[int, int], InputRow] = {}
     gone: set[tuple[int, int]] = set()
+    kept: set[tuple[int, int]] = set()
     for row in rows:
         key = (row.job, row.identity)
         held = best.get(key)
-        if held is None or (row.is_good, row.maker or 0) >= (held.is_good, held.maker or 0):
+        if held is None or row.rank >= held.rank:
             best[key] = row
+        if row.is_kept:
+            kept.add(key)
         if lost.holds(row):
             gone.add(key)
     found: dict[int, list[_Input]] = {}
     for key, row in best.items():
-        is_lost = key in gone or (row.maker is not None and (from_scratch or not row.is_kept))
+        is_lost = key in gone or (row.maker is not None and (from_scratch or key not in kept))
         maker = row.maker if is_lost else None
         found.setdefault(row.job, []).append(_Input(row.name, row.namespace, row.experiment, maker, is_lost))
     return found

@@ -184,7 +184,7 @@ def find_common(
     histories = [trace_history(connection, focus, as_of=as_of) for focus in focuses]
     met = _met(connection, histories, (first, second))
     common = {key: met[0][key] + met[1][key] for key in met[0].keys() & met[1].keys() if key[0] != "j"}
-    consumers = count_consumers(connection, common, most=hub + 1)
+    consumers = count_consumers(connection, common, most=hub + 1, as_of=as_of)
     hubs = {key for key in common if consumers[key] > hub or any(_is_shared(history, key) for history in histories)}
     places = node_places(connection, common)
     kept = sorted(common.keys() - hubs, key=lambda key: (common[key], places[key]))

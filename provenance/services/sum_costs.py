@@ -43,7 +43,7 @@ def sum_costs(
     history = trace_history(connection, focus, as_of=as_of)
     met = history.behind()
     made = job_costs(connection, [int(key[1:]) for key in met if key[0] == "j"])
-    failed = failed_attempts(connection, made)
+    failed = failed_attempts(connection, made, as_of=as_of)
     sizes = output_bytes(connection, [cost.key for cost in (*made, *failed)])
     stages = sorted({cost.stage for cost in (*made, *failed)})
     rows = [

@@ -1,6 +1,7 @@
 """Files in lists: by a pattern of their names, a page at a time in the order of names."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, exists, func, select, tuple_
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, Select, exists, func, select, tuple_
 from provenance.db.queries.named_files import is_named
 from provenance.db.queries.patterns import matches
 from provenance.db.queries.versions import is_made
-from provenance.db.selecting import select_among
+from provenance.db.selecting import moment_for, select_among
 from provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Parent, TaskRow
 from provenance.lineage.file_words import MOST_READERS
 from provenance.lineage.graph import SHARED_ROLES
@@ -19,7 +20,7 @@ _CONSUMERS = {
 SELECT c.id, (
     SELECT count(*) FROM (
         SELECT DISTINCT m.job_id FROM producers AS r CROSS JOIN mentions AS m
-        WHERE r.claim_id = c.id AND m.identity_id = r.identity_id LIMIT {most}
+        WHERE r.claim_id = c.id AND m.identity_id = r.identity_id {known} LIMIT {most}
     ) AS few
 )
 FROM claims AS c WHERE c.id {among}
@@ -28,13 +29,14 @@ FROM claims AS c WHERE c.id {among}
 SELECT f.id, (
     SELECT count(*) FROM (
         SELECT DISTINCT m.job_id FROM identities AS i CROSS JOIN mentions AS m
-        WHERE i.file_id = f.id AND m.identity_id = i.id LIMIT {most}
+        WHERE i.file_id = f.id AND m.identity_id = i.id {known} LIMIT {most}
     ) AS few
 )
 FROM files AS f WHERE f.id {among}
 """,
 }
 """A hub has millions of consumers: no more of them are counted than tell it apart."""
+_KNOWN = "AND EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = m.job_id AND j.received_at <= ?)"
 
 
 _ROLES_LOOKED_AT = 20
@@ -194,11 +196,18 @@ def _with_readers(connection: Connection, files: list[UnmadeFile]) -> list[Unmad
     ]
 
 
-def count_consumers(connection: Connection, keys: Collection[str], *, most: int) -> dict[str, int]:
-    """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`), counted up to `most`."""
+def count_consumers(
+    connection: Connection, keys: Collection[str], *, most: int, as_of: datetime | None = None
+) -> dict[str, int]:
+    """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`), counted up to `most`.
+
+    With `as_of` only jobs that had been recorded then.
+    """
     found = dict.fromkeys(keys, 0)
-    for letter, statement in _CONSUMERS.items():
+    moment = [] if as_of is None else [moment_for(connection, as_of)]
+    for letter, words in _CONSUMERS.items():
         numbers = sorted(int(key[1:]) for key in keys if key[0] == letter)
-        for number, count in select_among(connection, statement.format(most=most, among="{among}"), numbers):
+        statement = words.format(most=most, among="{among}", known=_KNOWN if moment else "")
+        for number, count in select_among(connection, statement, numbers, *moment):
             found[f"{letter}{number}"] = count
     return found

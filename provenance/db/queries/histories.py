@@ -41,12 +41,14 @@ class History:
         links: from a file to a job that consumed it, from a job to a file that it made.
         is_cut: whether a limit ended the walk.
         sources: of a file that a job made, what it was made from: inputs of the job, or others of its outputs.
+        direction: which way was walked; in a circle what lies on one side of the start lies on the other as well.
     """
 
     start: str
     links: dict[tuple[str, str], Link] = field(default_factory=dict)
     is_cut: bool = False
     sources: dict[str, set[str]] = field(default_factory=dict)
+    direction: str = "both"
 
     def join(self, source: str, target: str, *, is_sure: bool = True, role: str = "", is_parent: bool = True) -> None:
         """Add a link, or what more is known of it: a sure one goes before a possible one, a role before none."""
@@ -86,10 +88,10 @@ class History:
 
     def distances(self) -> dict[str, int]:
         """Return how many links away from the start each node is, nearest first; a job is one link, its inputs are two."""
-        found: dict[str, int] = {}
-        for reached in (self.behind(), self.ahead()):
-            for key, distance in reached.items():
-                found[key] = min(distance, found.get(key, distance))
+        found = {} if self.direction == "descendants" else self.behind()
+        ahead = {} if self.direction == "ancestors" else self.ahead()
+        for key, distance in ahead.items():
+            found[key] = min(distance, found.get(key, distance))
         for (source, target), link in self.links.items():
             if link.role in SHARED_ROLES and target in found:
                 found.setdefault(source, found[target] + 1)
@@ -126,7 +128,7 @@ def spread(start: Iterable[str], step: Step) -> dict[str, int]:
 
 def read_history(connection: Connection, focus: Focus, *, direction: str = "both", most: int = MOST_FILES) -> History:
     """Return the history before and after `focus`, or one of both, at most `most` files each way."""
-    history = History(focus.key)
+    history = History(focus.key, direction=direction)
     if direction != "descendants" and focus.claim_id is not None:
         _add_ancestors(connection, history, focus.claim_id, most)
     if direction != "ancestors":

@@ -1,6 +1,7 @@
 """What jobs took, and what attempts before them took that came to nothing."""
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
@@ -44,11 +45,16 @@ def job_costs(connection: Connection, jobs: Collection[int]) -> list[JobCost]:
     return found
 
 
-def failed_attempts(connection: Connection, jobs: Iterable[JobCost]) -> list[JobCost]:
-    """Return what attempts at the same units took that did not succeed, and those that jobs name as what they retry."""
+def failed_attempts(connection: Connection, jobs: Iterable[JobCost], *, as_of: datetime | None = None) -> list[JobCost]:
+    """Return what attempts at the same units took that did not succeed, and those that jobs name as what they retry.
+
+    With `as_of` only those that had been recorded then.
+    """
     costs = list(jobs)
     units = {(cost.task, cost.unit) for cost in costs if cost.task is not None and cost.unit is not None}
     bad = _query().where(Job.state >= _FIRST_BAD, Job.rerun_of.is_(None))
+    if as_of is not None:
+        bad = bad.where(Job.received_at <= as_of)
     found: dict[int, JobCost] = {}
     for part in chunks(sorted({task for task, _ in units if task is not None}), _AT_ONCE):
         for cost in _read(connection, bad.where(among(connection, Job.task_id, part))):

@@ -10,10 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from provenance.db.base import UtcInstant, binder
 from provenance.db.queries.histories import History, jobs_of
 from provenance.db.queries.relinking import relinked_by_readers
-from provenance.db.selecting import select_among
+from provenance.db.selecting import moment_for, select_among
 from provenance.db.tables import Claim, Identity, Job, LedgerEntry, Mention, Parent, Sighting
 from provenance.lineage.past import Past
 
@@ -45,13 +44,13 @@ WHERE s.file_id {among} GROUP BY f.id, f.name
 
 def known_at(connection: Connection, history: History, moment: datetime) -> History:
     """Return the history as far as it had been recorded at a moment: what nobody had claimed then is a file that is only mentioned."""
-    limit = _bound(connection, moment)
+    limit = moment_for(connection, moment)
     known = {f"j{job}" for job, received in select_among(connection, _RECEIVED, jobs_of(history)) if received <= limit}
     claims = select_among(connection, _CLAIMS, _numbers(_keys(history), "c"))
     file_of = {f"c{claim}": f"f{file}" for claim, file, _ in claims}
     later = {f"c{claim}" for claim, _, received in claims if received > limit}
     unclaimed = _unclaimed(connection, history.start, limit)
-    found = History(history.start, is_cut=history.is_cut)
+    found = History(history.start, is_cut=history.is_cut, direction=history.direction)
     for ends, link in history.links.items():
         if ends[0] in known or (ends[1] in known and ends[0] not in later):
             found.links[ends] = link._replace(is_sure=True) if ends[0] in unclaimed else link
@@ -73,7 +72,7 @@ def _unclaimed(connection: Connection, start: str, limit: Any) -> set[str]:
 
 def changed_since(connection: Connection, history: History, moment: datetime) -> Past:
     """Return which jobs and which links of files, of a history as it was known at a moment, are told as they are today."""
-    limit = _bound(connection, moment)
+    limit = moment_for(connection, moment)
     keys = _keys(history)
     claims = select_among(connection, _CLAIMS, _numbers(keys, "c"))
     files = sorted({file for _, file, _ in claims} | set(_numbers(keys, "f")))
@@ -102,12 +101,6 @@ def was_named(connection: Connection, file: int, moment: datetime) -> bool:
         sighted.where(LedgerEntry.received_at <= moment),
     )
     return any(connection.execute(query.limit(1)).first() is not None for query in queries)
-
-
-def _bound(connection: Connection, moment: datetime) -> Any:
-    """Return a moment as the driver gives moments."""
-    convert = binder(UtcInstant(), connection.dialect)
-    return moment if convert is None else convert(moment)
 
 
 def _keys(history: History) -> set[str]:

@@ -1,10 +1,12 @@
 """What jobs read and who made that, for many jobs in one statement: how a lost file is made again."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from provenance.db.base import EPOCH
 from provenance.db.keys import chunks
 from provenance.db.recording.job_rows import STATES
 from provenance.db.selecting import select_among
@@ -29,6 +31,8 @@ class InputRow(NamedTuple):
         maker: key of a job that made it.
         is_kept: the file was written and kept.
         is_good: its maker succeeded.
+        ended_at: when its maker ended; None where that is not said.
+        maker_id: id of its maker; '' without one.
     """
 
     job: int
@@ -42,6 +46,13 @@ class InputRow(NamedTuple):
     maker: int | None
     is_kept: bool
     is_good: bool
+    ended_at: datetime | None = None
+    maker_id: str = ""
+
+    @property
+    def rank(self) -> tuple[bool, datetime, str, int]:
+        """Its maker's place among those of the same content: success first, then as versions are counted, whichever was recorded first."""
+        return self.is_good, self.ended_at or EPOCH, self.maker_id, self.claim or 0
 
 
 class PlacedInput(NamedTuple):
@@ -66,7 +77,7 @@ def inputs_of(connection: Connection, jobs: Sequence[int], made_inside: MadeInsi
         query = (
             select(
                 Mention.job_id, Mention.position, Mention.identity_id, File.id, File.name, File.namespace, Experiment.name, Claim.id,
-                Claim.job_id, Claim.status, Job.state,
+                Claim.job_id, Claim.status, Job.state, Job.ended_at, Job.uuid,
             )
             .join(Identity, Identity.id == Mention.identity_id)
             .join(File, File.id == Identity.file_id)
@@ -78,7 +89,7 @@ def inputs_of(connection: Connection, jobs: Sequence[int], made_inside: MadeInsi
             .order_by(Mention.job_id, Mention.position, Claim.id)
         )  # fmt: skip
         found += [
-            InputRow(*row[:9], is_kept=row[9] in (None, "written"), is_good=row[10] == _SUCCEEDED)
+            InputRow(*row[:9], row[9] in (None, "written"), row[10] == _SUCCEEDED, row[11], row[12] or "")
             for row in connection.execute(query)
         ]
     return _from_outside(connection, found, made_inside)
@@ -100,7 +111,7 @@ def _from_outside(connection: Connection, rows: list[InputRow], made_inside: Mad
         if row.maker != row.job:
             found.append(row)
         elif (row.job, row.identity) in inputs and (row.job, row.identity) not in others:
-            found.append(row._replace(claim=None, maker=None, is_kept=True, is_good=False))
+            found.append(InputRow(*row[:7], None, None, is_kept=True, is_good=False))
     return found
 
 

@@ -1,6 +1,6 @@
 """Versions of files: their claims, numbered by (ended_at, job_id, position among the outputs), so that everybody counts alike.
 
-A claim of a job that did not succeed is a version only where something links to it surely; claims of reruns are none. Of a crowded name
+A claim of a job that did not succeed is a version only where another job surely read it; claims of reruns are none. Of a crowded name
 only the last thousand that were recorded count: a name that every job writes has as many versions as there are jobs.
 """
 
@@ -24,7 +24,7 @@ MOST_VERSIONS = 1000
 _IS_LINKED = (
     exists()
     .select_from(join(Producer, Mention, Mention.identity_id == Producer.identity_id))
-    .where(Producer.claim_id == Claim.id, Producer.is_sure.is_(True))
+    .where(Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.job_id != Claim.job_id)
     .correlate(Claim)
 )
 _late, _late_job = aliased(Claim), aliased(Job)

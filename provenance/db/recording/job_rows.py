@@ -5,6 +5,7 @@ Pure translation; `writing.py` finds the integer keys.
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,8 +19,10 @@ from provenance.records.repairing import utc
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
-INDEX_VERSION = 5
+INDEX_VERSION = 6
 """What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade (`services/derive_again.py`)."""
+_MOST_INSIDE = 100_000
+"""Parents of one job that stand for others which it declares."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -110,14 +113,14 @@ def claim_rows(record: JobRecord, mentions: list[MentionRow], experiment_ids: Ma
     outputs = record.outputs or ()
     derives = any(output.parents is None for output in outputs) and not is_rerun and not has_too_many_parents(record)
     within = Within(record) if derives else None
-    declared = _Declared(mentions if any(output.parents for output in outputs) else [], experiment)
+    declared = _Declared(record, mentions if any(output.parents for output in outputs) else [], experiment)
     rows = []
     for position, output in enumerate(outputs):
         key = FileKey(output.name, output.namespace or "", experiment)
         identity = see_identity(key, output.size_bytes, output.checksums, output.sha256)
         parents: dict[SeenIdentity, None] = {}
         if output.parents is not None and not is_rerun:
-            parents = dict.fromkeys(declared.parent(name) for name in output.parents)
+            parents = dict.fromkeys(parent for name in output.parents for parent in declared.parents(name))
         elif within is not None:
             parents = dict.fromkeys(mentions[place].identity for place in within.parents(output))
         rows.append(ClaimRow(identity, position, output, tuple(parents)))
@@ -127,18 +130,34 @@ def claim_rows(record: JobRecord, mentions: list[MentionRow], experiment_ids: Ma
 class _Declared:
     """The inputs of a job by name, as outputs that declare their parents name them."""
 
-    def __init__(self, mentions: list[MentionRow], experiment: int) -> None:
+    def __init__(self, record: JobRecord, mentions: list[MentionRow], experiment: int) -> None:
+        self._record = record
+        self._mentions = mentions
         self._experiment = experiment
+        self._written = {output.name for output in record.outputs or ()} if mentions else set()
+        self._inside = 0
         self._bare: dict[str, MentionRow] = {}
         self._full: dict[tuple[str, str], MentionRow] = {}
         for mention in mentions:
             self._bare.setdefault(mention.input.name, mention)
             self._full.setdefault((mention.input.namespace or "", mention.input.name), mention)
 
-    def parent(self, name: str) -> SeenIdentity:
-        """Return the first input that is called so, by its name alone or with its namespace before it; else a file of that name."""
+    def parents(self, name: str) -> list[SeenIdentity]:
+        """Return the first input that is called so, by its name alone or with its namespace before it; else a file of that name.
+
+        An input that an earlier step wrote stands for what that was made from, as it does where nothing is declared.
+        """
         called = [*map(self._full.get, splits(name) or [("", name)]), self._bare.get(name)]
         if found := [row for row in called if row is not None]:
-            return min(found, key=lambda row: row.position).identity
+            row = min(found, key=lambda row: row.position)
+            places = self._within.origins(row.input) if row.input.name in self._written else None
+            if places is None or self._inside + len(places) > _MOST_INSIDE:
+                return [row.identity]
+            self._inside += len(places)
+            return [self._mentions[place].identity for place in places]
         namespace, _, bare = name.rpartition(":")
-        return see_identity(FileKey(bare, namespace, self._experiment), None, None, None)
+        return [see_identity(FileKey(bare, namespace, self._experiment), None, None, None)]
+
+    @cached_property
+    def _within(self) -> Within:
+        return Within(self._record)

@@ -12,6 +12,7 @@ from provenance.db.queries import neighbourhood
 from provenance.db.queries.focus import focus_of
 from provenance.db.queries.walking import walk_ancestors, walk_descendants
 from provenance.db.queries.whole_walks import met_above, met_below
+from provenance.db.recording import job_rows
 from provenance.lineage.graph import Graph, Omitted
 from provenance.lineage.words import summary
 from provenance.services.show_file import find_file, show_file
@@ -116,6 +117,37 @@ def test_declared_parents_go_before_inputs(production: Production) -> None:
     with recorded(production, made) as connection:
         assert ancestors(connection, "b") == ["c", "elsewhere"]
         assert ancestors(connection, "d") == []
+
+
+@pytest.mark.parametrize("checksum", [None, 2])
+def test_declared_parent_that_an_earlier_step_wrote_leads_on_to_what_that_was_made_from(
+    production: Production, checksum: int | None
+) -> None:
+    """As where nothing is declared: else ancestry ended inside the job, at a file whose maker is not known."""
+    made = job(
+        2,
+        inputs=[file_entry("raw", 1, step="one"), file_entry("sim", checksum, step="two")],
+        outputs=[file_entry("sim", checksum, step="one"), file_entry("reco", 3, step="two", parents=["sim"])],
+        command={"steps": [{"name": "one", "argv": ["a"]}, {"name": "two", "argv": ["b"]}]},
+    )
+    with recorded(production, *chain("raw"), made) as connection:
+        assert ancestors(connection, "reco") == ["raw"]
+        assert descendants(connection, "raw") == ["reco", "sim"]
+        assert {file.is_placeholder for file in trace_lineage(connection, "reco").files()} == {False}
+
+
+def test_declared_parents_that_stand_for_others_are_so_many_at_most(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_rows, "_MOST_INSIDE", 3)
+    made = job(
+        1,
+        inputs=[*(file_entry(f"raw{n}", n, step="one") for n in range(2)), file_entry("sim", 9, step="two")],
+        outputs=[file_entry("sim", 9, step="one"), *(file_entry(n, 3, step="two", parents=["sim"]) for n in "ab")],
+        command={"steps": [{"name": "one", "argv": ["a"]}, {"name": "two", "argv": ["b"]}]},
+    )
+    with recorded(production, made) as connection:
+        assert [ancestors(connection, name) for name in "ab"] == [["raw0", "raw1"], ["sim"]]
 
 
 def test_outputs_of_reruns_are_no_descendants(production: Production) -> None:
@@ -318,6 +350,17 @@ def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(product
         assert edges_of(drawn) == edges_of(whole)
         assert "raw" in {file.name for file in drawn.files()}
         assert ancestors(connection, "end") == ["middle", "raw"]
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1)])
+def test_shared_input_is_the_newest_that_it_may_be_whichever_was_recorded_first(
+    production: Production, order: tuple[int, ...]
+) -> None:
+    made = {number: job(number, outputs=[file_entry("calib", number)]) for number in (1, 2, 3)}
+    reader = job(4, inputs=[file_entry("calib", role="shared")], outputs=[file_entry("reco", 4)])
+    with recorded(production, *(made[number] for number in order), reader) as connection:
+        [calib] = [file for file in trace_lineage(connection, "reco").files() if file.name == "calib"]
+        assert calib.version == 3
 
 
 def test_shared_input_that_finds_no_room_is_no_later_node(production: Production) -> None:

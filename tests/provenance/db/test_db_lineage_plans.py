@@ -37,7 +37,11 @@ LOOK_UPS = [
     if name.startswith("_") and isinstance(value, str) and "{among}" in value
 ] + [
     whole_walks._READERS.format(most=5, among="{among}"),
-    *(statement.format(most=5, among="{among}") for statement in file_lists._CONSUMERS.values()),
+    *(
+        statement.format(most=5, among="{among}", known=known.replace("?", "'2026-01-01'"))
+        for statement in file_lists._CONSUMERS.values()
+        for known in ("", file_lists._KNOWN)
+    ),
 ]
 """Statements for many keys at once."""
 WALKS = [

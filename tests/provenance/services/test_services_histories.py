@@ -1,5 +1,6 @@
 """Ends, paths, common ancestors, costs and orphans, on both databases: counted by hand on small productions."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -210,6 +211,26 @@ def test_cycles_end_every_question(production: Production) -> None:
     assert asked(production, sum_costs, "a")["made"]["jobs"] == 2
 
 
+@pytest.mark.parametrize(("direction", "near"), [("ancestors", "c"), ("descendants", "b")])
+def test_direction_holds_in_a_circle_too(production: Production, direction: str, near: str) -> None:
+    """What lies before a file of a circle lies behind it as well, at another distance."""
+    circle = {"a": "c", "b": "a", "c": "b"}
+    places = {name: place for place, name in enumerate(circle, 1)}
+    production.record(
+        *(
+            job(places[name], inputs=[file_entry(source, places[source])], outputs=[file_entry(name, places[name])])
+            for name, source in circle.items()
+        )
+    )
+
+    with production.database.reading.connect() as connection:
+        for moment in (None, MOMENT):
+            graph = trace_lineage(
+                connection, "a", direction=direction, depth=1, filters=NodeFilters(kind="file"), as_of=moment
+            )
+            assert sorted(node.name for node in graph.files()) == sorted(["a", near])
+
+
 def took(wall: float, cpu: float) -> dict[str, float]:
     return {"wall_seconds": wall, "cpu_user_seconds": cpu}
 
@@ -244,6 +265,22 @@ def test_cost_sums_all_jobs_behind_a_file_and_failed_attempts_apart(production: 
         ("gen", 1, 0),
         (None, 1, 2),
     ]
+
+
+def test_cost_of_the_past_has_no_attempt_that_was_recorded_later(production: Production) -> None:
+    unit = {"task_id": "t", "unit": "u"}
+    production.record(
+        job(1, state="failed", task=unit, resources=took(1, 1)),
+        job(2, outputs=[file_entry("raw", 1)], task=unit, retry_of=job_id(3), resources=took(10, 10)),
+    )
+    later = MOMENT + timedelta(hours=1)
+    production.record(job(3, state="killed", resources=took(5, 5)), received_at=later)
+    production.record(job(4, state="failed", task=unit, resources=took(7, 7)), received_at=later)
+
+    then, now = (asked(production, sum_costs, "raw", as_of=moment)["failed"] for moment in (MOMENT, later))
+
+    assert (then["jobs"], then["wall_seconds"]) == (1, 1)
+    assert (now["jobs"], now["wall_seconds"]) == (3, 13)
 
 
 def test_cost_takes_no_attempt_of_another_experiment_whose_job_has_the_same_id(production: Production) -> None:
@@ -285,6 +322,21 @@ def test_orphans_are_files_that_nobody_made(diamond: Production) -> None:
     assert sorted(names(asked(diamond, list_orphans, isolated=True)["files"])) == ["broken", "calib"]
     assert names(asked(diamond, list_orphans, unread=True)["files"]) == ["broken"]
     assert asked(diamond, list_orphans, experiment="dune")["files"] == []
+
+
+def test_what_only_its_failed_job_read_is_no_version(production: Production) -> None:
+    """A later step reads what an earlier one wrote, and the job fails: nothing was made of that; another job may have got hold of it."""
+    steps = {"steps": [{"name": "one", "argv": ["a"]}, {"name": "two", "argv": ["b"]}]}
+    production.record(
+        job(1, inputs=[file_entry("between", 1, step="two")], outputs=[file_entry("between", 1, step="one")],
+            command=steps, state="failed"),
+    )  # fmt: skip
+    assert asked(production, show_file, "between")["versions"] == []
+    assert names(asked(production, list_orphans)["files"]) == ["between"]
+
+    production.record(job(2, inputs=[file_entry("between", 1)]))
+    assert [row["job"]["state"] for row in asked(production, show_file, "between")["versions"]] == ["failed"]
+    assert asked(production, list_orphans)["files"] == []
 
 
 def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -453,6 +505,21 @@ def test_common_ancestors_do_not_depend_on_which_file_is_named_first(production:
     for pair in (("a", "b"), ("b", "a")):
         found = asked(production, find_common, *pair)
         assert (names(found["ancestors"]), names(found["hubs"])) == ([], ["cal"])
+
+
+def test_jobs_that_were_recorded_later_make_no_hub_of_what_was_read_before(production: Production) -> None:
+    later = MOMENT + timedelta(hours=1)
+    read = [file_entry("cal", 1)]
+    production.record(
+        job(1, outputs=read),
+        *(job(number, inputs=read, outputs=[file_entry(f"o{number}", number)]) for number in (2, 3)),
+    )
+    production.record(*(job(number, inputs=read) for number in (4, 5)), received_at=later)
+
+    then, now = (asked(production, find_common, "o2", "o3", hub=2, as_of=moment) for moment in (MOMENT, later))
+
+    assert (names(then["ancestors"]), names(then["hubs"])) == (["cal"], [])
+    assert (names(now["ancestors"]), names(now["hubs"])) == ([], ["cal"])
 
 
 def test_nearest_common_ancestors_are_so_through_hubs(production: Production) -> None:

@@ -104,6 +104,31 @@ def test_of_several_makers_the_newest_that_succeeded_is_taken(production: Produc
     assert jobs_of(planned(production, "merged", lost=["reco1"])) == [7, 3]
 
 
+@pytest.mark.parametrize("order", [(5, 6), (6, 5)])
+def test_newest_maker_is_the_one_that_ended_last_whichever_was_recorded_first(
+    production: Production, order: tuple[int, int]
+) -> None:
+    makers = {
+        5: job(5, ["raw1"], ["twice"], ended_at="2026-01-02T00:00:00Z"),
+        6: job(6, ["raw2"], ["twice"], ended_at="2026-01-03T00:00:00Z"),
+    }
+    production.record(*(makers[number] for number in order), job(7, ["twice"], ["late"]))
+
+    assert jobs_of(planned(production, "late", lost=["twice"])) == [6, 7]
+
+
+@pytest.mark.parametrize("keeper", [5, 6])
+def test_what_one_of_two_makers_kept_is_not_made_again(production: Production, keeper: int) -> None:
+    makers = [job(5, ["raw1"], ["twice"]), job(6, ["raw2"], ["twice"])]
+    makers[1 if keeper == 5 else 0]["outputs"][0]["status"] = "copy_failed"
+    production.record(*makers, job(7, ["twice"], ["late"]))
+
+    plan = planned(production, "late")
+
+    assert (jobs_of(plan), names(plan["needs"])) == ([7], ["twice"])
+    assert len(jobs_of(planned(production, "late", lost=["twice"]))) == 2
+
+
 def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
     production.record(job(9, ["b"], ["a"]), job(10, ["a"], ["b"]))
 
