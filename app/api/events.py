@@ -40,7 +40,7 @@ def post_event() -> Response:
     """Take an OpenLineage event: a run becomes a job, a job alone a declared task, datasets files. 201 where it said anything new."""
     grant = writing_grant()
     experiment = _experiment(grant)
-    document = parse_object(read_body(LIMIT_BYTES))
+    document = parse_object(read_body(LIMIT_BYTES), "The event")
     refuse_secrets(document)
     static = static_event_of(document)
     if static is not None:

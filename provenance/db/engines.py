@@ -16,7 +16,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
-from provenance.errors import UnreachableError
+from provenance.errors import BadInputError, UnreachableError
 
 BUSY_MILLISECONDS = 15_000
 _WRITING_CACHE, _READING_CACHE = 16_384, 8192
@@ -54,14 +54,14 @@ def open_database(url: str) -> Database:
     """Return the engines for `url`; nothing is connected yet.
 
     Raises:
-        UnreachableError: the URL cannot be understood, names a database that is not supported, or one whose packages are not installed.
+        BadInputError: the URL cannot be understood, or names a database that is not supported.
+        UnreachableError: its packages are not installed.
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise UnreachableError(
-            f"{url!r} is no database URL; say sqlite:///FILE or postgresql+psycopg://HOST/NAME."
-        ) from None
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        shown = "…@" + url.rpartition("@")[2] if "@" in url else url  # before it stands a password
+        raise _no_database(f"{shown!r} is no database URL") from None
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(url, parsed.database)
     if parsed.get_backend_name() == "postgresql":
@@ -84,7 +84,12 @@ def open_database(url: str) -> Database:
         event.listen(reading, "checkin", _note_use)
         event.listen(reading, "checkout", partial(_ask_if_idle, reading))
         return Database(reading, writing)
-    raise UnreachableError(f"{parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL.")
+    raise _no_database(f"{parsed.get_backend_name()} is not supported")
+
+
+def _no_database(what: str) -> BadInputError:
+    words = f"{what}; JOBPROV_DATABASE_URL, or --into, is sqlite:///FILE or postgresql+psycopg://HOST/NAME."
+    return BadInputError(words, {"JOBPROV_DATABASE_URL": ["no database URL"]})
 
 
 def _need_psycopg() -> None:

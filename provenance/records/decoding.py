@@ -123,7 +123,7 @@ def decode_record(body: bytes) -> DecodedRecord:
         )
     if (common := _decode_common(body)) is not None:
         return common
-    raw = parse_object(body)
+    raw = parse_object(body, "The record")
     if is_later(raw):
         return DecodedRecord(body, None, referenced_blobs(raw), raw=raw)
     record, repairs = read_typed(raw)

@@ -101,7 +101,7 @@ def read_event(body: bytes) -> ReadEvent:
     Raises:
         BadInputError: it is none; `fields` names what is missing or wrong.
     """
-    return run_event_of(parse_object(body))
+    return run_event_of(parse_object(body, "The event"))
 
 
 def run_event_of(document: dict[str, Any]) -> ReadEvent:

@@ -29,19 +29,22 @@ _PATTERNS = {
 _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in `body`, in UTF-8; refuses duplicate keys, NUL and lone surrogates, NaN, and anything but an object."""
+def parse_object(body: bytes, what: str = "The body") -> dict[str, Any]:
+    """Return the JSON object in `body`, in UTF-8; refuses duplicate keys, NUL and lone surrogates, NaN, and anything but an object.
+
+    `what` it is begins the sentence that tells so.
+    """
     try:
         text = body.decode("utf-8", "surrogatepass")  # of bytes, json.loads guesses: UTF-16 would be kept
         raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
-        raise _too_deep() from None
+        raise _too_deep(what) from None
     except (ValueError, UnicodeDecodeError) as problem:
-        raise RecordError(f"The record is not JSON: {problem}.", {"": [str(problem)]}) from None
+        raise RecordError(f"{what} is not JSON: {problem}.", {"": [str(problem)]}) from None
     if not isinstance(raw, dict):
-        raise RecordError("A record is a JSON object.", {"": ["not an object"]})
+        raise RecordError(f"{what} is no JSON object.", {"": ["not an object"]})
     if body.count(b"[") + body.count(b"{") > MOST_NESTED and _is_deeper(raw, MOST_NESTED):
-        raise _too_deep()
+        raise _too_deep(what)
     if _may_hide_text(body) and (path := unstorable_text(raw, "")) is not None:
         raise RecordError(
             f"The text of {path} holds a NUL or a lone surrogate; escape it.", {path: ["NUL or lone surrogate"]}
@@ -49,8 +52,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return raw
 
 
-def _too_deep() -> RecordError:
-    words = f"The record is nested too deeply: objects and lists may lie {MOST_NESTED} deep in each other."
+def _too_deep(what: str) -> RecordError:
+    words = f"{what} is nested too deeply: objects and lists may lie {MOST_NESTED} deep in each other."
     return RecordError(words, {"": ["nested too deeply"]})
 
 

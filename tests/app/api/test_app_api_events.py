@@ -166,6 +166,16 @@ def test_bad_event_is_answered_by_its_field(client: FlaskClient, document: Any, 
     assert_problem(sent(client, document), 422, field)
 
 
+@pytest.mark.parametrize(
+    ("body", "words"), [(b"{", "The event is not JSON: "), (b"[{}]", "The event is no JSON object.")]
+)
+def test_what_is_no_event_at_all_is_not_called_a_record(client: FlaskClient, body: bytes, words: str) -> None:
+    answer = client.post("/api/v1/lineage?experiment=nova", data=body)
+
+    assert_problem(answer, 422, "")
+    assert answer.get_json()["detail"].startswith(words)
+
+
 def with_dataset(facets: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return an event of each kind about a dataset, by the place of the dataset in it."""
     dataset = {"namespace": "s", "name": "d", "facets": facets}

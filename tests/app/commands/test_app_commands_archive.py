@@ -8,11 +8,12 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from app.cli import jobprov
+from app.cli import exit_code, jobprov
 from app.config import load_settings
 from app.wiring import open_service
 from provenance.db.base import EPOCH
 from provenance.db.engines import open_database
+from provenance.errors import BadInputError
 from provenance.records.decoding import decode_record
 from provenance.services.store_blobs import settle_blob
 from provenance.services.submissions import Submission
@@ -80,6 +81,17 @@ def test_backup_copies_database_and_archive(data: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert (tmp_path / "copy" / "jobprov.db").is_file()
     assert "1 blob (5 B) and 0 documents copied" in done.output
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "postgresql://jobprov:hushhush@db.example.org:port/jobprov", "mysql://db.example.org/jobprov"]
+)
+def test_address_that_is_no_database_s_is_wrong_usage_and_keeps_its_password(data: Path, url: str) -> None:
+    with pytest.raises(BadInputError, match="sqlite:///FILE or postgresql") as problem:
+        run("rebuild-database", "--into", url, "--data", str(data))
+
+    assert exit_code(problem.value) == 2
+    assert "hushhush" not in str(problem.value)
 
 
 def test_rebuild_fills_an_empty_database_and_says_what_is_not_there(data: Path, tmp_path: Path) -> None:

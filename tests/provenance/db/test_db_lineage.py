@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from provenance.db.queries import neighbourhood
 from provenance.db.queries.focus import focus_of
+from provenance.db.queries.shared_inputs import resolve_shared
 from provenance.db.queries.walking import walk_ancestors, walk_descendants
 from provenance.db.queries.whole_walks import met_above, met_below
 from provenance.db.recording import job_rows
@@ -17,6 +18,8 @@ from provenance.lineage.graph import Graph, Omitted
 from provenance.lineage.words import summary
 from provenance.services.show_file import find_file, show_file
 from provenance.services.trace_lineage import list_ancestors, list_descendants, trace_lineage
+
+_SHARED = "SELECT job_id, identity_id, role FROM mentions WHERE role = 'shared'"
 
 
 @contextlib.contextmanager
@@ -361,6 +364,25 @@ def test_shared_input_is_the_newest_that_it_may_be_whichever_was_recorded_first(
     with recorded(production, *(made[number] for number in order), reader) as connection:
         [calib] = [file for file in trace_lineage(connection, "reco").files() if file.name == "calib"]
         assert calib.version == 3
+
+
+def test_shared_input_of_a_crowded_name_is_the_last_that_was_recorded(production: Production) -> None:
+    """Ordering the makers of a name that every job writes would take as long as there are jobs."""
+    made = [job(number, outputs=[file_entry("calib", 1)]) for number in (2, 3, 1)]
+    reader = job(
+        4, inputs=[file_entry("calib", 1, role="shared")], outputs=[file_entry("calib", 1), file_entry("reco", 4)]
+    )
+    production.record(*made, reader)
+    production.write(
+        lambda connection: connection.execute(text("UPDATE files SET is_crowded = TRUE WHERE name = 'calib'"))
+    )
+
+    with production.database.reading.connect() as connection:
+        [(source, _, _, is_sure)] = resolve_shared(connection, connection.execute(text(_SHARED)).all())
+        claims = [row[0] for row in connection.execute(text("SELECT id FROM claims ORDER BY id"))]
+
+    assert is_sure
+    assert source == f"c{claims[0]}"  # its own is the last
 
 
 def test_shared_input_that_finds_no_room_is_no_later_node(production: Production) -> None:
