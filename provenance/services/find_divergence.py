@@ -33,6 +33,7 @@ WHY_ALIKE = {
 
 class _Maker(NamedTuple):
     key: int
+    job_id: str
     stage: str
     recipe: bytes | None
     started_at: datetime
@@ -126,10 +127,10 @@ def _makers(connection: Connection, file: FoundFile) -> dict[int, _Maker]:
     keys = {row.job_id for row in walked if row.job_id is not None}
     keys.add(connection.execute(select(Claim.job_id).where(Claim.id == claim)).scalar_one())
     found: dict[int, _Maker] = {}
-    query = with_stage(select(Job.id, Stage.name, Job.recipe, Job.started_at).select_from(Job))
+    query = with_stage(select(Job.id, Job.uuid, Stage.name, Job.recipe, Job.started_at).select_from(Job))
     for part in chunks(sorted(keys)):
-        for key, stage, recipe, started in connection.execute(query.where(Job.id.in_(part))):
-            found[key] = _Maker(key, stage or "", recipe, started or _LATEST)
+        for key, job_id, stage, recipe, started in connection.execute(query.where(Job.id.in_(part))):
+            found[key] = _Maker(key, job_id, stage or "", recipe, started or _LATEST)
     return found
 
 
@@ -152,7 +153,7 @@ def _unlike(one: list[_Maker], other: list[_Maker]) -> tuple[_Maker | None, _Mak
 def _without(these: list[_Maker], those: list[_Maker]) -> list[_Maker]:
     there = Counter(maker.recipe for maker in those if maker.recipe is not None)
     left = []
-    for maker in sorted(these, key=lambda maker: (maker.started_at, maker.key)):
+    for maker in sorted(these, key=lambda maker: (maker.started_at, maker.job_id)):
         if maker.recipe is not None and there[maker.recipe] > 0:
             there[maker.recipe] -= 1
         else:

@@ -85,3 +85,20 @@ def test_one_content_that_very_many_jobs_made_is_no_long_history(
 
     assert (len(listed["files"]), listed["count"], listed["is_truncated"]) == (5, 1, False)
     assert found["common_jobs"] == 1
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_jobs_that_started_at_one_moment_the_same_is_shown_whichever_was_recorded_first(
+    production: Production, order: int
+) -> None:
+    parts = [made(number, "reco", None, f"r{number}", "plain" if number < 4 else "fancy") for number in range(2, 6)]
+    merges = [
+        {**made(number, "merge", None, name, "join"), "inputs": [part["outputs"][0] for part in these]}
+        for number, name, these in ((6, "m1", parts[:2]), (7, "m2", parts[2:]))
+    ]
+    production.record(*[*parts, *merges][::order])
+
+    with production.database.reading.connect() as connection:
+        found = find_divergence(connection, "m1", "m2")
+
+    assert (found["a"]["job_id"], found["b"]["job_id"]) == (job_id(2), job_id(4))
