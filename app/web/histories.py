@@ -157,7 +157,9 @@ def relation_line(paths: dict[str, Any], common: dict[str, Any]) -> str:
         return f"The {younger} was made from the other, in {counted(ways, 'way')}{more}; the shortest has {jobs}."
     if common["count"]:
         return f"Neither was made from the other; both were made from {counted(common['count'], 'file')}{hubs}."
-    return f"They have nothing in common{hubs}."
+    if common["hub_count"]:
+        return f"Neither was made from the other; all that they share is {counted(common['hub_count'], 'file')} that many jobs read."
+    return "They have nothing in common."
 
 
 def show_orphans() -> Response:

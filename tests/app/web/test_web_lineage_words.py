@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 
 from app.config import load_settings
 from app.factory import create_app
+from app.web.histories import relation_line
 from app.wiring import open_service
 from provenance.records.decoding import decode_record
 from provenance.services.submissions import Submission
@@ -229,3 +230,17 @@ def test_ends_of_a_file_alone_are_a_sentence_and_no_list_of_itself(told: FlaskCl
     for address in ("/leaves/lonely", "/leaves/broken", "/roots/raw"):
         assert "<table>" not in page(told, address)
     assert "<table>" in page(told, "/leaves/caf")
+
+
+@pytest.mark.parametrize(
+    ("count", "hub_count", "words"),
+    [
+        (0, 0, "They have nothing in common."),
+        (0, 1, "Neither was made from the other; all that they share is 1 file that many jobs read."),
+        (2, 1, "Neither was made from the other; both were made from 2 files; 1 file that many jobs read left out."),
+    ],
+)
+def test_files_that_share_only_what_many_jobs_read_have_that_in_common(count: int, hub_count: int, words: str) -> None:
+    nothing = {"older": None, "paths": [], "is_truncated": False}
+
+    assert relation_line(nothing, {"count": count, "hub_count": hub_count}) == words
