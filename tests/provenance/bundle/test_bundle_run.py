@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toy_job import Run, Toy
+from toy_job import CHECKOUT, PROGRAM, WORK, Run, Toy
 
 from provenance.bundle.campaign import make_campaign
 
@@ -376,6 +376,37 @@ def test_program_is_no_word_of_the_shell(toy: Toy, tmp_path: Path, bare: Path, p
 
     assert (without.returncode, found.returncode) == (1, 0)
     assert f"missing: program {program} " in without.stderr
+
+
+@pytest.mark.parametrize("folder", [f"{CHECKOUT}/bin", f"{WORK}/own bin", ""])
+def test_program_that_the_bundle_lays_out_is_found_by_the_path(
+    toy: Toy, tmp_path: Path, dash: Run, folder: str
+) -> None:
+    """`PATH=$checkout/bin:$PATH join.sh`: before anything is laid out it is nowhere, and no need all the same."""
+    toy.record["environment"]["variables"]["PATH"] = f"{folder}:/usr/bin:/bin"
+    toy.record["command"]["steps"][1]["argv"][0] = "join.sh"
+    if folder != f"{CHECKOUT}/bin":
+        script = {"name": "join.sh", "path": f"{folder or WORK}/join.sh", "mode": "0755"}
+        toy.record["scripts"].append(script | {"sha256": toy.blobs.write(PROGRAM)})
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcomes = [dash(bag / "data" / script, out) for script in ("run.sh", "verify.sh")]
+
+    assert [outcome.returncode for outcome in outcomes] == [0, 0], outcomes
+    assert "join.sh" not in re.findall(r"^program\t(\S+)", (bag / "data/NEEDS.tsv").read_text(), re.MULTILINE)
+
+
+def test_interpreter_that_the_bundle_lays_out_is_found_by_the_path(toy: Toy, tmp_path: Path, dash: Run) -> None:
+    toy.record["environment"]["variables"]["PATH"] = f"{WORK}/bin:/usr/bin:/bin"
+    toy.record["command"] |= {"argv": ["bin/run.toy"], "steps": []}
+    texts = {"bin/run.toy": b"#!/usr/bin/env toy-shell\necho done\n", "bin/toy-shell": b'#!/bin/sh\nexec sh "$@"\n'}
+    toy.record["scripts"] = [{"name": path, "path": path, "sha256": toy.blobs.write(texts[path])} for path in texts]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", out)
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert "done" in (out / "run.log").read_text()
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o444])
