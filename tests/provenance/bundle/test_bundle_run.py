@@ -8,12 +8,14 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy_job import CHECKOUT, PROGRAM, WORK, Run, Toy
+from toy_job import CHECKOUT, PROGRAM, WORK, Run, Toy, packed
 
 from provenance.bundle.campaign import make_campaign
+from provenance.bundle.ingredients import Resolution
 
 
 def _lock(folder: Path) -> None:
@@ -265,6 +267,33 @@ def test_job_that_ran_inside_a_checkout_finds_what_lay_around_it(
 
     assert outcome.returncode == 0, outcome.stderr + (out / "run.log").read_text()
     assert (out / "work/out/result.txt").read_bytes().endswith(b"<--name=x>\n")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("folder", ["/scratch/job 17", "/data/toy", "/data/toy/ext", "/data/toy/ext/deep"])
+def test_changed_submodule_lies_in_the_checkout_around_it(
+    toy: Toy, tmp_path: Path, shell: Run, folder: str, order: tuple[int, int]
+) -> None:
+    """It has an entry of its own. What was removed from it is not laid out, though the submodule's commit has it."""
+    named, clean = packed([("gone.txt", 0o100644, b"1"), ("kept.txt", 0o100644, b"1")])
+    changed, own = packed([("kept.txt", 0o100644, b"2"), ("deep/new.txt", 0o100644, b"3")])
+    inner = Resolution(name="ext", path="ext", commit=named, pack_sha256=toy.blobs.write(clean))
+    commit, pack = packed([("ext", 0o160000, named.encode()), ("a.txt", 0o100644, b"0")])
+    outer = Resolution(name="toy-code", commit=commit, pack_sha256=toy.blobs.write(pack), submodules=[inner])
+    entries = [{"name": "toy-code", "checkout": "/data/toy"}, {"name": "ext", "checkout": "/data/toy/ext"}]
+    found = [outer, Resolution(name="ext", commit=changed, pack_sha256=toy.blobs.write(own))]
+    toy.record["software"] = [entries[place] for place in order]
+    toy.resolutions = [replace(found[place], index=index) for index, place in enumerate(order)]
+    line = "cd /data/toy && cat a.txt ext/kept.txt ext/deep/new.txt && ls ext && cd ext/.. && ls a.txt"
+    toy.record["command"] |= {"working_directory": folder, "argv": ["sh", "-c", line], "steps": []}
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", out)
+
+    log = (out / "run.log").read_text()
+    assert outcome.returncode == 0, outcome.stderr + log
+    assert "023deep\n" in log
+    assert "gone.txt" not in log
 
 
 def test_files_used_by_absolute_path_are_served_from_the_bundle(toy: Toy, tmp_path: Path, shell: Run) -> None:
