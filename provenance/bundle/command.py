@@ -220,7 +220,9 @@ def _place_on_path(payload: Payload, program: str) -> Place | None:
     """Where the recorded PATH finds a program that the bundle lays out, as in the `bin` of a checkout; None for an installed one."""
     path = _recorded_path(payload)
     folders = path.split(":") if path else []
-    candidates = [_place_of(payload, f"{folder or '.'}/{program}") for folder in folders]
+    # of other folders a single file may be laid out, which the path of a rerun does not lead to
+    mapped = [folder or "." for folder in folders if not folder.startswith("/") or payload.places.locate(folder)]
+    candidates = [_place_of(payload, f"{folder}/{program}") for folder in mapped]
     return next((place for place in candidates if place in payload.laid_out or _is_provided(payload, place)), None)
 
 

@@ -425,6 +425,19 @@ def test_program_that_the_bundle_lays_out_is_found_by_the_path(
     assert "join.sh" not in re.findall(r"^program\t(\S+)", (bag / "data/NEEDS.tsv").read_text(), re.MULTILINE)
 
 
+def test_program_of_a_folder_that_no_rerun_has_stays_a_need(toy: Toy, tmp_path: Path, dash: Run) -> None:
+    """Its file is kept, and the rest of such a folder is not: the path of a rerun does not lead there."""
+    toy.record["environment"]["variables"]["PATH"] = "/opt/nowhere/bin:/usr/bin:/bin"
+    toy.record["command"] |= {"argv": ["tool.sh"], "steps": []}
+    script = {"name": "tool.sh", "path": "/opt/nowhere/bin/tool.sh", "sha256": toy.blobs.write(b"#!/bin/sh\n")}
+    toy.record["scripts"] = [script]
+
+    outcome = dash(toy.unpack(tmp_path / "bag") / "data/run.sh", "--check")
+
+    assert outcome.returncode == 1
+    assert "missing: program tool.sh" in outcome.stderr
+
+
 def test_interpreter_that_the_bundle_lays_out_is_found_by_the_path(toy: Toy, tmp_path: Path, dash: Run) -> None:
     toy.record["environment"]["variables"]["PATH"] = f"{WORK}/bin:/usr/bin:/bin"
     toy.record["command"] |= {"argv": ["bin/run.toy"], "steps": []}
