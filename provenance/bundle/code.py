@@ -19,10 +19,17 @@ def add_code(payload: Payload) -> None:
     """Write every entry of `software` that is possessed, note the rest as needs, map checkouts to their copies."""
     found = {resolution.index: resolution for resolution in payload.ingredients.resolutions}
     entries = rows(payload.record.get("software"))
-    for index, entry in enumerate(entries):
+    for index, entry in sorted(enumerate(entries), key=lambda each: _depth(each[1], entries)):
         _add_entry(payload, entry, index, found.get(index))
     if not entries and not rows(payload.record.get("scripts")):
         payload.needs.add(1, "code", "", "the record names no software and no script")
+
+
+def _depth(entry: Mapping[str, Any], entries: list[dict[str, Any]]) -> int:
+    """In how many other checkouts this one lies: what lies inside finds its place by what lies outside."""
+    checkout = text(entry.get("checkout"))
+    tops = [text(other.get("checkout")) for other in entries]
+    return sum(1 for top in tops if top and checkout.startswith(f"{top.rstrip('/')}/"))
 
 
 def _add_entry(payload: Payload, entry: Mapping[str, Any], index: int, resolution: Resolution | None) -> None:
@@ -43,7 +50,7 @@ def _add_entry(payload: Payload, entry: Mapping[str, Any], index: int, resolutio
             1, "software", label, "left out: level L0", digest=resolution.pack_sha256 or "", place=resolution.url
         )
         return
-    _add_tree(payload, resolution, name, place)
+    _add_tree(payload, resolution, name, place, _held_inside(payload, entry))
     if resolution.ambiguous:
         why = f"{resolution.ambiguous}; src holds that one"
         payload.needs.add(1, "software", text(entry.get("name")), why, place=resolution.url)
@@ -68,8 +75,25 @@ def _add_source(payload: Payload, entry: Mapping[str, Any], resolution: Resoluti
     _add_tree(payload, resolution, name, None)
 
 
-def _add_tree(payload: Payload, resolution: Resolution, name: str, place: Place | None) -> None:
-    """Write a tree and lay it out, where it has a place; then its submodules, each as a repository of its own that lies inside."""
+def _held_inside(payload: Payload, entry: Mapping[str, Any]) -> frozenset[str]:
+    """Where, inside this checkout, lie others that the record names and the archive holds: changed submodules."""
+    entries, top = rows(payload.record.get("software")), normal(text(entry.get("checkout"))) + "/"
+    held = [found.index for found in payload.ingredients.resolutions if payload.has(found.pack_sha256 or "")]
+    checkouts = [normal(text(entries[index].get("checkout"))) for index in held if index < len(entries)]
+    return frozenset(checkout.removeprefix(top) for checkout in checkouts if checkout.startswith(top))
+
+
+def _add_tree(
+    payload: Payload,
+    resolution: Resolution,
+    name: str,
+    place: Place | None,
+    held_inside: frozenset[str] = frozenset(),
+) -> None:
+    """Write a tree and lay it out, where it has a place; then its submodules, each as a repository of its own that lies inside.
+
+    Submodules that are held inside are laid out by entries of their own.
+    """
     pack = resolution.pack_sha256 or ""
     tree = code_tree(payload.draft, pack, resolution.ran, name=name, top=payload.top)
     payload.draft.add_fragment(tree.fragment)
@@ -90,7 +114,9 @@ def _add_tree(payload: Payload, resolution: Resolution, name: str, place: Place 
         wanted = f"{name}-{path.replace('/', '-')}"
         inner = payload.repository_name(wanted, f"{name}-{commit}", f"{submodule.pack_sha256}:{submodule.ran}")
         _write_git(payload, {"path_in_parent": path}, submodule, inner)
-        _add_tree(payload, submodule, inner, place.below(path) if place is not None else None)
+        below = frozenset(other.removeprefix(f"{path}/") for other in held_inside if other.startswith(f"{path}/"))
+        inside = None if place is None or path in held_inside else place.below(path)
+        _add_tree(payload, submodule, inner, inside, below)
 
 
 def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> None:
@@ -175,8 +201,10 @@ def _checkout_place(payload: Payload, entry: Mapping[str, Any], name: str) -> Pl
         return settled or Place("src", f"/{name}")
     checkout = normal(checkout)
     if work and checkout != work and work.startswith(checkout + "/"):
-        place = Place("src", f"/{name}")
-        payload.layout.insert(0, f"work_inside {place.below(work[len(checkout) + 1 :]).word()}")
+        outside = places.locate(checkout)
+        place = outside or Place("src", f"/{name}")
+        if outside is None:  # else the checkout around this one is where the job ran
+            payload.layout.insert(0, f"work_inside {place.below(work[len(checkout) + 1 :]).word()}")
     else:
         place = places.locate(checkout) or Place("src", f"/{name}")
     places.map(checkout, place)

@@ -206,14 +206,32 @@ def _program_word(payload: Payload, program: str) -> str:
 
 def _is_outside(payload: Payload, program: str) -> bool:
     place = _place_of(payload, program)
-    return place is None or (place not in payload.laid_out and not payload.provides(place))
+    return place not in payload.laid_out and not _is_provided(payload, place)
 
 
 def _place_of(payload: Payload, program: str) -> Place | None:
     if "/" not in program:
-        return None
+        return _place_on_path(payload, program)
     whole = payload.places.absolute(program)
     return payload.places.locate(whole) if whole.startswith("/") else payload.places.settle(program)
+
+
+def _place_on_path(payload: Payload, program: str) -> Place | None:
+    """Where the recorded PATH finds a program that the bundle lays out, as in the `bin` of a checkout; None for an installed one."""
+    path = _recorded_path(payload)
+    folders = path.split(":") if path else []
+    # of other folders a single file may be laid out, which the path of a rerun does not lead to
+    mapped = [folder or "." for folder in folders if not folder.startswith("/") or payload.places.locate(folder)]
+    candidates = [_place_of(payload, f"{folder}/{program}") for folder in mapped]
+    return next((place for place in candidates if place in payload.laid_out or _is_provided(payload, place)), None)
+
+
+def _is_provided(payload: Payload, place: Place | None) -> bool:
+    return place is not None and payload.provides(place)
+
+
+def _recorded_path(payload: Payload) -> str:
+    return text(mapping(mapping(payload.record.get("environment")).get("variables")).get("PATH"))
 
 
 def _scripts_that_ran(payload: Payload, steps: list[Step]) -> set[Place]:
@@ -226,14 +244,16 @@ def _scripts_that_ran(payload: Payload, steps: list[Step]) -> set[Place]:
 
 def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
     """What `run.sh --check` looks for, and the Pythons that verify.sh tries first."""
-    path = text(mapping(mapping(payload.record.get("environment")).get("variables")).get("PATH"))
+    path = _recorded_path(payload)
     wanted: dict[str, str] = {}
     for step in steps:
         program = step.words[0]
         if _is_outside(payload, program) and step.expected not in _NOT_FOUND:
             wanted.setdefault(program, f"step {step.name}")
     for place in sorted(_scripts_that_ran(payload, steps), key=lambda place: (place.variable, place.rest)):
-        wanted.setdefault(payload.shebangs[place], f"interpreter of {place.rest.lstrip('/')}")
+        interpreter = payload.shebangs[place]
+        if "/" in interpreter or _is_outside(payload, interpreter):  # `env` looks a bare name up as the job does
+            wanted.setdefault(interpreter, f"interpreter of {place.rest.lstrip('/')}")
     for program, why in wanted.items():
         payload.needs.add(3, "program", program, why, place="" if "/" in program else path)
     lines = [f"program {quote(program)}" for program in sorted(wanted)]

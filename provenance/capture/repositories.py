@@ -61,6 +61,9 @@ class Repositories:
             self.draft.extend("software", [entry])
             if self.draft.attempt("git checkout " + top, worktree.observe, top, entry, self.draft) is not None:
                 self._unfinished.append((top, entry))
+            if "tree" in entry:
+                for folder in self.draft.attempt("submodules of " + top, worktree.changed_submodules, top) or ():
+                    self.add(folder)
         return self.entries[top]
 
     def _free_name(self, name):

@@ -35,6 +35,17 @@ def observe(top, entry, draft):
     return True
 
 
+def changed_submodules(top):
+    """Return the folders of submodules that hold other than the commit that the index names: the tree of a checkout has no room for it."""
+    if not os.path.exists(os.path.join(top, ".gitmodules")):
+        return []
+    listed = git(
+        top, "status", "--porcelain", "-z", "--ignore-submodules=none", "--untracked-files=all", "--no-renames"
+    )
+    changed = [os.path.join(top, os.fsdecode(item[3:])) for item in listed.split(b"\0") if item[:2] not in (b"", b"??")]
+    return [folder for folder in changed if os.path.exists(os.path.join(folder, ".git"))]
+
+
 def _usable(top, changed, draft):
     """Return the changed paths; untracked data is left out, large other things with a note."""
     paths = []

@@ -117,11 +117,11 @@ def _statement_of(tar: Path) -> dict[str, Any]:
                 if member.name == f"{top}/{_STATEMENT}" and member.size <= _MOST_BYTES:
                     extracted = archive.extractfile(member)
                     statement = json.loads(extracted.read()) if extracted else None
-    except (tarfile.TarError, EOFError, ValueError) as problem:
-        raise BundleError(f"{tar} is no bundle: {problem}.") from None
     except FileNotFoundError:
         raise NotFoundError(f"There is no bundle {tar}; build one: jobprov bundle JOB -o {tar.name}.") from None
-    if statement is None or not isinstance(statement.get("subject"), list):
+    except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError) as problem:
+        raise BundleError(f"{tar} is no bundle: {problem}.") from None
+    if not isinstance(statement, dict) or not isinstance(statement.get("subject"), list):
         raise BundleError(
             f"{tar} holds no statement (prov/statement.json): it is no bundle, or one of specification 0."
         )

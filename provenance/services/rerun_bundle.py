@@ -100,7 +100,7 @@ def unpack(tar: Path | BinaryIO, into: Path) -> Path:
         try:
             with tarfile.open(fileobj=tar, mode="r|") as archive:
                 digests = _write_members(archive, into)
-        except (tarfile.TarError, EOFError, UnicodeError) as error:
+        except (tarfile.TarError, EOFError, UnicodeError, RecursionError) as error:  # the last: of headers without end
             raise BundleError(f"This is no whole tar ({error}); get the bundle again.") from error
         except OSError as error:
             raise BundleError(f"The bundle cannot be unpacked into {into} ({error}); give another folder.") from error

@@ -75,6 +75,9 @@ def test_wrong_files_are_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "no.tar").write_text("no tar")
     with tarfile.open(tmp_path / "empty.tar", "w"):
         pass
+    endless = tarfile.TarInfo("x")
+    endless.type = tarfile.GNUTYPE_LONGNAME
+    (tmp_path / "endless.tar").write_bytes(endless.tobuf(tarfile.USTAR_FORMAT) * 3000)
 
     with pytest.raises(BadInputError, match="never overwritten"):
         run("attest", "--new-key", str(folder / "key"))
@@ -82,7 +85,7 @@ def test_wrong_files_are_named(folder: Path, tmp_path: Path) -> None:
         run("attest", str(folder / "good.tar"))
     with pytest.raises(BadInputError, match="private key"):
         run("attest", str(folder / "good.tar"), "--key", str(folder / "key.pub"))
-    for name in ("no.tar", "empty.tar"):
+    for name in ("no.tar", "empty.tar", "endless.tar"):
         with pytest.raises(BundleError, match=name):
             run("attest", str(tmp_path / name), "--key", str(folder / "key"))
 

@@ -8,12 +8,14 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy_job import Run, Toy
+from toy_job import CHECKOUT, PROGRAM, WORK, Run, Toy, packed
 
 from provenance.bundle.campaign import make_campaign
+from provenance.bundle.ingredients import Resolution
 
 
 def _lock(folder: Path) -> None:
@@ -267,6 +269,33 @@ def test_job_that_ran_inside_a_checkout_finds_what_lay_around_it(
     assert (out / "work/out/result.txt").read_bytes().endswith(b"<--name=x>\n")
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("folder", ["/scratch/job 17", "/data/toy", "/data/toy/ext", "/data/toy/ext/deep"])
+def test_changed_submodule_lies_in_the_checkout_around_it(
+    toy: Toy, tmp_path: Path, shell: Run, folder: str, order: tuple[int, int]
+) -> None:
+    """It has an entry of its own. What was removed from it is not laid out, though the submodule's commit has it."""
+    named, clean = packed([("gone.txt", 0o100644, b"1"), ("kept.txt", 0o100644, b"1")])
+    changed, own = packed([("kept.txt", 0o100644, b"2"), ("deep/new.txt", 0o100644, b"3")])
+    inner = Resolution(name="ext", path="ext", commit=named, pack_sha256=toy.blobs.write(clean))
+    commit, pack = packed([("ext", 0o160000, named.encode()), ("a.txt", 0o100644, b"0")])
+    outer = Resolution(name="toy-code", commit=commit, pack_sha256=toy.blobs.write(pack), submodules=[inner])
+    entries = [{"name": "toy-code", "checkout": "/data/toy"}, {"name": "ext", "checkout": "/data/toy/ext"}]
+    found = [outer, Resolution(name="ext", commit=changed, pack_sha256=toy.blobs.write(own))]
+    toy.record["software"] = [entries[place] for place in order]
+    toy.resolutions = [replace(found[place], index=index) for index, place in enumerate(order)]
+    line = "cd /data/toy && cat a.txt ext/kept.txt ext/deep/new.txt && ls ext && cd ext/.. && ls a.txt"
+    toy.record["command"] |= {"working_directory": folder, "argv": ["sh", "-c", line], "steps": []}
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", out)
+
+    log = (out / "run.log").read_text()
+    assert outcome.returncode == 0, outcome.stderr + log
+    assert "023deep\n" in log
+    assert "gone.txt" not in log
+
+
 def test_files_used_by_absolute_path_are_served_from_the_bundle(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.record["inputs"][0]["path"] = "/pnfs/toy/raw/a.txt"
     toy.record["outputs"][0]["path"] = "/pnfs/toy/out/result.txt"
@@ -376,6 +405,50 @@ def test_program_is_no_word_of_the_shell(toy: Toy, tmp_path: Path, bare: Path, p
 
     assert (without.returncode, found.returncode) == (1, 0)
     assert f"missing: program {program} " in without.stderr
+
+
+@pytest.mark.parametrize("folder", [f"{CHECKOUT}/bin", f"{WORK}/own bin", ""])
+def test_program_that_the_bundle_lays_out_is_found_by_the_path(
+    toy: Toy, tmp_path: Path, dash: Run, folder: str
+) -> None:
+    """`PATH=$checkout/bin:$PATH join.sh`: before anything is laid out it is nowhere, and no need all the same."""
+    toy.record["environment"]["variables"]["PATH"] = f"{folder}:/usr/bin:/bin"
+    toy.record["command"]["steps"][1]["argv"][0] = "join.sh"
+    if folder != f"{CHECKOUT}/bin":
+        script = {"name": "join.sh", "path": f"{folder or WORK}/join.sh", "mode": "0755"}
+        toy.record["scripts"].append(script | {"sha256": toy.blobs.write(PROGRAM)})
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcomes = [dash(bag / "data" / script, out) for script in ("run.sh", "verify.sh")]
+
+    assert [outcome.returncode for outcome in outcomes] == [0, 0], outcomes
+    assert "join.sh" not in re.findall(r"^program\t(\S+)", (bag / "data/NEEDS.tsv").read_text(), re.MULTILINE)
+
+
+def test_program_of_a_folder_that_no_rerun_has_stays_a_need(toy: Toy, tmp_path: Path, dash: Run) -> None:
+    """Its file is kept, and the rest of such a folder is not: the path of a rerun does not lead there."""
+    toy.record["environment"]["variables"]["PATH"] = "/opt/nowhere/bin:/usr/bin:/bin"
+    toy.record["command"] |= {"argv": ["tool.sh"], "steps": []}
+    script = {"name": "tool.sh", "path": "/opt/nowhere/bin/tool.sh", "sha256": toy.blobs.write(b"#!/bin/sh\n")}
+    toy.record["scripts"] = [script]
+
+    outcome = dash(toy.unpack(tmp_path / "bag") / "data/run.sh", "--check")
+
+    assert outcome.returncode == 1
+    assert "missing: program tool.sh" in outcome.stderr
+
+
+def test_interpreter_that_the_bundle_lays_out_is_found_by_the_path(toy: Toy, tmp_path: Path, dash: Run) -> None:
+    toy.record["environment"]["variables"]["PATH"] = f"{WORK}/bin:/usr/bin:/bin"
+    toy.record["command"] |= {"argv": ["bin/run.toy"], "steps": []}
+    texts = {"bin/run.toy": b"#!/usr/bin/env toy-shell\necho done\n", "bin/toy-shell": b'#!/bin/sh\nexec sh "$@"\n'}
+    toy.record["scripts"] = [{"name": path, "path": path, "sha256": toy.blobs.write(texts[path])} for path in texts]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", out)
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert "done" in (out / "run.log").read_text()
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o444])

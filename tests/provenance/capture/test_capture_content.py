@@ -141,6 +141,24 @@ def test_commit_that_no_remote_has_travels_with_the_record(runner: Runner, check
     assert software["is_dirty"] is False
 
 
+def test_changed_submodule_is_recorded_as_a_checkout_of_its_own(runner: Runner, checkout: Path, tmp_path: Path) -> None:
+    """The tree of the checkout around it names its commit alone, so that the changes were lost and the job graded as whole."""
+    for name in ("ext", "same"):
+        subprocess.run([*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(tmp_path / name)], check=True)
+        git(checkout, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / name), name)
+    git(checkout, "commit", "-q", "-m", "submodules")
+    (checkout / "ext" / "fcl" / "base.fcl").write_text("a: 7\n")
+
+    run_in_checkout(runner, checkout)
+
+    record, blobs = only_entry(runner)
+    outer, inner = record["software"]
+    assert outer["is_dirty"] is False
+    assert inner["checkout"] == str(checkout / "ext")
+    assert inner["is_dirty"] is True
+    assert b"+a: 7" in blobs[inner["dirty_patch_sha256"]]
+
+
 def test_dirty_tree_on_a_commit_that_no_remote_has_travels_with_both(
     runner: Runner, checkout: Path, tmp_path: Path
 ) -> None:

@@ -219,6 +219,18 @@ def test_extended_headers_are_refused(toy: Toy, tmp_path: Path) -> None:
         unpack(io.BytesIO(tar_of(entries, tarfile.PAX_FORMAT)), tmp_path / "bundle")
 
 
+def test_headers_without_end_are_refused(toy: Toy, tmp_path: Path) -> None:
+    """Each says that the next header belongs to the same member; the reader calls itself for every one."""
+    long_name = tarfile.TarInfo("././@LongLink")
+    long_name.type, long_name.size = tarfile.GNUTYPE_LONGNAME, 4
+    header = long_name.tobuf(tarfile.USTAR_FORMAT) + b"abc\0".ljust(512, b"\0")
+
+    with pytest.raises(BundleError):
+        unpack(io.BytesIO(header * 3000 + toy.tar_bytes()), tmp_path / "bundle")
+
+    assert not (tmp_path / "bundle").exists()
+
+
 @pytest.mark.parametrize(
     "damage",
     [lambda data: data[:3000], lambda _data: b"no tar at all" * 1000, lambda data: data[:-20480], lambda _data: b""],
