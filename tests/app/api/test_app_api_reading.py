@@ -233,6 +233,15 @@ def test_sighting_joins_a_file_to_the_job_that_made_it(recorded: FlaskClient) ->
     assert_problem(recorded.post("/api/v1/files", json={"name": "x"}), 422, "experiment")
 
 
+def test_search_finds_no_campaign_that_its_last_task_left(recorded: FlaskClient) -> None:
+    """The hit led to a page that said nobody names the campaign."""
+    for campaign in ("mistyped", "meant"):
+        recorded.put("/api/v1/tasks/moved", json={"experiment": "nova", "campaign": campaign, "stage": "gen"})
+
+    assert read(recorded, "/search?q=mistyped")["hits"] == []
+    assert [hit["url"] for hit in read(recorded, "/search?q=meant")["hits"]] == ["/campaigns/nova/meant"]
+
+
 def test_search_finds_what_a_name_could_mean(recorded: FlaskClient) -> None:
     assert any(hit["text"] == "a.root" for hit in read(recorded, "/search?q=a.root")["hits"])
     assert_problem(recorded.get("/api/v1/search"), 422, "q")
