@@ -90,7 +90,8 @@ def test_list_that_is_cut_says_so(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("orphans", "--experiment", "nosuch"), ("recipes", "--experiment", "nosuch"), ("impact", "--site", "nosuch")]
+    "words",
+    [("orphans", "--experiment", "nosuch"), ("recipes", "--experiment", "nosuch"), ("impact", "--site", "nosuch")],
 )
 def test_nothing_of_a_name_that_nobody_knows_is_no_good_news(address: str, words: tuple[str, ...]) -> None:
     assert "spelt as it is recorded" in typed(address, *words).output
