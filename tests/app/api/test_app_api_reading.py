@@ -233,6 +233,16 @@ def test_sighting_joins_a_file_to_the_job_that_made_it(recorded: FlaskClient) ->
     assert_problem(recorded.post("/api/v1/files", json={"name": "x"}), 422, "experiment")
 
 
+def test_plain_list_names_a_file_that_two_jobs_made_once(recorded: FlaskClient) -> None:
+    """The next stage took each line for an input."""
+    for number in (31, 32):
+        job = numbered(number, task={"task_id": "twice", "unit": "a"}, inputs=[], outputs=[{"name": "twice.root"}])
+        assert recorded.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+
+    assert len(read(recorded, "/tasks/twice/ready")["files"]) == 2
+    assert recorded.get("/api/v1/tasks/twice/ready?format=plain").text == "twice.root\n"
+
+
 def test_search_finds_no_campaign_that_its_last_task_left(recorded: FlaskClient) -> None:
     """The hit led to a page that said nobody names the campaign."""
     for campaign in ("mistyped", "meant"):
