@@ -346,6 +346,16 @@ def test_rows_come_as_csv_in_which_no_cell_is_a_formula(pages: FlaskClient) -> N
     assert _cell(-3) == -3
 
 
+def test_code_in_csv_is_what_ran_and_no_exit_code(pages: FlaskClient) -> None:
+    """The job's exit has a member of that name too."""
+    rows = csv.DictReader(pages.get("/jobs?format=csv&experiment=toyexp").text.splitlines())
+    jobs = pages.get("/api/v1/jobs?experiment=toyexp").get_json()["jobs"]
+
+    told = [(row["job_id"], row["code"], row["exit_code"]) for row in rows]
+    exits = ["" if job["exit"]["code"] is None else str(job["exit"]["code"]) for job in jobs]
+    assert told == [(job["job_id"], job["code"] or "", ended) for job, ended in zip(jobs, exits, strict=True)]
+
+
 def test_lists_lead_on_to_older_jobs_without_loss(pages: FlaskClient) -> None:
     seen: list[str] = []
     address: str | None = "/jobs?limit=5"
