@@ -112,7 +112,7 @@ def put_policies(experiment: str) -> Response:
     return get_policies(experiment)
 
 
-@section.call("GET", "/retry-policies/<experiment>", answers={200: OBJECT}, errors=(401, 422))
+@section.call("GET", "/retry-policies/<experiment>", answers={200: OBJECT}, errors=(401, 404, 422))
 def get_policies(experiment: str) -> Response:
     """Return what an experiment has tried again without asking: `{stages: {stage: policy}}`."""
     check_reading()

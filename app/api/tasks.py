@@ -176,7 +176,7 @@ def get_ready(task_id: str) -> Response:
         ready = list_ready(connection, task, **query)
     if form == "json":
         return json_answer(ready)
-    return text_answer(file["name"] for file in ready["files"])
+    return text_answer(dict.fromkeys(file["name"] for file in ready["files"]))
 
 
 @section.call(

@@ -86,9 +86,14 @@ def orphans(*, limit: int, isolated: bool, unread: bool, url: str | None, as_jso
     found = list(islice(client_for(url).orphans(isolated=isolated, unread=unread, **query), limit + 1))
     rows, is_more = found[:limit], len(found) > limit
     shown = [{**row, "uses": use_words(row)} for row in rows]
-    text = table(shown, {"name": "FILE", "experiment": "EXPERIMENT", "uses": "USE"}) if rows else "There is none."
+    text = table(shown, {"name": "FILE", "experiment": "EXPERIMENT", "uses": "USE"}) if rows else _none(query)
     text += "\nThere are more: --limit." if is_more else ""
     emit({"files": rows, "is_truncated": is_more}, text, as_json=as_json)
+
+
+def _none(query: dict[str, Any]) -> str:
+    is_named = query["experiment"] is not None or query["namespace"] is not None
+    return "There is none, or a name is not spelt as it is recorded." if is_named else "There is none."
 
 
 @click.command()

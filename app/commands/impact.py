@@ -59,6 +59,8 @@ def impact(*, form: str, direct: bool, url: str | None, as_json: bool, **query: 
 
 
 def _impact_text(found: dict[str, Any]) -> str:
+    if not found["jobs"]:
+        return "No job was found: none ran so, or a name is not spelt as it is recorded."
     if found["made"] is None:
         return f"{counted(found['jobs'], 'job')}: too many to follow what was made from their files. Narrow them down."
     return (

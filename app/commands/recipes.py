@@ -28,7 +28,9 @@ def recipes(*, recipe_id: str | None, experiment: str | None, url: str | None, a
         emit(recipe, _recipe_text(recipe), as_json=as_json)
         sys.exit(1 if recipe["is_divergent"] else 0)
     found = list(client.recipes(experiment=experiment))
-    emit({"recipes": found}, _list_text(found), as_json=as_json)
+    none = "No recipe has more than one result"
+    none += "." if experiment is None else ", or the experiment's name is not spelt as it is recorded."
+    emit({"recipes": found}, _list_text(found) or none, as_json=as_json)
     sys.exit(1 if found else 0)
 
 
@@ -38,7 +40,7 @@ def _list_text(found: list[dict[str, Any]]) -> str:
         results = [row for row in recipe["results"] if row["result_id"]]
         stage = results[0]["example"]["task"]["stage"] or "no stage"
         lines.append(f"{recipe['recipe_id']}  {stage}: {counted(recipe['job_count'], 'job')}, {len(results)} results")
-    return "\n".join(lines) or "No recipe has more than one result."
+    return "\n".join(lines)
 
 
 def _recipe_text(recipe: dict[str, Any]) -> str:

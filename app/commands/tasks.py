@@ -60,7 +60,7 @@ def ready(*, task_id: str, form: str, experiment: str | None, url: str | None, a
     found = list(client_for(url).ready_files(task_id, experiment=experiment))
     rows = [{**file, "size": size(file["size_bytes"])} for file in found]
     columns = {"name": "FILE", "size": "SIZE", "event_count": "EVENTS", "failed_attempts": "FAILED ATTEMPTS"}
-    text = "\n".join(file["name"] for file in found) if form == "plain" else table(rows, columns)
+    text = "\n".join(dict.fromkeys(file["name"] for file in found)) if form == "plain" else table(rows, columns)
     emit({"files": found}, text, as_json=as_json)
 
 

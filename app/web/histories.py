@@ -173,27 +173,27 @@ def show_orphans() -> Response:
     }
     with get_service().reading() as connection:
         found = list_orphans(connection, **query, limit=_ROWS, cursor=asked("cursor"))
+    filters = {name: query[name] for name in ("experiment", "namespace") if query[name]}
     words = {name: "true" if value is True else value or "" for name, value in query.items()}
     return answer(
         "orphans.html",
         twin=address("/lineage/orphans", {**words, "cursor": asked("cursor") or ""}),
-        first_line=orphans_line(len(found["files"]), is_more=found["next"] is not None),
-        filters={name: query[name] for name in ("experiment", "namespace") if query[name]},
+        first_line=orphans_line(len(found["files"]), is_more=found["next"] is not None, is_filtered=bool(filters)),
+        filters=filters,
         only=only,
         use_words=use_words,
         **_shown(found),
     )
 
 
-def orphans_line(count: int, *, is_more: bool) -> str:
+def orphans_line(count: int, *, is_more: bool, is_filtered: bool = False) -> str:
     """Return how many files of the page nobody made, in words."""
     if is_more:
         return f"No recorded job made these {counted(count, 'file')}, and there may be more."
-    return (
-        f"No recorded job made these {counted(count, 'file')}."
-        if count
-        else "A recorded job made every file that is named here."
-    )
+    if count:
+        return f"No recorded job made these {counted(count, 'file')}."
+    unless = ", or a name is not spelt as it is recorded" if is_filtered else ""
+    return f"A recorded job made every file that is named here{unless}."
 
 
 def _ask(question: Any, name: str, **how: Any) -> dict[str, Any]:

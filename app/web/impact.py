@@ -67,6 +67,8 @@ def impact_line(found: dict[str, Any] | None, *, of_file: bool = False, is_direc
         return f"{counted(found['jobs'], 'job')}: too many to follow what was made from their files. Narrow them down."
     if of_file:
         return impact_words(found, is_direct=is_direct)
+    if not found["jobs"]:
+        return "No job was found: none ran so, or a name is not spelt as it is recorded."
     made = f"{counted(found['jobs'], 'job')} made {counted(found['made'], 'file')}"
     more = f"; {counted(found['touched'], 'file')} of {counted(found['touched_jobs'], 'job')} are touched in all"
     return f"{made}{more if found['touched'] > found['made'] else ''}."

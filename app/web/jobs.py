@@ -148,4 +148,4 @@ def _csv(jobs: list[dict[str, Any]]) -> Response:
 
 def _flat(job: dict[str, Any]) -> dict[str, Any]:
     parts = {**job["task"], **job["host"], **job["resources"], **job["exit"]}
-    return {**job, **parts, "exit_code": job["exit"]["code"]}
+    return {**parts, **job, "exit_code": job["exit"]["code"]}  # `code` of a job is what ran, that of its exit a number

@@ -20,7 +20,9 @@ def text(words: str) -> fields.String:
 def moment(words: str) -> fields.AwareDateTime:
     """Return a parameter that is a time; one without a zone is UTC."""
     limits = validate.Range(min=_FIRST, max=_LAST, error="outside the years 1970 to 2199")
-    return fields.AwareDateTime(format="iso", default_timezone=UTC, validate=limits, metadata={"description": words})
+    found = fields.AwareDateTime(format="iso", default_timezone=UTC, validate=limits, metadata={"description": words})
+    found.error_messages["invalid"] = "no time; write 2026-11-24 or 2026-11-24T16:00:00Z"
+    return found
 
 
 def number(least: int, most: int, words: str) -> fields.Integer:

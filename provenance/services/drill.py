@@ -22,12 +22,13 @@ from archive.errors import ArchiveError, ArchiveUnreachableError
 from provenance.db.engines import Database
 from provenance.db.queries.reproduction import Candidate, least_recently_drilled, never_drilled
 from provenance.db.writer import Writer
-from provenance.errors import BundleError, ProvenanceError
+from provenance.errors import BundleError, NotFoundError, ProvenanceError
 from provenance.records.recipes import recipe_text
 from provenance.services.build_bundle import Blobs, build_bundle
 from provenance.services.isolation import Isolation
 from provenance.services.post_verdict import post_verdict
 from provenance.services.rerun_bundle import RerunResult, rerun, unpack
+from provenance.services.samples import is_recorded
 
 _AT_ONCE = 20
 _UNPACKED = 3  # times the bundle: its tar, what it holds, what is laid out for the job
@@ -93,9 +94,14 @@ def drill(
         report: is told each as it ends.
 
     Raises:
+        NotFoundError: no such experiment is recorded.
         OSError: the folder cannot be written.
         ArchiveUnreachableError: the archive does not answer.
     """
+    if experiment is not None:
+        with parts.database.reading.connect() as connection:
+            if not is_recorded(connection, experiment):
+                raise NotFoundError(f"No experiment {experiment} is recorded.")
     parts.folder.mkdir(parents=True, exist_ok=True)
     with _locked(parts.folder / "lock") as is_mine:
         if not is_mine:

@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from provenance.db.keys import KnownKeys
+from provenance.db.queries.catalogs import units_in_catalog
 from provenance.db.queries.orders import OrderRow, last_attempt, orders_of_task
 from provenance.db.queries.retries import Attempt, attempts_of_task, attempts_of_units
 from provenance.db.queries.tasks import FoundTask, find_tasks
@@ -131,7 +132,10 @@ def units_of(connection: Connection, experiment: str, jobs: Sequence[str]) -> li
 
 
 def _attempts(connection: Connection, body: RetryBody) -> list[Attempt]:
-    """Return the attempts asked about: each job of a selection, or the last attempt of each unit of a task that is not done."""
+    """Return the attempts asked about: each job of a selection, or the last attempt of each unit of a task that is not done.
+
+    Of a unit that the catalog has an output of, a try would make a second one.
+    """
     if body.jobs:
         found = attempts_of_units(connection, body.experiment, body.jobs)
         lacking = sorted(set(body.jobs) - {attempt.job_id for attempt in found})
@@ -145,7 +149,7 @@ def _attempts(connection: Connection, body: RetryBody) -> list[Attempt]:
             f"No task {body.task_id} of experiment {body.experiment} was declared, and no job names it."
         )
     last: dict[str, Attempt] = {}
-    done = set()
+    done: set[str | None] = {*units_in_catalog(connection, [tasks[0].key])[tasks[0].key]}
     for attempt in attempts_of_task(connection, tasks[0].key):
         if attempt.unit:
             last[attempt.unit] = attempt

@@ -14,9 +14,11 @@ from provenance.db.inserting import insert_rows
 from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Experiment, RetryPolicyRow
+from provenance.errors import NotFoundError
 from provenance.launchers.workflow import RetryPolicy
 from provenance.records.documents import check_experiment_name, read_document
 from provenance.services.ledger import NewEntry, append_document
+from provenance.services.samples import is_recorded
 
 ANY_STAGE = "*"
 _DEFAULT = RetryPolicy()
@@ -84,6 +86,12 @@ def policy_of(policies: dict[str, RetryPolicy], stage: str | None) -> RetryPolic
 
 
 def show_policies(connection: Connection, experiment: str) -> dict[str, Any]:
-    """Return the policies of an experiment in the words of the HTTP interface: `{experiment, stages}`."""
+    """Return the policies of an experiment in the words of the HTTP interface: `{experiment, stages}`.
+
+    Raises:
+        NotFoundError: no such experiment is recorded.
+    """
+    if not is_recorded(connection, experiment):
+        raise NotFoundError(f"No experiment {experiment} is recorded.")
     policies = read_policies(connection, experiment)
     return {"experiment": experiment, "stages": {stage: msgspec.to_builtins(each) for stage, each in policies.items()}}

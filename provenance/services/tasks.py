@@ -46,7 +46,8 @@ def find_task(connection: Connection, task_id: str, *, experiment: str | None = 
     """
     found = find_tasks(connection, task_id, experiment)
     if not found:
-        raise NotFoundError(f"No task {task_id} was declared, and no job names it.")
+        of = f" of experiment {experiment}" if experiment is not None else ""
+        raise NotFoundError(f"No task {task_id}{of} was declared, and no job names it.")
     if len(found) > 1:
         choices = [(task.experiment, "") for task in found]
         raise AmbiguousError(f"Several experiments have a task {task_id}; say which with experiment=.", choices)

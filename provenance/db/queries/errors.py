@@ -28,10 +28,12 @@ _IS_OVER = Job.state != STATES.index("running")
 _AT: ColumnElement[datetime] = func.coalesce(Job.ended_at, Job.received_at)
 _DAY = timedelta(days=1)
 
+# '' is what was not said, of a place as of a stage that is told in part.
+_SITE = func.nullif(Host.site, "")
 _COLUMNS: dict[str, Any] = {
-    "stage": Stage.name,
-    "site": Host.site,
-    "host": Host.hostname,
+    "stage": func.nullif(Stage.name, ""),
+    "site": _SITE,
+    "host": func.nullif(Host.hostname, ""),
     "version": Job.software_set_id,
 }
 _ALONE: dict[str, Any] = {
@@ -90,7 +92,7 @@ def cause_rows(
     if facet in _ALONE:
         cause = (literal_column("NULL"),) * len(cause)
     columns = (
-        by, *cause, func.count(), func.count(Job.host_id.distinct()), func.count(Host.site.distinct()),
+        by, *cause, func.count(), func.count(Job.host_id.distinct()), func.count(_SITE.distinct()),
         _count(today), _count(yesterday), func.min(_AT), func.max(_AT), func.max(Job.id),
     )  # fmt: skip
     query = select(*columns).select_from(Job).outerjoin(Host, Host.id == Job.host_id).where(*job_conditions(filters))

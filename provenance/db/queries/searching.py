@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, LargeBinary, func, select, type_coerce
+from sqlalchemy import Connection, LargeBinary, exists, func, select, type_coerce
 
 from provenance.db.queries.named_files import is_named
 from provenance.db.queries.node_facts import file_url, job_url
@@ -76,11 +76,11 @@ def tasks_named(connection: Connection, text: str, most: int) -> list[dict[str, 
 
 
 def campaigns_named(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:
-    """Return campaigns whose name begins so."""
+    """Return campaigns whose name begins so and that a task belongs to; of others nothing is left but the name."""
     query = (
         select(Stage.campaign, Experiment.name)
         .join(Experiment, Experiment.id == Stage.experiment_id)
-        .where(begins(Stage.campaign, text))
+        .where(begins(Stage.campaign, text), exists().where(TaskRow.stage_id == Stage.id))
         .distinct()
         .order_by(Stage.campaign)
         .limit(most)

@@ -97,3 +97,10 @@ def test_a_workflow_whose_tasks_could_not_be_declared_is_refused(
     text = f'name = "w"\nexperiment = "nova"\ncampaign = "{campaign}"\n{stage}'
 
     assert_problem(client.put("/api/v1/workflows/w", json={"text": text, "files": {}}), 422, field)
+
+
+def test_an_experiment_that_nobody_knows_has_no_policies(client: FlaskClient) -> None:
+    """The default read as if it were declared for the misspelt name."""
+    assert_problem(client.get("/api/v1/retry-policies/nobody"), 404)
+    put(client, failed(1))
+    assert client.get("/api/v1/retry-policies/nova").get_json()["stages"].keys() == {"*"}

@@ -233,6 +233,39 @@ def test_sighting_joins_a_file_to_the_job_that_made_it(recorded: FlaskClient) ->
     assert_problem(recorded.post("/api/v1/files", json={"name": "x"}), 422, "experiment")
 
 
+def test_what_is_no_time_is_refused_with_words_that_are_one(recorded: FlaskClient) -> None:
+    refused = recorded.get("/api/v1/jobs?started_after=yesterday")
+
+    assert_problem(refused, 422, "started_after")
+    example = refused.get_json()["detail"].rpartition(" or ")[2].removesuffix(".")
+    assert recorded.get(f"/api/v1/jobs?started_after={example}").status_code == 200
+
+
+def test_a_task_that_another_experiment_has_is_not_said_to_be_unknown(recorded: FlaskClient) -> None:
+    detail = recorded.get("/api/v1/tasks/t1?experiment=nobody").get_json()["detail"]
+
+    assert detail == "No task t1 of experiment nobody was declared, and no job names it."
+
+
+def test_plain_list_names_a_file_that_two_jobs_made_once(recorded: FlaskClient) -> None:
+    """The next stage took each line for an input."""
+    for number in (31, 32):
+        job = numbered(number, task={"task_id": "twice", "unit": "a"}, inputs=[], outputs=[{"name": "twice.root"}])
+        assert recorded.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+
+    assert len(read(recorded, "/tasks/twice/ready")["files"]) == 2
+    assert recorded.get("/api/v1/tasks/twice/ready?format=plain").text == "twice.root\n"
+
+
+def test_search_finds_no_campaign_that_its_last_task_left(recorded: FlaskClient) -> None:
+    """The hit led to a page that said nobody names the campaign."""
+    for campaign in ("mistyped", "meant"):
+        recorded.put("/api/v1/tasks/moved", json={"experiment": "nova", "campaign": campaign, "stage": "gen"})
+
+    assert read(recorded, "/search?q=mistyped")["hits"] == []
+    assert [hit["url"] for hit in read(recorded, "/search?q=meant")["hits"]] == ["/campaigns/nova/meant"]
+
+
 def test_search_finds_what_a_name_could_mean(recorded: FlaskClient) -> None:
     assert any(hit["text"] == "a.root" for hit in read(recorded, "/search?q=a.root")["hits"])
     assert_problem(recorded.get("/api/v1/search"), 422, "q")

@@ -10,6 +10,7 @@ from recorded_sample import BAD, GOOD, make_repository, record_sample
 from app.cli import jobprov
 from app.config import load_settings
 from app.wiring import open_service
+from provenance.errors import NotFoundError
 from provenance.services.build_bundle import build_bundle
 from provenance.services.work import Parts
 
@@ -43,6 +44,11 @@ def test_drill_says_of_each_job_how_it_compared(data: Path) -> None:
         BAD: "R1=",
     }
     assert json.loads(again.stdout) == {"is_busy": False, "jobs": []}
+
+
+def test_drill_of_an_experiment_that_nobody_knows_is_not_done(data: Path) -> None:
+    with pytest.raises(NotFoundError, match="No experiment nosuch is recorded"):
+        run("drill", "--data", str(data / "var"), "--experiment", "nosuch")
 
 
 def test_rerun_answers_programs_with_one_document(data: Path, tmp_path: Path) -> None:

@@ -89,6 +89,14 @@ def test_list_that_is_cut_says_so(address: str) -> None:
     assert "There are more: --limit." in typed(address, "orphans", "--limit", "1").output
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("orphans", "--experiment", "nosuch"), ("recipes", "--experiment", "nosuch"), ("impact", "--site", "nosuch")],
+)
+def test_nothing_of_a_name_that_nobody_knows_is_no_good_news(address: str, words: tuple[str, ...]) -> None:
+    assert "spelt as it is recorded" in typed(address, *words).output
+
+
 def test_choices_are_told_as_what_to_type() -> None:
     file = AmbiguousError(
         "Two.", [], [{"experiment": "nova", "namespace": ""}, {"experiment": "nova", "namespace": "a b"}]

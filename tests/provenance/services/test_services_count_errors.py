@@ -87,6 +87,18 @@ def test_causes_are_split_by_a_facet(production: Production, facet: str, parts: 
     assert {(cause["by"], cause["count"]) for cause in counted(production, by=facet)["causes"]} == parts
 
 
+@pytest.mark.parametrize("facet", ["site", "stage"])
+def test_what_is_not_said_is_one_part_and_no_place(production: Production, facet: str) -> None:
+    """A host without a site is kept as one of site '', a job without a host has none at all."""
+    mcd = {"task_id": "t3", "campaign": "mcd"}
+    production.record(failed(81, 3, task=mcd, host={"hostname": "alone"}), failed(82, 3, task=None, host=None))
+
+    found = counted(production, by=facet)["causes"]
+
+    assert [(cause["count"], cause["sites"]) for cause in found if cause["by"] is None] == [(2, 0)]
+    assert "" not in {cause["by"] for cause in found}
+
+
 def test_only_jobs_that_pass_the_filters_count(production: Production) -> None:
     found = counted(production, JobFilters(campaign="mcc"))
 

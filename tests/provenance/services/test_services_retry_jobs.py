@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 from production_samples import MOMENT, Production, digest, job, job_id
+from sqlalchemy import Connection, insert
 
+from provenance.db.queries.tasks import find_tasks
+from provenance.db.tables import CatalogFileRow, CatalogOutput
 from provenance.errors import BadInputError, ConflictError, NotFoundError
 from provenance.services.orders import (
     EndedOrder,
@@ -85,6 +88,21 @@ def test_a_unit_that_is_done_is_not_offered_where_a_twin_of_its_job_failed_later
     shown = choose(tried, task_id="t1")
 
     assert {row["unit"] for row in [*shown["tries"], *shown["skipped"]]} == {"bad", "killed"}
+
+
+def test_a_unit_whose_output_the_catalog_has_is_not_offered(tried: Production) -> None:
+    """The task counts it as done; its job may have failed after its output was declared."""
+
+    def write(connection: Connection) -> None:
+        [task] = find_tasks(connection, "t1", "nova")
+        file = {"id": 1, "experiment_id": task.experiment_key, "name": "killed.out", "namespace": "", "checksums": ""}
+        connection.execute(insert(CatalogFileRow).values(**file, seen_at=MOMENT))
+        connection.execute(insert(CatalogOutput).values(task_id=task.key, unit="killed", file_id=1))
+
+    tried.write(write)
+
+    assert choose(tried, task_id="t1")["tries"] == []
+    assert [row["unit"] for row in choose(tried, jobs=[job_id(3)])["tries"]] == ["killed"], "whoever selects it decides"
 
 
 def test_a_selection_is_tried_again_whatever_its_class_and_says_why_not(tried: Production) -> None:
