@@ -30,6 +30,7 @@ _OF_THE_CALL = frozenset([401, 403, 404, 405, 407])  # they speak of token, addr
 # What Python says of a zip, or of the JSON in it, that is not as it was written; of one by a later version as well.
 _DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError)
 _CALL_SECONDS = 10.0
+_LONGEST_REASON = 1500  # characters of what somebody answered
 FIRST_PAUSE_SECONDS = 0.5
 RESUMED_BYTES = 4 << 20  # of a blob; below, sending it again costs less than asking how much arrived
 
@@ -73,17 +74,26 @@ class Service:
             status, answer, pause = self._exchange(method, path, body, headers)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise LaterError("{} {}: {}".format(method, path, error or type(error).__name__)) from error
+            raise LaterError(self._say(method, path, error or type(error).__name__)) from error
         if status // 100 == _TAKEN or status == _CONTINUE:
             return status, answer
-        sentence = "{} {}: {} {}".format(method, path, status, answer.get("detail") or answer.get("title") or "")
+        why = [status, answer.get("detail") or answer.get("title") or ""]
         if answer.get("errors"):
-            sentence += " " + json.dumps(answer["errors"], sort_keys=True)[:1000]
+            why.append(json.dumps(answer["errors"], sort_keys=True))
+        sentence = self._say(method, path, *why)
         if status // 100 == _REFUSED and status not in _LATER:
-            error = RefusedError(sentence.strip())
+            error = RefusedError(sentence)
             error.status, error.answer = status, answer
             raise error
-        raise LaterError(sentence.strip(), pause)
+        raise LaterError(sentence, pause)
+
+    def _say(self, method, path, *words):
+        """Return what went wrong as one line for the job's log: without our token, which a gateway may repeat, and of bounded length."""
+        sentence = " ".join(str(word) for word in words)
+        if self._token:
+            sentence = sentence.replace(self._token, "<redacted:token>")
+        sentence = "".join(letter if letter.isprintable() else " " for letter in sentence[:_LONGEST_REASON])
+        return "{} {}: {}".format(method, path, " ".join(sentence.split()))
 
     def close(self):
         """Drop the connection; the next call opens another."""

@@ -115,6 +115,24 @@ def test_line_breaks_in_a_token_do_not_tell_it_to_the_log(
     assert len(runner.entries()) == left
 
 
+@pytest.mark.parametrize("status", [403, 422, 500])
+def test_answer_that_repeats_the_token_or_goes_on_for_ever_is_no_burden_to_the_log(
+    runner: Runner, service: Service, status: int
+) -> None:
+    token = "prov_1_secret"  # noqa: S105 - of nobody
+    said = token + " is no token\x1b[31m\n" + "and so on " * 20_000
+    service.faults = [(status, {}, {"detail": said, "errors": {"token": said}})] * 9
+
+    done, _ = job(runner, "--url", service.url, environment={"JOBPROV_TOKEN": token})
+
+    (reason,) = runner.entries("rejected")[1:] or [None]
+    for told in (done.stderr, reason.read_bytes() if reason else b"is no token"):
+        assert b"secret" not in told
+        assert b"is no token" in told
+        assert b"\x1b" not in told
+        assert len(told) < 2000
+
+
 def test_empty_environment_is_enough(runner: Runner) -> None:
     done = subprocess.run(
         [runner.python, runner.hook, "run", "--spool", str(runner.spool), "--", "/bin/sh", "-c", "exit 6"],
