@@ -152,6 +152,24 @@ def test_ignored_signal_stays_ignored_for_the_command(runner: Runner) -> None:
     assert process.returncode == 0
 
 
+def test_caller_that_ignores_its_children_gets_the_exit_code(runner: Runner) -> None:
+    """With SIGCHLD ignored, which a program inherits, the system forgets how a process ended."""
+    script = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    look = "import signal, sys; sys.exit(65 if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN else 1)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, runner.python, runner.hook, "run", "--", sys.executable, "-c", look],
+        capture_output=True,
+        cwd=runner.folder,
+        env=runner.environment,
+        timeout=30,
+        check=False,
+    )
+
+    assert done.returncode == 65, done.stderr
+    assert len(runner.entries()) == 1
+
+
 @pytest.mark.parametrize(("words", "code"), [(["/no/such/program"], 127), (["/etc/passwd"], 126)])
 def test_command_that_cannot_start_gives_the_shells_code(runner: Runner, words: list[str], code: int) -> None:
     done = runner("run", "--", *words)
