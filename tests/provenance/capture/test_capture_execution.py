@@ -302,6 +302,37 @@ def test_reader_that_goes_away_stops_the_command_as_it_would_alone(runner: Runne
     assert done.stdout.split() == [b"y", b"141"]
 
 
+@pytest.mark.parametrize("is_blocking", [True, False])
+def test_reader_that_is_slow_gets_everything(runner: Runner, *, is_blocking: bool) -> None:
+    """The command has ended, and the pipe takes no more: what the hook holds must outlive it, whatever the pipe's mode."""
+    read, write = os.pipe()
+    os.set_blocking(write, is_blocking)
+    process = subprocess.Popen(
+        [runner.python, runner.hook, "run", "--", "head", "-c", "100000", "/dev/zero"],
+        stdout=write,
+        stderr=subprocess.DEVNULL,
+        cwd=runner.folder,
+        env=runner.environment,
+    )
+    os.close(write)
+    process.wait(20)
+
+    with os.fdopen(read, "rb") as stream:
+        assert len(stream.read()) == 100_000
+    assert process.returncode == 0
+
+
+def test_more_than_a_thousand_open_files_leave_the_output_alone(runner: Runner) -> None:
+    def open_many() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))
+        for _ in range(1100):
+            os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)  # noqa: FBT003 - its own way
+
+    done = runner("run", "--", "echo", "job", preexec_fn=open_many, close_fds=False)
+
+    assert (done.returncode, done.stdout) == (0, b"job\n")
+
+
 def test_standard_input_and_other_descriptors_reach_the_command(runner: Runner) -> None:
     read, write = os.pipe()
     os.write(write, b"from three\n")
