@@ -154,7 +154,9 @@ def test_ignored_signal_stays_ignored_for_the_command(runner: Runner) -> None:
 
 def test_caller_that_ignores_its_children_gets_the_exit_code(runner: Runner) -> None:
     """With SIGCHLD ignored, which a program inherits, the system forgets how a process ended."""
-    script = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    script = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
     look = "import signal, sys; sys.exit(65 if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN else 1)"
 
     done = subprocess.run(
@@ -348,6 +350,18 @@ def test_environment_and_folder_of_the_command_are_unchanged(runner: Runner) -> 
     alone = subprocess.run(["env"], capture_output=True, cwd=runner.folder, env=runner.environment, check=True).stdout
 
     assert sorted(runner("run", "--", "env").stdout.splitlines()) == sorted(alone.splitlines())
+
+
+@pytest.mark.parametrize("locale", [{"LANG": "C"}, {"LANG": None}, {"LANG": None, "LC_CTYPE": "POSIX"}])
+def test_locale_of_the_command_is_the_one_that_was_given(runner: Runner, locale: dict[str, str | None]) -> None:
+    """In a C locale Python puts LC_CTYPE=C.UTF-8 into the environment."""
+    done = runner("run", "--", "env", environment=locale)
+
+    (entry,) = runner.entries()
+    variables = json.loads(zipfile.ZipFile(entry).read("record.json"))["environment"]["variables"]
+    given = {name: value for name, value in locale.items() if value is not None}
+    for found in (dict(line.split("=", 1) for line in done.stdout.decode().splitlines()), variables):
+        assert {name: found[name] for name in ("LANG", "LC_CTYPE") if name in found} == given
 
 
 def start(runner: Runner, *command: str) -> subprocess.Popen[bytes]:
