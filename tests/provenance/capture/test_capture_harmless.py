@@ -102,6 +102,20 @@ def test_missing_token_file_leaves_the_entry(runner: Runner, service: Service) -
     assert b"/no/token" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
+def test_token_file_that_is_none_holds_nobody_up(runner: Runner, service: Service, name: str) -> None:
+    """To wait for the writer of a pipe took two minutes; to read a device, all memory, and the job with it."""
+    os.mkfifo(runner.folder / "pipe")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+
+    _, seconds = job(runner, "--url", service.url, "--token-file", name, preexec_fn=limit)
+
+    assert seconds < 10
+    assert len(service.records) + len(runner.entries()) == 1
+
+
 @pytest.mark.parametrize(("token", "left"), [("prov_1_secret\n", 0), ("prov_1_secret\nprov_2_secret", 1)])
 def test_line_breaks_in_a_token_do_not_tell_it_to_the_log(
     runner: Runner, service: Service, token: str, left: int
