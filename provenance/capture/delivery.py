@@ -30,6 +30,8 @@ _OF_THE_CALL = frozenset([401, 403, 404, 405, 407])  # they speak of token, addr
 # What Python says of a zip, or of the JSON in it, that is not as it was written; of one by a later version as well.
 _DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError)
 _CALL_SECONDS = 10.0
+_MOST_TOKEN_BYTES = 32 * 1024
+_LONGEST_REASON = 1500  # characters of what somebody answered
 FIRST_PAUSE_SECONDS = 0.5
 RESUMED_BYTES = 4 << 20  # of a blob; below, sending it again costs less than asking how much arrived
 
@@ -73,17 +75,26 @@ class Service:
             status, answer, pause = self._exchange(method, path, body, headers)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise LaterError("{} {}: {}".format(method, path, error or type(error).__name__)) from error
+            raise LaterError(self._say(method, path, error or type(error).__name__)) from error
         if status // 100 == _TAKEN or status == _CONTINUE:
             return status, answer
-        sentence = "{} {}: {} {}".format(method, path, status, answer.get("detail") or answer.get("title") or "")
+        why = [status, answer.get("detail") or answer.get("title") or ""]
         if answer.get("errors"):
-            sentence += " " + json.dumps(answer["errors"], sort_keys=True)[:1000]
+            why.append(json.dumps(answer["errors"], sort_keys=True))
+        sentence = self._say(method, path, *why)
         if status // 100 == _REFUSED and status not in _LATER:
-            error = RefusedError(sentence.strip())
+            error = RefusedError(sentence)
             error.status, error.answer = status, answer
             raise error
-        raise LaterError(sentence.strip(), pause)
+        raise LaterError(sentence, pause)
+
+    def _say(self, method, path, *words):
+        """Return what went wrong as one line for the job's log: without our token, which a gateway may repeat, and of bounded length."""
+        sentence = " ".join(str(word) for word in words)
+        if self._token:
+            sentence = sentence.replace(self._token, "<redacted:token>")
+        sentence = "".join(letter if letter.isprintable() else " " for letter in sentence[:_LONGEST_REASON])
+        return "{} {}: {}".format(method, path, " ".join(sentence.split()))
 
     def close(self):
         """Drop the connection; the next call opens another."""
@@ -280,11 +291,22 @@ def read_token(options, environment):
     """Return the write token, or None; raises OSError where a token file was named and cannot be read, or holds more than a token."""
     words = environment.get("JOBPROV_TOKEN") or ""
     if options.token_file:
-        with open(_transferred(options.token_file, environment), encoding="ascii", errors="replace") as stream:
-            words = stream.read()
+        words = _token_words(_transferred(options.token_file, environment))
     if len(words.split()) > 1:  # the error of http.client would tell it to the job's log
         raise OSError("the token is more than one word")
     return words.strip() or None
+
+
+def _token_words(path):
+    """Return what a file holds that was named as the token's, without waiting: it may be a pipe without a writer, or a device without an end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        content = os.read(descriptor, _MOST_TOKEN_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > _MOST_TOKEN_BYTES:
+        raise OSError("{} holds more than a token".format(path))
+    return content.decode("ascii", "replace")
 
 
 def _transferred(path, environment):

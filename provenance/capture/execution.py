@@ -53,16 +53,24 @@ class Signals:
     def __init__(self):
         self.process, self.has_group = None, False
         self.pending, self.passed_on, self.is_over, self.asked_to_stop = [], [], False, False
+        self.ignores_children = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
         self._old = {}
 
     def install(self):
         """Take over every signal that is not ignored already; an ignored one stays ignored for the command too."""
+        if self.ignores_children:  # else the system tells nobody how the command ended
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in set(range(1, signal.NSIG)).difference(_NOT_PASSED_ON):
             try:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._old[number] = signal.signal(number, self._handle)
             except (OSError, ValueError):
                 continue  # the C library's own
+
+    def give_back(self):
+        """Ignore in the command's process what we were started to ignore."""
+        if self.ignores_children:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
     def attach(self, process, has_group):
         """Pass on what came early, and from now on everything."""
@@ -108,7 +116,7 @@ def execute(argv, signals, during, tracer=()):
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
-            _become(argv, error)
+            _become(argv, error, signals)
     except OSError as error:
         outcome.error = "{}: {}".format(argv[0], error.strerror)
         outcome.code = 126 if error.errno in (errno.ENOEXEC, errno.EACCES) else 127
@@ -158,12 +166,23 @@ def _say(sentence):
 def _start(argv, streams, signals, tracer):
     has_group = not _is_foreground()
     out, err = logs.targets(streams)
-    more = {"stdout": out, "stderr": err, "preexec_fn": os.setpgrp if has_group else None, "close_fds": False}
+    more = {"stdout": out, "stderr": err, "preexec_fn": _preparation(signals, has_group), "close_fds": False}
     process = _start_traced([*tracer, *argv], more) if tracer else None
     if process is None:
         process = _start_plain(argv, more)
     signals.attach(process, has_group)
     return process
+
+
+def _preparation(signals, has_group):
+    """Return what the command's process does before the command, None where nothing: a call there makes starting it slower."""
+    steps = [signals.give_back] * signals.ignores_children + [os.setpgrp] * has_group
+
+    def prepare():
+        for step in steps:
+            step()
+
+    return prepare if steps else None
 
 
 def _start_traced(words, more):
@@ -182,11 +201,12 @@ def _start_plain(argv, more):
         return subprocess.Popen(["/bin/sh", *argv], **more)  # a script without `#!`, as every shell does
 
 
-def _become(argv, error):
+def _become(argv, error, signals):
     """Run the command in our own place, unrecorded: alone it needs no second process. Raises OSError where it cannot start."""
     _say("not recorded: {} beside the hook, so the command runs alone".format(error.strerror))
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
         signal.signal(number, signal.SIG_DFL)
+    signals.give_back()
     try:
         os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
     except OSError as problem:

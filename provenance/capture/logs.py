@@ -105,7 +105,7 @@ class PipeStream:
         self.number = number
         self._reader, self.target = os.pipe()
         self.buffer = Buffer()
-        self._is_stopped = False
+        self._is_stopped, self._rest = False, b""  # the rest: what was read and is still to be passed on
         self._thread = threading.Thread(target=self._pass_on)
         self._thread.daemon = True
         try:
@@ -142,19 +142,33 @@ class PipeStream:
         return self._is_stopped
 
     def _pass_on(self):
+        """Pass on until the end, or until told to stop; never wait in a write: what a reader is slow to take would be lost with us."""
+        source, target = select.poll(), select.poll()  # select itself knows no descriptor above 1023
+        source.register(self._reader, select.POLLIN)
+        target.register(self.number, select.POLLOUT)
         while not self._is_stopped:
-            if not select.select([self._reader], [], [], _LOOK_SECONDS)[0]:
+            if not (target if self._rest else source).poll(_LOOK_SECONDS * 1000):
                 continue
             try:
-                chunk = os.read(self._reader, 65536)
-                if chunk:
-                    _write(self.number, chunk)
+                if not self._pass_piece():
+                    break
+            except BlockingIOError:
+                continue  # whoever gave us the stream wants it like that, or others write there too
             except OSError:
-                chunk = b""  # nobody reads on: closing our end tells the job in the usual way
-            if not chunk:
-                os.close(self._reader)
-                return
-            self.buffer.add(chunk)
+                break  # nobody reads on: closing our end tells the job in the usual way
+        else:
+            return
+        os.close(self._reader)
+
+    def _pass_piece(self):
+        """Read, or write as much as surely fits; tell whether there may be more."""
+        if self._rest:
+            self._rest = self._rest[os.write(self.number, self._rest[: select.PIPE_BUF]) :]
+            return True
+        chunk = os.read(self._reader, 65536)
+        self.buffer.add(chunk)
+        self._rest = memoryview(chunk)
+        return bool(chunk)
 
 
 def occupy_closed():
@@ -251,9 +265,3 @@ def _flags(number):
     import fcntl  # noqa: PLC0415 - not everywhere, and only files need it
 
     return fcntl.fcntl(number, fcntl.F_GETFL)
-
-
-def _write(number, chunk):
-    view = memoryview(chunk)
-    while view:
-        view = view[os.write(number, view) :]

@@ -21,11 +21,27 @@ import signal
 import sys
 
 
+def give_back_locale():
+    # In a C locale Python sets LC_CTYPE (PEP 538); the command is to find what we were given.
+    if os.environ.get("LC_CTYPE") not in ("C.UTF-8", "C.utf8", "UTF-8"):
+        return
+    try:
+        with open("/proc/self/environ", "rb") as stream:
+            given = [item[9:] for item in stream.read().split(b"\\0") if item.startswith(b"LC_CTYPE=")]
+    except OSError:
+        return
+    if not given:
+        del os.environ["LC_CTYPE"]
+    else:
+        os.environb[b"LC_CTYPE"] = given[0]
+
+
 def run_alone(words, error):
     sys.stderr.write("jobprov: not recorded: {}: {}\\n".format(type(error).__name__, error))
     if words[:1] not in (["run"], ["step"]) or "--" not in words[:-1]:
         sys.exit(0 if words[:1] in (["start"], ["condor-exit"]) else 1)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
+        signal.signal(number, signal.SIG_DFL)
     command = words[words.index("--") + 1 :]
     try:
         os.execvp(command[0], command)
@@ -34,6 +50,7 @@ def run_alone(words, error):
 
 
 try:
+    give_back_locale()
     from provenance.capture.loading import install
 
     install()

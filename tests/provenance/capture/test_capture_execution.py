@@ -152,6 +152,26 @@ def test_ignored_signal_stays_ignored_for_the_command(runner: Runner) -> None:
     assert process.returncode == 0
 
 
+def test_caller_that_ignores_its_children_gets_the_exit_code(runner: Runner) -> None:
+    """With SIGCHLD ignored, which a program inherits, the system forgets how a process ended."""
+    script = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    look = "import signal, sys; sys.exit(65 if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN else 1)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, runner.python, runner.hook, "run", "--", sys.executable, "-c", look],
+        capture_output=True,
+        cwd=runner.folder,
+        env=runner.environment,
+        timeout=30,
+        check=False,
+    )
+
+    assert done.returncode == 65, done.stderr
+    assert len(runner.entries()) == 1
+
+
 @pytest.mark.parametrize(("words", "code"), [(["/no/such/program"], 127), (["/etc/passwd"], 126)])
 def test_command_that_cannot_start_gives_the_shells_code(runner: Runner, words: list[str], code: int) -> None:
     done = runner("run", "--", *words)
@@ -284,6 +304,37 @@ def test_reader_that_goes_away_stops_the_command_as_it_would_alone(runner: Runne
     assert done.stdout.split() == [b"y", b"141"]
 
 
+@pytest.mark.parametrize("is_blocking", [True, False])
+def test_reader_that_is_slow_gets_everything(runner: Runner, *, is_blocking: bool) -> None:
+    """The command has ended, and the pipe takes no more: what the hook holds must outlive it, whatever the pipe's mode."""
+    read, write = os.pipe()
+    os.set_blocking(write, is_blocking)
+    process = subprocess.Popen(
+        [runner.python, runner.hook, "run", "--", "head", "-c", "100000", "/dev/zero"],
+        stdout=write,
+        stderr=subprocess.DEVNULL,
+        cwd=runner.folder,
+        env=runner.environment,
+    )
+    os.close(write)
+    process.wait(20)
+
+    with os.fdopen(read, "rb") as stream:
+        assert len(stream.read()) == 100_000
+    assert process.returncode == 0
+
+
+def test_more_than_a_thousand_open_files_leave_the_output_alone(runner: Runner) -> None:
+    def open_many() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))
+        for _ in range(1100):
+            os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)  # noqa: FBT003 - its own way
+
+    done = runner("run", "--", "echo", "job", preexec_fn=open_many, close_fds=False)
+
+    assert (done.returncode, done.stdout) == (0, b"job\n")
+
+
 def test_standard_input_and_other_descriptors_reach_the_command(runner: Runner) -> None:
     read, write = os.pipe()
     os.write(write, b"from three\n")
@@ -299,6 +350,18 @@ def test_environment_and_folder_of_the_command_are_unchanged(runner: Runner) -> 
     alone = subprocess.run(["env"], capture_output=True, cwd=runner.folder, env=runner.environment, check=True).stdout
 
     assert sorted(runner("run", "--", "env").stdout.splitlines()) == sorted(alone.splitlines())
+
+
+@pytest.mark.parametrize("locale", [{"LANG": "C"}, {"LANG": None}, {"LANG": None, "LC_CTYPE": "POSIX"}])
+def test_locale_of_the_command_is_the_one_that_was_given(runner: Runner, locale: dict[str, str | None]) -> None:
+    """In a C locale Python puts LC_CTYPE=C.UTF-8 into the environment."""
+    done = runner("run", "--", "env", environment=locale)
+
+    (entry,) = runner.entries()
+    variables = json.loads(zipfile.ZipFile(entry).read("record.json"))["environment"]["variables"]
+    given = {name: value for name, value in locale.items() if value is not None}
+    for found in (dict(line.split("=", 1) for line in done.stdout.decode().splitlines()), variables):
+        assert {name: found[name] for name in ("LANG", "LC_CTYPE") if name in found} == given
 
 
 def start(runner: Runner, *command: str) -> subprocess.Popen[bytes]:

@@ -102,6 +102,20 @@ def test_missing_token_file_leaves_the_entry(runner: Runner, service: Service) -
     assert b"/no/token" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
+def test_token_file_that_is_none_holds_nobody_up(runner: Runner, service: Service, name: str) -> None:
+    """To wait for the writer of a pipe took two minutes; to read a device, all memory, and the job with it."""
+    os.mkfifo(runner.folder / "pipe")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+
+    _, seconds = job(runner, "--url", service.url, "--token-file", name, preexec_fn=limit)
+
+    assert seconds < 10
+    assert len(service.records) + len(runner.entries()) == 1
+
+
 @pytest.mark.parametrize(("token", "left"), [("prov_1_secret\n", 0), ("prov_1_secret\nprov_2_secret", 1)])
 def test_line_breaks_in_a_token_do_not_tell_it_to_the_log(
     runner: Runner, service: Service, token: str, left: int
@@ -113,6 +127,24 @@ def test_line_breaks_in_a_token_do_not_tell_it_to_the_log(
 
     assert b"secret" not in done.stderr
     assert len(runner.entries()) == left
+
+
+@pytest.mark.parametrize("status", [403, 422, 500])
+def test_answer_that_repeats_the_token_or_goes_on_for_ever_is_no_burden_to_the_log(
+    runner: Runner, service: Service, status: int
+) -> None:
+    token = "prov_1_secret"  # noqa: S105 - of nobody
+    said = token + " is no token\x1b[31m\n" + "and so on " * 20_000
+    service.faults = [(status, {}, {"detail": said, "errors": {"token": said}})] * 9
+
+    done, _ = job(runner, "--url", service.url, environment={"JOBPROV_TOKEN": token})
+
+    (reason,) = runner.entries("rejected")[1:] or [None]
+    for told in (done.stderr, reason.read_bytes() if reason else b"is no token"):
+        assert b"secret" not in told
+        assert b"is no token" in told
+        assert b"\x1b" not in told
+        assert len(told) < 2000
 
 
 def test_empty_environment_is_enough(runner: Runner) -> None:
