@@ -21,8 +21,23 @@ def add_code(payload: Payload) -> None:
     entries = rows(payload.record.get("software"))
     for index, entry in sorted(enumerate(entries), key=lambda each: _depth(each[1], entries)):
         _add_entry(payload, entry, index, found.get(index))
+    _add_folder_links(payload)
     if not entries and not rows(payload.record.get("scripts")):
         payload.needs.add(1, "code", "", "the record names no software and no script")
+
+
+def _add_folder_links(payload: Payload) -> None:
+    """Let what the job reached by symbolic links to folders of checkouts be found in their copies, by relative paths as well."""
+    places = payload.places
+    is_inside = any(line.startswith("work_inside ") for line in payload.layout)  # then OUT/work is a link itself
+    for link in rows(payload.record.get("folder_links")):
+        path, place = text(link.get("path")), places.locate(text(link.get("target")))
+        if place is None or not path.startswith("/"):
+            continue
+        old = places.locate(path)
+        places.map(path, place)
+        if old is not None and old.variable == "work" and old != place and not is_inside:
+            payload.links.append((f"{'../' * old.rest.count('/')}{place.variable}{place.rest}", old))
 
 
 def _depth(entry: Mapping[str, Any], entries: list[dict[str, Any]]) -> int:

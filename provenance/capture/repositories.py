@@ -6,6 +6,8 @@ import os
 
 from provenance.capture.glance import find_checkout
 
+_MOST_LINKS = 32
+
 
 class Repositories:
     """The checkouts met so far; one record entry each.
@@ -26,15 +28,18 @@ class Repositories:
         top = self._top(os.path.dirname(real))
         if top is None:
             return {}
+        self._note_link(os.path.dirname(os.path.abspath(path)), os.path.dirname(real), top)
         return {"software": self._entry(top)["name"], "path_in_repository": os.path.relpath(real, top)}
 
     def add(self, folder):
         """Record the checkout that a folder lies in; a note where it lies in none."""
-        top = self._top(os.path.realpath(folder))
+        real = os.path.realpath(folder)
+        top = self._top(real)
         if top is None:
             self.draft.note("{} is in no git checkout".format(folder))
         else:
             self._entry(top)
+            self._note_link(os.path.abspath(folder), real, top)
 
     def finish(self):
         """Find out what does not change while the job runs: asked ref, description, address, submodules."""
@@ -43,6 +48,19 @@ class Repositories:
         pending, self._unfinished = self._unfinished, []
         for top, entry in pending:
             self.draft.attempt("git checkout " + top, checkout.complete, top, entry, self.draft)
+
+    def _note_link(self, given, real, top):
+        """Note where a symbolic link leads by which a folder of a checkout was reached: the job's words name the link."""
+        found = None
+        while True:
+            if given != real and os.path.realpath(given) == real:
+                found = {"path": given, "target": real}
+            if real == top or os.path.basename(given) != os.path.basename(real):
+                break
+            given, real = os.path.dirname(given), os.path.dirname(real)
+        known = self.draft.record.get("folder_links", ())
+        if found and found not in known and len(known) < _MOST_LINKS and _is_text(found["path"] + found["target"]):
+            self.draft.extend("folder_links", [found])
 
     def _top(self, folder):
         return find_checkout(folder, self._tops)
@@ -70,3 +88,11 @@ class Repositories:
         taken = {entry["name"] for entry in self.draft.record.get("software", ())}
         candidates = [name] + ["{}-{}".format(name, number) for number in range(2, 1000)]
         return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _is_text(path):
+    """Tell whether a path is UTF-8; one that is not stands otherwise in a record."""
+    try:
+        return bool(path.encode("utf-8"))
+    except UnicodeEncodeError:
+        return False

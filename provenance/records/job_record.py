@@ -328,6 +328,13 @@ class Hook(Struct, kw_only=True):
     python: str | None = None
 
 
+class FolderLink(Struct, kw_only=True):
+    """A symbolic link by which the job reached a folder of a checkout."""
+
+    path: str | None = None
+    target: str | None = None
+
+
 class JobRecord(Struct, kw_only=True):
     """One execution of one job, as one witness saw it."""
 
@@ -348,6 +355,7 @@ class JobRecord(Struct, kw_only=True):
     configurations: list[FclConfiguration] | None = None
     scripts: list[SourceFile] | None = None
     software: list[Software] | None = None
+    folder_links: list[FolderLink] | None = None
     environment: Environment | None = None
     seeds: list[Seed] | None = None
     threads: Integer | None = None

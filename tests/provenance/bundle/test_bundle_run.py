@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import posixpath
 import re
 import shutil
 import stat
@@ -261,6 +262,30 @@ def test_job_that_ran_inside_a_checkout_finds_what_lay_around_it(
     toy.record["command"]["working_directory"] = checkout + folder
     toy.record["command"]["steps"][1]["argv"] = [join, "top.fcl", "in/a.txt", "--name=x"]
     toy.record["environment"]["variables"]["TOY_TABLE"] = f"{checkout}/data/link"
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", out)
+
+    assert outcome.returncode == 0, outcome.stderr + (out / "run.log").read_text()
+    assert (out / "work/out/result.txt").read_bytes().endswith(b"<--name=x>\n")
+
+
+@pytest.mark.parametrize("link", ["/home/nova/code", "/scratch/job 17/code", "/scratch/job 17/deep/code"])
+@pytest.mark.parametrize("checkout", ["/data/toy", "/scratch/job 17/toy"])
+def test_checkout_that_was_reached_by_a_link_is_found_with_all_that_lies_in_it(
+    toy: Toy, tmp_path: Path, shell: Run, link: str, checkout: str
+) -> None:
+    work = "/scratch/job 17"
+    toy.record["software"][0]["checkout"] = checkout
+    toy.record["folder_links"] = [{"path": link, "target": checkout}]
+    toy.record["environment"]["variables"]["TOY_TABLE"] = f"{link}/data/link"
+    toy.record["command"]["working_directory"] = work
+    ways = [link, posixpath.relpath(link, work)] if link.startswith(work) else [link]
+    script = {"name": "join.sh", "path": f"{link}/bin/join.sh", "mode": "0755", "sha256": toy.blobs.write(PROGRAM)}
+    toy.record["scripts"] = [script]
+    toy.record["command"]["steps"][1]["argv"] = [f"{ways[-1]}/bin/join.sh", "top.fcl", "in/a.txt", "--name=x"]
+    looks = [{"name": f"look-{way}", "argv": ["cat", f"{way}/data/link"], "exit_code": 0} for way in ways]
+    toy.record["command"]["steps"] += looks
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
     outcome = shell(bag / "data/run.sh", out)

@@ -71,6 +71,7 @@ def test_clean_checkout_is_named_by_commit_tag_and_address(runner: Runner, check
     assert (software["requested_ref"], software["ref_kind"], software["is_dirty"]) == ("v1", "tag", False)
     assert software["describe"].startswith("v1-0-g")
     assert "objects_sha256" not in software
+    assert "folder_links" not in record
     (script,) = record["scripts"]
     assert (script["software"], script["path_in_repository"], script["mode"]) == ("toy", "gen.sh", "0755")
     assert blobs[script["sha256"]] == (checkout / "gen.sh").read_bytes()
@@ -203,6 +204,22 @@ def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(
         "fcl/base.fcl",
         "fcl/gen.fcl",
         "gen.sh",
+    ]
+
+
+def test_link_by_which_a_checkout_was_reached_is_recorded_with_where_it_leads(runner: Runner, checkout: Path) -> None:
+    """The job's words name the link; of a file that is a link itself, its folder is none of the checkout's."""
+    (runner.folder / "code").symlink_to(checkout)
+    (runner.folder / "deep").symlink_to(checkout / "fcl")
+    (runner.folder / "alone.sh").symlink_to(checkout / "gen.sh")
+
+    runner("run", "--repository", "deep", "--", "code/gen.sh", "./alone.sh")
+
+    record, _ = only_entry(runner)
+    real = os.path.realpath(checkout)
+    assert sorted(record["folder_links"], key=lambda link: link["path"]) == [
+        {"path": str(runner.folder / "code"), "target": real},
+        {"path": str(runner.folder / "deep"), "target": f"{real}/fcl"},
     ]
 
 
